@@ -1,0 +1,1 @@
+//! Builds every part of the daemon in order, and says what each is for.

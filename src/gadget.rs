@@ -1,0 +1,3 @@
+//! Plans the USB device that the target sees.
+
+pub mod plan;

@@ -1,0 +1,9 @@
+//! Keeps everything that can act on the target in a process of its own.
+//!
+//! [`server`] owns keyboard, pointer and relays, and lets go of all of them when its client dies or falls silent.
+//! [`client`] is what the network process asks. Between them go the messages of [`message`], over a Unix socket: on an
+//! appliance between two processes, in the simulated machine within one, by the same code.
+
+pub mod client;
+pub mod message;
+pub mod server;

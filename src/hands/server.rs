@@ -1,0 +1,1 @@
+//! Serves one client at a time with the target's keyboard, pointer and relays.

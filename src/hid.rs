@@ -1,0 +1,7 @@
+//! Turns keys and pointer movement into USB HID reports.
+
+pub mod descriptor;
+pub mod keyboard;
+pub mod keymap;
+pub mod pointer;
+pub mod text;

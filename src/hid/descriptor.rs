@@ -1,0 +1,1 @@
+//! Describes the keyboard and the pointer to the target, byte by byte.

@@ -1,0 +1,1 @@
+//! Turns absolute pointer positions into reports.

@@ -1,0 +1,7 @@
+//! Joins the ports to Linux: V4L2, configfs, HID gadget nodes and GPIO. The only place that names their crates.
+
+pub mod configfs;
+pub mod hidg;
+pub mod lamps;
+pub mod relay;
+pub mod v4l2;

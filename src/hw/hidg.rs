@@ -1,0 +1,1 @@
+//! Offers reports through the HID gadget nodes, and reads the lamps that the target sets.

@@ -1,0 +1,1 @@
+//! Reads the front panel's lamps from GPIO inputs.

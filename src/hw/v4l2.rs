@@ -1,0 +1,1 @@
+//! Captures pictures from a V4L2 device.

@@ -1,0 +1,18 @@
+//! Gives a person the keyboard, screen, mouse and power button of another machine, over the network.
+//!
+//! `ARCHITECTURE.md` is the map. [`daemon`] builds every part in order and says why: read it first.
+
+pub mod bus;
+pub mod config;
+pub mod daemon;
+pub mod gadget;
+pub mod hands;
+pub mod hid;
+pub mod hw;
+pub mod net;
+pub mod ports;
+pub mod power;
+pub mod session;
+pub mod sim;
+pub mod tasks;
+pub mod video;

@@ -1,0 +1,1 @@
+//! Serves a viewer's WebSocket: pictures out, keys in, events out.

@@ -1,0 +1,1 @@
+//! Serves pictures as multipart and as single files.

@@ -1,0 +1,1 @@
+//! Makes, keeps and offers the certificate of this device.

@@ -1,0 +1,1 @@
+//! Turns button presses into relay timing.

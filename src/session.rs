@@ -1,0 +1,5 @@
+//! Decides who may do what: passwords, sessions, tokens, roles, and the messages of a viewer's socket.
+
+pub mod protocol;
+pub mod role;
+pub mod secret;

@@ -1,0 +1,1 @@
+//! Gathers privileges into roles.

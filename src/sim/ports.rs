@@ -1,0 +1,1 @@
+//! Puts one simulated machine behind all ports of a board.

@@ -1,0 +1,1 @@
+//! Draws what the simulated machine shows.

@@ -1,0 +1,1 @@
+//! Lives the life of a simulated machine: power, set-up, boot menu, console, desktop.

@@ -1,0 +1,1 @@
+//! Draws the picture that says why there is no picture.

@@ -1,0 +1,1 @@
+//! Codes raw pictures as JPEG.

@@ -1,0 +1,1 @@
+//! Reads size and wholeness of a JPEG file without decoding it.

@@ -1,0 +1,1 @@
+//! Frames pictures as parts of a multipart stream.
