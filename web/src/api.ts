@@ -21,10 +21,12 @@ export class Refusal extends Error {
   }
 }
 
+/** Makes any failure sayable; one that is not the daemon's is a fault of this page. */
 export const asRefusal = (cause: unknown): Refusal =>
-  cause instanceof Refusal
-    ? cause
-    : new Refusal("unreachable", "Farhand does not answer. Is it on, and is the network up?", 0);
+  cause instanceof Refusal ? cause : new Refusal("page", `This page failed: ${String(cause)}`, 0);
+
+const unreachable = () =>
+  new Refusal("unreachable", "Farhand does not answer. Is it on, and is the network up?", 0);
 
 type Options = { body?: unknown; signal?: AbortSignal };
 
@@ -40,7 +42,7 @@ async function request(method: string, path: string, options: Options = {}): Pro
     response = await fetch(`/api/v1${path}`, init);
   } catch (cause) {
     if (signal?.aborted) throw cause;
-    throw asRefusal(cause);
+    throw unreachable();
   }
   if (!response.ok) throw await refusal(response);
   return response;
@@ -74,8 +76,8 @@ export const api = {
   snapshot: async (seat: string) => (await request("GET", `${seatPath(seat)}/snapshot.jpg`)).blob(),
   power: (seat: string, press: Press) =>
     request("POST", `${seatPath(seat)}/power`, { body: { press } }),
-  type: (seat: string, text: string, signal: AbortSignal) =>
-    request("POST", `${seatPath(seat)}/keys`, { body: { text }, signal }),
+  type: (seat: string, text: string) =>
+    request("POST", `${seatPath(seat)}/keys`, { body: { text } }),
   streamUrl: (seat: string) => `/api/v1${seatPath(seat)}/stream.mjpeg`,
   socketUrl: (seat: string) =>
     `${location.origin.replace(/^http/, "ws")}/api/v1${seatPath(seat)}/socket`,

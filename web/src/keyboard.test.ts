@@ -93,6 +93,20 @@ test("right Control twice, slowly or around another key, is only typing", () => 
   expect(timesLeft()).toBe(0);
 });
 
+test("a page that closes under a held Control asks first", () => {
+  const { fire, window } = screen();
+  const closing = () => {
+    const event = new Event("beforeunload", { cancelable: true });
+    window.dispatchEvent(event);
+    return event.defaultPrevented;
+  };
+  expect(closing()).toBe(false);
+  fire("keydown", "ControlLeft");
+  expect(closing()).toBe(true);
+  fire("keyup", "ControlLeft");
+  expect(closing()).toBe(false);
+});
+
 test("after undo nothing is forwarded", () => {
   const { fire, keys, undo } = screen();
   undo();

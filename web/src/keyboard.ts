@@ -80,5 +80,9 @@ export function attachKeyboard(target: EventTarget, ports: KeyboardPorts): () =>
   on(target, "blur", releaseAll);
   on(ports.document, "visibilitychange", releaseAll);
   on(ports.window, "pagehide", releaseAll);
+  // No page may keep Ctrl-W, which deletes a word on the target; but it may ask before it closes.
+  on(ports.window, "beforeunload", (event) => {
+    if ([...down].some((code) => /^(Control|Meta)/.test(code))) event.preventDefault();
+  });
   return () => abort.abort();
 }

@@ -5,8 +5,8 @@
  * been typed, and types what it has been given to the end.
  */
 
-/** About two seconds of typing; the daemon would take up to 1024 characters. */
-export const PIECE_CHARACTERS = 128;
+/** About a second of typing; the daemon would take up to 1024 characters. */
+export const PIECE_CHARACTERS = 64;
 
 export function pieces(text: string, length = PIECE_CHARACTERS): string[] {
   // Spreading goes by character, not by UTF-16 unit, so that an error names a whole character.

@@ -73,23 +73,24 @@ export function openSeat(first: Status): Seat {
     if (abort.signal.aborted) return;
     if (code === SESSION_ENDED) return loadSession();
     if (wasOpen) connection.value = "lost";
-    else refusals += 1;
-    await ask();
+    await ask(!wasOpen);
   };
 
   /** Learns over HTTP why there is no socket: no login, no daemon, or something in between. */
-  const ask = async () => {
+  const ask = async (refused: boolean) => {
     clearTimeout(poll);
     try {
       const now = await api.seat(id, abort.signal);
       if (connection.value === "open") return;
       status.value = now;
+      if (refused) refusals += 1;
       if (refusals < REFUSALS_BEFORE_FALLBACK) return;
       connection.value = "watching";
-      poll = setTimeout(() => void ask(), POLL_MS);
+      poll = setTimeout(() => void ask(false), POLL_MS);
     } catch (cause) {
       if (abort.signal.aborted || connection.value === "open") return;
       connection.value = "lost";
+      refusals = 0;
       if (asRefusal(cause).status === 401) await loadSession();
     }
   };

@@ -34,6 +34,7 @@ export function openSocket(url: string, ports: SocketPorts): Socket {
   const wait = backoff();
   const abort = new AbortController();
   let socket: WebSocket | null = null;
+  let opened = false;
   let retry: ReturnType<typeof setTimeout> | undefined;
   let silence: ReturnType<typeof setTimeout> | undefined;
 
@@ -53,7 +54,7 @@ export function openSocket(url: string, ports: SocketPorts): Socket {
   /** Forgets a socket without waiting for its closing handshake, which a dead network never ends. */
   const lose = (lost: WebSocket, code: number) => {
     if (socket !== lost) return;
-    const wasOpen = lost.readyState !== WebSocket.CONNECTING && opened;
+    const wasOpen = opened;
     socket = null;
     opened = false;
     clearTimeout(silence);
@@ -62,7 +63,6 @@ export function openSocket(url: string, ports: SocketPorts): Socket {
     ports.closed(code, wasOpen);
   };
 
-  let opened = false;
   const open = () => {
     clearTimeout(retry);
     if (socket !== null || abort.signal.aborted) return;

@@ -6,7 +6,7 @@
  */
 import type { Status, Viewer } from "./protocol";
 
-type Tone = "good" | "waiting" | "bad";
+type Tone = "good" | "waiting" | "bad" | "off";
 export type Word = { text: string; tone: Tone };
 
 const SIGNAL: Record<string, Word> = {
@@ -41,7 +41,7 @@ export function usbWord(udc: Status["udc"]): Word {
 
 export function powerWord(power: Status["power"]): Word {
   if (power === "on") return { text: "Power on", tone: "good" };
-  if (power === "off") return { text: "Power off", tone: "bad" };
+  if (power === "off") return { text: "Power off", tone: "off" };
   return { text: "Power unknown", tone: "waiting" };
 }
 

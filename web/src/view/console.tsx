@@ -25,23 +25,27 @@ export function Console({ user }: { user: string }) {
   const focusScreen = () => screen.current?.focus({ preventScroll: true });
 
   useEffect(() => {
-    let ended = false;
+    // Counts the entries, so that only the newest one opens its seat.
+    let entry = 0;
     const leave = () => {
       desk.value?.seat.close();
       desk.value = null;
     };
     const enter = async () => {
-      const wanted = decodeURIComponent(location.hash.slice(1));
+      const wanted = seatInAddress();
+      const mine = ++entry;
       try {
         const all = await api.seats();
         const names = all.map(({ seat }) => seat);
         const status = all.find(({ seat }) => seat === wanted) ?? (wanted ? undefined : all[0]);
-        if (ended) return;
+        if (mine !== entry) return;
         leave();
         if (status !== undefined) desk.value = { seat: openSeat(status), seats: names };
         problem.value =
           status === undefined ? `There is no seat “${wanted}”, only ${names.join(", ")}.` : null;
+        document.title = status === undefined ? "Farhand" : `${status.seat} · Farhand`;
       } catch (cause) {
+        if (mine !== entry) return;
         problem.value = asRefusal(cause).message;
         if (asRefusal(cause).status === 401) await loadSession();
       }
@@ -50,7 +54,8 @@ export function Console({ user }: { user: string }) {
     addEventListener("hashchange", change);
     change();
     return () => {
-      ended = true;
+      document.title = "Farhand";
+      entry += 1;
       removeEventListener("hashchange", change);
       leave();
     };
@@ -64,7 +69,7 @@ export function Console({ user }: { user: string }) {
             <h1>No picture to show</h1>
             <p role="alert">{problem.value}</p>
             <button type="button" class="primary" onClick={() => location.assign("/")}>
-              Show the first seat
+              Try the first seat
             </button>
           </div>
         )}
@@ -81,4 +86,14 @@ export function Console({ user }: { user: string }) {
       <Notices />
     </div>
   );
+}
+
+function seatInAddress(): string {
+  const name = location.hash.slice(1);
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    // A stray percent sign is nobody's seat, and is shown as it was typed.
+    return name;
+  }
 }

@@ -13,40 +13,46 @@ import type { Seat } from "../seat";
 export function PasteDialog({ seat, closed }: { seat: Seat; closed: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const area = useRef<HTMLTextAreaElement>(null);
-  const abort = useRef<AbortController | null>(null);
+  // Typing stops between two pieces: what the daemon has been given, it types to the end, and only
+  // so is the count of what was typed true.
+  const stop = useSignal(false);
   const progress = useSignal<{ typed: number; total: number } | null>(null);
   const problem = useSignal<string | null>(null);
 
   useEffect(() => {
     dialog.current?.showModal();
     area.current?.focus();
-    return () => abort.current?.abort();
+    return () => void (stop.value = true);
   }, []);
 
   const type = async (field: HTMLTextAreaElement) => {
     const parts = pieces(field.value);
     const total = parts.reduce((sum, part) => sum + [...part].length, 0);
     if (total === 0 || progress.value !== null) return;
-    const running = new AbortController();
-    abort.current = running;
     problem.value = null;
+    stop.value = false;
     let typed = 0;
     let left = parts;
+    let why = "Cancelled.";
     try {
       for (const part of parts) {
         progress.value = { typed, total };
-        await api.type(seat.id, part, running.signal);
+        if (stop.value) break;
+        await api.type(seat.id, part);
         typed += [...part].length;
         left = left.slice(1);
       }
+    } catch (cause) {
+      why = asRefusal(cause).message;
+    }
+    progress.value = null;
+    if (left.length === 0) {
       sayResult(`${typed} characters have been typed.`);
       dialog.current?.close();
-    } catch (cause) {
-      const why = running.signal.aborted ? "Cancelled." : asRefusal(cause).message;
+    } else {
       problem.value = `${why} ${typed} of ${total} characters were typed; the rest is still here.`;
       field.value = left.join("");
     }
-    progress.value = null;
   };
 
   const now = progress.value;
@@ -56,7 +62,12 @@ export function PasteDialog({ seat, closed }: { seat: Seat; closed: () => void }
       class="paste"
       aria-labelledby="paste-title"
       onClose={closed}
-      onCancel={() => abort.current?.abort()}
+      onCancel={(event) => {
+        // Escape stops the typing first, so that nobody has to guess what was typed.
+        if (progress.value === null) return;
+        event.preventDefault();
+        stop.value = true;
+      }}
     >
       <form
         method="dialog"
@@ -87,9 +98,9 @@ export function PasteDialog({ seat, closed }: { seat: Seat; closed: () => void }
         <div class="answers">
           <button
             type="button"
-            onClick={() => (now === null ? dialog.current?.close() : abort.current?.abort())}
+            onClick={() => (now === null ? dialog.current?.close() : (stop.value = true))}
           >
-            Cancel
+            {now !== null && stop.value ? "Stopping…" : "Cancel"}
           </button>
           <button type="submit" class="primary" aria-disabled={now !== null}>
             {now === null ? "Type it" : `${now.typed} of ${now.total}`}

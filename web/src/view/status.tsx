@@ -34,7 +34,7 @@ export function StatusLine({ seat }: { seat: Seat }) {
       data-usb={status.udc?.state ?? "none"}
       data-connection={connection === "open" ? "open" : "lost"}
     >
-      <Dotted word={CONNECTION[connection]} />
+      <Dotted word={CONNECTION[connection]} name="connection" />
       <Dotted word={signalWord(status.signal)} title={status.device} />
       <span class="figures" aria-live="off">
         {mode !== null && (
@@ -69,9 +69,9 @@ export function StatusLine({ seat }: { seat: Seat }) {
   );
 }
 
-function Dotted({ word, title }: { word: Word; title?: string }) {
+function Dotted({ word, title, name = "" }: { word: Word; title?: string; name?: string }) {
   return (
-    <span class="dotted" data-tone={word.tone} title={title}>
+    <span class={`dotted ${name}`} data-tone={word.tone} title={title}>
       <i class="dot" />
       {word.text}
     </span>

@@ -32,7 +32,7 @@ export function Toolbar({ seat, seats, user, root, focusScreen }: Props) {
     <header class="toolbar">
       <Mark />
       <SeatName seat={seat} seats={seats} />
-      <div class="tools" role="toolbar" aria-label="Target">
+      <div class="tools" role="group" aria-label="Target">
         <PowerPanel seat={seat} disabled={watchOnly} focusScreen={focusScreen} />
         <KeysPanel seat={seat} disabled={watchOnly} focusScreen={focusScreen} />
         <Tool
@@ -43,7 +43,7 @@ export function Toolbar({ seat, seats, user, root, focusScreen }: Props) {
         />
         <Tool icon="camera" label="Screenshot" does={() => attempt(() => save(seat.id))} />
       </div>
-      <div class="tools" role="toolbar" aria-label="Page">
+      <div class="tools" role="group" aria-label="Page">
         <Tool
           icon={full ? "shrink" : "expand"}
           label={full ? "Leave full screen" : "Full screen"}
