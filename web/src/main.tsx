@@ -2,6 +2,7 @@
  * Starts the page.
  */
 import "./style.css";
+import "./status.css";
 import "./console.css";
 import { effect } from "@preact/signals";
 import { render } from "preact";

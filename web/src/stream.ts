@@ -16,7 +16,8 @@ export type StreamPorts = {
 export type Stream = { show: (data: ArrayBuffer) => void; undo: () => void };
 
 export function attachStream(canvas: HTMLCanvasElement, ports: StreamPorts): Stream {
-  // Without alpha and out of step with the page's own drawing: a frame less of delay.
+  // Out of step with the page's own drawing saves a frame of delay where the browser takes the hint;
+  // the price, a torn picture now and then, is one that every capture device asks already.
   const pen = canvas.getContext("2d", { alpha: false, desynchronized: true });
   let waiting: Frame | null = null;
   let busy = false;
