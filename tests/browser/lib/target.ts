@@ -5,7 +5,7 @@ import { expect, type Page } from "@playwright/test";
 import { placeOf, screenOf, statusOf } from "./console.ts";
 import { startDaemon } from "./daemon.ts";
 import { readText } from "./text.ts";
-import { expectClick, expectPulse, expectTyped, guest } from "./witness.ts";
+import { expectClick, expectPulse, expectTyped, killServe } from "./witness.ts";
 
 /** A target with a daemon in front of it. */
 export interface Target {
@@ -89,13 +89,8 @@ function virtual(url: string): Target {
     async awake() {},
     expectTyped: (_page, word, act) => expectTyped(word, act),
     expectClick: (page, x, y) => expectClick(x, y, () => clickAt(page, x, y)),
-    async expectTap(_page, act) {
-      const value = (await guest("ls -d /sys/devices/platform/gpio-sim*/gpiochip*/sim_gpio0/value")).trim();
-      await expectPulse(value, 500, act);
-    },
-    async restartDaemon() {
-      await guest("kill -9 $(pidof -s farhand-serve || cat /etc/service/serve/supervise/pid)");
-    },
+    expectTap: (_page, act) => expectPulse(500, act),
+    restartDaemon: killServe,
     async stop() {},
   };
 }

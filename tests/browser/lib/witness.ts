@@ -26,16 +26,46 @@ export async function guest(command: string): Promise<string> {
   }
 }
 
+/** Kills the process that serves the page, as a fault would; init must start it again. */
+export async function killServe(): Promise<void> {
+  await guest("kill -9 $(cat /run/sv/serve/pid)");
+}
+
+/** The guest's input device that has this line in the kernel's description of it. */
+async function inputDevice(line: RegExp): Promise<string> {
+  let node: string | undefined;
+  await expect(async () => {
+    const devices = (await guest("cat /proc/bus/input/devices")).split("\n\n");
+    const found = devices.find((device) => device.includes("Farhand") && line.test(device));
+    node = found?.match(/^H: .*\b(event\d+)/m)?.[1];
+    expect(node).toBeDefined();
+  }).toPass();
+  return `/dev/input/${node}`;
+}
+
 /** Runs `peek` in the guest until `act` is done and its output has what is wanted. */
 async function during(peek: string, act: () => Promise<void>, wanted: (seen: string) => void): Promise<void> {
-  const file = `/run/seen.${Math.floor(Math.random() * 1e9)}`;
-  await guest(`/mnt/peek ${peek} --for 120000 >${file} 2>&1 & echo $! >${file}.pid`);
-  // It says so once it listens; what is done before would go unseen.
-  await expect(async () => expect(await guest(`cat ${file}`)).toContain("watching")).toPass();
+  const file = `/tmp/seen.${Math.floor(Math.random() * 1e9)}`;
+  await guest(`/tmp/peek/peek ${peek} --for 120000 >${file} 2>&1 & echo $! >${file}.pid`);
+  // It says something at once; what is done before would go unseen.
+  await expect(async () => expect(await guest(`cat ${file}`)).not.toBe("")).toPass();
   await act();
   await expect(async () => wanted(await guest(`cat ${file}`))).toPass();
   await guest(`kill $(cat ${file}.pid); rm ${file} ${file}.pid`);
 }
+
+/** The values of one event, in order. Each line is `type code value µs`. */
+const values = (seen: string, type: number, code: number): number[] =>
+  [...seen.matchAll(/^(\d+) (\d+) (-?\d+) \d+$/gm)]
+    .filter((event) => Number(event[1]) === type && Number(event[2]) === code)
+    .map((event) => Number(event[3]));
+
+// input-event-codes.h
+const EV_KEY = 1;
+const EV_ABS = 3;
+const ABS_X = 0;
+const ABS_Y = 1;
+const BTN_LEFT = 272;
 
 /** Linux input-event codes of the letters (input-event-codes.h). */
 const KEY_CODES: Readonly<Record<string, number>> = Object.fromEntries(
@@ -46,8 +76,8 @@ const KEY_CODES: Readonly<Record<string, number>> = Object.fromEntries(
 
 /** Expects that the guest's own keyboard driver received this word while `act` ran: each key down and up, in order. */
 export async function expectTyped(word: string, act: () => Promise<void>): Promise<void> {
-  await during("events keyboard", act, (seen) => {
-    const keys = [...seen.matchAll(/^EV_KEY (\d+) ([01]) /gm)].map((match) => `${match[1]}:${match[2]}`);
+  await during(`events ${await inputDevice(/^B: LED=/m)}`, act, (seen) => {
+    const keys = [...seen.matchAll(/^1 (\d+) ([01]) \d+$/gm)].map((event) => `${event[1]}:${event[2]}`);
     const codes = [...word].map((letter) => KEY_CODES[letter]);
     expect(keys).toEqual(codes.flatMap((code) => [`${code}:1`, `${code}:0`]));
   });
@@ -55,24 +85,45 @@ export async function expectTyped(word: string, act: () => Promise<void>): Promi
 
 /** Expects a click of the left button at a share of the screen, within one part in a thousand. */
 export async function expectClick(x: number, y: number, act: () => Promise<void>): Promise<void> {
-  await during("events pointer", act, (seen) => {
-    const last = (pattern: RegExp) => Number([...seen.matchAll(pattern)].at(-1)?.[1] ?? Number.NaN);
-    expect(Math.abs(last(/^EV_ABS 0 (\d+) /gm) / 32767 - x)).toBeLessThan(0.001);
-    expect(Math.abs(last(/^EV_ABS 1 (\d+) /gm) / 32767 - y)).toBeLessThan(0.001);
-    // BTN_LEFT.
-    expect([...seen.matchAll(/^EV_KEY 272 ([01]) /gm)].map((match) => match[1])).toEqual(["1", "0"]);
+  await during(`events ${await inputDevice(/^B: ABS=/m)}`, act, (seen) => {
+    expect(Math.abs((values(seen, EV_ABS, ABS_X).at(-1) ?? Number.NaN) / 32767 - x)).toBeLessThan(0.001);
+    expect(Math.abs((values(seen, EV_ABS, ABS_Y).at(-1) ?? Number.NaN) / 32767 - y)).toBeLessThan(0.001);
+    expect(values(seen, EV_KEY, BTN_LEFT)).toEqual([1, 0]);
   });
 }
 
-/** Expects one pulse on a line of the guest's GPIO chip, of this length give or take a tenth. */
-export async function expectPulse(value: string, milliseconds: number, act: () => Promise<void>): Promise<void> {
-  await during(`watch ${value}`, act, (seen) => {
-    const edges = [...seen.matchAll(/^([01]) (\d+)$/gm)].map((match) => ({ level: match[1], at: Number(match[2]) }));
-    const levels = edges.map((edge) => edge.level).join("");
-    // The first line is the level before anything happened.
-    expect(levels).toBe("010");
-    const length = ((edges[2]?.at ?? 0) - (edges[1]?.at ?? 0)) / 1000;
+/** The levels of the power relay's line, each with its time in milliseconds, while `act` ran. */
+async function levels(act: () => Promise<void>, wanted: (edges: { level: number; at: number }[]) => void) {
+  const line = (await guest("ls /sys/devices/platform/gpio-sim.0/gpiochip*/sim_gpio0/value")).trim();
+  await during(`watch ${line}`, act, (seen) => {
+    const edges = [...seen.matchAll(/^(\d+) ([01])$/gm)];
+    wanted(edges.map((edge) => ({ at: Number(edge[1]) / 1000, level: Number(edge[2]) })));
+  });
+}
+
+/** Expects one pulse on the power relay's line, of this length give or take a tenth. */
+export async function expectPulse(milliseconds: number, act: () => Promise<void>): Promise<void> {
+  await levels(act, (edges) => {
+    // The first is the level before anything happened.
+    expect(edges.map((edge) => edge.level)).toEqual([0, 1, 0]);
+    const length = (edges[2]?.at ?? 0) - (edges[1]?.at ?? 0);
     expect(length).toBeGreaterThan(milliseconds * 0.9);
     expect(length).toBeLessThan(milliseconds * 1.1);
+  });
+}
+
+/** Expects that the power relay was closed and opened again long before the `asked` milliseconds were over. */
+export async function expectCutShort(asked: number, act: () => Promise<void>): Promise<void> {
+  await levels(act, (edges) => {
+    expect(edges.map((edge) => edge.level)).toEqual([0, 1, 0]);
+    expect((edges[2]?.at ?? 0) - (edges[1]?.at ?? 0)).toBeLessThan(asked / 2);
+  });
+}
+
+/** Expects that within `act` a letter's key goes down, is never let go by hand, and is up at its end. */
+export async function expectLetGo(letter: string, act: () => Promise<void>): Promise<void> {
+  await during(`events ${await inputDevice(/^B: LED=/m)}`, act, (seen) => {
+    const pressed = values(seen, EV_KEY, KEY_CODES[letter] ?? 0).filter((value) => value !== 2);
+    expect(pressed).toEqual([1, 0]);
   });
 }
