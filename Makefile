@@ -1,0 +1,64 @@
+# Every job that CI runs is a target here, so that a laptop and CI cannot disagree.
+#
+# `make run` shows the daemon with a simulated machine behind it; no Pi and no rights are needed. Each target installs the
+# Debian packages it lacks, and says so. Downloads and the kernel are kept in ~/.cache/farhand.
+
+export DEBIAN_FRONTEND = noninteractive
+NEED = image/need.sh
+RUN_ADDRESS = 127.0.0.1:8443
+BROWSER = cd tests/browser && npx playwright test
+
+run: build ## Serve the simulated machine on https://127.0.0.1:8443
+	mkdir -p out/data
+	target/release/farhand serve --board sim --data out/data --https $(RUN_ADDRESS)
+
+demo: image-quick tests/browser/node_modules ## Work a PC with a real BIOS, in a second virtual machine
+	tests/image/demo.sh
+
+build: tools web ## Build the daemon with the page inside
+	cargo build --release --locked
+
+web: web/dist/index.html ## Build the page
+
+web/dist/index.html: web/node_modules $(shell find web -path web/node_modules -prune -o -path web/dist -prune -o -type f -print)
+	cd web && npm run --silent build
+
+web/node_modules tests/browser/node_modules: %/node_modules: %/package-lock.json | tools
+	cd $* && npm ci --no-audit --no-fund --silent
+	@touch $@
+
+tools:
+	@image/need-build.sh
+
+check: tools web tests/browser/node_modules ## Formats, lints, licences, unit and host tests: about a minute when warm
+	@$(NEED) shellcheck
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo test --locked
+	cd web && npm run --silent check
+	cd tests/browser && npm run --silent check
+	git ls-files -z '*.sh' overlay board | xargs -0 grep -lZ '^#!/bin/sh' | xargs -0 shellcheck
+
+test: check test-browser test-image ## Everything
+
+test-browser: build tests/browser/node_modules ## The page in Chromium, on the simulated machine
+	@$(NEED) chromium
+	$(BROWSER) story.spec.ts sim.spec.ts
+
+test-image: image-quick tests/browser/node_modules ## The image in QEMU; ONLY=name runs one scenario
+	@$(NEED) chromium qemu-system-x86
+	cargo test --locked --test image -- --test-threads=1 $(ONLY)
+
+image-quick: tools web ## Build the image for QEMU virt from Debian's arm64 packages
+	image/assemble.sh virt
+
+bench: build ## Measure the video path beside Debian's ustreamer
+	tests/bench/run.sh
+
+clean: ## Remove what was built here; the cache in ~/.cache/farhand stays
+	rm -rf target out web/dist web/node_modules tests/browser/node_modules tests/browser/results
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run demo build web tools check test test-browser test-image image-quick bench clean help

@@ -1,0 +1,16 @@
+#!/bin/sh
+# Install what builds the daemon and the page, where this machine lacks it.
+#
+# Usage: need-build.sh
+#
+# A machine with rustup keeps its own compiler; any other gets the one that Debian maintains for
+# its browsers, which is as recent. The page needs any Node from 18 on, so Debian 12's will do.
+set -eu
+
+here=${0%/*}
+"$here/need.sh" ca-certificates cmake g++ git make nasm
+if ! cargo --version >/dev/null 2>&1; then
+	"$here/need.sh" cargo-web rust-web-clippy rustc-web rustfmt-web
+fi
+command -v node >/dev/null || "$here/need.sh" nodejs
+command -v npm >/dev/null || "$here/need.sh" npm

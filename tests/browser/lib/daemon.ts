@@ -1,0 +1,67 @@
+/**
+ * Starts a daemon of its own for a test file, with the simulated machine behind it, and tells where it answers.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+
+/** A running daemon. */
+export interface Daemon {
+  /** Where it answers, such as `https://127.0.0.1:40123`. */
+  readonly url: string;
+  /** What claims it, once. */
+  readonly code: string;
+  /** Kills it and starts it again on the same data and port. */
+  restart(): Promise<void>;
+  /** Ends it and removes its data. */
+  stop(): Promise<void>;
+}
+
+const BINARY = process.env["FARHAND_BINARY"] ?? "../../target/release/farhand";
+
+/** Reads the lines in which the daemon says what a person needs to know. */
+async function announced(child: ChildProcess, names: readonly string[]): Promise<Map<string, string>> {
+  const said = new Map<string, string>();
+  if (!child.stdout) throw new Error("the daemon has no standard output");
+  for await (const line of createInterface({ input: child.stdout })) {
+    const [name, value] = line.split(": ", 2);
+    if (name !== undefined && value !== undefined) said.set(name, value);
+    if (names.every((name) => said.has(name))) {
+      child.stdout.resume();
+      return said;
+    }
+  }
+  throw new Error(`the daemon ended before it said ${names.join(" and ")}`);
+}
+
+/** Starts a daemon with the simulated machine on a free port. */
+export async function startDaemon(): Promise<Daemon> {
+  const data = mkdtempSync(join(tmpdir(), "farhand-test-"));
+  const launch = (port: string) =>
+    spawn(BINARY, ["serve", "--board", "sim", "--data", data, "--https", `127.0.0.1:${port}`], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+  let child = launch("0");
+  const said = await announced(child, ["address", "claim code"]);
+  const url = said.get("address") ?? "";
+  const ended = (process: ChildProcess) => new Promise<void>((resolve) => process.once("exit", () => resolve()));
+  return {
+    url,
+    code: said.get("claim code") ?? "",
+    async restart() {
+      const gone = ended(child);
+      child.kill("SIGKILL");
+      await gone;
+      child = launch(new URL(url).port);
+      await announced(child, ["address"]);
+    },
+    async stop() {
+      const gone = ended(child);
+      child.kill("SIGTERM");
+      await gone;
+      rmSync(data, { recursive: true });
+    },
+  };
+}

@@ -1,0 +1,37 @@
+/**
+ * Drives Debian's own Chromium at a running Farhand.
+ *
+ * One worker and no retries: a test that passes at the second try has found a fault, and two at once would type into the
+ * same machine.
+ */
+import { defineConfig } from "@playwright/test";
+
+export default defineConfig({
+  testDir: ".",
+  outputDir: "results",
+  workers: 1,
+  retries: 0,
+  // A virtual machine that emulates another processor on a busy host needs patience; the simulated one does not.
+  timeout: process.env["FARHAND_URL"] ? 180_000 : 60_000,
+  expect: { timeout: process.env["FARHAND_URL"] ? 60_000 : 15_000 },
+  reporter: [["list"]],
+  use: {
+    ignoreHTTPSErrors: true,
+    viewport: { width: 1280, height: 800 },
+    trace: "retain-on-failure",
+    screenshot: "only-on-failure",
+    launchOptions: {
+      executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium",
+      // Chromium's sandbox refuses to run as root; the rest keeps it from looking for servers of its own.
+      args: [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+      ],
+    },
+  },
+});

@@ -1,0 +1,146 @@
+//! Holds our own sources to the rules that ARCHITECTURE.md states.
+//!
+//! A rule that only people keep is broken within a month. Each of these names the file and line that breaks it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Modules that must stay free of I/O, of clocks and of randomness.
+const PURE: &[&str] = &["gadget", "hid", "power", "session", "video", "sim/target"];
+/// The names that would betray them.
+const IMPURE: &[&str] = &[
+    "tokio",
+    "hyper",
+    "v4l",
+    "rppal",
+    "gpiocdev",
+    "nix::",
+    "std::fs",
+    "std::net",
+    "std::thread",
+    "std::process",
+    "::now()",
+    "getrandom",
+];
+/// Crates that one module alone may name, with that module.
+const OWNED: &[(&str, &str)] = &[
+    ("v4l::", "hw"),
+    ("v4l2_sys_mit", "hw"),
+    ("rppal", "hw"),
+    ("gpiocdev", "hw"),
+    ("nix::ioctl", "hw"),
+    ("hyper", "net"),
+    ("rustls", "net"),
+    ("tokio_tungstenite", "net"),
+];
+/// More than this many lines without its tests, and a file has become two subjects.
+const LONGEST: usize = 500;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every file below `path` with this extension, with its text.
+fn files(path: &Path, extension: &str) -> Vec<(PathBuf, String)> {
+    let Ok(entries) = fs::read_dir(path) else {
+        let fits = path.extension().is_some_and(|e| e == extension);
+        return fs::read_to_string(path).ok().filter(|_| fits).map(|text| (path.into(), text)).into_iter().collect();
+    };
+    entries.flat_map(|entry| files(&entry.unwrap().path(), extension)).collect()
+}
+
+/// The part of a source file that ships: without its tests.
+fn shipped(text: &str) -> &str {
+    text.split("#[cfg(test)]").next().unwrap_or_default()
+}
+
+/// Lines of `text` that hold one of `words` outside a comment, each as `file:line: word`.
+fn offences(path: &Path, text: &str, words: &[&str]) -> Vec<String> {
+    let name = path.strip_prefix(root()).unwrap_or(path).display();
+    let code = shipped(text).lines().enumerate().map(|(n, line)| (n, line.split("//").next().unwrap_or_default()));
+    code.flat_map(|(n, line)| {
+        words.iter().filter(move |word| line.contains(**word)).map(move |word| (n + 1, word)).collect::<Vec<_>>()
+    })
+    .map(|(n, word)| format!("{name}:{n}: {word}"))
+    .collect()
+}
+
+#[test]
+fn pure_modules_do_no_io() {
+    let src = root().join("src");
+    let mut broken = Vec::new();
+    for module in PURE {
+        let read: Vec<_> =
+            files(&src.join(module), "rs").into_iter().chain(files(&src.join(format!("{module}.rs")), "rs")).collect();
+        assert!(!read.is_empty(), "no module named {module}: has it moved?");
+        broken.extend(read.iter().flat_map(|(path, text)| offences(path, text, IMPURE)));
+    }
+    assert!(broken.is_empty(), "pure modules must not do I/O:\n{}", broken.join("\n"));
+}
+
+#[test]
+fn foreign_crates_stay_in_their_module() {
+    let src = root().join("src");
+    let mut broken = Vec::new();
+    for (path, text) in files(&src, "rs") {
+        let module = path.strip_prefix(&src).unwrap().components().next().unwrap();
+        let module = Path::new(&module).file_stem().unwrap().to_string_lossy().into_owned();
+        let words: Vec<&str> = OWNED.iter().filter(|(_, owner)| *owner != module).map(|(word, _)| *word).collect();
+        broken.extend(offences(&path, &text, &words));
+    }
+    assert!(broken.is_empty(), "these crates belong to one module:\n{}", broken.join("\n"));
+}
+
+#[test]
+fn every_source_file_says_what_it_is_for() {
+    let mut mute = Vec::new();
+    for folder in ["src", "tests"] {
+        for (path, text) in files(&root().join(folder), "rs") {
+            if !path.components().any(|part| part.as_os_str() == "node_modules") && !text.starts_with("//! ") {
+                mute.push(path.display().to_string());
+            }
+        }
+    }
+    assert!(mute.is_empty(), "no module documentation in:\n{}", mute.join("\n"));
+}
+
+#[test]
+fn no_source_file_has_become_two_subjects() {
+    let long: Vec<String> = files(&root().join("src"), "rs")
+        .into_iter()
+        .map(|(path, text)| (path, shipped(&text).lines().count()))
+        .filter(|(_, lines)| LONGEST < *lines)
+        .map(|(path, lines)| format!("{}: {lines} lines", path.display()))
+        .collect();
+    assert!(long.is_empty(), "longer than {LONGEST} lines:\n{}", long.join("\n"));
+}
+
+/// The message names in a source, as `"type": "NAME"` of TypeScript or the variants of a kebab-case Rust enum.
+fn quoted_after<'a>(text: &'a str, before: &str) -> Vec<&'a str> {
+    let mut names: Vec<&str> =
+        text.match_indices(before).filter_map(|(at, _)| text[at + before.len()..].split('"').next()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+#[test]
+fn page_daemon_and_docs_name_the_same_messages() {
+    let page = fs::read_to_string(root().join("web/src/protocol.ts")).unwrap();
+    let docs = fs::read_to_string(root().join("docs/api.md")).unwrap();
+    let page = quoted_after(&page, "type: \"");
+    assert!(!page.is_empty(), "no message found in web/src/protocol.ts: is it written otherwise now?");
+    assert_eq!(farhand::session::protocol::NAMES, page.as_slice(), "daemon and page differ");
+    assert_eq!(quoted_after(&docs, "{\"type\":\""), page, "docs/api.md and page differ");
+}
+
+#[test]
+fn every_path_that_the_map_names_exists() {
+    let map = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let named: Vec<&str> = map.split('`').skip(1).step_by(2).filter(|word| word.contains('/')).collect();
+    let plain = |path: &&&str| path.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
+    let in_tree = |path: &&&str| !path.starts_with('/') && !path.starts_with("out/") && !path.starts_with("target/");
+    let missing: Vec<&&str> =
+        named.iter().filter(plain).filter(in_tree).filter(|path| !root().join(path).exists()).collect();
+    assert!(missing.is_empty(), "ARCHITECTURE.md names what is not there: {missing:?}");
+}
