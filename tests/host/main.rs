@@ -2,3 +2,6 @@
 
 // Helpers are not `#[test]` functions, for which clippy.toml already allows it.
 #![allow(clippy::unwrap_used)]
+
+mod hands;
+mod machine;
