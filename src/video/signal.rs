@@ -178,16 +178,18 @@ impl Reception {
     pub fn picture(&mut self, now: Instant, size: Size) {
         let Phase::Streaming { last, query, .. } = &mut self.phase else { return };
         *last = now;
-        if query.is_none() {
+        let settled = query.is_none();
+        if self.seen.signal == Signal::Ok {
+            self.count(now);
+            self.window.count += 1;
+        } else {
+            // What went before must not be averaged in.
+            self.window = Window { start: now, count: 1 };
+        }
+        if settled {
             self.see(Signal::Ok);
             self.seen.mode = Some(size);
         }
-        if self.window.count == 0 && WINDOW <= now - self.window.start {
-            // The first one after a pause must not be averaged over it.
-            self.window.start = now;
-        }
-        self.window.count += 1;
-        self.count(now);
     }
 
     /// Tells it what time it is.

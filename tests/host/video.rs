@@ -82,9 +82,10 @@ async fn a_card_is_shown_once_and_not_at_every_look() {
     let frame = running.picture(|_| true).await;
     // Three looks' time in which nothing may come.
     let mut frames = running.bus.frames.watch();
-    let more = tokio::time::timeout(Duration::from_millis(1600), frames.wait_for(|newer| {
-        newer.as_ref().is_some_and(|newer| newer.seq > frame.seq.max(2))
-    }));
+    let more = tokio::time::timeout(
+        Duration::from_millis(1600),
+        frames.wait_for(|newer| newer.as_ref().is_some_and(|newer| newer.seq > frame.seq.max(2))),
+    );
     assert!(more.await.is_err(), "the card came again");
     running.stop().await;
 }

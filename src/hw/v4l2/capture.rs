@@ -88,7 +88,7 @@ struct Rig {
     device: Option<Device>,
     encoder: Option<Encoder>,
     /// What was reported last.
-    seen: Option<(Seen, bool)>,
+    seen: Option<Seen>,
     /// What was logged last, so that a failure that repeats itself is logged once.
     trouble: String,
     /// How many pictures were too damaged to show.
@@ -112,6 +112,7 @@ impl Rig {
             }
             Action::Close => {
                 (self.stream, self.device) = (None, None);
+                self.describe();
                 Ok(())
             }
             Action::Show(signal) => {
@@ -126,6 +127,7 @@ impl Rig {
 
     fn open(&mut self, reception: &mut Reception) -> Result<(), VideoError> {
         self.device = Some(Device::open(&self.video)?);
+        self.describe();
         reception.opened(Instant::now());
         Ok(())
     }
@@ -146,7 +148,7 @@ impl Rig {
         let words = device.describe(Some(&stream));
         log::info!("seat {}: capturing from {}: {words}", self.bus.seat, device.path().display());
         self.stream = Some(stream);
-        self.seen = None;
+        self.describe();
         reception.started(Instant::now());
         Ok(())
     }
@@ -248,20 +250,23 @@ impl Rig {
         }
     }
 
-    /// Brings the status up to date, if anything has changed.
+    /// Says in the status what the pictures come from.
+    fn describe(&self) {
+        let words = self.device.as_ref().map(|device| device.describe(self.stream.as_ref())).unwrap_or_default();
+        self.bus.status.update(|status| status.screen.device = words);
+    }
+
+    /// Brings the status up to date. Cheap if nothing has changed, since it is called for every picture.
     fn report(&mut self, seen: Seen) {
-        let now = (seen, self.device.is_some());
-        if self.seen == Some(now) {
+        let before = self.seen.replace(seen);
+        if before == Some(seen) {
             return;
         }
-        if self.seen.is_none_or(|(before, _)| before.signal != seen.signal) {
+        if before.is_none_or(|before| before.signal != seen.signal) {
             log::info!("seat {}: signal {:?}", self.bus.seat, seen.signal);
         }
-        self.seen = Some(now);
-        let device = self.device.as_ref().map(|device| device.describe(self.stream.as_ref())).unwrap_or_default();
         self.bus.status.update(|status| {
             (status.screen.signal, status.screen.mode, status.screen.fps) = (seen.signal, seen.mode, seen.fps);
-            status.screen.device = device;
         });
     }
 }
