@@ -3,6 +3,8 @@
 // Helpers are not `#[test]` functions, for which clippy.toml already allows it.
 #![allow(clippy::unwrap_used)]
 
+mod command;
 mod hands;
 mod machine;
+mod tidy;
 mod video;
