@@ -6,5 +6,6 @@
 mod command;
 mod hands;
 mod machine;
+mod net;
 mod tidy;
 mod video;
