@@ -189,6 +189,7 @@ impl Plugged {
     /// Reads the state, and says so if it is another one.
     fn look(&mut self, events: &mut VecDeque<UsbEvent>) -> io::Result<()> {
         let state = read_state(&self.state)?;
+        self.keyboard.listen();
         if state != self.udc.state {
             self.udc.state = state;
             events.push_back(UsbEvent::Udc(Some(self.udc.clone())));
@@ -250,11 +251,12 @@ fn open_node(gadget: &Gadget, function: &Function, places: &Places) -> io::Resul
 struct Node {
     fd: AsyncFd<File>,
     blocked: bool,
+    deaf: bool,
 }
 
 impl Node {
     fn new(node: File) -> io::Result<Node> {
-        Ok(Node { fd: watch(node, Interest::READABLE | Interest::WRITABLE)?, blocked: false })
+        Ok(Node { fd: watch(node, Interest::READABLE | Interest::WRITABLE)?, blocked: false, deaf: false })
     }
 
     /// Hands a report to the controller, if the one before has been fetched.
@@ -282,18 +284,24 @@ impl Node {
 
     /// The lamps, when the target sets them.
     fn poll_leds(&mut self, context: &mut Context<'_>) -> Poll<KeyboardLeds> {
-        loop {
+        while !self.deaf {
             let Ok(mut ready) = ready!(self.fd.poll_read_ready(context)) else { return Poll::Pending };
             // The report has one byte; anything behind it is none of it.
             let mut report = [0; 8];
             match ready.try_io(|node| node.get_ref().read(&mut report)) {
                 Ok(Ok(len)) if 0 < len => return Poll::Ready(leds(report[0])),
-                // The end, or f_hid calling itself readable and then out of memory for as long as the target has not
-                // taken the keyboard. It will say when there is something to read again.
-                Ok(_) => ready.clear_ready(),
+                // Until the target has taken the keyboard again, f_hid calls itself readable, fails with ENOMEM, and wakes
+                // us for having read: listening on would fill the processor.
+                Ok(_) => self.deaf = true,
                 Err(_would_block) => (),
             }
         }
+        Poll::Pending
+    }
+
+    /// Listens again, since the target may have taken the keyboard again.
+    fn listen(&mut self) {
+        self.deaf = false;
     }
 }
 
@@ -357,6 +365,24 @@ mod tests {
         target.write_all(&[0b011]).unwrap();
         let read = poll_fn(|context| node.poll_leds(context)).await;
         assert_eq!(KeyboardLeds { num: true, caps: true, scroll: false }, read);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_fails_is_not_read_again_before_it_is_listened_to() {
+        let (mut node, target) = node();
+        drop(target);
+        // An end of file stands in for f_hid's ENOMEM: both come again at once, for as long as one reads.
+        let mut wakes = 0;
+        let nothing = poll_fn(|context| {
+            wakes += 1;
+            node.poll_leds(context).map(|leds| panic!("nobody set {leds:?}"))
+        });
+        let () = tokio::time::timeout(Duration::from_millis(50), nothing).await.unwrap_or(());
+        assert!(wakes <= 3, "woken {wakes} times");
+        assert!(node.deaf);
+        node.listen();
+        assert!(poll_fn(|context| Poll::Ready(node.poll_leds(context).is_pending())).await);
+        assert!(node.deaf, "it was read once more");
     }
 
     #[tokio::test]
