@@ -7,5 +7,6 @@
 // Helpers outside #[test] functions may fail a test, too.
 #![allow(clippy::unwrap_used)]
 
+mod network;
 mod root;
 mod vm;
