@@ -1,1 +1,319 @@
 //! Puts one simulated machine behind all ports of a board.
+//!
+//! The machine lives in a mutex that is held for microseconds by input and for the few milliseconds of drawing by the
+//! screen; coding the picture happens outside. The screen's thread is also what tells the machine the time.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::screen::Raster;
+use super::target::{Taken, Target};
+use crate::bus::SeatBus;
+use crate::ports::{Board, Contact, LampInputs, Lamps, Relays, Report, Screen, Signal, Size, UsbEvent, UsbPort};
+use crate::tasks::Stop;
+use crate::video::card;
+use crate::video::encode::{Encoder, PixelFormat, Range, Raw};
+
+/// Pictures come no faster than this: what a good capture device gives.
+const FRAME_INTERVAL: Duration = Duration::from_micros(33_333);
+/// A picture comes at least this often even if nothing moves, as from a capture device; so a viewer sees that it lives.
+const KEEP_ALIVE: Duration = Duration::from_millis(500);
+/// How long the screen's thread may sleep without asking whether to stop.
+const NAP: Duration = Duration::from_millis(100);
+
+/// A machine that has just been switched on: its ports, and its screen.
+pub fn machine() -> (Board, SimulatedScreen) {
+    let now = Instant::now();
+    let mut target = Target::new(now);
+    target.set_contact(now, Contact::Power, true);
+    target.set_contact(now, Contact::Power, false);
+    let machine = Machine::new(target);
+    let board =
+        Board { usb: Box::new(machine.clone()), relays: Box::new(machine.clone()), lamps: Box::new(machine.clone()) };
+    (board, SimulatedScreen(machine))
+}
+
+/// The machine as every port holds it.
+#[derive(Clone)]
+struct Machine(Arc<Shared>);
+
+struct Shared {
+    state: Mutex<State>,
+    /// Told whenever `State::touched` becomes true.
+    touch: Condvar,
+}
+
+struct State {
+    target: Target,
+    /// Who waits for its USB events.
+    waker: Option<Waker>,
+    /// Whether something was done to it since its screen last looked.
+    touched: bool,
+}
+
+impl Machine {
+    fn new(target: Target) -> Machine {
+        let state = State { target, waker: None, touched: true };
+        Machine(Arc::new(Shared { state: Mutex::new(state), touch: Condvar::new() }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Whoever panicked while holding the machine ends the program by itself; nothing is gained by panicking again.
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does something to the machine, and lets its screen know.
+    fn act<T>(&self, action: impl FnOnce(&mut Target, Instant) -> T) -> T {
+        self.touch(true, action)
+    }
+
+    /// Does what the screen does, which need not be told.
+    fn look<T>(&self, action: impl FnOnce(&mut Target, Instant) -> T) -> T {
+        self.touch(false, action)
+    }
+
+    fn touch<T>(&self, touched: bool, action: impl FnOnce(&mut Target, Instant) -> T) -> T {
+        let mut state = self.lock();
+        let result = action(&mut state.target, Instant::now());
+        state.touched = touched;
+        self.0.touch.notify_one();
+        let waker = if state.target.has_events() { state.waker.take() } else { None };
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        result
+    }
+
+    /// Waits until there may be something to show: someone acts on the machine, or its own time comes, but not for long.
+    fn wait(&self, next_frame: Option<Instant>) {
+        let state = self.lock();
+        let now = Instant::now();
+        // When it changes faster than pictures are wanted, what comes meanwhile goes into the same picture.
+        let paced = next_frame.filter(|next| now < *next && state.target.is_stale());
+        let until = paced.or(state.target.deadline());
+        let time = until.map_or(NAP, |until| until.saturating_duration_since(now).min(NAP));
+        let idle = |state: &mut State| paced.is_some() || !state.touched;
+        // Why it returned does not matter: the screen looks at everything anyway.
+        drop(self.0.touch.wait_timeout_while(state, time, idle));
+    }
+}
+
+impl UsbPort for Machine {
+    fn offer(&mut self, report: Report) -> io::Result<()> {
+        match self.act(|target, now| target.offer(now, report)) {
+            Taken::Yes => Ok(()),
+            Taken::NotYet => Err(io::ErrorKind::WouldBlock.into()),
+            Taken::NoHost => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<UsbEvent> {
+        let mut state = self.lock();
+        match state.target.poll() {
+            Some(event) => Poll::Ready(event),
+            None => {
+                state.waker = Some(context.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Relays for Machine {
+    fn set(&mut self, contact: Contact, closed: bool) -> io::Result<()> {
+        self.act(|target, now| target.set_contact(now, contact, closed));
+        Ok(())
+    }
+}
+
+impl LampInputs for Machine {
+    fn read(&mut self) -> Lamps {
+        self.lock().target.lamps(Instant::now())
+    }
+}
+
+/// The machine's screen, as a capture device would see it.
+pub struct SimulatedScreen(Machine);
+
+impl Screen for SimulatedScreen {
+    fn run(self: Box<Self>, bus: SeatBus, stop: Stop) {
+        match Encoder::new() {
+            Ok(encoder) => Recording::new(self.0, bus, encoder).run(&stop),
+            Err(error) => log::error!("the simulated screen cannot be shown: {error}"),
+        }
+    }
+}
+
+/// What the screen's thread keeps.
+struct Recording {
+    machine: Machine,
+    bus: SeatBus,
+    encoder: Encoder,
+    raster: Raster,
+    signal: Signal,
+    /// The newest picture of the machine, to be shown again when nothing moves.
+    picture: Option<(Size, Bytes)>,
+    /// When the pictures of the last second were shown.
+    shown: VecDeque<Instant>,
+}
+
+impl Recording {
+    fn new(machine: Machine, bus: SeatBus, encoder: Encoder) -> Recording {
+        let raster = Raster::new(Size { width: 0, height: 0 });
+        Recording { machine, bus, encoder, raster, signal: Signal::Starting, picture: None, shown: VecDeque::new() }
+    }
+
+    fn run(mut self, stop: &Stop) {
+        while !stop.is_requested() {
+            self.look();
+            self.machine.wait(self.shown.back().map(|last| *last + FRAME_INTERVAL));
+        }
+    }
+
+    /// Looks at the machine once and shows what is new.
+    fn look(&mut self) {
+        let last = self.shown.back().copied();
+        let due = |interval: Duration, now: Instant| last.is_none_or(|last| last + interval <= now);
+        let raster = &mut self.raster;
+        let (now, signal, drawn) = self.machine.look(|target, now| {
+            target.tick(now);
+            (now, target.signal(), due(FRAME_INTERVAL, now) && target.draw(raster))
+        });
+        if drawn {
+            let (size, pixels) = (self.raster.size(), self.raster.pixels());
+            let stride = PixelFormat::Rgb24.row_bytes(size.width);
+            let raw = Raw { size, format: PixelFormat::Rgb24, range: Range::Full, stride, pixels };
+            self.picture = code(&mut self.encoder, &raw).map(|jpeg| (size, jpeg));
+        } else if signal != Signal::Ok {
+            self.picture = None;
+        }
+        if let Some((size, jpeg)) = self.picture.as_ref().filter(|_| drawn || due(KEEP_ALIVE, now)) {
+            self.bus.frames.publish(now, *size, jpeg.clone());
+            self.shown.push_back(now);
+        }
+        if signal == Signal::NoSignal && self.signal != signal {
+            self.show_card(now, signal);
+        }
+        self.signal = signal;
+        self.report(now);
+    }
+
+    /// Shows why there is no picture. A change of mode is over before anyone could read about it.
+    fn show_card(&mut self, now: Instant, signal: Signal) {
+        let (pixels, stride) = (card::draw(signal), PixelFormat::Rgb24.row_bytes(card::SIZE.width));
+        let raw = Raw { size: card::SIZE, format: PixelFormat::Rgb24, range: Range::Full, stride, pixels: &pixels };
+        if let Some(jpeg) = code(&mut self.encoder, &raw) {
+            self.bus.frames.publish(now, card::SIZE, jpeg);
+        }
+    }
+
+    fn report(&mut self, now: Instant) {
+        while self.shown.front().is_some_and(|at| *at + Duration::from_secs(1) <= now) {
+            self.shown.pop_front();
+        }
+        self.bus.status.update(|status| {
+            status.screen.signal = self.signal;
+            status.screen.mode = self.picture.as_ref().map(|(size, _)| *size);
+            status.screen.fps = self.shown.len() as f32;
+            status.screen.device = "Simulated machine".into();
+        });
+    }
+}
+
+/// The raster as a JPEG file; none, and a line in the log, if that fails.
+fn code(encoder: &mut Encoder, raw: &Raw) -> Option<Bytes> {
+    encoder.encode(raw).inspect_err(|error| log::error!("the simulated screen cannot be coded: {error}")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::bus::{FrameBus, StatusBus};
+    use crate::tasks;
+
+    /// More than the machine takes for anything, even on a busy computer.
+    const LIMIT: Duration = Duration::from_secs(20);
+
+    async fn until(bus: &SeatBus, signal: Signal) {
+        let mut status = bus.status.watch();
+        let seen = timeout(LIMIT, status.wait_for(|status| status.screen.signal == signal)).await;
+        seen.unwrap_or_else(|_| panic!("the signal is never {signal:?}")).unwrap();
+    }
+
+    /// Waits for a picture of this size, and reads the size out of the file itself.
+    async fn picture(bus: &SeatBus, size: Size) -> Bytes {
+        let mut frames = bus.frames.watch();
+        let fits = frames.wait_for(|frame| frame.as_ref().is_some_and(|frame| frame.size == size));
+        let jpeg = timeout(LIMIT, fits).await.expect("no such picture").unwrap().as_ref().unwrap().jpeg.clone();
+        let header = turbojpeg::read_header(&jpeg).unwrap();
+        assert_eq!((usize::from(size.width), usize::from(size.height)), (header.width, header.height));
+        jpeg
+    }
+
+    /// How bright the picture is in its top left corner.
+    fn corner(jpeg: &[u8]) -> u8 {
+        turbojpeg::decompress(jpeg, turbojpeg::PixelFormat::GRAY).unwrap().pixels[0]
+    }
+
+    async fn until_udc(board: &mut Board, word: &str) {
+        let wait = async {
+            loop {
+                if let UsbEvent::Udc(Some(udc)) = poll_fn(|context| board.usb.poll_event(context)).await
+                    && udc.state == word
+                {
+                    return;
+                }
+            }
+        };
+        timeout(LIMIT, wait).await.unwrap_or_else(|_| panic!("the controller is never {word}"));
+    }
+
+    #[tokio::test]
+    async fn one_machine_answers_at_every_port() {
+        const TEXT: Size = Size { width: 720, height: 400 };
+        let (mut board, screen) = machine();
+        let seat = "main".to_string().try_into().unwrap();
+        let bus = SeatBus { seat, frames: FrameBus::default(), status: StatusBus::default() };
+        let (stopper, stop) = tasks::stop();
+        let thread = std::thread::spawn({
+            let bus = bus.clone();
+            move || Box::new(screen).run(bus, stop)
+        });
+
+        until(&bus, Signal::Ok).await;
+        let post = picture(&bus, TEXT).await;
+        assert_eq!(Some(true), board.lamps.read().power);
+
+        // F2 is taken once the host has set the keyboard up. The set-up program has a light bar where the self-test is black.
+        until_udc(&mut board, "configured").await;
+        assert_eq!(0, corner(&post));
+        board.usb.offer(Report::Keyboard([0, 0, 0x3b, 0, 0, 0, 0, 0])).unwrap();
+        board.usb.offer(Report::Keyboard([0; 8])).unwrap();
+        let mut frames = bus.frames.watch();
+        let setup = frames.wait_for(|frame| frame.as_ref().is_some_and(|frame| 180 < corner(&frame.jpeg)));
+        drop(timeout(LIMIT, setup).await.expect("F2 does not show in the picture").unwrap());
+        assert!(0.0 < bus.status.now().screen.fps);
+
+        board.relays.set(Contact::Power, true).unwrap();
+        until(&bus, Signal::NoSignal).await;
+        picture(&bus, card::SIZE).await;
+        assert_eq!(None, bus.status.now().screen.mode);
+        assert_eq!(Some(false), board.lamps.read().power);
+        until_udc(&mut board, "not attached").await;
+        let refused = board.usb.offer(Report::Keyboard([0; 8])).unwrap_err();
+        assert_eq!(io::ErrorKind::NotConnected, refused.kind());
+
+        stopper.stop();
+        thread.join().unwrap();
+    }
+}

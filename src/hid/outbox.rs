@@ -1,0 +1,610 @@
+//! Keeps the reports that the target has still to fetch.
+//!
+//! Keys are a queue from which nothing is lost silently; pointer positions replace each other, but never a button. What
+//! the target does not fetch within [`STALE`] is dropped and everything is let go: a line typed at a machine that was
+//! switched off must not run when it comes back. The caller offers what [`Outbox::next`] shows, says what became of it,
+//! and comes back at [`Outbox::deadline`].
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::keyboard::{Keyboard, Owner, Usage};
+use super::pointer::Pointer;
+use super::text::Stroke;
+use super::typist::{Failure, Step, Typist};
+use crate::ports::Report;
+
+/// How long a report may wait without the target fetching any. The slowest BIOS met takes a key in 150 ms; two seconds
+/// outlast its pauses, and are short enough for a person to remember what they typed.
+pub const STALE: Duration = Duration::from_secs(2);
+
+/// Keyboard reports that may wait: 256 keys, more than half a minute of typing into the slowest BIOS met.
+const MOST_KEYS: usize = 512;
+
+/// Pointer reports that may wait, of which two come from each button change.
+const MOST_MOVES: usize = 64;
+
+/// Who holds the keys of texts and chords. No client may use this number, or typing would let go of its keys.
+pub const TYPIST: Owner = Owner(u64::MAX);
+
+/// The target fetches keys and pointer independently; a BIOS fetches keys only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// Keyboard reports.
+    Keyboard,
+    /// Pointer reports.
+    Pointer,
+}
+
+impl Lane {
+    /// Both, the more important first.
+    pub const ALL: [Lane; 2] = [Lane::Keyboard, Lane::Pointer];
+}
+
+/// Keyboard and pointer of one target, with what waits to be fetched.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    keyboard: Keyboard,
+    keys: Waiting<[u8; 8]>,
+    pointer: Pointer,
+    moves: Waiting<Move>,
+    typist: Typist,
+}
+
+impl Outbox {
+    /// A key goes down or up.
+    pub fn key(&mut self, now: Instant, owner: Owner, usage: Usage, down: bool) -> Result<(), Failure> {
+        if down {
+            self.keyboard.press(owner, usage);
+        } else {
+            self.keyboard.release(owner, usage);
+        }
+        self.queue_keys(now)
+    }
+
+    /// The pointer moves, or its buttons change.
+    pub fn point(&mut self, now: Instant, owner: Owner, x: u16, y: u16, buttons: u8) -> Result<(), Failure> {
+        self.pointer.point(owner, x, y, buttons);
+        self.queue_move(now, 0, 0)
+    }
+
+    /// The wheel turns.
+    pub fn wheel(&mut self, now: Instant, dx: i8, dy: i8) -> Result<(), Failure> {
+        self.queue_move(now, dx, dy)
+    }
+
+    /// Types strokes one after another; the outcome comes by [`Outbox::poll`].
+    pub fn strokes(&mut self, now: Instant, id: u64, owner: Owner, strokes: &[Stroke]) {
+        self.typist.strokes(id, owner, strokes);
+        self.tick(now);
+    }
+
+    /// Presses a chord and lets go of it; the outcome comes by [`Outbox::poll`].
+    pub fn chord(&mut self, now: Instant, id: u64, owner: Owner, usages: &[Usage]) {
+        let keys: Vec<_> = usages.iter().map(|usage| Stroke { usage: *usage, modifiers: 0 }).collect();
+        self.typist.chord(id, owner, &keys);
+        self.tick(now);
+    }
+
+    /// Ends a text or chord early.
+    pub fn cancel(&mut self, now: Instant, id: u64) -> Result<(), Failure> {
+        if self.typist.cancel(id) {
+            self.keyboard.leave(TYPIST);
+        }
+        self.queue_keys(now)
+    }
+
+    /// Lets go of all that `owner` holds and types, after what waits already.
+    pub fn leave(&mut self, now: Instant, owner: Owner) -> Result<(), Failure> {
+        self.keyboard.leave(owner);
+        self.pointer.leave(owner);
+        if self.typist.leave(owner) {
+            self.keyboard.leave(TYPIST);
+        }
+        self.queue_keys(now).and(self.queue_move(now, 0, 0))
+    }
+
+    /// Lets go of everything at once: what waits is dropped, and the next report holds nothing.
+    pub fn let_go(&mut self, now: Instant) {
+        self.drop_keys(now, Failure::Cancelled);
+        self.drop_moves(now);
+    }
+
+    /// Notes that the target takes no reports at all. Nothing of now may reach it when it comes back.
+    pub fn lost(&mut self, now: Instant) {
+        self.drop_keys(now, Failure::Unplugged);
+        self.drop_moves(now);
+    }
+
+    /// Notes that the report shown by [`Outbox::next`] was taken.
+    pub fn taken(&mut self, now: Instant, lane: Lane) {
+        match lane {
+            Lane::Keyboard => {
+                self.keys.taken(now);
+                if self.keys.queue.is_empty() {
+                    self.typist.taken(now);
+                }
+            }
+            Lane::Pointer => self.moves.taken(now),
+        }
+        self.tick(now);
+    }
+
+    /// Tells the outbox what time it is.
+    pub fn tick(&mut self, now: Instant) {
+        if self.keys.stale().is_some_and(|end| end <= now) {
+            self.drop_keys(now, Failure::Unplugged);
+        }
+        if self.moves.stale().is_some_and(|end| end <= now) {
+            self.drop_moves(now);
+        }
+        if self.keys.queue.is_empty()
+            && let Some(step) = self.typist.step(now)
+        {
+            match step {
+                Step::Down(stroke) => stroke.usages().for_each(|usage| self.keyboard.press(TYPIST, usage)),
+                Step::Up => self.keyboard.leave(TYPIST),
+                Step::Repeat => (),
+            }
+            // Even if nothing changed, since the typist waits for a report to be taken.
+            self.keys.push(now, self.keyboard.report());
+        }
+    }
+
+    /// The report to offer next.
+    pub fn next(&self, lane: Lane) -> Option<Report> {
+        match lane {
+            Lane::Keyboard => self.keys.queue.front().copied().map(Report::Keyboard),
+            Lane::Pointer => self.moves.queue.front().map(|next| Report::Pointer(next.report())),
+        }
+    }
+
+    /// Takes the outcome of a text or chord that has ended.
+    pub fn poll(&mut self) -> Option<(u64, Result<(), Failure>)> {
+        self.typist.poll()
+    }
+
+    /// When [`Outbox::tick`] next has work to do.
+    pub fn deadline(&self) -> Option<Instant> {
+        let typist = if self.keys.queue.is_empty() { self.typist.deadline() } else { None };
+        [self.keys.stale(), self.moves.stale(), typist].into_iter().flatten().min()
+    }
+
+    fn queue_keys(&mut self, now: Instant) -> Result<(), Failure> {
+        let report = self.keyboard.report();
+        if report == *self.keys.newest() {
+            return Ok(());
+        }
+        if MOST_KEYS <= self.keys.queue.len() {
+            self.drop_keys(now, Failure::Flooded);
+            return Err(Failure::Flooded);
+        }
+        self.keys.push(now, report);
+        Ok(())
+    }
+
+    fn queue_move(&mut self, now: Instant, dx: i8, dy: i8) -> Result<(), Failure> {
+        let newest = self.moves.newest();
+        let report = self.pointer.report(0, 0);
+        let turned = Move { report, dx: dx.into(), dy: dy.into(), pinned: newest.report[0] != report[0] };
+        if report == newest.report && (dx, dy) == (0, 0) {
+            return Ok(());
+        }
+        // A button must change where it was pressed, so what comes after may not move the report that changes it.
+        if !turned.pinned
+            && let Some(waiting) = self.moves.queue.back_mut()
+            && (!waiting.pinned || waiting.report == report)
+        {
+            waiting.report = report;
+            waiting.dx = waiting.dx.saturating_add(turned.dx);
+            waiting.dy = waiting.dy.saturating_add(turned.dy);
+            self.moves.review(now);
+            return Ok(());
+        }
+        if MOST_MOVES <= self.moves.queue.len() {
+            self.drop_moves(now);
+            return Err(Failure::Flooded);
+        }
+        self.moves.push(now, turned);
+        Ok(())
+    }
+
+    fn drop_keys(&mut self, now: Instant, failure: Failure) {
+        self.typist.fail(failure);
+        self.keyboard = Keyboard::default();
+        self.keys.replace(now, self.keyboard.report());
+    }
+
+    fn drop_moves(&mut self, now: Instant) {
+        self.pointer.let_go();
+        self.moves.replace(now, Move { report: self.pointer.report(0, 0), dx: 0, dy: 0, pinned: true });
+    }
+}
+
+/// One pointer report, still growing while it waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Move {
+    report: [u8; 7],
+    // More than a byte holds: what does not fit goes with the next report.
+    dx: i16,
+    dy: i16,
+    pinned: bool,
+}
+
+impl Move {
+    fn turn(&self) -> (i8, i8) {
+        // The descriptor's range ends at -127.
+        let fit = |turn: i16| i8::try_from(turn.clamp(-127, 127)).expect("it has just been brought into range");
+        (fit(self.dx), fit(self.dy))
+    }
+
+    fn report(&self) -> [u8; 7] {
+        let (dx, dy) = self.turn();
+        let [buttons, x0, x1, y0, y1, ..] = self.report;
+        [buttons, x0, x1, y0, y1, dy.cast_unsigned(), dx.cast_unsigned()]
+    }
+}
+
+/// A report that can do harm when it comes late.
+trait Late: Copy + Default {
+    /// Whether it holds a key or a button, or turns the wheel.
+    fn acts(&self) -> bool;
+
+    /// What is left of it to be sent once it has been taken.
+    fn rest(&self) -> Option<Self>;
+}
+
+impl Late for [u8; 8] {
+    fn acts(&self) -> bool {
+        *self != [0; 8]
+    }
+
+    fn rest(&self) -> Option<[u8; 8]> {
+        None
+    }
+}
+
+impl Late for Move {
+    fn acts(&self) -> bool {
+        self.report[0] != 0 || (self.dx, self.dy) != (0, 0)
+    }
+
+    fn rest(&self) -> Option<Move> {
+        let (dx, dy) = self.turn();
+        let rest = Move { dx: self.dx - i16::from(dx), dy: self.dy - i16::from(dy), ..*self };
+        ((rest.dx, rest.dy) != (0, 0)).then_some(rest)
+    }
+}
+
+/// The reports of one lane, and since when the target has fetched none of them.
+#[derive(Debug, Default)]
+struct Waiting<R> {
+    queue: VecDeque<R>,
+    sent: R,
+    since: Option<Instant>,
+}
+
+impl<R: Late> Waiting<R> {
+    /// What the target will have seen last.
+    fn newest(&self) -> &R {
+        self.queue.back().unwrap_or(&self.sent)
+    }
+
+    fn push(&mut self, now: Instant, report: R) {
+        self.queue.push_back(report);
+        self.review(now);
+    }
+
+    fn taken(&mut self, now: Instant) {
+        if let Some(taken) = self.queue.pop_front() {
+            self.sent = taken;
+            if let Some(rest) = taken.rest() {
+                self.queue.push_front(rest);
+            }
+        }
+        self.since = None;
+        self.review(now);
+    }
+
+    /// Drops what waits. The target learns that all is released if what it has seen holds anything.
+    fn replace(&mut self, now: Instant, released: R) {
+        self.queue.clear();
+        if self.sent.acts() {
+            self.queue.push_back(released);
+        }
+        self.since = None;
+        self.review(now);
+    }
+
+    /// Starts the clock with the first report that acts. Releases may wait for ever: late they are as right as now.
+    fn review(&mut self, now: Instant) {
+        let acts = self.queue.iter().any(R::acts);
+        self.since = if acts { self.since.or(Some(now)) } else { None };
+    }
+
+    fn stale(&self) -> Option<Instant> {
+        self.since.map(|since| since + STALE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANNA: Owner = Owner(1);
+    const BERT: Owner = Owner(2);
+    const A: Usage = Usage(0x04);
+    const B: Usage = Usage(0x05);
+    const MS: Duration = Duration::from_millis(1);
+
+    /// A target that fetches whenever it is told to, by a clock of its own.
+    struct Bench {
+        now: Instant,
+        outbox: Outbox,
+    }
+
+    impl Bench {
+        fn new() -> Bench {
+            Bench { now: Instant::now(), outbox: Outbox::default() }
+        }
+
+        fn fetch(&mut self, lane: Lane) -> Option<Report> {
+            let report = self.outbox.next(lane)?;
+            self.outbox.taken(self.now, lane);
+            Some(report)
+        }
+
+        /// The first key and the modifiers of every report that waits.
+        fn fetch_keys(&mut self) -> Vec<(u8, u8)> {
+            std::iter::from_fn(|| self.fetch(Lane::Keyboard))
+                .map(|report| match report {
+                    Report::Keyboard(report) => (report[0], report[2]),
+                    Report::Pointer(_) => unreachable!("lanes are apart"),
+                })
+                .collect()
+        }
+
+        fn fetch_moves(&mut self) -> Vec<[u8; 7]> {
+            std::iter::from_fn(|| self.fetch(Lane::Pointer))
+                .map(|report| match report {
+                    Report::Pointer(report) => report,
+                    Report::Keyboard(_) => unreachable!("lanes are apart"),
+                })
+                .collect()
+        }
+
+        fn wait(&mut self, time: Duration) {
+            self.now += time;
+            self.outbox.tick(self.now);
+        }
+
+        /// Fetches everything, sleeping from deadline to deadline, until nothing is left to do.
+        fn fetch_all_keys(&mut self) -> Vec<(u8, u8)> {
+            let mut keys = self.fetch_keys();
+            while let Some(deadline) = self.outbox.deadline() {
+                self.now = deadline;
+                self.outbox.tick(self.now);
+                keys.extend(self.fetch_keys());
+            }
+            keys
+        }
+
+        fn key(&mut self, owner: Owner, usage: Usage, down: bool) {
+            self.outbox.key(self.now, owner, usage, down).unwrap();
+        }
+
+        fn point(&mut self, x: u16, buttons: u8) {
+            self.outbox.point(self.now, ANNA, x, 0, buttons).unwrap();
+        }
+    }
+
+    #[test]
+    fn keys_come_out_in_order_and_each_once() {
+        let mut bench = Bench::new();
+        for usage in [A, B] {
+            bench.key(ANNA, usage, true);
+            bench.key(ANNA, usage, false);
+        }
+        assert_eq!([(0, 4), (0, 0), (0, 5), (0, 0)].as_slice(), bench.fetch_keys());
+    }
+
+    #[test]
+    fn what_changes_nothing_is_not_sent() {
+        let mut bench = Bench::new();
+        bench.key(ANNA, A, false);
+        bench.point(0, 0);
+        assert_eq!((None, None), (bench.outbox.next(Lane::Keyboard), bench.outbox.next(Lane::Pointer)));
+        bench.key(ANNA, A, true);
+        bench.key(BERT, A, true);
+        bench.key(ANNA, A, false);
+        assert_eq!([(0, 4)].as_slice(), bench.fetch_keys());
+    }
+
+    #[test]
+    fn stale_keys_are_dropped_and_not_replayed() {
+        let mut bench = Bench::new();
+        bench.key(ANNA, A, true);
+        bench.fetch_keys();
+        bench.key(ANNA, B, true);
+        bench.wait(STALE - MS);
+        assert_eq!(Some(Report::Keyboard([0, 0, 4, 5, 0, 0, 0, 0])), bench.outbox.next(Lane::Keyboard));
+        bench.wait(MS);
+        assert_eq!([(0, 0)].as_slice(), bench.fetch_keys(), "only the release may come late");
+        assert_eq!(None, bench.outbox.deadline());
+    }
+
+    #[test]
+    fn a_target_that_fetches_slowly_loses_nothing() {
+        let mut bench = Bench::new();
+        for _ in 0..30 {
+            bench.key(ANNA, A, true);
+            bench.key(ANNA, A, false);
+        }
+        let mut fetched = 0;
+        while bench.fetch(Lane::Keyboard).is_some() {
+            fetched += 1;
+            bench.wait(150 * MS);
+        }
+        assert_eq!(60, fetched);
+    }
+
+    #[test]
+    fn an_unplugged_cable_drops_everything() {
+        let mut bench = Bench::new();
+        bench.key(ANNA, A, true);
+        bench.point(5, 1);
+        bench.outbox.lost(bench.now);
+        assert_eq!((None, None), (bench.outbox.next(Lane::Keyboard), bench.outbox.next(Lane::Pointer)));
+        bench.key(ANNA, A, false);
+        assert!(bench.fetch_keys().is_empty());
+    }
+
+    #[test]
+    fn a_flood_of_keys_drops_all_and_lets_go() {
+        let mut bench = Bench::new();
+        bench.key(ANNA, A, true);
+        bench.fetch_keys();
+        let refused = (0..MOST_KEYS + 2).find_map(|at| bench.outbox.key(bench.now, ANNA, B, at % 2 == 0).err());
+        assert_eq!(Some(Failure::Flooded), refused);
+        assert_eq!([(0, 0)].as_slice(), bench.fetch_keys());
+    }
+
+    #[test]
+    fn positions_replace_each_other() {
+        let mut bench = Bench::new();
+        (1..=1000).for_each(|x| bench.point(x, 0));
+        assert_eq!([[0, 0xE8, 3, 0, 0, 0, 0]].as_slice(), bench.fetch_moves());
+    }
+
+    #[test]
+    fn a_button_changes_where_it_was_pressed() {
+        let mut bench = Bench::new();
+        bench.point(1, 0);
+        bench.point(2, 1);
+        bench.point(3, 1);
+        bench.point(4, 1);
+        bench.point(5, 0);
+        bench.point(6, 0);
+        let moves: Vec<_> = bench.fetch_moves().iter().map(|report| (report[0], report[1])).collect();
+        assert_eq!([(0, 1), (1, 2), (1, 4), (0, 5), (0, 6)].as_slice(), moves);
+    }
+
+    #[test]
+    fn a_double_click_is_not_swallowed() {
+        let mut bench = Bench::new();
+        (0..4).for_each(|at| bench.point(9, u8::from(at % 2 == 0)));
+        let buttons: Vec<_> = bench.fetch_moves().iter().map(|report| report[0]).collect();
+        assert_eq!([1, 0, 1, 0].as_slice(), buttons);
+    }
+
+    #[test]
+    fn the_wheel_sums_and_what_does_not_fit_goes_next() {
+        let mut bench = Bench::new();
+        (0..3).for_each(|_| bench.outbox.wheel(bench.now, -1, 100).unwrap());
+        let turns: Vec<_> = bench.fetch_moves().iter().map(|report| (report[5], report[6])).collect();
+        assert_eq!([(127, 0xFD), (127, 0), (46, 0)].as_slice(), turns);
+        assert!(bench.fetch_moves().is_empty(), "the wheel must not go on turning");
+    }
+
+    #[test]
+    fn a_pointer_that_nobody_fetches_does_not_hold_up_the_keys() {
+        let mut bench = Bench::new();
+        bench.point(7, 1);
+        bench.key(ANNA, A, true);
+        bench.fetch_keys();
+        bench.wait(STALE);
+        assert_eq!(None, bench.outbox.next(Lane::Pointer));
+        bench.key(ANNA, A, false);
+        assert_eq!([(0, 0)].as_slice(), bench.fetch_keys());
+    }
+
+    #[test]
+    fn who_leaves_takes_keys_and_buttons_along() {
+        let mut bench = Bench::new();
+        bench.key(ANNA, A, true);
+        bench.key(BERT, B, true);
+        bench.point(3, 1);
+        bench.fetch_moves();
+        bench.outbox.leave(bench.now, ANNA).unwrap();
+        assert_eq!(Some(&(0, 5)), bench.fetch_keys().last());
+        assert_eq!([[0, 3, 0, 0, 0, 0, 0]].as_slice(), bench.fetch_moves());
+    }
+
+    #[test]
+    fn letting_go_overtakes_what_waits() {
+        let mut bench = Bench::new();
+        bench.key(ANNA, A, true);
+        bench.fetch_keys();
+        bench.key(ANNA, B, true);
+        bench.outbox.strokes(bench.now, 1, ANNA, &[Stroke { usage: A, modifiers: 0 }]);
+        bench.outbox.let_go(bench.now);
+        assert_eq!([(0, 0)].as_slice(), bench.fetch_keys());
+        assert_eq!(Some((1, Err(Failure::Cancelled))), bench.outbox.poll());
+    }
+
+    #[test]
+    fn text_is_typed_key_by_key() {
+        let mut bench = Bench::new();
+        let start = bench.now;
+        bench.outbox.strokes(start, 7, ANNA, &crate::hid::text::strokes("aA").unwrap());
+        assert_eq!([(0, 4), (0, 0), (2, 4), (0, 0), (0, 0)].as_slice(), bench.fetch_all_keys());
+        assert_eq!(Some((7, Ok(()))), bench.outbox.poll());
+        assert_eq!(40 * MS, bench.now - start, "four changes, each with its hold");
+    }
+
+    #[test]
+    fn a_text_is_done_only_when_its_last_release_was_fetched() {
+        let mut bench = Bench::new();
+        bench.outbox.strokes(bench.now, 7, ANNA, &[Stroke { usage: A, modifiers: 0 }]);
+        for _ in 0..2 {
+            assert!(bench.fetch(Lane::Keyboard).is_some());
+            bench.wait(10 * MS);
+        }
+        assert_eq!(None, bench.outbox.poll(), "the release is with the controller, but may not have been fetched");
+        assert!(bench.fetch(Lane::Keyboard).is_some());
+        assert_eq!(Some((7, Ok(()))), bench.outbox.poll());
+    }
+
+    #[test]
+    fn a_chord_goes_down_in_order_and_up_at_once() {
+        let mut bench = Bench::new();
+        bench.outbox.chord(bench.now, 1, ANNA, &[Usage(0xE0), Usage(0xE2), Usage(0x4C)]);
+        assert_eq!([(1, 0), (5, 0), (5, 0x4C), (0, 0), (0, 0)].as_slice(), bench.fetch_all_keys());
+    }
+
+    #[test]
+    fn typing_leaves_a_held_key_down() {
+        let mut bench = Bench::new();
+        bench.key(ANNA, Usage(0xE1), true);
+        bench.outbox.strokes(bench.now, 1, ANNA, &[Stroke { usage: A, modifiers: 2 }]);
+        assert_eq!([(2, 0), (2, 4), (2, 0), (2, 0)].as_slice(), bench.fetch_all_keys());
+    }
+
+    #[test]
+    fn a_text_nobody_fetches_fails_and_leaves_nothing() {
+        let mut bench = Bench::new();
+        bench.outbox.strokes(bench.now, 1, ANNA, &[Stroke { usage: A, modifiers: 0 }; 5]);
+        bench.wait(STALE);
+        assert_eq!(Some((1, Err(Failure::Unplugged))), bench.outbox.poll());
+        assert_eq!(None, bench.outbox.next(Lane::Keyboard));
+    }
+
+    #[test]
+    fn a_cancelled_text_lets_go_and_the_next_one_is_typed() {
+        let mut bench = Bench::new();
+        bench.outbox.strokes(bench.now, 1, ANNA, &[Stroke { usage: A, modifiers: 0 }; 5]);
+        bench.outbox.strokes(bench.now, 2, BERT, &[Stroke { usage: B, modifiers: 0 }]);
+        assert!(bench.fetch(Lane::Keyboard).is_some());
+        bench.outbox.cancel(bench.now, 1).unwrap();
+        assert_eq!(Some((1, Err(Failure::Cancelled))), bench.outbox.poll());
+        assert_eq!([(0, 0), (0, 5), (0, 0), (0, 0)].as_slice(), bench.fetch_all_keys());
+        assert_eq!(Some((2, Ok(()))), bench.outbox.poll());
+    }
+
+    #[test]
+    fn a_line_of_jobs_has_an_end() {
+        let mut bench = Bench::new();
+        (0..20).for_each(|id| bench.outbox.strokes(bench.now, id, ANNA, &[Stroke { usage: A, modifiers: 0 }]));
+        assert_eq!(Some((8, Err(Failure::Flooded))), bench.outbox.poll());
+    }
+}
