@@ -29,7 +29,7 @@ mod wire;
 /// Measure the video path beside Debian's ustreamer.
 #[derive(Debug, Parser)]
 struct Options {
-    /// One round of two seconds instead of three of three
+    /// One round of two seconds instead of three of four
     #[arg(long)]
     quick: bool,
     /// Numbers of clients
@@ -56,7 +56,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     if options.servers.is_empty() {
         options.servers = vec![Subject::Ustreamer, Subject::Multipart, Subject::Tls, Subject::Socket];
     }
-    let (rounds, time) = if options.quick { (1, Duration::from_secs(2)) } else { (3, Duration::from_secs(3)) };
+    let (rounds, time) = if options.quick { (1, Duration::from_secs(2)) } else { (3, Duration::from_secs(4)) };
     // Before any thread or child is made, which inherit it.
     let real_time = schedule::round_robin(schedule::ALL);
     let out = Path::new(env!("CARGO_MANIFEST_DIR")).join("out");
@@ -74,7 +74,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     for round in 1..=rounds {
         for case in &mut cases {
-            eprintln!("round {round} of {rounds}: {}, {} clients", case.subject.name(), case.viewers);
+            eprintln!("round {round} of {rounds}, clients: {}, {}", case.viewers, case.subject.name());
             let device = Device::new(pictures.clone())?;
             let server = runtime.block_on(bench.start(case.subject, &device))?;
             let seen = runtime
