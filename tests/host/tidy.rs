@@ -6,7 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules that must stay free of I/O, of clocks and of randomness.
-const PURE: &[&str] = &["gadget", "hid", "power", "session", "video", "sim/target"];
+const PURE: &[&str] = &["gadget", "hid", "power", "session", "video", "sim"];
+/// The exceptions: files that join a pure module to the world.
+const SHELLS: &[&str] = &["sim/ports.rs"];
 /// The names that would betray them.
 const IMPURE: &[&str] = &[
     "tokio",
@@ -73,7 +75,8 @@ fn pure_modules_do_no_io() {
         let read: Vec<_> =
             files(&src.join(module), "rs").into_iter().chain(files(&src.join(format!("{module}.rs")), "rs")).collect();
         assert!(!read.is_empty(), "no module named {module}: has it moved?");
-        broken.extend(read.iter().flat_map(|(path, text)| offences(path, text, IMPURE)));
+        let pure = read.iter().filter(|(path, _)| !SHELLS.iter().any(|shell| path.ends_with(shell)));
+        broken.extend(pure.flat_map(|(path, text)| offences(path, text, IMPURE)));
     }
     assert!(broken.is_empty(), "pure modules must not do I/O:\n{}", broken.join("\n"));
 }
