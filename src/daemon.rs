@@ -9,15 +9,17 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use log::info;
+use log::{error, info};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::bus::{FrameBus, SeatBus, StatusBus};
 use crate::config::{Config, ConfigError};
+use crate::gadget::plan;
 use crate::hands::client::Hands;
 use crate::hands::server::{self, Door};
+use crate::hw::configfs;
 use crate::hw::hidg::{self, HidgPort};
 use crate::hw::lamps;
 use crate::hw::relay::{self, RelayError};
@@ -156,8 +158,13 @@ pub fn hands(config: &Config, socket: &Path) -> Result<(), StartError> {
     })
 }
 
-/// Opens every relay that the configuration names.
+/// Opens every relay that the configuration names, and unplugs a keyboard that nobody serves any more.
 pub fn failsafe(config: &Config) -> Result<(), StartError> {
+    // A gadget outlives its process, and the target would go on seeing the last key held.
+    if let Err(error) = configfs::clear(Path::new(configfs::GADGETS), plan::NAME) {
+        // No reason to leave a relay closed.
+        error!("cannot unplug the keyboard: {error}");
+    }
     for (seat, parts) in &config.seats {
         relay::failsafe(&parts.power).map_err(|source| StartError::Relay { seat: seat.clone(), source })?;
     }
