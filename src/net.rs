@@ -1,5 +1,4 @@
 //! Serves page, API and pictures over HTTPS. The only place that names hyper.
-
 pub mod api;
 pub mod assets;
 pub mod http;
