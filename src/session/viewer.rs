@@ -3,7 +3,7 @@
 //! Two promises live here. At most [`WINDOW`] pictures are on their way, however large the buffers between us are, so that
 //! what is seen is recent. And what a viewer holds down is let go when they fall silent, however the connection fails.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::hands::client::Input;
@@ -45,12 +45,18 @@ pub enum Action {
 }
 
 /// Why a message was not carried out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// This viewer may not type.
-    NotAllowed,
-    /// Nobody knows this key.
-    UnknownKey,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Stable, for programs.
+    pub code: &'static str,
+    /// For people.
+    pub message: String,
+}
+
+impl Refusal {
+    fn new(code: &'static str, message: &str) -> Refusal {
+        Refusal { code, message: message.to_string() }
+    }
 }
 
 /// One viewer's state.
@@ -67,8 +73,18 @@ pub struct Viewer {
     latency_due: Instant,
     status_owed: bool,
     status_due: Instant,
-    refused: Option<(Refusal, Instant)>,
+    /// When each code was last said. The codes are ours, so there are few.
+    refused: HashMap<&'static str, Instant>,
     actions: VecDeque<Action>,
+    events: Events,
+}
+
+/// What waits to be said: one of each kind, the newest, however long the viewer does not listen.
+#[derive(Debug, Default)]
+struct Events {
+    refusal: Option<Refusal>,
+    status: bool,
+    latency: Option<Duration>,
 }
 
 impl Viewer {
@@ -86,8 +102,9 @@ impl Viewer {
             latency_due: now,
             status_owed: true,
             status_due: now,
-            refused: None,
+            refused: HashMap::new(),
             actions: VecDeque::new(),
+            events: Events::default(),
         }
     }
 
@@ -105,7 +122,10 @@ impl Viewer {
             ToDaemon::Release {} => self.release(),
             ToDaemon::Key { code, down } => match keymap::usage(&code) {
                 Some(usage) => self.input(now, Input::Key { usage, down }),
-                None => self.refuse(now, Refusal::UnknownKey),
+                None => self.refuse(
+                    now,
+                    Refusal::new("unknown-key", "no key has this code; it is a UI Events code, such as KeyA"),
+                ),
             },
             ToDaemon::Pointer { x, y, buttons } => self.input(now, Input::Pointer { x, y, buttons }),
             ToDaemon::Wheel { dx, dy } => self.input(now, Input::Wheel { dx, dy }),
@@ -115,6 +135,15 @@ impl Viewer {
     /// Notes that something in the status is new.
     pub fn status_changed(&mut self) {
         self.status_owed = true;
+    }
+
+    /// Notes that a message was not carried out.
+    pub fn refuse(&mut self, now: Instant, refusal: Refusal) {
+        // Once a second is enough to be seen, and a flood of refused messages must not become a flood of answers.
+        if self.refused.get(refusal.code).is_none_or(|last| *last + SECOND <= now) {
+            self.refused.insert(refusal.code, now);
+            self.events.refusal = Some(refusal);
+        }
     }
 
     /// Whether a picture may be sent.
@@ -139,19 +168,29 @@ impl Viewer {
         if self.status_owed && self.status_due <= now {
             self.status_owed = false;
             self.status_due = now + STATUS;
-            self.actions.push_back(Action::Status);
+            self.events.status = true;
         }
         if self.latency_due <= now
             && let Some(latency) = self.latency.take()
         {
             self.latency_due = now + SECOND;
-            self.actions.push_back(Action::Latency(latency));
+            self.events.latency = Some(latency);
         }
     }
 
-    /// Takes the next action; drain this after every call that takes `now`.
-    pub fn poll(&mut self) -> Option<Action> {
-        self.actions.pop_front()
+    /// Takes the next action; drain this after every call that takes `now`. What is to be said to the viewer comes only if
+    /// there is `room`; what they do never waits for that.
+    pub fn poll(&mut self, room: bool) -> Option<Action> {
+        let events = &mut self.events;
+        self.actions.pop_front().or_else(|| {
+            if !room {
+                return None;
+            }
+            let refusal = events.refusal.take().map(Action::Refuse);
+            refusal
+                .or_else(|| std::mem::take(&mut events.status).then_some(Action::Status))
+                .or_else(|| events.latency.take().map(Action::Latency))
+        })
     }
 
     /// When [`Viewer::tick`] next has work to do.
@@ -176,7 +215,8 @@ impl Viewer {
 
     fn input(&mut self, now: Instant, input: Input) {
         if !self.may_type {
-            return self.refuse(now, Refusal::NotAllowed);
+            return self
+                .refuse(now, Refusal::new("not-allowed", "your role does not include typing; ask an administrator"));
         }
         match input {
             Input::Key { usage: Usage(usage), down: true } => _ = self.keys.insert(usage),
@@ -198,14 +238,6 @@ impl Viewer {
             self.actions.push_back(Action::Input(Input::Release));
         }
     }
-
-    fn refuse(&mut self, now: Instant, refusal: Refusal) {
-        // Once a second is enough to be seen, and a flood of refused messages must not become a flood of answers.
-        if self.refused.is_none_or(|(last, at)| last != refusal || at + SECOND <= now) {
-            self.refused = Some((refusal, now));
-            self.actions.push_back(Action::Refuse(refusal));
-        }
-    }
 }
 
 #[cfg(test)]
@@ -224,7 +256,7 @@ mod tests {
     }
 
     fn drain(viewer: &mut Viewer) -> Vec<Action> {
-        std::iter::from_fn(|| viewer.poll()).collect()
+        std::iter::from_fn(|| viewer.poll(true)).collect()
     }
 
     fn ms(ms: u64) -> Duration {
@@ -307,10 +339,15 @@ mod tests {
     #[test]
     fn who_may_not_type_is_told_at_most_once_a_second() {
         let (mut viewer, now) = viewer(false);
+        let mut told = Vec::new();
         for step in 0..=100 {
             viewer.receive(now + ms(step * 10), LEFT);
+            told.extend(drain(&mut viewer));
         }
-        assert_eq!(vec![Action::Refuse(Refusal::NotAllowed); 2], drain(&mut viewer));
+        assert!(
+            matches!(&told[..], [Action::Refuse(first), Action::Refuse(_)] if first.code == "not-allowed"),
+            "{told:?}"
+        );
         viewer.receive(now, ToDaemon::Release {});
         assert_eq!(Vec::<Action>::new(), drain(&mut viewer));
     }
@@ -326,6 +363,22 @@ mod tests {
         }
         assert_eq!(5, statuses);
         assert_eq!(None, viewer.deadline());
+    }
+
+    #[test]
+    fn events_wait_for_room_and_do_not_pile_up_while_input_passes() {
+        let (mut viewer, now) = viewer(true);
+        let mut inputs = 0;
+        for step in 1..=100 {
+            let now = now + ms(step * 500);
+            viewer.status_changed();
+            viewer.receive(now, NONE);
+            viewer.tick(now);
+            inputs +=
+                std::iter::from_fn(|| viewer.poll(false)).filter(|action| matches!(action, Action::Input(_))).count();
+        }
+        assert_eq!(100, inputs);
+        assert_eq!(vec![Action::Status], drain(&mut viewer));
     }
 
     #[test]
