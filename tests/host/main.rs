@@ -5,3 +5,4 @@
 
 mod hands;
 mod machine;
+mod net;

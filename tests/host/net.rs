@@ -1,0 +1,8 @@
+//! The whole network side, over real sockets, with the real hands behind it.
+
+mod bench;
+mod door;
+mod entry;
+mod pictures;
+mod seats;
+mod socket;
