@@ -285,12 +285,6 @@ impl Client {
         self.held.drain(..length).collect()
     }
 
-    /// Reads on until the end.
-    pub async fn rest(&mut self) -> Vec<u8> {
-        while self.more().await {}
-        std::mem::take(&mut self.held)
-    }
-
     async fn more(&mut self) -> bool {
         let mut piece = vec![0; 64 * 1024];
         let read = soon("something to read", self.stream.read(&mut piece)).await.unwrap_or(0);
