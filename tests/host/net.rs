@@ -6,3 +6,4 @@ mod entry;
 mod pictures;
 mod seats;
 mod socket;
+mod tls;

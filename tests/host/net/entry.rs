@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, SystemTime};
 
+use farhand::net::people::People;
 use farhand::session::role::Role;
 
 use super::bench::{Bench, Folders, PASSWORD, USER, bearer};
@@ -193,4 +194,18 @@ async fn a_token_opens_what_its_role_includes_until_it_expires() {
     let body = r#"{"name":"x","role":"viewer","expires":"tomorrow"}"#;
     let answer = bench.ask("POST /api/v1/tokens", &admin, body).await;
     assert_eq!((400, "malformed".into()), (answer.status, answer.code()));
+}
+
+#[tokio::test]
+async fn damaged_accounts_are_named_and_never_make_the_device_claimable() {
+    let folders = Folders::new();
+    folders.claim();
+    let file = folders.data().join("users.json");
+    let good = std::fs::read_to_string(&file).unwrap();
+    for text in ["", "{", &good[..good.len() / 2], "[]", r#"{"users":{}}"#, r#"{"users":{},"tokens":{},"more":1}"#] {
+        std::fs::write(&file, text).unwrap();
+        let error = People::open(&folders.data(), &folders.run()).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains("users.json") && error.contains("restore"), "{error}");
+        assert_eq!(text, std::fs::read_to_string(&file).unwrap());
+    }
 }
