@@ -33,7 +33,8 @@ const CONNECTIONS: usize = 768;
 /// A handshake, or a header, that takes longer is not meant to end.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The longest header, and at the same time hyper's smallest buffer: nobody needs more, and each connection holds one.
+/// The longest header, and at the same time hyper's smallest buffer: nobody needs more, and each connection holds one. It also
+/// keeps hyper from taking the next picture of a stream before the last 8 KiB of the one before are leaving.
 const HEADER: usize = 8 * 1024;
 
 /// How many lines a header may have: browsers send twenty.

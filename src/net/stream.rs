@@ -1,15 +1,14 @@
 //! Serves pictures as multipart without end, and as single files.
 //!
-//! One part is on its way at a time, and the next is taken when that one has left: so a slow reader skips pictures and never
-//! sees an old one. What comes after a picture is sent with it, since Chromium draws a picture only when the next one's header
+//! The next picture is taken when hyper asks for it, which it does when the one before has all but left, since its buffer is
+//! smaller than any: so a slow reader skips pictures and never sees an old one. What comes after a picture is sent with it, since Chromium draws a picture only when the next one's header
 //! has come, and would otherwise be one behind.
 
 use std::fmt;
 use std::future::Future;
 use std::io::Write as _;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -66,7 +65,6 @@ type Next = Pin<Box<dyn Future<Output = Option<(watch::Receiver<Option<Frame>>, 
 pub struct Multipart {
     next: Next,
     end: Pin<Box<dyn Future<Output = ()> + Send>>,
-    gate: Arc<Gate>,
     drawn: bool,
     begun: bool,
 }
@@ -83,7 +81,7 @@ impl Multipart {
         let mut frames = frames.watch();
         // Whoever comes sees the newest picture at once, not the next one.
         frames.mark_changed();
-        Multipart { next: next(frames), end: Box::pin(end), gate: Arc::default(), drawn, begun: false }
+        Multipart { next: next(frames), end: Box::pin(end), drawn, begun: false }
     }
 
     /// The next part, once the one before has left.
@@ -95,9 +93,6 @@ impl Multipart {
             self.begun = true;
             let head = if self.drawn { [FIRST, b"\r\n"].concat().into() } else { Bytes::from_static(FIRST) };
             return Poll::Ready(Some(Pieces { head, ..Pieces::default() }));
-        }
-        if self.gate.poll_open(context).is_pending() {
-            return Poll::Pending;
         }
         match self.next.as_mut().poll(context) {
             Poll::Pending => Poll::Pending,
@@ -119,7 +114,7 @@ impl Multipart {
                 .expect("writing to a vector does not fail");
             (head.into(), Bytes::from_static(NEXT))
         };
-        Pieces { head, picture: self.gate.clone().through(frame.jpeg), tail }
+        Pieces { head, picture: frame.jpeg, tail }
     }
 }
 
@@ -133,58 +128,4 @@ fn next(mut frames: watch::Receiver<Option<Frame>>) -> Next {
             }
         }
     })
-}
-
-/// Closed while a picture is on its way through hyper.
-#[derive(Debug, Default)]
-struct Gate(std::sync::Mutex<GateState>);
-
-#[derive(Debug, Default)]
-struct GateState {
-    busy: bool,
-    waiting: Option<Waker>,
-}
-
-impl Gate {
-    fn poll_open(&self, context: &mut Context) -> Poll<()> {
-        let mut state = self.lock();
-        if state.busy {
-            state.waiting = Some(context.waker().clone());
-            return Poll::Pending;
-        }
-        Poll::Ready(())
-    }
-
-    /// The same bytes, closing the gate until the last of them is dropped.
-    fn through(self: Arc<Self>, bytes: Bytes) -> Bytes {
-        self.lock().busy = true;
-        Bytes::from_owner(Passing { bytes, gate: self })
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, GateState> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-}
-
-struct Passing {
-    bytes: Bytes,
-    gate: Arc<Gate>,
-}
-
-impl AsRef<[u8]> for Passing {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
-}
-
-impl Drop for Passing {
-    fn drop(&mut self) {
-        let mut state = self.gate.lock();
-        state.busy = false;
-        let waiting = state.waiting.take();
-        drop(state);
-        if let Some(waiting) = waiting {
-            waiting.wake();
-        }
-    }
 }

@@ -179,3 +179,117 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gated<S> {
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::future::poll_fn;
+
+    use super::*;
+
+    /// A stream that takes one byte of an ordinary write and seven of a picture's, each time after a pause.
+    #[derive(Default)]
+    struct Sluggish {
+        input: VecDeque<u8>,
+        output: Vec<u8>,
+        rested: bool,
+    }
+
+    impl Sluggish {
+        fn take(&mut self, context: &mut Context, bytes: &[u8], most: usize) -> Poll<io::Result<usize>> {
+            self.rested = !self.rested;
+            if self.rested {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let taken = bytes.len().min(most);
+            self.output.extend_from_slice(&bytes[..taken]);
+            Poll::Ready(Ok(taken))
+        }
+    }
+
+    impl AsyncRead for Sluggish {
+        fn poll_read(mut self: Pin<&mut Self>, _: &mut Context, buffer: &mut ReadBuf) -> Poll<io::Result<()>> {
+            let Some(byte) = self.input.pop_front() else { return Poll::Pending };
+            buffer.put_slice(&[byte]);
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Sluggish {
+        fn poll_write(mut self: Pin<&mut Self>, context: &mut Context, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            self.take(context, bytes, 1)
+        }
+
+        fn poll_write_vectored(
+            mut self: Pin<&mut Self>,
+            context: &mut Context,
+            slices: &[IoSlice],
+        ) -> Poll<io::Result<usize>> {
+            let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
+            self.take(context, &bytes, 7)
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// A ping whose payload is one letter, under a mask of zeros, and the answer to it.
+    fn ping(letter: u8) -> [u8; 7] {
+        [0x89, 0x81, 0, 0, 0, 0, letter]
+    }
+
+    fn pong(letter: u8) -> [u8; 3] {
+        [0x8A, 0x01, letter]
+    }
+
+    async fn wire(input: &[u8]) -> Wire<Sluggish> {
+        let stream = Sluggish { input: input.iter().copied().collect(), ..Sluggish::default() };
+        Wire::new(stream, Bytes::new(), 4096).await
+    }
+
+    async fn next(wire: &mut Wire<Sluggish>) -> Event {
+        poll_fn(|context| wire.poll(context)).await.unwrap().unwrap()
+    }
+
+    async fn drain(wire: &mut Wire<Sluggish>) {
+        while !matches!(next(wire).await, Event::Drained) {}
+    }
+
+    #[tokio::test]
+    async fn what_the_library_answers_waits_for_the_end_of_a_picture() {
+        let mut wire = wire(&ping(b'?')).await;
+        wire.show([1; 16], Bytes::from_static(&[2; 84]));
+        drain(&mut wire).await;
+        let expected = [&[0x82, 100][..], &[1; 16], &[2; 84], &pong(b'?')].concat();
+        assert_eq!(expected, wire.into_stream().output);
+    }
+
+    #[tokio::test]
+    async fn a_picture_waits_for_what_the_library_has_half_written() {
+        let mut wire = wire(&ping(b'?')).await;
+        assert!(wire.is_free());
+        assert!(matches!(next(&mut wire).await, Event::Message(Message::Ping(_))));
+        assert!(!wire.is_free(), "the answer is on its way");
+        drain(&mut wire).await;
+        assert!(wire.is_free());
+        wire.show([1; 16], Bytes::from_static(&[2; 4]));
+        drain(&mut wire).await;
+        assert_eq!([&pong(b'?')[..], &[0x82, 20], &[1; 16], &[2; 4]].concat(), wire.into_stream().output);
+    }
+
+    #[tokio::test]
+    async fn an_event_said_while_a_picture_is_half_out_follows_it() {
+        let mut wire = wire(&[]).await;
+        wire.show([1; 16], Bytes::from_static(&[2; 40]));
+        assert!(!wire.has_room());
+        wire.say("{}".into()).unwrap();
+        drain(&mut wire).await;
+        assert_eq!([&[0x82, 56][..], &[1; 16], &[2; 40], &[0x81, 2], b"{}"].concat(), wire.into_stream().output);
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,7 +21,7 @@ use farhand::tasks::{Stopper, Tasks, stop};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -255,6 +255,13 @@ pub struct Client {
 impl Client {
     pub async fn plain(address: SocketAddr) -> Client {
         Client { stream: Box::new(TcpStream::connect(address).await.unwrap()), held: Vec::new() }
+    }
+
+    /// From another of this machine's loopback addresses.
+    pub async fn plain_from(own: Ipv4Addr, address: SocketAddr) -> Client {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::from((own, 0))).unwrap();
+        Client { stream: Box::new(socket.connect(address).await.unwrap()), held: Vec::new() }
     }
 
     pub async fn send(&mut self, text: &str) {

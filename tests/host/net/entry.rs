@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use farhand::net::people::People;
 use farhand::session::role::Role;
 
-use super::bench::{Bench, Folders, PASSWORD, USER, bearer};
+use super::bench::{Bench, Client, Folders, PASSWORD, USER, bearer};
 
 fn claim(code: &str, password: &str) -> String {
     format!(r#"{{"code":"{code}","user":"{USER}","password":"{password}"}}"#)
@@ -107,12 +107,23 @@ async fn whoever_guesses_is_slowed_down_at_every_door() {
 async fn a_crowd_at_the_login_is_asked_to_come_back() {
     let bench = Bench::new().await;
     let body = login(PASSWORD);
-    let asks = (0..32).map(|_| bench.ask("POST /api/v1/login", "", &body));
-    let answers = futures_util::future::join_all(asks).await;
-    let count = |status| answers.iter().filter(|answer| answer.status == status).count();
-    assert_eq!(32, count(200) + count(429));
-    assert!(count(429) > 0, "all 32 were worked on at once");
-    assert!(count(200) > 0, "nobody got in");
+    let mut crowd = Vec::new();
+    // Each from an address of its own, so that it is the queue that is full and not anybody's patience.
+    for last in 1..=10 {
+        crowd.push(Client::plain_from([127, 0, 0, last].into(), bench.plain).await);
+    }
+    for client in &mut crowd {
+        client.send(&bench.request("POST /api/v1/login", "", &body)).await;
+    }
+    let mut statuses = Vec::new();
+    for client in &mut crowd {
+        let answer = client.answer().await;
+        assert!(answer.status == 200 || answer.line("retry-after").is_some(), "{}", answer.text());
+        statuses.push(answer.status);
+    }
+    let served = statuses.iter().filter(|status| **status == 200).count();
+    // Six at once; a few more if hashes were done before the last had asked.
+    assert!((6..10).contains(&served), "{statuses:?}");
 }
 
 #[tokio::test]

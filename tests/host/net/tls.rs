@@ -8,7 +8,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-use super::bench::{Bench, Client, Folders, bearer};
+use super::bench::{Bench, Client, Folders, bearer, soon};
 use farhand::session::role::Role;
 
 #[tokio::test]
@@ -134,4 +134,15 @@ async fn a_crowd_of_strangers_does_not_keep_anybody_out() {
     // The first of them has been cut off long before its ten seconds.
     let read = timeout(Duration::from_secs(5), crowd[0].read(&mut [0; 16])).await.expect("cut off");
     assert_eq!(0, read.unwrap_or(0));
+}
+
+#[tokio::test]
+async fn a_connection_is_closed_in_the_words_of_tls() {
+    let bench = Bench::new().await;
+    let mut client = bench.connect().await;
+    client.send(&bench.request("GET /api/v1/health", "Connection: close\r\n", "")).await;
+    assert_eq!(200, client.answer().await.status);
+    // Without the closing alert this would be an error, since anybody could have cut the connection.
+    let read = soon("the end", client.stream.read(&mut [0; 16])).await;
+    assert_eq!(Some(0), read.ok());
 }
