@@ -1,0 +1,56 @@
+#!/bin/sh
+# Give the finished root the properties that every image must have, whichever way it was built.
+#
+# Usage: post-build.sh TARGET_DIR
+#
+# Both builds call this last before they pack the root. From the environment: FARHAND_BUILD
+# (quick or buildroot), FARHAND_VARIANT (production or development), SOURCE_DATE_EPOCH.
+set -eu
+
+die() {
+	printf '%s: %s\n' "${0##*/}" "$1" >&2
+	exit 1
+}
+
+[ $# -eq 1 ] || die "usage: ${0##*/} TARGET_DIR"
+target=$1
+top=$(cd "${0%/*}/../.." && pwd)
+: "${FARHAND_BUILD:?}" "${FARHAND_VARIANT:?}" "${SOURCE_DATE_EPOCH:?}"
+
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$top/Cargo.toml" | head -n 1)
+[ -n "$version" ] || die "no version in $top/Cargo.toml"
+cat >"$target/etc/os-release" <<END
+NAME=Farhand
+ID=farhand
+PRETTY_NAME="Farhand $version"
+VERSION_ID=$version
+VARIANT="$FARHAND_VARIANT"
+VARIANT_ID=$FARHAND_BUILD
+END
+
+# The mount points of a root that cannot be written later.
+for directory in data dev proc run sys tmp; do
+	mkdir -p "$target/$directory"
+done
+
+# Every service has a log, and runsv keeps its state where it can write.
+for service in "$target"/etc/sv/*; do
+	name=${service##*/}
+	mkdir -p "$service/log"
+	ln -sfn "/run/sv/$name" "$service/supervise"
+	ln -sfn "/run/sv/$name.log" "$service/log/supervise"
+	ln -sfn /usr/libexec/service-log "$service/log/run"
+done
+
+# A shell without a password, for tests: on a channel that only an emulator has, and never in an
+# image that is given to anybody.
+if [ "$FARHAND_VARIANT" = development ]; then
+	echo 'hvc0::respawn:/bin/sh' >>"$target/etc/inittab"
+fi
+
+# What was checked out under another umask is the same image.
+find "$target" -type d -exec chmod 755 {} +
+find "$target" -type f -perm /111 -exec chmod 755 {} +
+find "$target" -type f ! -perm /111 -exec chmod 644 {} +
+
+"$top/board/common/check-root.sh" "$target"

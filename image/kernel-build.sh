@@ -1,0 +1,45 @@
+#!/bin/sh
+# Configure a kernel source tree from the fragments under board/, and build it for arm64.
+#
+# Usage: kernel-build.sh SOURCE OUT
+#
+# Built inside SOURCE, because paths are then relative and ccache finds earlier objects wherever
+# the tree was unpacked. Fails when an option of a fragment did not survive: Kconfig drops what
+# lacks a dependency without a word.
+set -eu
+
+die() {
+	printf '%s: %s\n' "${0##*/}" "$1" >&2
+	exit 1
+}
+
+[ $# -eq 2 ] || die "usage: ${0##*/} SOURCE OUT"
+board=$(cd "${0%/*}/../board" && pwd)
+linux=$1 out=$2
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
+
+# The same sources give the same kernel, whoever builds it and when.
+export KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 2026' KBUILD_BUILD_USER=farhand KBUILD_BUILD_HOST=farhand
+kmake() {
+	make -s -C "$linux" ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- \
+		CC='ccache aarch64-linux-gnu-gcc' HOSTCC='ccache gcc' "$@"
+}
+
+cat "$board"/*/linux/*.config >"$out/fragments"
+kmake KCONFIG_ALLCONFIG="$out/fragments" allnoconfig >/dev/null
+grep '^CONFIG_' "$out/fragments" | grep -vxFf "$linux/.config" >"$out/lost" || true
+sed -n 's/^# \(CONFIG_[A-Z0-9_]*\) is not set$/^\1=/p' "$out/fragments" | grep -f - "$linux/.config" >>"$out/lost" || true
+[ ! -s "$out/lost" ] || die "options of a fragment that did not survive: $(tr '\n' ' ' <"$out/lost")"
+rm "$out/lost" "$out/fragments"
+
+kmake -j"$(nproc)" Image modules
+kmake INSTALL_MOD_PATH="$out/modules" INSTALL_MOD_STRIP=1 modules_install
+rm -f "$out"/modules/lib/modules/*/build
+cp "$linux/arch/arm64/boot/Image" "$out/Image"
+cp "$linux/.config" "$out/config"
+kmake kernelrelease >"$out/release"
+
+# The kernel's own list of what outside modules need. It would rebuild its tools for the processor
+# of CC if that were not HOSTCC's; ours are to run here.
+kmake run-command KBUILD_RUN_COMMAND="env HOSTCC='ccache aarch64-linux-gnu-gcc' scripts/package/install-extmod-build '$out/devel'"

@@ -1,0 +1,37 @@
+#!/bin/sh
+# Build the kernel that every board shares, or find the one built earlier, and print where it is.
+#
+# Usage: kernel.sh
+#
+# The directory holds Image, config, release, modules/ (to copy over a root) and devel/ (what
+# a module outside the tree is built against: make -C devel M=... ARCH=arm64 CROSS_COMPILE=...).
+# It is named by a hash of all that goes in, so a stale kernel cannot be taken by mistake.
+set -eu
+
+die() {
+	printf '%s: %s\n' "${0##*/}" "$1" >&2
+	exit 1
+}
+
+here=$(cd "${0%/*}" && pwd)
+source=linux-source-6.12
+"$here/need.sh" "gcc-aarch64-linux-gnu" bc bison ccache flex kmod libelf-dev libssl-dev make xz-utils >&2
+
+version=$(apt-cache show --no-all-versions "$source" | sed -n 's/^Version: //p')
+[ -n "$version" ] || die "apt knows no $source: is a Debian suite with it among the sources?"
+key=$({ echo "$version"; cat "$here/kernel-build.sh" "$here"/../board/*/linux/*.config; } | sha256sum | cut -c1-16)
+cache=${FARHAND_CACHE:-$HOME/.cache/farhand}
+kernel=$cache/kernel-$key
+if [ ! -d "$kernel" ]; then
+	mkdir -p "$cache"
+	work=$(mktemp -d "$cache/kernel.XXXXXX")
+	trap 'rm -rf "$work"' EXIT
+	printf '%s: building linux %s, about ten minutes on two cores\n' "${0##*/}" "$version" >&2
+	deb=$("$here/fetch-deb.sh" "$source")
+	mkdir "$work/linux"
+	tar -xf "$deb/usr/src/$source.tar.xz" -C "$work/linux" --strip-components=1
+	"$here/kernel-build.sh" "$work/linux" "$work/out" >&2
+	# Whoever else built the same meanwhile has built the same: either may stay.
+	mv -T "$work/out" "$kernel" 2>/dev/null || [ -d "$kernel" ] || die "could not keep $kernel"
+fi
+echo "$kernel"

@@ -1,0 +1,41 @@
+#!/bin/sh
+# Copy into a root every shared library that its programs need, from Debian's arm64 packages.
+#
+# Usage: libraries.sh TARGET_DIR PACKAGE...
+#
+# Only what is named by a program, or by a library so named, is copied; a library in no package
+# given is an error now instead of a daemon that does not start.
+set -eu
+
+die() {
+	printf '%s: %s\n' "${0##*/}" "$1" >&2
+	exit 1
+}
+
+[ $# -gt 1 ] || die "usage: ${0##*/} TARGET_DIR PACKAGE..."
+here=$(cd "${0%/*}" && pwd)
+target=$1
+shift
+for package in "$@"; do
+	shift
+	set -- "$@" "$("$here/fetch-deb.sh" "$package:arm64")"
+done
+
+needed() {
+	find "$target" -type f \( -path '*/bin/*' -o -path '*/sbin/*' -o -name '*.so*' \) \
+		-exec aarch64-linux-gnu-readelf -d {} + 2>/dev/null |
+		sed -n 's/.*(NEEDED).*\[\(.*\)\].*/\1/p' | sort -u
+}
+
+mkdir -p "$target/usr/lib"
+missing=1
+while [ "$missing" -gt 0 ]; do
+	missing=0
+	for name in ld-linux-aarch64.so.1 $(needed); do
+		[ ! -e "$target/usr/lib/$name" ] || continue
+		file=$(find "$@" -name "$name" | head -n 1)
+		[ -n "$file" ] || die "no package of these has $name: add the one that does"
+		install -m 755 "$(readlink -f "$file")" "$target/usr/lib/$name"
+		missing=$((missing + 1))
+	done
+done

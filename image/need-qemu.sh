@@ -1,0 +1,50 @@
+#!/bin/sh
+# Install packages of QEMU that this machine lacks, recent enough to have the raspi4b machine.
+#
+# Usage: need-qemu.sh PACKAGE...      such as qemu-system-arm qemu-system-x86
+#
+# Debian 12 has that only in its backports, whose line is derived from the machine's own sources.
+# They are read once, from lists of their own: what the machine installs later is not affected.
+set -eu
+
+die() {
+	printf '%s: %s\n' "${0##*/}" "$1" >&2
+	exit 1
+}
+
+# Positional parameters become the list of what is missing or too old: 9.0 was the first.
+for package in "$@"; do
+	shift
+	version=$(dpkg-query -W -f '${Version}' "$package" 2>/dev/null || true)
+	dpkg --compare-versions "$version" ge 1:9.0 || set -- "$@" "$package"
+done
+[ $# -gt 0 ] || exit 0
+
+# shellcheck source=/dev/null
+suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
+[ "$suite" = bookworm ] || exec "${0%/*}/need.sh" "$@"
+
+root=''
+if [ "$(id -u)" -ne 0 ]; then
+	command -v sudo >/dev/null || die "these packages of QEMU are missing, and there is no sudo: $*"
+	root=sudo
+fi
+work=$(mktemp -d)
+trap '$root rm -rf "$work"' EXIT
+chmod 755 "$work"
+mkdir -p "$work/parts" "$work/lists/partial"
+cp /etc/apt/sources.list.d/*.sources "$work/parts/" 2>/dev/null || true
+[ ! -s /etc/apt/sources.list ] || cp /etc/apt/sources.list "$work/parts/old.list"
+for file in "$work"/parts/*; do
+	# The archive that has the suite itself has its backports beside it; the security archive has not.
+	sed -n "/^Types:/,/^\$/p; /^deb /p" "$file" |
+		sed -E "s/^(Suites:).* ?$suite-updates.*/\1 $suite $suite-updates $suite-backports/; s/^(deb .*) $suite-updates( .*)/&\n\1 $suite-backports\2/" >"$file.new"
+	mv "$file.new" "$file"
+done
+apt() {
+	$root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dir::Etc::sourcelist=/dev/null \
+		-o Dir::Etc::sourceparts="$work/parts" -o Dir::State::lists="$work/lists" "$@" >&2
+}
+printf '%s: installing %s from %s-backports\n' "${0##*/}" "$*" "$suite" >&2
+apt update || die "cannot read $suite-backports"
+apt install -y --no-install-recommends -t "$suite-backports" "$@"

@@ -1,0 +1,19 @@
+#!/bin/sh
+# Build the disc that lets a test look inside a running image: out/virt/peek.squashfs.
+#
+# Usage: peek.sh
+#
+# A disc of its own, because what only a test needs has no place in the image.
+set -eu
+
+cd "${0%/*}/.."
+image/need.sh squashfs-tools
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir -p "$work/disc" out/virt
+# Static: it must run whatever libraries the image has.
+image/cross-env.sh rustc --edition 2024 -O -C target-feature=+crt-static -C strip=symbols \
+	-o "$work/disc/peek" tests/image/peek.rs
+rm -f out/virt/peek.squashfs
+mksquashfs "$work/disc" out/virt/peek.squashfs -comp zstd -all-root -all-time 0 -mkfs-time 0 -quiet -no-progress

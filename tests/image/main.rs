@@ -1,0 +1,11 @@
+//! Proves the image on the machine it was built for, as QEMU emulates it.
+//!
+//! Each scenario boots a machine of its own, so that none depends on what another left behind.
+//! The image must have been built (`make image-quick`); a scenario without one fails, it does not
+//! pass over.
+
+// Helpers outside #[test] functions may fail a test, too.
+#![allow(clippy::unwrap_used)]
+
+mod root;
+mod vm;

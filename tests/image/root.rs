@@ -1,0 +1,60 @@
+//! Checks what the root file system promises: it is never written, and lets nobody in.
+
+use crate::vm::Vm;
+
+#[test]
+fn boots_to_its_services() {
+    let mut vm = Vm::boot("boots");
+    let services = vm.ask("for service in /etc/sv/*; do sv status $service; done");
+    assert_eq!(4, services.lines().count(), "{services}");
+    for service in ["network", "mdev"] {
+        assert!(services.contains(&format!("run: /etc/sv/{service}: ")), "{services}");
+    }
+}
+
+#[test]
+fn root_is_read_only() {
+    let mut vm = Vm::boot("read-only");
+    // Not only mounted so: it must refuse to be made writable.
+    for command in ["echo x >/etc/x", "rm /bin/sh", "mount -o remount,rw / && echo x >/etc/x"] {
+        let output = vm.sh(command);
+        assert_ne!(0, output.status, "{command} worked: {}", output.text);
+    }
+    let options = vm.ask("grep ' / ' /proc/mounts");
+    assert!(options.contains(" squashfs ro,"), "{options}");
+}
+
+#[test]
+fn data_survives_a_reboot_and_runs_nothing() {
+    let mut vm = Vm::boot("data");
+    let first = vm.ask("cat /proc/sys/kernel/random/boot_id; echo kept >/data/note; sync");
+    let options = vm.ask("grep ' /data ' /proc/mounts");
+    for option in ["nosuid", "nodev", "noexec"] {
+        assert!(options.contains(option), "{options}");
+    }
+    vm.reboot();
+    let second = vm.ask("cat /proc/sys/kernel/random/boot_id");
+    assert_ne!(first.trim(), second.trim(), "the machine did not restart");
+    assert_eq!("kept\n", vm.ask("cat /data/note"));
+}
+
+#[test]
+fn holds_no_password_and_no_setuid_file() {
+    let mut vm = Vm::boot("accounts");
+    let found = vm.ask("find / -xdev -type f '(' -perm -4000 -o -perm -2000 ')'");
+    assert_eq!("", found.trim());
+    let accounts = vm.ask("cut -d : -f 1,2 /etc/passwd");
+    assert!(accounts.lines().any(|account| account == "root:!"), "{accounts}");
+    for account in accounts.lines().filter(|account| !account.is_empty()) {
+        assert!(account.ends_with(":!"), "{account} has a password");
+    }
+    assert_ne!(0, vm.sh("ls /etc/shadow").status);
+}
+
+#[test]
+fn simulated_target_is_there() {
+    let mut vm = Vm::boot("target");
+    vm.ask("n=0; until ls /dev/video0 /sys/class/udc/dummy_udc.0 /sys/devices/platform/gpio-sim.0; do sleep 0.2; done >/dev/null 2>&1");
+    let chip = vm.ask("cat /sys/kernel/config/gpio-sim/farhand/bank0/label");
+    assert_eq!("farhand-sim\n", chip);
+}
