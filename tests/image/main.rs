@@ -7,5 +7,7 @@
 // Helpers outside #[test] functions may fail a test, too.
 #![allow(clippy::unwrap_used)]
 
+mod pc;
+mod rig;
 mod root;
 mod vm;
