@@ -76,6 +76,13 @@ pub struct TargetStatus {
     pub udc: Option<Udc>,
 }
 
+impl TargetStatus {
+    /// Whether the target has taken our keyboard. A suspended one has, though it fetches nothing before it wakes.
+    pub fn takes_keys(&self) -> bool {
+        self.udc.as_ref().is_some_and(|udc| ["configured", "suspended"].contains(&udc.state.as_str()))
+    }
+}
+
 /// Someone who has the seat's page open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Viewer {

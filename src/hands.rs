@@ -5,5 +5,7 @@
 //! appliance between two processes, in the simulated machine within one, by the same code.
 
 pub mod client;
+mod line;
 pub mod message;
 pub mod server;
+mod station;

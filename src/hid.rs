@@ -3,5 +3,7 @@
 pub mod descriptor;
 pub mod keyboard;
 pub mod keymap;
+pub mod outbox;
 pub mod pointer;
 pub mod text;
+pub mod typist;

@@ -1,8 +1,75 @@
 //! Serves page, API and pictures over HTTPS. The only place that names hyper.
+//!
+//! [`http`] accepts and bounds connections, [`door`] and [`people`] decide who gets in, [`routes`] lists what there is,
+//! [`api`] answers. Pictures leave by [`stream`] and [`socket`], neither of which ever waits for a slow viewer.
 
 pub mod api;
 pub mod assets;
+pub mod body;
+pub mod door;
+pub mod entry;
 pub mod http;
+pub mod people;
+mod redirect;
+pub mod routes;
+pub mod seats;
 pub mod socket;
+mod store;
+pub mod strangers;
 pub mod stream;
 pub mod tls;
+pub mod transport;
+pub mod wire;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::bus::SeatBus;
+use crate::hands::client::Hands;
+use crate::ports::SeatId;
+use crate::session::secret::ClaimCode;
+
+use people::{People, PeopleError};
+use strangers::Strangers;
+
+/// Everything that requests are answered from, on whichever listener they come.
+#[derive(Debug)]
+pub struct Site {
+    seats: BTreeMap<SeatId, SeatBus>,
+    hands: Hands,
+    /// By which we answer, beside addresses and `localhost`.
+    names: Vec<String>,
+    people: Arc<People>,
+    strangers: Arc<Strangers>,
+    /// Numbers viewers and everyone else who may hold keys.
+    ids: AtomicU64,
+}
+
+impl Site {
+    /// Gathers the parts and reads who there is. `names` are those of [`names`]. The code, if the device has no owner yet,
+    /// is for its console and nowhere else.
+    pub fn open(
+        seats: BTreeMap<SeatId, SeatBus>,
+        hands: Hands,
+        names: Vec<String>,
+        data: &Path,
+        run: &Path,
+    ) -> Result<(Arc<Site>, Option<ClaimCode>), PeopleError> {
+        let (people, code) = People::open(data, run)?;
+        let site = Site { seats, hands, names, people, strangers: Arc::default(), ids: AtomicU64::new(1) };
+        Ok((Arc::new(site), code))
+    }
+
+    fn next_id(&self) -> u64 {
+        self.ids.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// The names by which this machine may be called: its own, the same in multicast DNS, and those configured.
+pub fn names(hostname: &str, configured: &[String]) -> Vec<String> {
+    let own = [hostname.to_string(), format!("{hostname}.local")];
+    let own = if hostname.is_empty() { &own[..0] } else { &own };
+    own.iter().chain(configured).map(|name| name.to_ascii_lowercase()).collect()
+}

@@ -1,1 +1,161 @@
 //! Turns button presses into relay timing.
+//!
+//! A front-panel button is a contact that somebody must open again, even when the client that closed it has gone.
+//! [`Sequencer`] owns that promise. It does no I/O and reads no clock: the caller passes `now` in, carries out each
+//! [`Action`], and comes back at [`Sequencer::deadline`].
+
+use std::time::{Duration, Instant};
+
+use crate::ports::Contact;
+
+/// The shortest press that every board notices: inputs are debounced for 16 to 32 ms.
+pub const SHORTEST: Duration = Duration::from_millis(50);
+
+/// The longest press that has a meaning. Boards cut power after four seconds, some wipe their set-up after fifteen.
+pub const LONGEST: Duration = Duration::from_secs(12);
+
+/// How soon a relay that failed to open is told again.
+const AGAIN: Duration = Duration::from_millis(50);
+
+/// What to do to a relay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Close the contact, as a finger does.
+    Close(Contact),
+    /// Open it. If that fails, say so by [`Sequencer::stuck`].
+    Open(Contact),
+}
+
+/// Why a press did not begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PressError {
+    /// Another press lasts. Power and reset together would be a third button that no board has.
+    Busy(Contact),
+    /// The press is shorter or longer than makes sense.
+    Length,
+}
+
+/// Sequences the presses of one target, one at a time.
+#[derive(Debug, Default)]
+pub struct Sequencer {
+    held: Option<(Contact, Instant)>,
+    action: Option<Action>,
+}
+
+impl Sequencer {
+    /// Starts a press that will end by itself.
+    pub fn press(&mut self, now: Instant, contact: Contact, time: Duration) -> Result<(), PressError> {
+        if let Some((other, _)) = self.held {
+            return Err(PressError::Busy(other));
+        }
+        if !(SHORTEST..=LONGEST).contains(&time) {
+            return Err(PressError::Length);
+        }
+        self.held = Some((contact, now + time));
+        self.action = Some(Action::Close(contact));
+        Ok(())
+    }
+
+    /// Ends the press now.
+    pub fn release_all(&mut self) {
+        if let Some((contact, _)) = self.held.take() {
+            self.action = Some(Action::Open(contact));
+        }
+    }
+
+    /// Notes that a contact could not be opened, so that it is tried again and nothing else is pressed meanwhile.
+    pub fn stuck(&mut self, now: Instant, contact: Contact) {
+        self.held = Some((contact, now + AGAIN));
+    }
+
+    /// Tells the sequencer what time it is.
+    pub fn tick(&mut self, now: Instant) {
+        if self.deadline().is_some_and(|end| end <= now) {
+            self.release_all();
+        }
+    }
+
+    /// Takes the next action; drain this after every call.
+    pub fn poll(&mut self) -> Option<Action> {
+        self.action.take()
+    }
+
+    /// When [`Sequencer::tick`] next has work to do.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.held.map(|(_, end)| end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HALF: Duration = Duration::from_millis(500);
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn a_press_closes_at_once_and_opens_at_its_end() {
+        let (mut sequencer, now) = (Sequencer::default(), Instant::now());
+        sequencer.press(now, Contact::Power, HALF).unwrap();
+        assert_eq!(Some(Action::Close(Contact::Power)), sequencer.poll());
+        sequencer.tick(now + HALF - MS);
+        assert_eq!(None, sequencer.poll());
+        assert_eq!(Some(now + HALF), sequencer.deadline());
+        sequencer.tick(now + HALF);
+        assert_eq!(Some(Action::Open(Contact::Power)), sequencer.poll());
+        assert_eq!((None, None), (sequencer.poll(), sequencer.deadline()));
+    }
+
+    #[test]
+    fn a_second_press_is_refused_while_the_first_lasts() {
+        let (mut sequencer, now) = (Sequencer::default(), Instant::now());
+        sequencer.press(now, Contact::Power, HALF).unwrap();
+        for other in [Contact::Power, Contact::Reset] {
+            assert_eq!(Err(PressError::Busy(Contact::Power)), sequencer.press(now, other, HALF));
+        }
+        assert_eq!(Some(now + HALF), sequencer.deadline(), "a refused press must not lengthen the first");
+        sequencer.tick(now + HALF);
+        assert_eq!(Ok(()), sequencer.press(now + HALF, Contact::Reset, HALF));
+    }
+
+    #[test]
+    fn a_press_outside_its_range_is_refused() {
+        let (mut sequencer, now) = (Sequencer::default(), Instant::now());
+        for time in [Duration::ZERO, SHORTEST - MS, LONGEST + MS, Duration::MAX] {
+            assert_eq!(Err(PressError::Length), sequencer.press(now, Contact::Power, time));
+        }
+        assert_eq!(None, sequencer.poll());
+        for time in [SHORTEST, LONGEST] {
+            assert_eq!(Ok(()), Sequencer::default().press(now, Contact::Power, time));
+        }
+    }
+
+    #[test]
+    fn releasing_ends_a_press_early() {
+        let (mut sequencer, now) = (Sequencer::default(), Instant::now());
+        sequencer.press(now, Contact::Reset, LONGEST).unwrap();
+        sequencer.poll();
+        sequencer.release_all();
+        assert_eq!(Some(Action::Open(Contact::Reset)), sequencer.poll());
+        assert_eq!(None, sequencer.deadline());
+        sequencer.release_all();
+        assert_eq!(None, sequencer.poll());
+    }
+
+    #[test]
+    fn a_press_that_was_never_carried_out_is_opened_all_the_same() {
+        let (mut sequencer, now) = (Sequencer::default(), Instant::now());
+        sequencer.press(now, Contact::Power, HALF).unwrap();
+        sequencer.release_all();
+        assert_eq!((Some(Action::Open(Contact::Power)), None), (sequencer.poll(), sequencer.poll()));
+    }
+
+    #[test]
+    fn a_stuck_relay_is_opened_again_and_blocks_other_presses() {
+        let (mut sequencer, now) = (Sequencer::default(), Instant::now());
+        sequencer.stuck(now, Contact::Power);
+        assert_eq!(Err(PressError::Busy(Contact::Power)), sequencer.press(now, Contact::Reset, HALF));
+        sequencer.tick(now + AGAIN);
+        assert_eq!(Some(Action::Open(Contact::Power)), sequencer.poll());
+    }
+}

@@ -1,5 +1,19 @@
 //! Plays the target machine, so that everything can be tried without one.
+//!
+//! [`target`] is the whole machine as one pure object; what it runs from power-on to desktop are its stages ([`stage`]).
+//! [`ports`] joins it to a board's ports and to a clock.
 
+pub mod boot;
+pub mod console;
+pub mod desktop;
+pub mod keyboard;
+pub mod pointer;
 pub mod ports;
+pub mod post;
 pub mod screen;
+pub mod settings;
+pub mod setup;
+pub mod shell;
+pub mod stage;
 pub mod target;
+pub mod text;

@@ -1,7 +1,7 @@
 //! Understands pictures: what a JPEG says of itself, what the signal does, what to show when there is none.
 
 pub mod card;
+pub mod choice;
 pub mod encode;
 pub mod jpeg;
-pub mod mjpeg;
 pub mod signal;

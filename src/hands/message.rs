@@ -1,1 +1,349 @@
 //! The messages between the network process and the hands, and the limits of their frames.
+//!
+//! A frame is a length of four bytes, big-endian, and as much JSON. The network process is the one that an attacker would
+//! take over, so nothing it sends is believed: lengths are limited before anything is kept, and [`ToHands::check`] repeats
+//! what the network process has checked already.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::client::{HandsError, Input};
+use crate::bus::TargetStatus;
+use crate::hid::keyboard::{Owner, Usage};
+use crate::hid::keymap;
+use crate::hid::outbox::TYPIST;
+use crate::hid::pointer::{BUTTONS, FAR};
+use crate::ports::{Contact, SeatId};
+
+/// The longest body of a frame. A text of [`MOST_STROKES`] takes a third of it.
+pub const LONGEST: usize = 32 * 1024;
+
+/// The longest text in one message, in strokes; the API allows as many characters.
+pub const MOST_STROKES: usize = 1024;
+
+/// The largest chord. Nobody's hands press more, and more than six would not fit a report.
+pub const LARGEST_CHORD: usize = 14;
+
+/// What the network process asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum ToHands {
+    /// "I am alive." Due several times a second, else everything is let go.
+    Beat,
+    /// Something done with keyboard or pointer. There is no answer.
+    Input {
+        /// At which target.
+        seat: SeatId,
+        /// By whom.
+        owner: Owner,
+        /// What.
+        input: Input,
+    },
+    /// Type a text; answered when it has been fetched.
+    Strokes {
+        /// At which target.
+        seat: SeatId,
+        /// What the answer will name.
+        id: u64,
+        /// By whom.
+        owner: Owner,
+        /// Key and modifiers of each stroke: as pairs, since a text has many.
+        strokes: Vec<(Usage, u8)>,
+    },
+    /// Press keys in order and let go of them; answered when that has been fetched.
+    Chord {
+        /// At which target.
+        seat: SeatId,
+        /// What the answer will name.
+        id: u64,
+        /// By whom.
+        owner: Owner,
+        /// The keys.
+        usages: Vec<Usage>,
+    },
+    /// Stop typing a text or chord that nobody waits for any more.
+    Cancel {
+        /// At which target.
+        seat: SeatId,
+        /// What was to be answered.
+        id: u64,
+    },
+    /// Close a contact for a time; answered once it is closed.
+    Press {
+        /// Of which target.
+        seat: SeatId,
+        /// What the answer will name.
+        id: u64,
+        /// Which.
+        contact: Contact,
+        /// For how long.
+        millis: u64,
+    },
+    /// Let go of all keys and buttons, and drop what waits.
+    LetGo {
+        /// Of which target.
+        seat: SeatId,
+    },
+}
+
+/// What the hands say.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum FromHands {
+    /// "I am alive."
+    Beat,
+    /// The answer to the request of this number.
+    Done {
+        /// Of which target.
+        seat: SeatId,
+        /// The request's number.
+        id: u64,
+        /// Why it failed, if it did.
+        error: Option<HandsError>,
+    },
+    /// More came than the target fetches: all has been dropped and let go.
+    Flooded {
+        /// At which target.
+        seat: SeatId,
+    },
+    /// What is known of the target, at first and whenever it changes.
+    Status {
+        /// Of which target.
+        seat: SeatId,
+        /// All of it.
+        status: TargetStatus,
+    },
+}
+
+impl ToHands {
+    /// Which target it is for.
+    pub fn seat(&self) -> Option<&SeatId> {
+        match self {
+            ToHands::Beat => None,
+            ToHands::Input { seat, .. }
+            | ToHands::Strokes { seat, .. }
+            | ToHands::Chord { seat, .. }
+            | ToHands::Cancel { seat, .. }
+            | ToHands::Press { seat, .. }
+            | ToHands::LetGo { seat } => Some(seat),
+        }
+    }
+
+    /// The number under which it wants an answer.
+    pub fn id(&self) -> Option<u64> {
+        match self {
+            ToHands::Strokes { id, .. } | ToHands::Chord { id, .. } | ToHands::Press { id, .. } => Some(*id),
+            ToHands::Beat | ToHands::Input { .. } | ToHands::Cancel { .. } | ToHands::LetGo { .. } => None,
+        }
+    }
+
+    /// Whether an honest client would send it. The length of a press is left to the sequencer, which has an answer for it.
+    pub fn check(&self) -> Result<(), FrameError> {
+        let holds = |fine: bool, what| if fine { Ok(()) } else { Err(FrameError::Forbidden(what)) };
+        match self {
+            ToHands::Input { owner, input, .. } => {
+                holds(*owner != TYPIST, "a reserved owner")?;
+                match *input {
+                    Input::Key { usage, .. } => holds(keymap::knows(usage), "an unknown key"),
+                    Input::Pointer { x, y, buttons } => {
+                        holds(x <= FAR && y <= FAR && buttons <= BUTTONS, "a pointer outside the screen")
+                    }
+                    Input::Wheel { dx, dy } => holds(dx != i8::MIN && dy != i8::MIN, "a wheel turned too far"),
+                    Input::Release => Ok(()),
+                }
+            }
+            ToHands::Strokes { owner, strokes, .. } => {
+                holds(*owner != TYPIST, "a reserved owner")?;
+                holds(strokes.len() <= MOST_STROKES, "too long a text")?;
+                holds(strokes.iter().all(|(usage, _)| keymap::knows(*usage)), "an unknown key")
+            }
+            ToHands::Chord { owner, usages, .. } => {
+                holds(*owner != TYPIST, "a reserved owner")?;
+                holds(usages.len() <= LARGEST_CHORD, "too large a chord")?;
+                holds(usages.iter().all(|usage| keymap::knows(*usage)), "an unknown key")
+            }
+            ToHands::Beat | ToHands::Cancel { .. } | ToHands::Press { .. } | ToHands::LetGo { .. } => Ok(()),
+        }
+    }
+}
+
+/// Why what came over the socket cannot be used. There is no way on from there but to close it.
+#[derive(Debug, thiserror::Error)]
+pub enum FrameError {
+    /// A frame longer than allowed.
+    #[error("a frame of {0} bytes is over the limit of {LONGEST}")]
+    TooLong(usize),
+    /// Not a message.
+    #[error("a frame holds no message")]
+    Malformed(#[from] serde_json::Error),
+    /// A message that an honest client does not send.
+    #[error("the message asks for {0}")]
+    Forbidden(&'static str),
+}
+
+/// Frames a message.
+pub fn encode(message: &impl Serialize) -> Result<Vec<u8>, FrameError> {
+    let mut frame = vec![0; 4];
+    serde_json::to_writer(&mut frame, message)?;
+    let len = frame.len() - 4;
+    match u32::try_from(len) {
+        Ok(header) if len <= LONGEST => frame[..4].copy_from_slice(&header.to_be_bytes()),
+        _ => return Err(FrameError::TooLong(len)),
+    }
+    Ok(frame)
+}
+
+/// Puts frames together again from whatever pieces a socket gives.
+#[derive(Debug, Default)]
+pub struct Decoder(Vec<u8>);
+
+impl Decoder {
+    /// Adds bytes as they came. Call [`Decoder::poll`] until it has no more before adding others.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    /// Takes the next whole message.
+    pub fn poll<M: DeserializeOwned>(&mut self) -> Result<Option<M>, FrameError> {
+        let Some((header, rest)) = self.0.split_first_chunk::<4>() else { return Ok(None) };
+        let len = usize::try_from(u32::from_be_bytes(*header)).unwrap_or(usize::MAX);
+        if LONGEST < len {
+            return Err(FrameError::TooLong(len));
+        }
+        let Some(body) = rest.get(..len) else { return Ok(None) };
+        let message = serde_json::from_slice(body)?;
+        self.0.drain(..4 + len);
+        Ok(Some(message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bus::TargetStatus;
+    use crate::ports::{KeyboardLeds, Lamps, Udc};
+
+    fn seat() -> SeatId {
+        SeatId::try_from("main".to_string()).unwrap()
+    }
+
+    fn every_message() -> Vec<ToHands> {
+        let (seat, owner) = (seat(), Owner(u64::MAX - 1));
+        let input = |input| ToHands::Input { seat: seat.clone(), owner, input };
+        vec![
+            ToHands::Beat,
+            input(Input::Key { usage: Usage(4), down: true }),
+            input(Input::Pointer { x: FAR, y: 0, buttons: BUTTONS }),
+            input(Input::Wheel { dx: -127, dy: 127 }),
+            input(Input::Release),
+            ToHands::Strokes { seat: seat.clone(), id: 1, owner, strokes: vec![(Usage(0xE7), 0xFF); MOST_STROKES] },
+            ToHands::Chord { seat: seat.clone(), id: 2, owner, usages: vec![Usage(0xE0), Usage(0x4C)] },
+            ToHands::Cancel { seat: seat.clone(), id: u64::MAX },
+            ToHands::Press { seat: seat.clone(), id: 3, contact: Contact::Reset, millis: 500 },
+            ToHands::LetGo { seat },
+        ]
+    }
+
+    fn recorded() -> Vec<u8> {
+        every_message().iter().flat_map(|message| encode(message).unwrap()).collect()
+    }
+
+    fn decode(pieces: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Result<Vec<ToHands>, FrameError> {
+        let (mut decoder, mut messages) = (Decoder::default(), Vec::new());
+        for piece in pieces {
+            decoder.feed(piece.as_ref());
+            while let Some(message) = decoder.poll()? {
+                messages.push(message);
+            }
+        }
+        Ok(messages)
+    }
+
+    #[test]
+    fn every_message_survives_the_way_whole_and_byte_by_byte() {
+        assert_eq!(every_message(), decode([recorded()]).unwrap());
+        assert_eq!(every_message(), decode(recorded().iter().map(|byte| [*byte])).unwrap());
+        assert!(every_message().iter().all(|message| message.check().is_ok()));
+    }
+
+    #[test]
+    fn every_answer_survives_the_way() {
+        let status = TargetStatus {
+            lamps: Lamps { power: Some(true), disk: None },
+            keyboard_leds: KeyboardLeds { num: true, ..KeyboardLeds::default() },
+            udc: Some(Udc { name: "dummy_udc.0".into(), state: "not attached".into() }),
+        };
+        let answers = [
+            FromHands::Beat,
+            FromHands::Done { seat: seat(), id: 1, error: None },
+            FromHands::Done { seat: seat(), id: 2, error: Some(HandsError::Busy(Contact::Power)) },
+            FromHands::Done { seat: seat(), id: 3, error: Some(HandsError::Relay("no such chip".into())) },
+            FromHands::Flooded { seat: seat() },
+            FromHands::Status { seat: seat(), status },
+        ];
+        let mut decoder = Decoder::default();
+        for answer in answers {
+            decoder.feed(&encode(&answer).unwrap());
+            assert_eq!(Some(answer), decoder.poll().unwrap());
+        }
+    }
+
+    #[test]
+    fn a_cut_stream_gives_whole_messages_only() {
+        let (recorded, whole) = (recorded(), every_message());
+        for len in 0..recorded.len() {
+            let messages = decode([&recorded[..len]]).unwrap();
+            assert!(messages.len() < whole.len());
+            assert_eq!(whole[..messages.len()], messages);
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_is_refused_or_means_something_else() {
+        // Without the long text, which would only repeat itself a thousand times.
+        let short: Vec<_> =
+            every_message().iter().filter(|message| !matches!(message, ToHands::Strokes { .. })).cloned().collect();
+        let recorded: Vec<u8> = short.iter().flat_map(|message| encode(message).unwrap()).collect();
+        for at in 0..8 * recorded.len() {
+            let mut flipped = recorded.clone();
+            flipped[at / 8] ^= 1 << (at % 8);
+            if let Ok(messages) = decode([flipped]) {
+                assert_ne!(short, messages, "bit {at} has no meaning");
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_frame_is_refused_by_its_header_alone() {
+        let header = u32::try_from(LONGEST + 1).unwrap().to_be_bytes();
+        assert!(matches!(decode([header]), Err(FrameError::TooLong(len)) if len == LONGEST + 1));
+        assert!(matches!(encode(&"x".repeat(LONGEST)), Err(FrameError::TooLong(_))));
+    }
+
+    #[test]
+    fn what_an_honest_client_does_not_send_is_refused() {
+        let (seat, owner) = (seat(), Owner(1));
+        let input = |owner, input| ToHands::Input { seat: seat.clone(), owner, input };
+        for message in [
+            input(TYPIST, Input::Release),
+            input(owner, Input::Key { usage: Usage(0x66), down: true }),
+            input(owner, Input::Pointer { x: FAR + 1, y: 0, buttons: 0 }),
+            input(owner, Input::Pointer { x: 0, y: 0, buttons: BUTTONS + 1 }),
+            input(owner, Input::Wheel { dx: 0, dy: i8::MIN }),
+            ToHands::Strokes { seat: seat.clone(), id: 1, owner, strokes: vec![(Usage(4), 0); MOST_STROKES + 1] },
+            ToHands::Strokes { seat: seat.clone(), id: 1, owner, strokes: vec![(Usage(1), 0)] },
+            ToHands::Chord { seat: seat.clone(), id: 1, owner: TYPIST, usages: vec![] },
+            ToHands::Chord { seat: seat.clone(), id: 1, owner, usages: vec![Usage(4); LARGEST_CHORD + 1] },
+        ] {
+            assert!(message.check().is_err(), "{message:?}");
+        }
+    }
+
+    #[test]
+    fn unknown_words_are_refused() {
+        for body in ["{}", "[]", "{\"type\":\"reboot\"}", "{\"type\":\"let-go\",\"seat\":\"../x\"}", "", "null"] {
+            let frame = [&u32::try_from(body.len()).unwrap().to_be_bytes(), body.as_bytes()].concat();
+            assert!(matches!(decode([frame]), Err(FrameError::Malformed(_))), "{body}");
+        }
+    }
+}

@@ -1,5 +1,158 @@
 //! Turns keys held by several people into boot-keyboard reports.
+//!
+//! A report says what is down, not what changed, so somebody must know all keys of all people at once. Each key is held
+//! by an owner: one who leaves lets go of their own keys and of nobody else's, and a key that two hold stays down until
+//! both have let go.
 
 /// A key, as HID Usage Tables 1.5 section 10 (Keyboard/Keypad page) numbers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Usage(pub u8);
+
+/// Distinguishes those who hold keys, so that one who leaves lets go of their own only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct Owner(pub u64);
+
+/// The first of the eight modifier keys, left Control; the last is right GUI. They have a bit each, and no slot.
+pub const LEFT_CONTROL: u8 = 0xE0;
+
+/// HID Usage Tables 1.5 section 10, `ErrorRollOver`: more keys are down than the report has slots.
+const ROLLOVER: u8 = 0x01;
+
+/// Keys that can be noted at once. Nobody has so many fingers; without a limit a broken client could fill the memory.
+const MOST_HELD: usize = 256;
+
+impl Usage {
+    /// Its bit in the report's first byte, if it is a modifier.
+    pub fn modifier(self) -> Option<u8> {
+        (LEFT_CONTROL..LEFT_CONTROL + 8).contains(&self.0).then(|| 1 << (self.0 - LEFT_CONTROL))
+    }
+}
+
+/// Every key that anybody holds.
+#[derive(Debug, Default)]
+pub struct Keyboard {
+    // In the order of pressing, which is the order of the slots.
+    held: Vec<(Owner, Usage)>,
+}
+
+impl Keyboard {
+    /// Notes that `owner` holds a key.
+    pub fn press(&mut self, owner: Owner, usage: Usage) {
+        if self.held.len() < MOST_HELD && !self.held.contains(&(owner, usage)) {
+            self.held.push((owner, usage));
+        }
+    }
+
+    /// Notes that `owner` let go of a key.
+    pub fn release(&mut self, owner: Owner, usage: Usage) {
+        self.held.retain(|held| *held != (owner, usage));
+    }
+
+    /// Lets go of all that `owner` holds.
+    pub fn leave(&mut self, owner: Owner) {
+        self.held.retain(|(holder, _)| *holder != owner);
+    }
+
+    /// What the target must see now (HID 1.11 appendix B.1): modifiers, a reserved byte, six keys.
+    pub fn report(&self) -> [u8; 8] {
+        let mut report = [0; 8];
+        let mut slots = Vec::new();
+        for (_, usage) in &self.held {
+            match usage.modifier() {
+                Some(bit) => report[0] |= bit,
+                None if slots.contains(&usage.0) => (),
+                None => slots.push(usage.0),
+            }
+        }
+        let keys = &mut report[2..];
+        if keys.len() < slots.len() {
+            // Appendix C: with more keys than slots every slot says so, or the target would see keys come up that did not.
+            keys.fill(ROLLOVER);
+        } else {
+            keys[..slots.len()].copy_from_slice(&slots);
+        }
+        report
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANNA: Owner = Owner(1);
+    const BERT: Owner = Owner(2);
+    const A: u8 = 0x04;
+    const B: u8 = 0x05;
+    const LEFT_SHIFT: u8 = 0xE1;
+    const RIGHT_GUI: u8 = 0xE7;
+
+    #[track_caller]
+    fn check(presses: &[u8], expected: [u8; 8]) {
+        let mut keyboard = Keyboard::default();
+        for &key in presses {
+            keyboard.press(ANNA, Usage(key));
+        }
+        assert_eq!(expected, keyboard.report());
+    }
+
+    #[test]
+    fn nothing_held_is_all_zero() {
+        check(&[], [0; 8]);
+    }
+
+    #[test]
+    fn modifiers_go_to_the_first_byte() {
+        check(&[LEFT_SHIFT, A], [0x02, 0, A, 0, 0, 0, 0, 0]);
+        check(&[LEFT_CONTROL, RIGHT_GUI], [0x81, 0, 0, 0, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn keys_stand_in_the_order_of_pressing() {
+        check(&[9, 8, 7, 6, 5, 4], [0, 0, 9, 8, 7, 6, 5, 4]);
+    }
+
+    #[test]
+    fn seventh_key_reports_rollover_in_every_slot_and_keeps_the_modifiers() {
+        check(&[4, 5, 6, 7, 8, 9, 10, LEFT_SHIFT], [2, 0, 1, 1, 1, 1, 1, 1]);
+    }
+
+    #[test]
+    fn rollover_ends_when_six_are_left() {
+        let mut keyboard = Keyboard::default();
+        (4..=10).for_each(|key| keyboard.press(ANNA, Usage(key)));
+        keyboard.release(ANNA, Usage(4));
+        assert_eq!([0, 0, 5, 6, 7, 8, 9, 10], keyboard.report());
+    }
+
+    #[test]
+    fn a_key_pressed_twice_is_one_key() {
+        check(&[A, A], [0, 0, A, 0, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn a_key_held_by_two_stays_until_both_let_go() {
+        let mut keyboard = Keyboard::default();
+        keyboard.press(ANNA, Usage(A));
+        keyboard.press(BERT, Usage(A));
+        keyboard.release(ANNA, Usage(A));
+        assert_eq!([0, 0, A, 0, 0, 0, 0, 0], keyboard.report());
+        keyboard.release(BERT, Usage(A));
+        assert_eq!([0; 8], keyboard.report());
+    }
+
+    #[test]
+    fn who_leaves_takes_only_their_own_keys() {
+        let mut keyboard = Keyboard::default();
+        keyboard.press(ANNA, Usage(LEFT_SHIFT));
+        keyboard.press(BERT, Usage(B));
+        keyboard.leave(ANNA);
+        assert_eq!([0, 0, B, 0, 0, 0, 0, 0], keyboard.report());
+    }
+
+    #[test]
+    fn a_flood_of_owners_does_not_grow_without_bound() {
+        let mut keyboard = Keyboard::default();
+        (0..100_000).for_each(|owner| keyboard.press(Owner(owner), Usage(A)));
+        assert_eq!(MOST_HELD, keyboard.held.len());
+    }
+}

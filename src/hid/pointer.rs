@@ -1,1 +1,102 @@
 //! Turns absolute pointer positions into reports.
+//!
+//! The position belongs to whoever moved last, but a button belongs to whoever holds it: two people may point at once,
+//! and one who leaves must not let go of the other's drag.
+
+use super::keyboard::Owner;
+
+/// The largest coordinate: 15 bits, because hosts that read coordinates as signed halve a 16-bit range.
+pub const FAR: u16 = 32767;
+
+/// The buttons a report has room for: left, right, middle, back, forward.
+pub const BUTTONS: u8 = 0b1_1111;
+
+/// People with a button down that can be noted at once; without a limit a broken client could fill the memory.
+const MOST_HOLDERS: usize = 64;
+
+/// Where the pointer is and what anybody holds.
+#[derive(Debug, Default)]
+pub struct Pointer {
+    x: u16,
+    y: u16,
+    held: Vec<(Owner, u8)>,
+}
+
+impl Pointer {
+    /// Moves the pointer, with these of the owner's buttons down.
+    pub fn point(&mut self, owner: Owner, x: u16, y: u16, buttons: u8) {
+        (self.x, self.y) = (x.min(FAR), y.min(FAR));
+        self.leave(owner);
+        if buttons & BUTTONS != 0 && self.held.len() < MOST_HOLDERS {
+            self.held.push((owner, buttons & BUTTONS));
+        }
+    }
+
+    /// Lets go of the owner's buttons.
+    pub fn leave(&mut self, owner: Owner) {
+        self.held.retain(|(holder, _)| *holder != owner);
+    }
+
+    /// Lets go of everybody's buttons and leaves the pointer where it is.
+    pub fn let_go(&mut self) {
+        self.held.clear();
+    }
+
+    /// Every button that anybody holds.
+    pub fn buttons(&self) -> u8 {
+        self.held.iter().fold(0, |buttons, (_, held)| buttons | held)
+    }
+
+    /// What the target must see now, with the wheel turned this far since the last report.
+    pub fn report(&self, dx: i8, dy: i8) -> [u8; 7] {
+        let ([x0, x1], [y0, y1]) = (self.x.to_le_bytes(), self.y.to_le_bytes());
+        [self.buttons(), x0, x1, y0, y1, dy.cast_unsigned(), dx.cast_unsigned()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANNA: Owner = Owner(1);
+    const BERT: Owner = Owner(2);
+
+    #[test]
+    fn coordinates_are_little_endian_behind_the_buttons() {
+        let mut pointer = Pointer::default();
+        pointer.point(ANNA, 0x1234, FAR, 0b10);
+        assert_eq!([0b10, 0x34, 0x12, 0xFF, 0x7F, 0, 0], pointer.report(0, 0));
+    }
+
+    #[test]
+    fn the_wheel_is_signed_and_not_kept() {
+        let pointer = Pointer::default();
+        assert_eq!([0, 0, 0, 0, 0, 0xFF, 2], pointer.report(2, -1));
+        assert_eq!([0; 7], pointer.report(0, 0));
+    }
+
+    #[test]
+    fn what_is_out_of_range_is_kept_inside() {
+        let mut pointer = Pointer::default();
+        pointer.point(ANNA, 40_000, 65_535, 0xFF);
+        assert_eq!([BUTTONS, 0xFF, 0x7F, 0xFF, 0x7F, 0, 0], pointer.report(0, 0));
+    }
+
+    #[test]
+    fn a_button_held_by_two_stays_until_both_let_go() {
+        let mut pointer = Pointer::default();
+        pointer.point(ANNA, 1, 1, 1);
+        pointer.point(BERT, 2, 2, 3);
+        pointer.leave(BERT);
+        assert_eq!(1, pointer.buttons());
+        pointer.point(ANNA, 3, 3, 0);
+        assert_eq!([0, 3, 0, 3, 0, 0, 0], pointer.report(0, 0));
+    }
+
+    #[test]
+    fn a_flood_of_owners_does_not_grow_without_bound() {
+        let mut pointer = Pointer::default();
+        (0..100_000).for_each(|owner| pointer.point(Owner(owner), 0, 0, 1));
+        assert_eq!(MOST_HOLDERS, pointer.held.len());
+    }
+}

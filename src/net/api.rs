@@ -1,1 +1,317 @@
-//! Answers the routes of the API from one table in which each row names its privilege.
+//! Answers requests: by which name, for which route, from whom, and then what.
+//!
+//! HTTP status codes stand here and nowhere else, one `From` for each error. What a client reads says what to do and leaks
+//! nothing; what there is beyond that goes to the log where it happened.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::{Method, Request, Response, StatusCode};
+use serde::Serialize;
+
+use crate::hands::client::HandsError;
+use crate::session::accounts::AccountError;
+
+use super::assets::AssetError;
+use super::body::{Body, BodyError};
+use super::door::{self, DoorError};
+use super::http::Connection;
+use super::people::{EntryError, Visitor};
+use super::routes::{self, Access, Deed, RouteError};
+use super::seats::{KeysError, SeatError};
+use super::socket::HandshakeError;
+use super::stream::NoPicture;
+use super::{Site, assets, entry, seats, socket};
+
+/// What an answer is made of.
+pub type Answer = Result<Response<Body>, Problem>;
+
+/// Answers one request, whatever it is.
+pub async fn answer(site: &Arc<Site>, connection: &Arc<Connection>, request: Request<Incoming>) -> Response<Body> {
+    let mut response = attempt(site, connection, request).await.unwrap_or_else(Response::from);
+    dress(response.headers_mut(), connection.is_secure());
+    response
+}
+
+async fn attempt(site: &Arc<Site>, connection: &Arc<Connection>, request: Request<Incoming>) -> Answer {
+    let headers = request.headers();
+    let host = door::host(request.uri(), headers, &site.names)?;
+    let path = request.uri().path();
+    if !path.starts_with("/api/") {
+        return asset(request.method(), path);
+    }
+    let (route, seat) = routes::find(request.method(), path)?;
+    let is_socket = route.deed == Deed::Socket;
+    if door::changes(request.method()) || is_socket {
+        door::origin(connection.scheme(), &host, headers)?;
+    }
+    let credential = door::credential(headers);
+    let known = match route.access {
+        Access::Public => None,
+        _ if !site.people.claimed() => return Err(EntryError::Unclaimed.into()),
+        access => {
+            let visitor = site.people.recognise(connection.peer(), &credential)?;
+            connection.is_known();
+            if let Access::Needs(privilege) = access
+                && !visitor.role.may(privilege)
+            {
+                return Err(Problem::not_allowed());
+            }
+            // A browser sends our cookie by itself, so there the page must be named; see `door::origin` above.
+            if is_socket && visitor.by_cookie() && !door::has_origin(headers) {
+                return Err(DoorError::ForeignOrigin.into());
+            }
+            Some(visitor)
+        }
+    };
+    let seat = seat.map(|seat| seats::find(site, seat)).transpose()?;
+    match (route.deed, known, seat) {
+        (Deed::Health, ..) => Ok(json(StatusCode::OK, &entry::Health { ok: true })),
+        (Deed::Session, ..) => Ok(json(StatusCode::OK, &entry::session(site, connection.peer(), &credential))),
+        (Deed::Claim, ..) => logged_in(entry::claim(site, connection.peer(), request).await?),
+        (Deed::Login, ..) => logged_in(entry::login(site, connection.peer(), &credential, request).await?),
+        (Deed::Logout, Some(visitor), _) => {
+            site.people.logout(&visitor);
+            let mut response = Response::new(Body::Whole(Bytes::new()));
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            response.headers_mut().insert(hyper::header::SET_COOKIE, cookie("", "; Max-Age=0"));
+            Ok(response)
+        }
+        (Deed::Tokens, Some(visitor), _) => Ok(json(StatusCode::OK, &entry::token(site, &visitor, request).await?)),
+        (Deed::Seats, ..) => Ok(json(StatusCode::OK, &seats::all(site))),
+        (Deed::Seat, _, Some(bus)) => Ok(json(StatusCode::OK, &seats::status(&bus))),
+        (Deed::Snapshot, _, Some(bus)) => Ok(seats::snapshot(&bus).await?),
+        (Deed::Stream, Some(visitor), Some(bus)) => {
+            Ok(seats::stream(site, connection, visitor, &bus, request.headers()))
+        }
+        (Deed::Socket, Some(visitor), Some(bus)) => Ok(socket::accept(connection, visitor, bus, &request)?),
+        (Deed::Power, Some(visitor), Some(bus)) => {
+            Ok(json(StatusCode::ACCEPTED, &seats::power(site, &visitor, &bus, request).await?))
+        }
+        (Deed::Keys, _, Some(bus)) => Ok(json(StatusCode::OK, &seats::keys(site, &bus, request).await?)),
+        // The table gives these a visitor and a seat; one that does not is a mistake there, and closed.
+        (Deed::Logout | Deed::Tokens | Deed::Seat | Deed::Snapshot | Deed::Stream, ..)
+        | (Deed::Socket | Deed::Power | Deed::Keys, ..) => Err(RouteError::NotFound.into()),
+    }
+}
+
+fn asset(method: &Method, path: &str) -> Answer {
+    let asset = assets::find(path)?;
+    if *method != Method::GET && *method != Method::HEAD {
+        return Err(RouteError::WrongMethod(vec!["GET", "HEAD"]).into());
+    }
+    let mut response = Response::new(Body::Whole(asset.bytes));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(asset.kind));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(asset.cache));
+    Ok(response)
+}
+
+fn logged_in((secret, answer): (String, entry::SessionAnswer)) -> Answer {
+    let mut response = json(StatusCode::OK, &answer);
+    response.headers_mut().insert(hyper::header::SET_COOKIE, cookie(&secret, ""));
+    Ok(response)
+}
+
+fn cookie(secret: &str, more: &str) -> HeaderValue {
+    let text = format!("{}={secret}; Secure; HttpOnly; SameSite=Strict; Path=/{more}", door::SESSION_COOKIE);
+    HeaderValue::try_from(text).expect("hexadecimal digits and constants fit a header")
+}
+
+/// A response that carries JSON.
+pub fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
+    let bytes = serde_json::to_vec(value).expect("what is answered is plain data with string keys");
+    let mut response = Response::new(Body::Whole(bytes.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// Adds what browsers must be told with every response.
+fn dress(headers: &mut HeaderMap, secure: bool) {
+    const ALWAYS: [(&str, &str); 7] = [
+        // Our own files, pictures from memory, and nothing else: no inline script, no foreign host.
+        (
+            "content-security-policy",
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; \
+             font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        ),
+        ("x-frame-options", "DENY"),
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("permissions-policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+    ];
+    for (name, value) in ALWAYS {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    if secure {
+        let year = HeaderValue::from_static("max-age=31536000");
+        headers.insert(hyper::header::STRICT_TRANSPORT_SECURITY, year);
+    }
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+}
+
+/// An error as a client sees it.
+#[derive(Debug)]
+pub struct Problem {
+    status: StatusCode,
+    /// Stable, for programs.
+    pub code: &'static str,
+    /// For people.
+    pub message: String,
+    retry_after: Option<Duration>,
+    allow: Option<String>,
+}
+
+impl Problem {
+    fn new(status: StatusCode, code: &'static str, message: impl ToString) -> Problem {
+        Problem { status, code, message: message.to_string(), retry_after: None, allow: None }
+    }
+
+    /// Known, and without the privilege.
+    pub fn not_allowed() -> Problem {
+        let message = "your role does not include this; ask an administrator";
+        Problem::new(StatusCode::FORBIDDEN, "not-allowed", message)
+    }
+}
+
+impl From<Problem> for Response<Body> {
+    fn from(problem: Problem) -> Response<Body> {
+        #[derive(Serialize)]
+        struct Outer<'a> {
+            error: Inner<'a>,
+        }
+        #[derive(Serialize)]
+        struct Inner<'a> {
+            code: &'a str,
+            message: &'a str,
+        }
+        let error = Inner { code: problem.code, message: &problem.message };
+        let mut response = json(problem.status, &Outer { error });
+        if let Some(wait) = problem.retry_after {
+            // Rounded up: whoever comes back on the second must not be early.
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
+        }
+        if let Some(allow) = problem.allow.and_then(|allow| HeaderValue::try_from(allow).ok()) {
+            response.headers_mut().insert(ALLOW, allow);
+        }
+        response
+    }
+}
+
+impl From<DoorError> for Problem {
+    fn from(error: DoorError) -> Problem {
+        match error {
+            DoorError::UnknownHost => Problem::new(StatusCode::MISDIRECTED_REQUEST, "unknown-host", error),
+            DoorError::ForeignOrigin => Problem::new(StatusCode::FORBIDDEN, "foreign-origin", error),
+        }
+    }
+}
+
+impl From<RouteError> for Problem {
+    fn from(error: RouteError) -> Problem {
+        match &error {
+            RouteError::NotFound => Problem::new(StatusCode::NOT_FOUND, "not-found", error),
+            RouteError::WrongMethod(methods) => {
+                let allow = Some(methods.join(", "));
+                Problem { allow, ..Problem::new(StatusCode::METHOD_NOT_ALLOWED, "wrong-method", error) }
+            }
+        }
+    }
+}
+
+impl From<AssetError> for Problem {
+    fn from(error: AssetError) -> Problem {
+        match error {
+            AssetError::NotFound => Problem::new(StatusCode::NOT_FOUND, "not-found", error),
+            AssetError::NotBuilt => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no-page", error),
+        }
+    }
+}
+
+impl From<EntryError> for Problem {
+    fn from(error: EntryError) -> Problem {
+        let (status, code) = match error {
+            EntryError::Unclaimed => (StatusCode::FORBIDDEN, "unclaimed"),
+            EntryError::Claimed => (StatusCode::CONFLICT, "claimed"),
+            EntryError::WrongCode => (StatusCode::FORBIDDEN, "wrong-code"),
+            EntryError::WrongPassword => (StatusCode::UNAUTHORIZED, "wrong-password"),
+            EntryError::NotLoggedIn => (StatusCode::UNAUTHORIZED, "not-logged-in"),
+            EntryError::TooManyTries(_) => (StatusCode::TOO_MANY_REQUESTS, "too-many-tries"),
+            EntryError::Account(AccountError::Name) => (StatusCode::BAD_REQUEST, "bad-name"),
+            EntryError::Account(AccountError::Password) => (StatusCode::BAD_REQUEST, "weak-password"),
+            EntryError::Account(AccountError::Expired) => (StatusCode::BAD_REQUEST, "bad-time"),
+            EntryError::Account(AccountError::TooMany) => (StatusCode::CONFLICT, "too-many-tokens"),
+            EntryError::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "not-stored"),
+        };
+        let retry_after = if let EntryError::TooManyTries(wait) = error { Some(wait) } else { None };
+        Problem { retry_after, ..Problem::new(status, code, error) }
+    }
+}
+
+impl From<BodyError> for Problem {
+    fn from(error: BodyError) -> Problem {
+        let (status, code) = match error {
+            BodyError::TooLong(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too-long"),
+            BodyError::TooSlow => (StatusCode::REQUEST_TIMEOUT, "too-slow"),
+            BodyError::NotLabelled => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json"),
+            BodyError::Broken | BodyError::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed"),
+        };
+        Problem::new(status, code, error)
+    }
+}
+
+impl From<SeatError> for Problem {
+    fn from(error: SeatError) -> Problem {
+        Problem::new(StatusCode::NOT_FOUND, "unknown-seat", error)
+    }
+}
+
+impl From<NoPicture> for Problem {
+    fn from(error: NoPicture) -> Problem {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no-picture", error)
+    }
+}
+
+impl From<HandshakeError> for Problem {
+    fn from(error: HandshakeError) -> Problem {
+        Problem::new(StatusCode::BAD_REQUEST, "not-a-websocket", error)
+    }
+}
+
+impl From<KeysError> for Problem {
+    fn from(error: KeysError) -> Problem {
+        match error {
+            KeysError::CannotType(_) => Problem::new(StatusCode::BAD_REQUEST, "cannot-type", error),
+            KeysError::Hands(error) => error.into(),
+            KeysError::Body(error) => error.into(),
+        }
+    }
+}
+
+impl From<HandsError> for Problem {
+    fn from(error: HandsError) -> Problem {
+        let (status, code) = match error {
+            HandsError::Away => (StatusCode::SERVICE_UNAVAILABLE, "hands-away"),
+            HandsError::Unplugged => (StatusCode::SERVICE_UNAVAILABLE, "usb-unplugged"),
+            HandsError::Flooded => (StatusCode::SERVICE_UNAVAILABLE, "flooded"),
+            HandsError::Busy(_) => (StatusCode::CONFLICT, "busy"),
+            HandsError::NoRelay(_) => (StatusCode::SERVICE_UNAVAILABLE, "no-relay"),
+            HandsError::Length => (StatusCode::BAD_REQUEST, "malformed"),
+            HandsError::Relay(_) => (StatusCode::INTERNAL_SERVER_ERROR, "relay-failed"),
+        };
+        Problem::new(status, code, error)
+    }
+}
+
+/// What a visitor may wait for: their own end, or everybody's.
+pub async fn end_of(site: Arc<Site>, visitor: Visitor, mut stop: crate::tasks::Stop) {
+    tokio::select! {
+        () = site.people.ended(&visitor) => (),
+        () = stop.requested() => (),
+    }
+}

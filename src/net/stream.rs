@@ -1,1 +1,190 @@
-//! Serves pictures as multipart and as single files.
+//! Serves pictures as multipart without end, and as single files.
+//!
+//! One part is on its way at a time, and the next is taken when that one has left: so a slow reader skips pictures and never
+//! sees an old one. What comes after a picture is sent with it, since Chromium draws a picture only when the next one's header
+//! has come, and would otherwise be one behind.
+
+use std::fmt;
+use std::future::Future;
+use std::io::Write as _;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use hyper::header::HeaderMap;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::bus::{Frame, FrameBus};
+
+use super::body::Pieces;
+
+/// The stream's content type, with the boundary used below.
+pub const MULTIPART: &str = "multipart/x-mixed-replace;boundary=farhand";
+
+/// What comes before the first part.
+const FIRST: &[u8] = b"--farhand\r\nContent-Type: image/jpeg\r\n";
+
+/// What comes after each part: the beginning of the next, up to what depends on the next picture.
+const NEXT: &[u8] = b"\r\n--farhand\r\nContent-Type: image/jpeg\r\n";
+
+/// How long a picture is waited for before one is told that there is none.
+const FIRST_PICTURE: Duration = Duration::from_secs(2);
+
+/// There is no picture to give.
+#[derive(Debug, thiserror::Error)]
+#[error("no picture has come yet; see 'signal' in the seat's status")]
+pub struct NoPicture;
+
+/// The newest picture, or the first one if none has come yet.
+pub async fn snapshot(frames: &FrameBus) -> Result<Frame, NoPicture> {
+    let mut frames = frames.watch();
+    match timeout(FIRST_PICTURE, frames.wait_for(Option::is_some)).await {
+        Ok(Ok(frame)) => frame.clone().ok_or(NoPicture),
+        _ => Err(NoPicture),
+    }
+}
+
+/// When a picture was captured, by the wall clock, as `seconds.microseconds` since 1970.
+pub fn timestamp(frame: &Frame) -> String {
+    let captured = SystemTime::now() - frame.captured.elapsed();
+    let since = captured.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    format!("{}.{:06}", since.as_secs(), since.subsec_micros())
+}
+
+/// Whether a request comes from an `<img>`. That needs the whole header of the next part to come early, which leaves no way to
+/// say how long the next picture will be. Programs do not say this, and get lengths.
+pub fn is_drawn(headers: &HeaderMap) -> bool {
+    headers.get("sec-fetch-dest").is_some_and(|dest| dest == "image")
+}
+
+type Next = Pin<Box<dyn Future<Output = Option<(watch::Receiver<Option<Frame>>, Frame)>> + Send>>;
+
+/// The parts of one viewer's stream.
+pub struct Multipart {
+    next: Next,
+    end: Pin<Box<dyn Future<Output = ()> + Send>>,
+    gate: Arc<Gate>,
+    drawn: bool,
+    begun: bool,
+}
+
+impl fmt::Debug for Multipart {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.debug_struct("Multipart").field("drawn", &self.drawn).finish_non_exhaustive()
+    }
+}
+
+impl Multipart {
+    /// A stream of pictures until `end` comes. `drawn`: see [`is_drawn`].
+    pub fn new(frames: &FrameBus, drawn: bool, end: impl Future<Output = ()> + Send + 'static) -> Multipart {
+        let mut frames = frames.watch();
+        // Whoever comes sees the newest picture at once, not the next one.
+        frames.mark_changed();
+        Multipart { next: next(frames), end: Box::pin(end), gate: Arc::default(), drawn, begun: false }
+    }
+
+    /// The next part, once the one before has left.
+    pub fn poll_part(&mut self, context: &mut Context) -> Poll<Option<Pieces>> {
+        if self.end.as_mut().poll(context).is_ready() {
+            return Poll::Ready(None);
+        }
+        if !self.begun {
+            self.begun = true;
+            let head = if self.drawn { [FIRST, b"\r\n"].concat().into() } else { Bytes::from_static(FIRST) };
+            return Poll::Ready(Some(Pieces { head, ..Pieces::default() }));
+        }
+        if self.gate.poll_open(context).is_pending() {
+            return Poll::Pending;
+        }
+        match self.next.as_mut().poll(context) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Ready(Some((frames, frame))) => {
+                self.next = next(frames);
+                Poll::Ready(Some(self.part(frame)))
+            }
+        }
+    }
+
+    fn part(&self, frame: Frame) -> Pieces {
+        let (head, tail) = if self.drawn {
+            (Bytes::new(), [NEXT, b"\r\n"].concat().into())
+        } else {
+            let mut head = Vec::with_capacity(80);
+            let length = frame.jpeg.len();
+            write!(head, "Content-Length: {length}\r\nX-Timestamp: {}\r\n\r\n", timestamp(&frame))
+                .expect("writing to a vector does not fail");
+            (head.into(), Bytes::from_static(NEXT))
+        };
+        Pieces { head, picture: self.gate.clone().through(frame.jpeg), tail }
+    }
+}
+
+fn next(mut frames: watch::Receiver<Option<Frame>>) -> Next {
+    Box::pin(async move {
+        loop {
+            frames.changed().await.ok()?;
+            let frame = frames.borrow_and_update().clone();
+            if let Some(frame) = frame {
+                return Some((frames, frame));
+            }
+        }
+    })
+}
+
+/// Closed while a picture is on its way through hyper.
+#[derive(Debug, Default)]
+struct Gate(std::sync::Mutex<GateState>);
+
+#[derive(Debug, Default)]
+struct GateState {
+    busy: bool,
+    waiting: Option<Waker>,
+}
+
+impl Gate {
+    fn poll_open(&self, context: &mut Context) -> Poll<()> {
+        let mut state = self.lock();
+        if state.busy {
+            state.waiting = Some(context.waker().clone());
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    }
+
+    /// The same bytes, closing the gate until the last of them is dropped.
+    fn through(self: Arc<Self>, bytes: Bytes) -> Bytes {
+        self.lock().busy = true;
+        Bytes::from_owner(Passing { bytes, gate: self })
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, GateState> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+struct Passing {
+    bytes: Bytes,
+    gate: Arc<Gate>,
+}
+
+impl AsRef<[u8]> for Passing {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        let mut state = self.gate.lock();
+        state.busy = false;
+        let waiting = state.waiting.take();
+        drop(state);
+        if let Some(waiting) = waiting {
+            waiting.wake();
+        }
+    }
+}

@@ -7,7 +7,9 @@
 // Helpers outside #[test] functions may fail a test, too.
 #![allow(clippy::unwrap_used)]
 
+mod browser;
 mod pc;
 mod rig;
 mod root;
+mod story;
 mod vm;

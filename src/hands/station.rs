@@ -1,0 +1,220 @@
+//! Joins one target's hardware to what decides about it.
+//!
+//! Reports that wait, presses that last and lamps that change all end here at a port. Whatever becomes of the loop around
+//! it, dropping a station opens its relays.
+
+use std::io;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use super::client::{HandsError, Input};
+use crate::bus::TargetStatus;
+use crate::hid::keyboard::{Owner, Usage};
+use crate::hid::outbox::{Lane, Outbox};
+use crate::hid::text::Stroke;
+use crate::hid::typist::Failure;
+use crate::ports::{Board, Contact, SeatId, UsbEvent};
+use crate::power::{Action, PressError, Sequencer};
+
+/// How often lamps are read at most, however often the client beats.
+const LAMPS_APART: Duration = Duration::from_millis(100);
+
+/// One target with everything that can act on it.
+pub struct Station {
+    seat: SeatId,
+    board: Board,
+    outbox: Outbox,
+    sequencer: Sequencer,
+    status: TargetStatus,
+    lamps_read: Option<Instant>,
+}
+
+impl Station {
+    /// Takes over a target's hardware and makes it safe: a process that died may have left a relay closed.
+    pub fn new(seat: SeatId, board: Board) -> Station {
+        let (outbox, sequencer, status) = (Outbox::default(), Sequencer::default(), TargetStatus::default());
+        let mut station = Station { seat, board, outbox, sequencer, status, lamps_read: None };
+        station.open_all();
+        station
+    }
+
+    /// Carries out one input.
+    pub fn input(&mut self, now: Instant, owner: Owner, input: Input) -> Result<(), HandsError> {
+        let done = match input {
+            Input::Key { usage, down } => self.outbox.key(now, owner, usage, down),
+            Input::Pointer { x, y, buttons } => self.outbox.point(now, owner, x, y, buttons),
+            Input::Wheel { dx, dy } => self.outbox.wheel(now, dx, dy),
+            Input::Release => self.outbox.leave(now, owner),
+        };
+        done.map_err(HandsError::from)
+    }
+
+    /// Begins to type a text; the outcome comes by [`Station::poll`].
+    pub fn strokes(&mut self, now: Instant, id: u64, owner: Owner, strokes: &[(Usage, u8)]) {
+        let strokes: Vec<_> = strokes.iter().map(|&(usage, modifiers)| Stroke { usage, modifiers }).collect();
+        self.outbox.strokes(now, id, owner, &strokes);
+    }
+
+    /// Begins to press a chord; the outcome comes by [`Station::poll`].
+    pub fn chord(&mut self, now: Instant, id: u64, owner: Owner, usages: &[Usage]) {
+        self.outbox.chord(now, id, owner, usages);
+    }
+
+    /// Ends a text or chord early.
+    pub fn cancel(&mut self, now: Instant, id: u64) -> Result<(), HandsError> {
+        Ok(self.outbox.cancel(now, id)?)
+    }
+
+    /// Closes a contact; it is opened at its deadline by [`Station::turn`].
+    pub fn press(&mut self, now: Instant, contact: Contact, time: Duration) -> Result<(), HandsError> {
+        self.sequencer.press(now, contact, time)?;
+        // The sequencer has just agreed, so its action is to close.
+        self.sequencer.poll();
+        let Err(error) = self.board.relays.set(contact, true) else {
+            log::info!("seat {}: pressing {contact:?} for {} ms", self.seat, time.as_millis());
+            return Ok(());
+        };
+        self.sequencer.release_all();
+        if error.kind() == io::ErrorKind::Unsupported {
+            self.sequencer.poll();
+            return Err(HandsError::NoRelay(contact));
+        }
+        // Nobody knows what a relay does that reports an error: open it, and go on until that succeeds.
+        self.relays(now);
+        log::error!("seat {}: cannot close the {contact:?} contact: {error}", self.seat);
+        Err(HandsError::Relay(error.to_string()))
+    }
+
+    /// Lets go of keys and buttons at once.
+    pub fn let_go(&mut self, now: Instant) {
+        self.outbox.let_go(now);
+    }
+
+    /// Opens every relay at once.
+    pub fn release_all(&mut self, now: Instant) {
+        self.sequencer.release_all();
+        self.relays(now);
+    }
+
+    /// Waits for the USB port's next event.
+    pub fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<UsbEvent> {
+        self.board.usb.poll_event(context)
+    }
+
+    /// Takes a USB event in. What `Ready` allows is done by the next [`Station::turn`].
+    pub fn event(&mut self, now: Instant, event: UsbEvent) {
+        match event {
+            UsbEvent::Ready => (),
+            UsbEvent::Leds(leds) => self.status.keyboard_leds = leds,
+            UsbEvent::Udc(udc) => {
+                self.status.udc = udc;
+                if !self.status.takes_keys() {
+                    self.outbox.lost(now);
+                }
+            }
+        }
+    }
+
+    /// Does all that is due: relays first, then the reports that the target takes.
+    pub fn turn(&mut self, now: Instant) {
+        self.sequencer.tick(now);
+        self.relays(now);
+        self.outbox.tick(now);
+        for lane in Lane::ALL {
+            while let Some(report) = self.outbox.next(lane) {
+                match self.board.usb.offer(report) {
+                    Ok(()) => self.outbox.taken(now, lane),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    Err(error) => {
+                        if error.kind() != io::ErrorKind::NotConnected {
+                            log::warn!("seat {}: the USB port refuses a report: {error}", self.seat);
+                        }
+                        self.outbox.lost(now);
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads the lamps, unless that has just been done.
+    pub fn read_lamps(&mut self, now: Instant) {
+        if self.lamps_read.is_none_or(|read| read + LAMPS_APART <= now) {
+            self.lamps_read = Some(now);
+            self.status.lamps = self.board.lamps.read();
+        }
+    }
+
+    /// What is known of the target.
+    pub fn status(&self) -> &TargetStatus {
+        &self.status
+    }
+
+    /// Takes the outcome of a text or chord that has ended.
+    pub fn poll(&mut self) -> Option<(u64, Option<HandsError>)> {
+        self.outbox.poll().map(|(id, outcome)| (id, outcome.err().map(HandsError::from)))
+    }
+
+    /// When [`Station::turn`] next has something to do by itself.
+    pub fn deadline(&self) -> Option<Instant> {
+        [self.sequencer.deadline(), self.outbox.deadline()].into_iter().flatten().min()
+    }
+
+    /// Whether nothing waits to be fetched.
+    pub fn is_idle(&self) -> bool {
+        Lane::ALL.iter().all(|lane| self.outbox.next(*lane).is_none())
+    }
+
+    fn relays(&mut self, now: Instant) {
+        while let Some(action) = self.sequencer.poll() {
+            let (contact, closed) = match action {
+                Action::Close(contact) => (contact, true),
+                Action::Open(contact) => (contact, false),
+            };
+            match self.board.relays.set(contact, closed) {
+                Ok(()) => log::debug!("seat {}: {contact:?} closed: {closed}", self.seat),
+                Err(error) => {
+                    log::error!("seat {}: cannot open the {contact:?} contact: {error}", self.seat);
+                    self.sequencer.stuck(now, contact);
+                }
+            }
+        }
+    }
+
+    fn open_all(&mut self) {
+        for contact in [Contact::Power, Contact::Reset] {
+            match self.board.relays.set(contact, false) {
+                Err(error) if error.kind() != io::ErrorKind::Unsupported => {
+                    log::error!("seat {}: cannot open the {contact:?} contact: {error}", self.seat);
+                }
+                _ => (),
+            }
+        }
+    }
+}
+
+impl Drop for Station {
+    fn drop(&mut self) {
+        self.open_all();
+    }
+}
+
+impl From<PressError> for HandsError {
+    fn from(error: PressError) -> HandsError {
+        match error {
+            PressError::Busy(contact) => HandsError::Busy(contact),
+            PressError::Length => HandsError::Length,
+        }
+    }
+}
+
+impl From<Failure> for HandsError {
+    fn from(failure: Failure) -> HandsError {
+        match failure {
+            Failure::Unplugged => HandsError::Unplugged,
+            Failure::Flooded => HandsError::Flooded,
+            // Who cancels does not wait for an answer, or has been cut off.
+            Failure::Cancelled => HandsError::Away,
+        }
+    }
+}

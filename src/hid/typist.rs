@@ -1,0 +1,135 @@
+//! Types texts and chords at the pace at which the target takes them.
+//!
+//! A BIOS takes seven keys a second and a busy host drops what comes too fast, so each step waits until the target has
+//! fetched the one before, and then a little longer. A job is done when its last release has been fetched, not when it was
+//! queued: who is told "typed" may rely on it.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::keyboard::Owner;
+use super::text::Stroke;
+
+/// How long a key stays down or up at least. Hosts poll every 1 to 10 ms; a change undone within one poll is never seen.
+const HOLD: Duration = Duration::from_millis(10);
+
+/// Jobs that may wait. Each is a request that somebody waits for, so a long line means that nobody is looking.
+const MOST_JOBS: usize = 8;
+
+/// Why a text was not typed to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// The target does not fetch reports.
+    Unplugged,
+    /// More was queued than is kept.
+    Flooded,
+    /// Who asked for it has left.
+    Cancelled,
+}
+
+/// What to do to the keyboard next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Press a key with its modifiers, beside what is down already.
+    Down(Stroke),
+    /// Let go of everything that was typed.
+    Up,
+    /// Repeat the report: once a repetition is taken, the one before has been fetched, and nothing else can tell.
+    Repeat,
+}
+
+#[derive(Debug)]
+struct Job {
+    id: u64,
+    owner: Owner,
+    steps: VecDeque<Step>,
+}
+
+/// The texts and chords still to be typed.
+#[derive(Debug, Default)]
+pub struct Typist {
+    jobs: VecDeque<Job>,
+    // The report of a step waits to be taken.
+    under_way: bool,
+    not_before: Option<Instant>,
+    finished: VecDeque<(u64, Result<(), Failure>)>,
+}
+
+impl Typist {
+    /// Types strokes one after another.
+    pub fn strokes(&mut self, id: u64, owner: Owner, strokes: &[Stroke]) {
+        self.start(id, owner, strokes.iter().flat_map(|stroke| [Step::Down(*stroke), Step::Up]).collect());
+    }
+
+    /// Presses all in order, then lets go of all.
+    pub fn chord(&mut self, id: u64, owner: Owner, keys: &[Stroke]) {
+        self.start(id, owner, keys.iter().map(|stroke| Step::Down(*stroke)).chain([Step::Up]).collect());
+    }
+
+    fn start(&mut self, id: u64, owner: Owner, mut steps: VecDeque<Step>) {
+        if MOST_JOBS <= self.jobs.len() {
+            self.finished.push_back((id, Err(Failure::Flooded)));
+            return;
+        }
+        steps.push_back(Step::Repeat);
+        self.jobs.push_back(Job { id, owner, steps });
+    }
+
+    /// Takes the next step, if it is time and the one before has been taken.
+    pub fn step(&mut self, now: Instant) -> Option<Step> {
+        if self.under_way || self.not_before.is_some_and(|time| now < time) {
+            return None;
+        }
+        let step = self.jobs.front_mut()?.steps.pop_front();
+        self.under_way = step.is_some();
+        step
+    }
+
+    /// Notes that the target has taken everything so far.
+    pub fn taken(&mut self, now: Instant) {
+        if !std::mem::take(&mut self.under_way) {
+            return;
+        }
+        self.not_before = Some(now + HOLD);
+        if let Some(job) = self.jobs.pop_front_if(|job| job.steps.is_empty()) {
+            self.finished.push_back((job.id, Ok(())));
+        }
+    }
+
+    /// Ends one job early. True if it was the one being typed, whose keys must be let go.
+    pub fn cancel(&mut self, id: u64) -> bool {
+        self.end(Failure::Cancelled, |job| job.id == id)
+    }
+
+    /// Ends the jobs of one who leaves. True if one was being typed, whose keys must be let go.
+    pub fn leave(&mut self, owner: Owner) -> bool {
+        self.end(Failure::Cancelled, |job| job.owner == owner)
+    }
+
+    /// Ends all jobs.
+    pub fn fail(&mut self, failure: Failure) {
+        self.end(failure, |_| true);
+    }
+
+    fn end(&mut self, failure: Failure, ends: impl Fn(&Job) -> bool) -> bool {
+        let typing = self.jobs.front().is_some_and(&ends);
+        for job in self.jobs.iter().filter(|job| ends(job)) {
+            self.finished.push_back((job.id, Err(failure)));
+        }
+        self.jobs.retain(|job| !ends(job));
+        if typing {
+            self.under_way = false;
+        }
+        typing
+    }
+
+    /// Takes the outcome of a job that has ended.
+    pub fn poll(&mut self) -> Option<(u64, Result<(), Failure>)> {
+        self.finished.pop_front()
+    }
+
+    /// When [`Typist::step`] next has a step.
+    pub fn deadline(&self) -> Option<Instant> {
+        (!self.under_way && !self.jobs.is_empty()).then_some(self.not_before).flatten()
+    }
+}

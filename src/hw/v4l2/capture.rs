@@ -1,0 +1,277 @@
+//! Runs a capture device: does what [`Reception`] says, publishes what comes, reports what happens.
+
+use std::error::Error;
+use std::future::pending;
+use std::pin::pin;
+use std::time::Instant;
+
+use bytes::Bytes;
+use tokio::time::sleep_until;
+
+use super::buffers::Picture;
+use super::device::{Device, Stream, VideoError};
+use super::ioctl::Filled;
+use crate::bus::SeatBus;
+use crate::config::Video;
+use crate::ports::{Screen, Signal, Size};
+use crate::tasks::Stop;
+use crate::video::card;
+use crate::video::choice::Coding;
+use crate::video::encode::{EncodeError, Encoder, Range, Raw, jpeg_from_rgb};
+use crate::video::jpeg::{self, Flaw};
+use crate::video::signal::{Absence, Action, Reading, Reception, Seen};
+
+/// The screen behind a capture device, which may come and go.
+#[derive(Debug)]
+pub struct V4l2Screen {
+    video: Video,
+}
+
+impl V4l2Screen {
+    /// A screen that will look for its device as soon as it runs.
+    pub fn new(video: Video) -> V4l2Screen {
+        V4l2Screen { video }
+    }
+}
+
+impl Screen for V4l2Screen {
+    fn run(self: Box<Self>, bus: SeatBus, stop: Stop) {
+        // A runtime of our own, since this thread is: coding a raw picture must hold up nobody else.
+        match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime.block_on(capture(self.video, bus, stop)),
+            Err(error) => log::error!("seat {}: no video, for want of a runtime: {error}", bus.seat),
+        }
+    }
+}
+
+async fn capture(video: Video, bus: SeatBus, mut stop: Stop) {
+    let mut reception = Reception::new(Instant::now());
+    let mut rig = Rig::new(video, bus);
+    let mut timer = pin!(sleep_until(reception.deadline().into()));
+    loop {
+        while let Some(action) = reception.poll() {
+            rig.carry_out(action, &mut reception);
+        }
+        rig.report(reception.seen());
+        if timer.deadline() != reception.deadline().into() {
+            timer.as_mut().reset(reception.deadline().into());
+        }
+        tokio::select! {
+            () = stop.requested() => return,
+            () = &mut timer => (),
+            news = rig.news() => match news {
+                Ok(News::Picture(filled, picture)) => {
+                    if let Some(size) = rig.publish(filled, picture) {
+                        reception.picture(Instant::now(), size);
+                    }
+                }
+                Ok(News::Changed) => reception.changed(Instant::now()),
+                Err(error) => rig.fail(&error, &mut reception),
+            },
+        }
+        reception.tick(Instant::now());
+    }
+}
+
+/// What a device can come up with by itself.
+enum News {
+    Picture(Filled, Picture),
+    Changed,
+}
+
+/// The device, as far as there is one, and where its pictures go.
+struct Rig {
+    video: Video,
+    bus: SeatBus,
+    // Dropped in this order: a stream needs its device to stop.
+    stream: Option<Stream>,
+    device: Option<Device>,
+    encoder: Option<Encoder>,
+    /// What was reported last.
+    seen: Option<(Seen, bool)>,
+    /// What was logged last, so that a failure that repeats itself is logged once.
+    trouble: String,
+    /// How many pictures were too damaged to show.
+    dropped: u64,
+}
+
+impl Rig {
+    fn new(video: Video, bus: SeatBus) -> Rig {
+        let (stream, device, encoder) = (None, None, None);
+        Rig { video, bus, stream, device, encoder, seen: None, trouble: String::new(), dropped: 0 }
+    }
+
+    fn carry_out(&mut self, action: Action, reception: &mut Reception) {
+        let result = match action {
+            Action::Open => self.open(reception),
+            Action::Query => self.query(reception),
+            Action::Start => self.start(reception),
+            Action::Stop => {
+                self.stream = None;
+                Ok(())
+            }
+            Action::Close => {
+                (self.stream, self.device) = (None, None);
+                Ok(())
+            }
+            Action::Show(signal) => {
+                self.show(signal);
+                Ok(())
+            }
+        };
+        if let Err(error) = result {
+            self.fail(&error, reception);
+        }
+    }
+
+    fn open(&mut self, reception: &mut Reception) -> Result<(), VideoError> {
+        self.device = Some(Device::open(&self.video)?);
+        reception.opened(Instant::now());
+        Ok(())
+    }
+
+    fn query(&mut self, reception: &mut Reception) -> Result<(), VideoError> {
+        let Some(device) = &self.device else { return Ok(()) };
+        let reading = device.read()?;
+        if reading != Reading::Mode {
+            log::debug!("seat {}: {} says {reading:?}", self.bus.seat, device.path().display());
+        }
+        reception.read(Instant::now(), reading);
+        Ok(())
+    }
+
+    fn start(&mut self, reception: &mut Reception) -> Result<(), VideoError> {
+        let Some(device) = &self.device else { return Ok(()) };
+        let stream = device.start()?;
+        let words = device.describe(Some(&stream));
+        log::info!("seat {}: capturing from {}: {words}", self.bus.seat, device.path().display());
+        self.stream = Some(stream);
+        self.seen = None;
+        reception.started(Instant::now());
+        Ok(())
+    }
+
+    /// Tells the reception, and the log if it is news.
+    fn fail(&mut self, error: &VideoError, reception: &mut Reception) {
+        let text = chain(error);
+        if self.trouble != text {
+            log::warn!("seat {}: {text}", self.bus.seat);
+            self.trouble = text;
+        }
+        let now = Instant::now();
+        match error {
+            VideoError::Busy(_) => reception.absent(now, Absence::Busy),
+            VideoError::NoneFound | VideoError::Missing(_) | VideoError::Unsuitable(_) => {
+                reception.absent(now, Absence::Missing);
+            }
+            VideoError::Io { .. } if self.device.is_none() => reception.absent(now, Absence::Missing),
+            VideoError::Io { .. } => reception.failed(now),
+        }
+    }
+
+    /// Waits for the device to come up with something; for ever, while there is none.
+    async fn news(&self) -> Result<News, VideoError> {
+        let picture = async {
+            match &self.stream {
+                Some(stream) => stream.newest().await,
+                None => pending().await,
+            }
+        };
+        let change = async {
+            match &self.device {
+                Some(device) => device.changed().await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            picture = picture => picture.map(|(filled, picture)| News::Picture(filled, picture)),
+            change = change => change.map(|()| News::Changed),
+        }
+    }
+
+    /// Shows a picture to every viewer, if it is one.
+    fn publish(&mut self, filled: Filled, picture: Picture) -> Option<Size> {
+        let captured = filled.captured();
+        match self.picture(picture) {
+            Ok((size, file)) => {
+                self.bus.frames.publish(captured, size, file);
+                self.trouble.clear();
+                Some(size)
+            }
+            Err(flaw) => {
+                self.dropped += 1;
+                // The first ones say all there is to say, and a dongle can go on like this for days.
+                if self.dropped.is_power_of_two() {
+                    log::warn!(
+                        "seat {}: {} damaged pictures dropped, the last: {}",
+                        self.bus.seat,
+                        self.dropped,
+                        chain(&*flaw)
+                    );
+                }
+                None
+            }
+        }
+    }
+
+    fn picture(&mut self, picture: Picture) -> Result<(Size, Bytes), Box<dyn Error>> {
+        let Some(stream) = &self.stream else { return Err(Flaw::NoStart.into()) };
+        match stream.coding() {
+            Coding::Jpeg => {
+                let found = jpeg::inspect(picture.as_ref())?;
+                let file = match found.lacks_tables_at {
+                    None => picture.share(found.len),
+                    Some(at) => jpeg::with_standard_tables(&picture.as_ref()[..found.len], at).into(),
+                };
+                Ok((found.size, file))
+            }
+            Coding::Raw(format) => {
+                let (size, layout) = (stream.size(), stream.format());
+                let range = if layout.full_range { Range::Full } else { Range::Limited };
+                let stride = (layout.stride as usize).max(format.row_bytes(size.width));
+                let raw = Raw { size, format, range, stride, pixels: picture.as_ref() };
+                let encoder = match &mut self.encoder {
+                    Some(encoder) => encoder,
+                    none => none.insert(Encoder::new()?),
+                };
+                Ok((size, encoder.encode(&raw)?))
+            }
+        }
+    }
+
+    /// Shows the card that says what is wrong.
+    fn show(&self, signal: Signal) {
+        let card: Result<Bytes, EncodeError> = jpeg_from_rgb(card::SIZE, &card::draw(signal));
+        match card {
+            Ok(file) => self.bus.frames.publish(Instant::now(), card::SIZE, file),
+            Err(error) => log::error!("seat {}: no card for {signal:?}: {}", self.bus.seat, chain(&error)),
+        }
+    }
+
+    /// Brings the status up to date, if anything has changed.
+    fn report(&mut self, seen: Seen) {
+        let now = (seen, self.device.is_some());
+        if self.seen == Some(now) {
+            return;
+        }
+        if self.seen.is_none_or(|(before, _)| before.signal != seen.signal) {
+            log::info!("seat {}: signal {:?}", self.bus.seat, seen.signal);
+        }
+        self.seen = Some(now);
+        let device = self.device.as_ref().map(|device| device.describe(self.stream.as_ref())).unwrap_or_default();
+        self.bus.status.update(|status| {
+            (status.screen.signal, status.screen.mode, status.screen.fps) = (seen.signal, seen.mode, seen.fps);
+            status.screen.device = device;
+        });
+    }
+}
+
+/// An error with all that led to it.
+fn chain(error: &dyn Error) -> String {
+    let (mut text, mut cause) = (error.to_string(), error.source());
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

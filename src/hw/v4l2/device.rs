@@ -1,0 +1,353 @@
+//! Finds a capture device, asks it about its input and makes it stream.
+//!
+//! Devices lie and drivers differ, so whatever one cannot say (sizes, rates, events, DV timings) counts as not said, and
+//! only what capture cannot do without is an error.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::time::{ClockId, clock_gettime};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use v4l::capability::Flags;
+use v4l::device::Handle;
+use v4l2_sys_mit as sys;
+
+use super::buffers::{Picture, Pool};
+use super::ioctl::{self, Failure, Filled, Format};
+use crate::config::{self, CaptureSize};
+use crate::ports::Size;
+use crate::video::choice::{Coding, Offer, choose};
+use crate::video::signal::Reading;
+
+/// Why a device gives no pictures.
+#[derive(Debug, thiserror::Error)]
+pub enum VideoError {
+    /// Nothing under `/dev` captures in a format that we know.
+    #[error("no capture device found")]
+    NoneFound,
+    /// Nothing is plugged in at this node.
+    #[error("no capture device at {}", .0.display())]
+    Missing(PathBuf),
+    /// The node is something else.
+    #[error("{} does not capture in a format that we know (MJPG, YUYV, UYVY, RGB3, BGR3)", .0.display())]
+    Unsuitable(PathBuf),
+    /// Another program holds it.
+    #[error("{} is held by another program", .0.display())]
+    Busy(PathBuf),
+    /// The kernel refused an operation, which is named as the V4L2 manual names it.
+    #[error("{} refused {op}", .path.display())]
+    Io {
+        /// The device.
+        path: PathBuf,
+        /// What it refused.
+        op: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl VideoError {
+    fn new(path: &Path, Failure { op, errno }: Failure) -> VideoError {
+        let path = path.to_path_buf();
+        match errno {
+            Errno::ENOENT | Errno::ENODEV | Errno::ENXIO => VideoError::Missing(path),
+            Errno::EBUSY => VideoError::Busy(path),
+            errno => VideoError::Io { path, op, source: errno.into() },
+        }
+    }
+}
+
+/// An open capture device.
+pub struct Device {
+    path: PathBuf,
+    /// What it calls itself, and the driver behind it.
+    name: String,
+    handle: Arc<Handle>,
+    /// The input that is connected, on devices that have inputs.
+    input: Option<ioctl::Input>,
+    offer: Offer,
+    wish: CaptureSize,
+    /// Wakes when the source changes, on drivers that say so. A descriptor of its own: on the one we capture with, interest
+    /// in events would also be interest in pictures, and asking for those before a stream has begun starts another kind.
+    events: Option<AsyncFd<OwnedFd>>,
+}
+
+impl Device {
+    /// Opens the configured device, or the best there is.
+    pub fn open(video: &config::Video) -> Result<Device, VideoError> {
+        let mut candidates = match &video.device {
+            config::Device::Path(path) => vec![Device::at(path, video.size)?],
+            config::Device::Auto => nodes().iter().filter_map(|path| Device::at(path, video.size).ok()).collect(),
+        };
+        let jpeg = candidates.iter().position(|device| Coding::from_fourcc(device.offer.fourcc) == Some(Coding::Jpeg));
+        if candidates.is_empty() {
+            return Err(VideoError::NoneFound);
+        }
+        let mut device = candidates.swap_remove(jpeg.unwrap_or(0));
+        // Those who only looked must not hold what others may want.
+        drop(candidates);
+        device.listen();
+        Ok(device)
+    }
+
+    fn at(path: &Path, wish: CaptureSize) -> Result<Device, VideoError> {
+        // The v4l crate panics on a name with a zero in it; no node has one.
+        if path.as_os_str().as_encoded_bytes().contains(&0) {
+            return Err(VideoError::Missing(path.into()));
+        }
+        let device = v4l::Device::with_path(path).map_err(|error| {
+            let errno = error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
+            VideoError::new(path, Failure { op: "open", errno })
+        })?;
+        let handle = device.handle();
+        let fd = handle.fd();
+        let capability = match ioctl::capability(fd) {
+            Err(Failure { errno: Errno::ENOTTY, .. }) => return Err(VideoError::Unsuitable(path.into())),
+            answer => answer.map_err(|failure| VideoError::new(path, failure))?,
+        };
+        // Codecs take pictures as well as giving them; metadata nodes give none.
+        let suitable = capability.flags.contains(Flags::VIDEO_CAPTURE | Flags::STREAMING)
+            && !capability.flags.intersects(Flags::VIDEO_M2M | Flags::VIDEO_OUTPUT);
+        let input = select_input(fd);
+        let offers = if suitable { offers(fd, input.is_some_and(|input| input.dv_timings)) } else { Vec::new() };
+        let offer = choose(&offers, wish).ok_or(VideoError::Unsuitable(path.into()))?;
+        let name = format!("{} ({})", capability.card, capability.driver);
+        Ok(Device { path: path.into(), name, handle, input, offer, wish, events: None })
+    }
+
+    /// Asks to be told of changes of the source, which many drivers cannot do.
+    fn listen(&mut self) {
+        let fd = self.handle.fd();
+        // The input's number in vivid, 0 in the bridge chips' drivers.
+        let input = self.input.map_or(0, |input| input.index);
+        let told = [input, 0].into_iter().filter(|id| ioctl::subscribe_source_change(fd, *id).is_ok()).count();
+        if told == 0 {
+            log::debug!("{} does not report changes of its source", self.path.display());
+            return;
+        }
+        // SAFETY: the handle keeps the descriptor open while this borrow lasts.
+        let events = unsafe { BorrowedFd::borrow_raw(fd) }.try_clone_to_owned();
+        // SAFETY: an `OwnedFd` stays open, and the same, for as long as it lives.
+        let register = |events| unsafe { AsyncFd::register_with_interest(events, Interest::PRIORITY) };
+        match events.and_then(|events| Ok(register(events)?)) {
+            Ok(events) => self.events = Some(events),
+            Err(error) => log::warn!("{}: no events, so changes are noticed late: {error}", self.path.display()),
+        }
+    }
+
+    /// Waits for a change of the source.
+    pub async fn changed(&self) -> Result<(), VideoError> {
+        let Some(events) = &self.events else { return std::future::pending().await };
+        loop {
+            let ready = events.ready(Interest::PRIORITY).await;
+            let mut ready = ready.map_err(|source| self.error("epoll_wait", source))?;
+            // Events merge while they wait, so how many there are says nothing; each calls for a fresh look.
+            let event =
+                ioctl::dequeue_event(self.handle.fd()).map_err(|failure| VideoError::new(&self.path, failure))?;
+            if event.is_some() {
+                return Ok(());
+            }
+            ready.clear_ready();
+        }
+    }
+
+    /// What the input is like now.
+    pub fn read(&self) -> Result<Reading, VideoError> {
+        let fd = self.handle.fd();
+        let gone = |failure| VideoError::new(&self.path, failure);
+        ioctl::capability(fd).map_err(gone)?;
+        let Some(input) = self.input else { return Ok(Reading::Mode) };
+        if input.dv_timings {
+            return match ioctl::query_timings(fd) {
+                Err(Failure { errno: Errno::ENOLINK, .. }) => Ok(Reading::NoSignal),
+                Err(Failure { errno: Errno::ENOLCK, .. }) => Ok(Reading::NoLock),
+                Err(Failure { errno: Errno::ERANGE, .. }) => Ok(Reading::OutOfRange),
+                Err(failure @ Failure { errno: Errno::ENODEV | Errno::ENXIO, .. }) => Err(gone(failure)),
+                // A driver that has inputs with timings but cannot detect them.
+                Ok(_) | Err(_) => Ok(Reading::Mode),
+            };
+        }
+        let status = ioctl::input(fd, input.index).map_err(gone)?.status;
+        Ok(if status & NOTHING != 0 {
+            Reading::NoSignal
+        } else if status & UNSTABLE != 0 {
+            Reading::NoLock
+        } else {
+            Reading::Mode
+        })
+    }
+
+    /// Takes on the source's mode and starts streaming.
+    pub fn start(&self) -> Result<Stream, VideoError> {
+        let fd = self.handle.fd();
+        let refused = |failure| VideoError::new(&self.path, failure);
+        let mut size = self.offer.size.map(|size| (size.width.into(), size.height.into()));
+        if self.input.is_some_and(|input| input.dv_timings)
+            && let Ok(timings) = ioctl::query_timings(fd)
+        {
+            ioctl::set_timings(fd, timings).map_err(refused)?;
+            if self.wish == CaptureSize::Auto {
+                size = Some(timings.size());
+            }
+        }
+        let format = ioctl::set_format(fd, self.offer.fourcc, size).map_err(refused)?;
+        let unsuitable = || VideoError::Unsuitable(self.path.clone());
+        let coding = Coding::from_fourcc(format.fourcc).ok_or_else(unsuitable)?;
+        let size = size_of((format.width, format.height)).ok_or_else(unsuitable)?;
+        if let Some(interval) = ioctl::shortest_interval(fd, format.fourcc, (format.width, format.height)) {
+            // The rate is a wish; what comes is measured.
+            let _ = ioctl::set_interval(fd, interval);
+        }
+        let pool = Pool::new(self.handle.clone()).map_err(refused)?;
+        ioctl::stream_on(fd).map_err(refused)?;
+        // Not before: asking an idle queue for pictures starts the kernel's read() emulation, which keeps it.
+        // SAFETY: the handle in a `Descriptor` keeps the same descriptor open for as long as it lives.
+        let ready = unsafe { AsyncFd::register_with_interest(Descriptor(self.handle.clone()), PICTURES) };
+        let ready = ready.map_err(|error| self.error("epoll_ctl", error.into()))?;
+        Ok(Stream { ready, pool, path: self.path.clone(), size, coding, format })
+    }
+
+    /// What the pictures come from, in words for people.
+    pub fn describe(&self, stream: Option<&Stream>) -> String {
+        match stream {
+            None => self.name.clone(),
+            Some(stream) => format!("{}, {} {}", self.name, stream.size, stream.format.fourcc.escape_ascii()),
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn error(&self, op: &'static str, source: io::Error) -> VideoError {
+        VideoError::Io { path: self.path.clone(), op, source }
+    }
+}
+
+/// A device that streams. Dropped, it stops, and the device can start afresh.
+pub struct Stream {
+    // Dropped before the buffers are given back, for the same reason that it is made after streaming has begun.
+    ready: AsyncFd<Descriptor>,
+    pool: Pool,
+    path: PathBuf,
+    size: Size,
+    coding: Coding,
+    format: Format,
+}
+
+impl Stream {
+    /// Waits for a picture, and takes the newest if there are several.
+    pub async fn newest(&self) -> Result<(Filled, Picture), VideoError> {
+        loop {
+            let ready = self.ready.ready(PICTURES).await;
+            let mut ready =
+                ready.map_err(|source| VideoError::Io { path: self.path.clone(), op: "epoll_wait", source })?;
+            let mut newest: Option<(Filled, Picture)> = None;
+            while let Some(next) =
+                self.pool.dequeue(self.ready.as_raw_fd()).map_err(|failure| VideoError::new(&self.path, failure))?
+            {
+                // The one before goes back to the driver here, unseen. A damaged one does not displace a good one.
+                if newest.is_none() || !next.1.as_ref().is_empty() {
+                    newest = Some(next);
+                }
+            }
+            ready.clear_ready();
+            if let Some(newest) = newest {
+                return Ok(newest);
+            }
+        }
+    }
+
+    /// What its pictures are.
+    pub fn coding(&self) -> Coding {
+        self.coding
+    }
+
+    /// The size that was agreed upon; a JPEG file's own header counts for more.
+    pub fn size(&self) -> Size {
+        self.size
+    }
+
+    /// How raw pictures are laid out.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+}
+
+impl Filled {
+    /// When the picture was complete: by the driver's clock if that can be, else now.
+    pub fn captured(&self) -> Instant {
+        let now = Instant::now();
+        let clock = clock_gettime(ClockId::CLOCK_MONOTONIC).ok().map(Duration::from);
+        let age = clock.zip(self.complete).and_then(|(clock, complete)| clock.checked_sub(complete));
+        // Instant runs on this clock too, but keeps its zero to itself. Nothing waits a second in a queue of six.
+        age.filter(|age| *age < Duration::from_secs(1)).and_then(|age| now.checked_sub(age)).unwrap_or(now)
+    }
+}
+
+/// Errors as well: a queue that breaks reports nothing else.
+const PICTURES: Interest = Interest::READABLE.add(Interest::ERROR);
+/// Input status that means that nothing arrives.
+const NOTHING: u32 = sys::V4L2_IN_ST_NO_POWER | sys::V4L2_IN_ST_NO_SIGNAL | sys::V4L2_IN_ST_NO_CARRIER;
+/// Input status that means that something arrives but cannot be locked on to.
+const UNSTABLE: u32 = sys::V4L2_IN_ST_NO_H_LOCK | sys::V4L2_IN_ST_NO_V_LOCK | sys::V4L2_IN_ST_NO_SYNC;
+
+/// A handle that the runtime can wait on.
+struct Descriptor(Arc<Handle>);
+
+impl AsRawFd for Descriptor {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.fd()
+    }
+}
+
+/// All video nodes, in the order of their numbers.
+fn nodes() -> Vec<PathBuf> {
+    let number = |name: &str| name.strip_prefix("video")?.parse::<u32>().ok();
+    let entries = fs::read_dir("/dev").into_iter().flatten().flatten();
+    let mut numbers: Vec<u32> = entries.filter_map(|entry| number(entry.file_name().to_str()?)).collect();
+    numbers.sort_unstable();
+    numbers.into_iter().map(|number| format!("/dev/video{number}").into()).collect()
+}
+
+/// The input that is connected. One that detects the source's mode is a HDMI socket, and preferred to a webcam's lens.
+fn select_input(fd: RawFd) -> Option<ioctl::Input> {
+    let current = ioctl::input(fd, ioctl::current_input(fd).ok()?).ok()?;
+    if current.dv_timings {
+        return Some(current);
+    }
+    let socket = ioctl::inputs(fd).find(|input| input.dv_timings);
+    socket.filter(|socket| ioctl::select_input(fd, socket.index).is_ok()).or(Some(current))
+}
+
+/// All that a device can capture, in formats that we know.
+fn offers(fd: RawFd, follows_source: bool) -> Vec<Offer> {
+    let mut offers = Vec::new();
+    for fourcc in ioctl::formats(fd).filter(|fourcc| Coding::from_fourcc(*fourcc).is_some()) {
+        let before = offers.len();
+        // Where the source decides on the size, a list of all possible ones says nothing.
+        for (width, height) in ioctl::sizes(fd, fourcc).filter(|_| !follows_source) {
+            let Some(size) = size_of((width, height)) else { continue };
+            let interval = ioctl::shortest_interval(fd, fourcc, (width, height));
+            let fps = interval.map(|(numerator, denominator)| denominator as f32 / numerator as f32);
+            offers.push(Offer { fourcc, size: Some(size), fps });
+        }
+        if offers.len() == before {
+            offers.push(Offer { fourcc, size: None, fps: None });
+        }
+    }
+    offers
+}
+
+/// A size that we can work with.
+fn size_of((width, height): (u32, u32)) -> Option<Size> {
+    let side = |length: u32| u16::try_from(length).ok().filter(|length| (1..=4096).contains(length));
+    Some(Size { width: side(width)?, height: side(height)? })
+}

@@ -1,0 +1,109 @@
+//! Lets people in and out: claim, login, tokens.
+
+use std::net::IpAddr;
+
+use hyper::Request;
+use hyper::body::Incoming;
+use serde::{Deserialize, Serialize};
+
+use crate::session::accounts::Name;
+use crate::session::role::Role;
+
+use super::Site;
+use super::api::Problem;
+use super::body::{self, BodyError};
+use super::people::{Credential, EntryError, Visitor};
+
+/// That we are alive: nothing that a stranger could use.
+#[derive(Debug, Serialize)]
+pub struct Health {
+    /// Always.
+    pub ok: bool,
+}
+
+/// What a page must show first.
+#[derive(Debug, Serialize)]
+pub struct SessionAnswer {
+    claimed: bool,
+    user: Option<String>,
+    role: Option<Role>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClaimRequest {
+    code: String,
+    user: String,
+    password: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LoginRequest {
+    user: String,
+    password: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TokenRequest {
+    name: String,
+    role: Role,
+    expires: Option<String>,
+}
+
+/// A fresh token, shown this once.
+#[derive(Debug, Serialize)]
+pub struct TokenAnswer {
+    token: String,
+}
+
+/// Who the sender is, if anybody.
+pub fn session(site: &Site, peer: IpAddr, credential: &Credential) -> SessionAnswer {
+    let visitor = site.people.recognise(peer, credential).ok();
+    SessionAnswer {
+        claimed: site.people.claimed(),
+        user: visitor.as_ref().map(|visitor| visitor.name.as_str().to_string()),
+        role: visitor.map(|visitor| visitor.role),
+    }
+}
+
+/// Makes the first administrator; gives the session's secret.
+pub async fn claim(site: &Site, peer: IpAddr, request: Request<Incoming>) -> Result<(String, SessionAnswer), Problem> {
+    if site.people.claimed() {
+        return Err(EntryError::Claimed.into());
+    }
+    let ClaimRequest { code, user, password } = body::json(request, body::STRANGERS).await?;
+    let bearer = site.people.claim(peer, &code, &user, &password).await?;
+    Ok((bearer.reveal(), SessionAnswer { claimed: true, user: Some(user), role: Some(Role::Administrator) }))
+}
+
+/// Logs somebody in; gives the session's secret. A session that the same browser had before ends.
+pub async fn login(
+    site: &Site,
+    peer: IpAddr,
+    credential: &Credential,
+    request: Request<Incoming>,
+) -> Result<(String, SessionAnswer), Problem> {
+    let LoginRequest { user, password } = body::json(request, body::STRANGERS).await?;
+    let bearer = site.people.login(peer, &user, &password).await?;
+    if let Credential::Cookie(_) = credential
+        && let Ok(before) = site.people.recognise(peer, credential)
+    {
+        site.people.logout(&before);
+    }
+    let secret = bearer.reveal();
+    let answer = session(site, peer, &Credential::Cookie(secret.clone()));
+    Ok((secret, answer))
+}
+
+/// Makes a token.
+pub async fn token(site: &Site, by: &Visitor, request: Request<Incoming>) -> Result<TokenAnswer, Problem> {
+    let TokenRequest { name, role, expires } = body::json(request, body::VISITORS).await?;
+    let name = Name::try_from(name).map_err(EntryError::from)?;
+    let expires = expires.map(|text| humantime::parse_rfc3339(&text)).transpose();
+    let expires = expires
+        .map_err(|_| BodyError::Malformed("expires must be a time such as 2030-01-31T12:00:00Z, or null".into()))?;
+    let bearer = site.people.make_token(by, name, role, expires).await?;
+    Ok(TokenAnswer { token: bearer.reveal() })
+}

@@ -1,0 +1,215 @@
+//! Shows seats, and presses their buttons and keys, for one request at a time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Request, Response};
+use log::info;
+use serde::{Deserialize, Serialize};
+
+use crate::bus::SeatBus;
+use crate::hands::client::{Hands, HandsError, Input, Owner};
+use crate::hid::{keymap, text};
+use crate::ports::{Contact, SeatId};
+use crate::session::protocol::Status;
+
+use super::Site;
+use super::api::{Problem, end_of};
+use super::body::{self, Body, BodyError};
+use super::http::Connection;
+use super::people::Visitor;
+use super::stream::{self, Multipart, NoPicture};
+
+/// What a finger does: every board takes it as a press, none as a hold.
+const TAP: Duration = Duration::from_millis(500);
+
+/// Boards cut power after four seconds; the margin covers slow ones.
+const HOLD_SECONDS: f64 = 5.5;
+
+/// Keys in a chord: the report has room for six beside the modifiers, of which nobody needs more than four.
+const CHORD: usize = 10;
+
+/// Characters typed for one request: a screenful, which takes a slow BIOS minutes.
+const TEXT: usize = 1024;
+
+/// There is no seat of this name.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no seat of this name; GET /api/v1/seats lists them")]
+pub struct SeatError;
+
+/// Why keys were not typed.
+#[derive(Debug, thiserror::Error)]
+pub enum KeysError {
+    /// Something that no key gives.
+    #[error("{0}")]
+    CannotType(String),
+    /// It did not work out.
+    #[error(transparent)]
+    Hands(#[from] HandsError),
+    /// The request makes no sense.
+    #[error(transparent)]
+    Body(#[from] BodyError),
+}
+
+/// The seat that a path names.
+pub fn find(site: &Site, name: &str) -> Result<SeatBus, SeatError> {
+    let id = SeatId::try_from(name.to_string()).map_err(|_| SeatError)?;
+    site.seats.get(&id).cloned().ok_or(SeatError)
+}
+
+/// One seat's status.
+pub fn status(bus: &SeatBus) -> Status {
+    Status::new(&bus.seat, bus.status.now())
+}
+
+/// Every seat's status.
+#[derive(Debug, Serialize)]
+pub struct Seats {
+    seats: Vec<Status>,
+}
+
+/// Every seat's status.
+pub fn all(site: &Site) -> Seats {
+    Seats { seats: site.seats.values().map(status).collect() }
+}
+
+/// The newest picture.
+pub async fn snapshot(bus: &SeatBus) -> Result<Response<Body>, NoPicture> {
+    let frame = stream::snapshot(&bus.frames).await?;
+    let stamp = HeaderValue::try_from(stream::timestamp(&frame)).expect("digits and a dot fit a header");
+    let mut response = Response::new(Body::Whole(frame.jpeg));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("image/jpeg"));
+    response.headers_mut().insert(HeaderName::from_static("x-timestamp"), stamp);
+    Ok(response)
+}
+
+/// Pictures without end.
+pub fn stream(
+    site: &Arc<Site>,
+    connection: &Connection,
+    visitor: Visitor,
+    bus: &SeatBus,
+    headers: &HeaderMap,
+) -> Response<Body> {
+    let end = end_of(site.clone(), visitor, connection.stop());
+    let parts = Multipart::new(&bus.frames, stream::is_drawn(headers), end);
+    let mut response = Response::new(Body::Multipart(Box::new(parts)));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(stream::MULTIPART));
+    response
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PowerRequest {
+    press: Press,
+    seconds: Option<f64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Press {
+    Tap,
+    Hold,
+    Reset,
+}
+
+/// A press that has begun.
+#[derive(Debug, Serialize)]
+pub struct PowerAnswer {
+    press: Press,
+    seconds: f64,
+}
+
+impl PowerRequest {
+    fn time(&self) -> Result<Duration, BodyError> {
+        match (self.press, self.seconds) {
+            (Press::Hold, seconds) => {
+                let seconds = seconds.unwrap_or(HOLD_SECONDS);
+                if !(1.0..=12.0).contains(&seconds) {
+                    return Err(BodyError::Malformed("seconds must be 1 to 12".into()));
+                }
+                Ok(Duration::from_secs_f64(seconds))
+            }
+            (Press::Tap | Press::Reset, None) => Ok(TAP),
+            (Press::Tap | Press::Reset, Some(_)) => Err(BodyError::Malformed("seconds goes with hold only".into())),
+        }
+    }
+}
+
+/// Presses a front-panel button.
+pub async fn power(
+    site: &Site,
+    visitor: &Visitor,
+    bus: &SeatBus,
+    request: Request<Incoming>,
+) -> Result<PowerAnswer, Problem> {
+    let request: PowerRequest = body::json(request, body::VISITORS).await?;
+    let time = request.time()?;
+    let contact = if request.press == Press::Reset { Contact::Reset } else { Contact::Power };
+    site.hands.press(&bus.seat, contact, time).await?;
+    info!("{} pressed {contact:?} of {} for {:.1} s", visitor.name.as_str(), bus.seat, time.as_secs_f64());
+    Ok(PowerAnswer { press: request.press, seconds: time.as_secs_f64() })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeysRequest {
+    chord: Option<Vec<String>>,
+    text: Option<String>,
+}
+
+/// How much was typed: keys of a chord, or characters.
+#[derive(Debug, Serialize)]
+pub struct KeysAnswer {
+    typed: usize,
+}
+
+/// Types a chord or a text, and answers when it has been typed.
+pub async fn keys(site: &Site, bus: &SeatBus, request: Request<Incoming>) -> Result<KeysAnswer, KeysError> {
+    let owner = Owner(site.next_id());
+    // Whoever goes away in the middle leaves nothing pressed.
+    let _held = LetGo { hands: &site.hands, seat: &bus.seat, owner };
+    let typed = match body::json(request, body::VISITORS).await? {
+        KeysRequest { chord: Some(codes), text: None } => {
+            if !(1..=CHORD).contains(&codes.len()) {
+                return Err(BodyError::Malformed(format!("a chord has 1 to {CHORD} keys")).into());
+            }
+            let usage = |code: &String| {
+                keymap::usage(code).ok_or_else(|| KeysError::CannotType(format!("no key has the code {code:?}")))
+            };
+            let usages: Vec<_> = codes.iter().map(usage).collect::<Result<_, _>>()?;
+            site.hands.chord(&bus.seat, owner, usages).await?;
+            codes.len()
+        }
+        KeysRequest { chord: None, text: Some(text) } => {
+            let typed = text.chars().count();
+            if !(1..=TEXT).contains(&typed) {
+                return Err(BodyError::Malformed(format!("a text has 1 to {TEXT} characters")).into());
+            }
+            let strokes = text::strokes(&text).map_err(|error| KeysError::CannotType(error.to_string()))?;
+            site.hands.type_strokes(&bus.seat, owner, strokes).await?;
+            typed
+        }
+        _ => return Err(BodyError::Malformed("give either chord or text".into()).into()),
+    };
+    Ok(KeysAnswer { typed })
+}
+
+/// Lets go of everything its owner holds, when dropped.
+pub struct LetGo<'a> {
+    /// Who would do it.
+    pub hands: &'a Hands,
+    /// Where.
+    pub seat: &'a SeatId,
+    /// Whose keys.
+    pub owner: Owner,
+}
+
+impl Drop for LetGo<'_> {
+    fn drop(&mut self) {
+        // If the hands are away they have let go of everything already.
+        let _ = self.hands.input(self.seat, self.owner, Input::Release);
+    }
+}

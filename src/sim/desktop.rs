@@ -1,0 +1,209 @@
+//! Runs the graphical desktop: a pointer that follows exactly, windows, and things to click, type and scroll.
+//!
+//! Its reason is to prove a pointer and a stream: the bar shows where the pointer is to the pixel and which key came last,
+//! target practice counts hits, and a ball moves as smoothly as the pictures come.
+
+pub mod notes;
+pub mod paint;
+pub mod practice;
+pub mod window;
+
+use std::time::{Duration, Instant};
+
+use self::notes::Notes;
+use self::practice::Practice;
+use self::window::{Kind, Part, Window};
+use super::keyboard::{Key, Press};
+use super::pointer::Pointer;
+use super::screen::{CELL_HEIGHT, CELL_WIDTH, Raster};
+use super::stage::{Next, Requests, Stage};
+use crate::ports::Size;
+
+/// Full HD, what most desktops send.
+pub const MODE: Size = Size { width: 1920, height: 1080 };
+/// Columns of cells.
+pub const COLUMNS: usize = MODE.width as usize / CELL_WIDTH;
+/// The row of the bar's text; the last one that fits.
+pub const BAR_ROW: usize = MODE.height as usize / CELL_HEIGHT - 1;
+/// What leaves the desktop when clicked; first column and text.
+pub const LOG_OUT: (usize, &str) = (1, " Log out ");
+/// Lines in the journal.
+pub const JOURNAL_LINES: usize = 200;
+
+const CLOCK: Duration = Duration::from_secs(1);
+const MOTION: Duration = Duration::from_micros(33_333);
+
+/// The desktop.
+#[derive(Debug)]
+pub struct Desktop {
+    wallpaper: Raster,
+    /// From the bottom to the top, which has the keyboard.
+    windows: Vec<Window>,
+    pointer: Pointer,
+    /// Where in its title, in pixels from the window's corner, the top window is being dragged.
+    drag: Option<(i32, i32)>,
+    notes: Notes,
+    practice: Practice,
+    /// First line of the journal that shows.
+    scroll: usize,
+    last_key: String,
+    started: Instant,
+    time: Instant,
+    ticks_at: Instant,
+    moves_at: Instant,
+}
+
+impl Desktop {
+    /// Starts with most of its windows open.
+    pub fn new(now: Instant) -> Desktop {
+        Desktop {
+            wallpaper: paint::wallpaper(),
+            windows: [Kind::Journal, Kind::Practice, Kind::Notes].map(Window::new).into(),
+            pointer: Pointer { x: i32::from(MODE.width) / 2, y: i32::from(MODE.height) / 2, ..Pointer::default() },
+            drag: None,
+            notes: Notes::default(),
+            practice: Practice::default(),
+            scroll: 0,
+            last_key: String::new(),
+            started: now,
+            time: now,
+            ticks_at: now + CLOCK,
+            moves_at: now,
+        }
+    }
+
+    fn is_open(&self, kind: Kind) -> bool {
+        self.windows.iter().any(|window| window.kind == kind)
+    }
+
+    fn open(&mut self, kind: Kind) {
+        let window = match self.windows.iter().position(|window| window.kind == kind) {
+            Some(index) => self.windows.remove(index),
+            None => Window::new(kind),
+        };
+        self.windows.push(window);
+        self.moves_at = self.time;
+    }
+
+    fn click(&mut self, requests: &mut Requests) {
+        let (x, y) = (self.pointer.x, self.pointer.y);
+        // Neither is negative: the pointer stays on the screen.
+        let (column, row) = (x as usize / CELL_WIDTH, y as usize / CELL_HEIGHT);
+        if BAR_ROW <= row {
+            let (first, label) = LOG_OUT;
+            if (first..first + label.len()).contains(&column) {
+                requests.next = Some(Next::Console);
+            }
+            return;
+        }
+        if let Some(index) = self.windows.iter().rposition(|window| window.part(column, row).is_some()) {
+            let window = self.windows.remove(index);
+            match window.part(column, row) {
+                Some(Part::Close) => return,
+                Some(Part::Title) => self.drag = Some((x - window.x(), y - window.y())),
+                Some(Part::Inside) if window.kind == Kind::Practice => {
+                    self.practice.click((x, y), (window.x(), window.y()));
+                }
+                _ => (),
+            }
+            self.windows.push(window);
+        } else if let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.icon_covers(column, row)) {
+            self.open(kind);
+        }
+    }
+
+    fn turn_wheel(&mut self, detents: i32) {
+        let (column, row) = (self.pointer.x as usize / CELL_WIDTH, self.pointer.y as usize / CELL_HEIGHT);
+        let under = self.windows.iter().rev().find(|window| window.part(column, row).is_some());
+        if let Some(window) = under.filter(|window| window.kind == Kind::Journal) {
+            // Three lines a detent, as most desktops do; away from the user is up.
+            let lines = detents.unsigned_abs() as usize * 3;
+            let scroll = if 0 < detents { self.scroll.saturating_sub(lines) } else { self.scroll + lines };
+            self.scroll = scroll.min(JOURNAL_LINES.saturating_sub(window.rows - 2));
+        }
+    }
+}
+
+impl Stage for Desktop {
+    fn size(&self) -> Size {
+        MODE
+    }
+
+    fn press(&mut self, _now: Instant, press: Press, _requests: &mut Requests) {
+        self.last_key = name(press);
+        if self.windows.last().is_some_and(|window| window.kind == Kind::Notes) {
+            self.notes.press(press);
+        }
+    }
+
+    fn point(&mut self, _now: Instant, pointer: Pointer, requests: &mut Requests) {
+        let before = std::mem::replace(&mut self.pointer, pointer);
+        requests.redraw = before != pointer || pointer.wheel != 0;
+        if !pointer.left {
+            self.drag = None;
+        }
+        if let (Some((dx, dy)), Some(window)) = (self.drag, self.windows.last_mut()) {
+            window.move_to(pointer.x - dx, pointer.y - dy);
+        }
+        if pointer.left && !before.left {
+            self.click(requests);
+        }
+        if pointer.wheel != 0 {
+            self.turn_wheel(pointer.wheel);
+        }
+    }
+
+    fn tick(&mut self, now: Instant, requests: &mut Requests) {
+        self.time = now;
+        requests.redraw = true;
+        if self.ticks_at <= now {
+            self.ticks_at = now + CLOCK;
+            // Something writes to its log now and then, on every computer.
+            if (now - self.started).as_secs().is_multiple_of(3) {
+                requests.disk = Duration::from_millis(300);
+            }
+        }
+        if self.moves_at <= now {
+            self.moves_at = now + MOTION;
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        Some(if self.is_open(Kind::Motion) { self.ticks_at.min(self.moves_at) } else { self.ticks_at })
+    }
+
+    fn draw(&self, raster: &mut Raster) {
+        paint::desktop(self, raster);
+    }
+
+    fn text(&self) -> String {
+        let mut lines = vec![paint::bar(self)];
+        for window in &self.windows {
+            lines.push(window.kind.name().to_string());
+            lines.extend(paint::lines(self, window));
+        }
+        lines.join("\n")
+    }
+
+    fn power(&mut self, _now: Instant, requests: &mut Requests) {
+        requests.next = Some(Next::Shutdown { restart: false });
+    }
+
+    // Desktops leave this chord to the user's programs; here the bar shows that it arrived.
+    fn control_alt_delete(&mut self, _now: Instant, _requests: &mut Requests) {
+        self.last_key = "Ctrl+Alt+Delete".into();
+    }
+}
+
+fn name(press: Press) -> String {
+    let key = match press.key {
+        Key::Char(' ') => "Space".into(),
+        Key::Char(character) => character.to_string(),
+        Key::Function(number) => format!("F{number}"),
+        Key::Other(usage) => format!("usage {usage:02x}"),
+        key => format!("{key:?}"),
+    };
+    let control = if press.control { "Ctrl+" } else { "" };
+    let alt = if press.alt { "Alt+" } else { "" };
+    format!("{control}{alt}{key}")
+}

@@ -1,1 +1,0 @@
-//! Frames pictures as parts of a multipart stream.

@@ -1,0 +1,499 @@
+//! The hands and their client, over real sockets.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use farhand::bus::{FrameBus, SeatBus, StatusBus};
+use farhand::hands::client::{Hands, HandsError, Input, Owner};
+use farhand::hands::message::{Decoder, FromHands, ToHands, encode};
+use farhand::hands::server::{Door, listen, run};
+use farhand::hid::keyboard::Usage;
+use farhand::hid::text::strokes;
+use farhand::ports::{Contact, KeyboardLeds, Lamps, Report, SeatId, UsbEvent};
+use farhand::tasks::{Stopper, Tasks, stop};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::machine::{Machine, State, Target};
+
+const ANNA: Owner = Owner(1);
+const BERT: Owner = Owner(2);
+const A: Usage = Usage(4);
+const B: Usage = Usage(5);
+const HALF: Duration = Duration::from_millis(500);
+
+fn seat() -> SeatId {
+    SeatId::try_from("main".to_string()).unwrap()
+}
+
+/// The hands with one machine, and a way to them.
+struct Bench {
+    machine: Machine,
+    status: StatusBus,
+    hands: Hands,
+    server: JoinHandle<()>,
+    stopper: Stopper,
+    _tasks: Tasks,
+}
+
+fn bus() -> (SeatBus, StatusBus) {
+    let status = StatusBus::default();
+    (SeatBus { seat: seat(), frames: FrameBus::default(), status: status.clone() }, status)
+}
+
+impl Bench {
+    async fn new() -> Bench {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let machine = Machine::new();
+        let (stopper, stop) = stop();
+        let server = tokio::spawn(run(Door::Stream(theirs), BTreeMap::from([(seat(), machine.board())]), stop.clone()));
+        let tasks = Tasks::new(stop);
+        let (bus, status) = bus();
+        let hands = Hands::over(ours, &[bus], &tasks);
+        let bench = Bench { machine, status, hands, server, stopper, _tasks: tasks };
+        bench.known("the target takes keys", |bench| bench.status.now().target.takes_keys()).await;
+        bench
+    }
+
+    fn input(&self, owner: Owner, input: Input) -> Result<(), HandsError> {
+        self.hands.input(&seat(), owner, input)
+    }
+
+    fn key(&self, owner: Owner, usage: Usage, down: bool) {
+        self.input(owner, Input::Key { usage, down }).unwrap();
+    }
+
+    /// Waits until the status bus says so.
+    async fn known(&self, what: &str, so: impl Fn(&Bench) -> bool) {
+        let mut status = self.status.watch();
+        let wait = async {
+            while !so(self) {
+                status.changed().await.unwrap();
+            }
+        };
+        assert!(timeout(Duration::from_secs(20), wait).await.is_ok(), "not within 20 s: {what}");
+    }
+}
+
+/// A client that says only what it is told to say.
+struct Stranger {
+    stream: UnixStream,
+    decoder: Decoder,
+}
+
+impl Stranger {
+    fn new(stream: UnixStream) -> Stranger {
+        Stranger { stream, decoder: Decoder::default() }
+    }
+
+    async fn say(&mut self, message: &ToHands) {
+        self.stream.write_all(&encode(message).unwrap()).await.unwrap();
+    }
+
+    async fn key(&mut self, usage: Usage) {
+        self.say(&ToHands::Input { seat: seat(), owner: ANNA, input: Input::Key { usage, down: true } }).await;
+    }
+
+    async fn press(&mut self, contact: Contact) {
+        self.say(&ToHands::Press { seat: seat(), id: 1, contact, millis: 12_000 }).await;
+    }
+
+    /// The next message, or None at the end.
+    async fn hear(&mut self) -> Option<FromHands> {
+        loop {
+            if let Some(message) = self.decoder.poll().unwrap() {
+                return Some(message);
+            }
+            let mut piece = [0; 1024];
+            match soon("an answer", self.stream.read(&mut piece)).await {
+                Ok(0) | Err(_) => return None,
+                Ok(len) => self.decoder.feed(&piece[..len]),
+            }
+        }
+    }
+
+    async fn is_hung_up(&mut self) {
+        while self.hear().await.is_some() {}
+    }
+}
+
+async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    timeout(Duration::from_secs(20), future).await.unwrap_or_else(|_| panic!("not within 20 s: {what}"))
+}
+
+/// The hands with a client that may misbehave.
+fn with_stranger() -> (Stranger, Machine, Stopper) {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let (machine, (stopper, stop)) = (Machine::new(), stop());
+    tokio::spawn(run(Door::Stream(theirs), BTreeMap::from([(seat(), machine.board())]), stop));
+    (Stranger::new(ours), machine, stopper)
+}
+
+/// A directory that is removed with all it holds.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(name: &str) -> Directory {
+        let path = std::env::temp_dir().join(format!("farhand-hands-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Directory(path)
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.0.join("hands.sock")
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn me() -> u32 {
+    nix::unistd::getuid().as_raw()
+}
+
+#[tokio::test]
+async fn keys_reach_the_target_in_order() {
+    let bench = Bench::new().await;
+    for usage in [A, B] {
+        bench.key(ANNA, usage, true);
+        bench.key(ANNA, usage, false);
+    }
+    bench.machine.until("four reports", |state| state.reports.len() == 4).await;
+    let keys = bench.machine.look(|state| state.reports.clone());
+    let first = |key| Report::Keyboard([0, 0, key, 0, 0, 0, 0, 0]);
+    assert_eq!([first(4), first(0), first(5), first(0)].as_slice(), keys);
+}
+
+#[tokio::test]
+async fn who_leaves_takes_only_their_own_keys() {
+    let bench = Bench::new().await;
+    bench.key(ANNA, A, true);
+    bench.key(BERT, A, true);
+    bench.key(ANNA, B, true);
+    bench.machine.until_keys([0, 0, 4, 5, 0, 0, 0, 0]).await;
+    bench.input(ANNA, Input::Release).unwrap();
+    bench.machine.until_keys([0, 0, 4, 0, 0, 0, 0, 0]).await;
+    bench.input(BERT, Input::Release).unwrap();
+    bench.machine.until_keys([0; 8]).await;
+}
+
+#[tokio::test]
+async fn a_client_that_dies_in_mid_press_lets_go_of_everything() {
+    let (mut client, machine, _stopper) = with_stranger();
+    client.key(Usage(0xE1)).await;
+    let point = Input::Pointer { x: 5, y: 5, buttons: 1 };
+    client.say(&ToHands::Input { seat: seat(), owner: ANNA, input: point }).await;
+    client.press(Contact::Power).await;
+    machine.until_closed(Contact::Power).await;
+    machine.until("key and button are held", |state| state.keys()[0] == 2 && state.buttons() == 1).await;
+    drop(client);
+    machine.until("the relay is open", |state| state.closed().is_empty()).await;
+    // The same turn of the loop did both, so there is nothing more to wait for.
+    machine.look(|state| assert_eq!(([0; 8], 0), (state.keys(), state.buttons())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_falls_silent_is_cut_off_after_a_second() {
+    let (mut client, machine, _stopper) = with_stranger();
+    client.key(A).await;
+    client.press(Contact::Reset).await;
+    machine.until_closed(Contact::Reset).await;
+    machine.until("the relay is open", |state| state.closed().is_empty()).await;
+    machine.look(|state| {
+        let press = state.press();
+        assert!((Duration::from_millis(990)..=Duration::from_millis(1010)).contains(&press), "{press:?}");
+        assert_eq!([0; 8], state.keys());
+    });
+    client.is_hung_up().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_beats_keeps_what_it_holds() {
+    let bench = Bench::new().await;
+    bench.key(ANNA, A, true);
+    bench.machine.until_keys([0, 0, 4, 0, 0, 0, 0, 0]).await;
+    // The clock is held still, so this takes no time but lets every beat of half a minute pass.
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert_eq!([0, 0, 4, 0, 0, 0, 0, 0], bench.machine.look(State::keys));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_press_is_answered_when_closed_and_ends_by_itself() {
+    let bench = Bench::new().await;
+    bench.hands.press(&seat(), Contact::Power, HALF).await.unwrap();
+    assert_eq!([Contact::Power].as_slice(), bench.machine.look(State::closed));
+    let busy = bench.hands.press(&seat(), Contact::Reset, HALF).await;
+    assert_eq!(Err(HandsError::Busy(Contact::Power)), busy);
+    bench.machine.until("the relay is open", |state| state.closed().is_empty()).await;
+    let press = bench.machine.look(State::press);
+    assert!((HALF..=HALF + Duration::from_millis(2)).contains(&press), "{press:?}");
+    bench.hands.press(&seat(), Contact::Reset, HALF).await.unwrap();
+}
+
+#[tokio::test]
+async fn presses_that_cannot_be_are_refused_with_the_reason() {
+    let bench = Bench::new().await;
+    for time in [Duration::from_millis(49), Duration::from_millis(12_001), Duration::MAX] {
+        assert_eq!(Err(HandsError::Length), bench.hands.press(&seat(), Contact::Power, time).await);
+    }
+    bench.machine.change(|state| state.relay = Err(io::ErrorKind::Unsupported));
+    let press = bench.hands.press(&seat(), Contact::Power, HALF).await;
+    assert_eq!(Err(HandsError::NoRelay(Contact::Power)), press);
+    bench.machine.change(|state| state.relay = Err(io::ErrorKind::BrokenPipe));
+    let press = bench.hands.press(&seat(), Contact::Power, HALF).await;
+    assert!(matches!(press, Err(HandsError::Relay(_))), "{press:?}");
+    let elsewhere = SeatId::try_from("elsewhere".to_string()).unwrap();
+    assert_eq!(Err(HandsError::Away), bench.hands.press(&elsewhere, Contact::Power, HALF).await);
+    assert!(bench.machine.look(State::closed).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_text_is_answered_when_its_last_release_was_fetched() {
+    let bench = Bench::new().await;
+    bench.hands.type_strokes(&seat(), ANNA, strokes("Hi\n").unwrap()).await.unwrap();
+    let keys: Vec<_> = bench.machine.look(|state| {
+        let key = |report: &Report| if let Report::Keyboard(keys) = report { keys[2] } else { 0 };
+        state.reports.iter().map(key).filter(|key| *key != 0).collect()
+    });
+    assert_eq!([0x0B, 0x0C, 0x28].as_slice(), keys);
+    assert_eq!([0; 8], bench.machine.look(State::keys));
+    bench.hands.chord(&seat(), ANNA, vec![Usage(0xE0), Usage(0x4C)]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_text_that_nobody_waits_for_is_stopped() {
+    let bench = Bench::new().await;
+    let text = strokes(&"x".repeat(1000)).unwrap();
+    {
+        let seat = seat();
+        let typing = bench.hands.type_strokes(&seat, ANNA, text);
+        tokio::select! {
+            _ = typing => panic!("a thousand keys cannot have been typed yet"),
+            () = bench.machine.until("typing has begun", |state| state.keys()[2] == 0x1B) => (),
+        }
+    }
+    bench.hands.chord(&seat(), BERT, vec![A]).await.unwrap();
+    let typed = bench.machine.look(|state| state.reports.len());
+    assert!(typed < 1000, "{typed} reports");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_fetches_nothing_is_reported_and_gets_nothing_late() {
+    let bench = Bench::new().await;
+    bench.machine.target(Target::Ignores);
+    let typing = bench.hands.type_strokes(&seat(), ANNA, strokes("rm").unwrap()).await;
+    assert_eq!(Err(HandsError::Unplugged), typing);
+    bench.machine.target(Target::Fetches);
+    bench.hands.chord(&seat(), ANNA, vec![B]).await.unwrap();
+    let r = Report::Keyboard([0, 0, 0x15, 0, 0, 0, 0, 0]);
+    assert!(!bench.machine.look(|state| state.reports.contains(&r)), "a stale key was replayed");
+}
+
+#[tokio::test]
+async fn an_unplugged_target_refuses_keys_at_once_but_never_a_release() {
+    let bench = Bench::new().await;
+    bench.key(ANNA, A, true);
+    bench.machine.until_keys([0, 0, 4, 0, 0, 0, 0, 0]).await;
+    bench.machine.target(Target::Unplugged);
+    bench.machine.udc("not attached");
+    bench.known("unplugged", |bench| !bench.status.now().target.takes_keys()).await;
+    let key = Input::Key { usage: A, down: true };
+    assert_eq!(Err(HandsError::Unplugged), bench.input(ANNA, key));
+    assert_eq!(Err(HandsError::Unplugged), bench.hands.chord(&seat(), ANNA, vec![A]).await);
+    assert_eq!(Ok(()), bench.input(ANNA, Input::Release));
+    bench.machine.target(Target::Fetches);
+    bench.machine.udc("configured");
+    bench.machine.until_keys([0; 8]).await;
+}
+
+#[tokio::test]
+async fn a_flood_is_told_and_lets_go() {
+    let bench = Bench::new().await;
+    bench.key(ANNA, B, true);
+    bench.machine.until_keys([0, 0, 5, 0, 0, 0, 0, 0]).await;
+    bench.machine.target(Target::Ignores);
+    let mut down = false;
+    let flood = async {
+        loop {
+            down = !down;
+            match bench.input(ANNA, Input::Key { usage: A, down }) {
+                Ok(()) => tokio::task::yield_now().await,
+                Err(error) => return error,
+            }
+        }
+    };
+    assert_eq!(HandsError::Flooded, soon("the flood is told", flood).await);
+    bench.machine.target(Target::Fetches);
+    bench.input(ANNA, Input::Release).ok();
+    bench.machine.until_keys([0; 8]).await;
+}
+
+#[tokio::test]
+async fn inputs_that_nobody_carries_away_are_refused_and_then_let_go() {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let (_stopper, stop) = stop();
+    let tasks = Tasks::new(stop);
+    let hands = Hands::over(ours, &[bus().0], &tasks);
+    // Nothing is awaited here, so the task that would carry them away does not run.
+    let refused = (0..2000).find_map(|_| hands.input(&seat(), ANNA, Input::Release).err());
+    assert_eq!(Some(HandsError::Flooded), refused);
+    let mut server = Stranger::new(theirs);
+    let mut heard = Vec::new();
+    while !heard.contains(&ToHands::LetGo { seat: seat() }) {
+        let mut piece = [0; 1024];
+        let len = soon("the hands are told to let go", server.stream.read(&mut piece)).await.unwrap();
+        server.decoder.feed(&piece[..len]);
+        while let Some(message) = server.decoder.poll().unwrap() {
+            heard.push(message);
+        }
+    }
+    assert!(heard.len() < 10, "what waited must be dropped: {}", heard.len());
+}
+
+#[tokio::test]
+async fn lamps_and_leds_reach_the_status() {
+    let bench = Bench::new().await;
+    let (lamps, leds) =
+        (Lamps { power: Some(true), disk: None }, KeyboardLeds { caps: true, ..KeyboardLeds::default() });
+    bench.machine.change(|state| {
+        state.lamps = lamps;
+        state.events.push_back(UsbEvent::Leds(leds));
+    });
+    bench
+        .known("lamps and LEDs", |bench| {
+            let target = bench.status.now().target;
+            (target.lamps, target.keyboard_leds) == (lamps, leds)
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn the_end_lets_go_of_everything() {
+    let bench = Bench::new().await;
+    bench.key(ANNA, A, true);
+    bench.hands.press(&seat(), Contact::Power, HALF).await.unwrap();
+    bench.machine.until_keys([0, 0, 4, 0, 0, 0, 0, 0]).await;
+    // The last release must still be fetched by a target that was busy for a moment.
+    bench.machine.target(Target::Ignores);
+    bench.stopper.stop();
+    bench.machine.until("the relay is open", |state| state.closed().is_empty()).await;
+    bench.machine.target(Target::Fetches);
+    soon("the server ends", bench.server).await.unwrap();
+    assert_eq!([0; 8], bench.machine.look(State::keys));
+}
+
+#[tokio::test]
+async fn a_server_that_is_cut_short_opens_its_relays() {
+    let bench = Bench::new().await;
+    bench.hands.press(&seat(), Contact::Power, HALF).await.unwrap();
+    bench.server.abort();
+    bench.machine.until("the relay is open", |state| state.closed().is_empty()).await;
+    bench.known("nothing is known", |bench| bench.status.now().target.udc.is_none()).await;
+    assert_eq!(Err(HandsError::Away), bench.input(ANNA, Input::Release));
+}
+
+#[tokio::test]
+async fn a_client_that_talks_nonsense_is_cut_off() {
+    let forbidden = ToHands::Input { seat: seat(), owner: ANNA, input: Input::Pointer { x: 65535, y: 0, buttons: 0 } };
+    for nonsense in [encode(&forbidden).unwrap(), vec![0xFF; 8], b"\0\0\0\x02{}".to_vec()] {
+        let (mut client, machine, _stopper) = with_stranger();
+        client.key(A).await;
+        machine.until_keys([0, 0, 4, 0, 0, 0, 0, 0]).await;
+        client.stream.write_all(&nonsense).await.unwrap();
+        client.is_hung_up().await;
+        assert_eq!([0; 8], machine.look(State::keys));
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_cut_off() {
+    let (mut client, machine, _stopper) = with_stranger();
+    client.key(A).await;
+    machine.until_keys([0, 0, 4, 0, 0, 0, 0, 0]).await;
+    let press = encode(&ToHands::Press { seat: seat(), id: 1, contact: Contact::Power, millis: 0 }).unwrap();
+    let deafness = async { while client.stream.write_all(&press).await.is_ok() {} };
+    soon("the hands hang up", deafness).await;
+    assert_eq!([0; 8], machine.look(State::keys));
+}
+
+#[tokio::test]
+async fn an_unknown_seat_is_answered() {
+    let (mut client, _machine, _stopper) = with_stranger();
+    let elsewhere = SeatId::try_from("elsewhere".to_string()).unwrap();
+    client.say(&ToHands::Press { seat: elsewhere.clone(), id: 9, contact: Contact::Power, millis: 500 }).await;
+    let answer = FromHands::Done { seat: elsewhere, id: 9, error: Some(HandsError::Away) };
+    while client.hear().await.expect("the hands hang up") != answer {}
+}
+
+#[tokio::test]
+async fn one_client_at_a_time_and_the_next_when_it_has_gone() {
+    let directory = Directory::new("one");
+    let (machine, (_stopper, stop)) = (Machine::new(), stop());
+    let door = Door::Socket { listener: listen(&directory.socket(), None).unwrap(), allowed: vec![me()] };
+    tokio::spawn(run(door, BTreeMap::from([(seat(), machine.board())]), stop));
+    let mut first = Stranger::new(UnixStream::connect(directory.socket()).await.unwrap());
+    assert!(first.hear().await.is_some());
+    let mut second = Stranger::new(UnixStream::connect(directory.socket()).await.unwrap());
+    assert_eq!(None, second.hear().await);
+    first.key(A).await;
+    machine.until_keys([0, 0, 4, 0, 0, 0, 0, 0]).await;
+    drop(first);
+    machine.until_keys([0; 8]).await;
+    let mut third = Stranger::new(UnixStream::connect(directory.socket()).await.unwrap());
+    assert!(third.hear().await.is_some());
+}
+
+#[tokio::test]
+async fn another_user_may_not_come_in() {
+    let directory = Directory::new("user");
+    let (machine, (_stopper, stop)) = (Machine::new(), stop());
+    let door = Door::Socket { listener: listen(&directory.socket(), None).unwrap(), allowed: vec![me() + 1] };
+    tokio::spawn(run(door, BTreeMap::from([(seat(), machine.board())]), stop));
+    let mut stranger = Stranger::new(UnixStream::connect(directory.socket()).await.unwrap());
+    assert_eq!(None, stranger.hear().await);
+}
+
+#[tokio::test]
+async fn the_socket_is_for_owner_and_group_and_replaces_only_sockets() {
+    let directory = Directory::new("socket");
+    for _ in 0..2 {
+        let listener = listen(&directory.socket(), Some(nix::unistd::getgid().as_raw())).unwrap();
+        let mode = std::fs::metadata(directory.socket()).unwrap().permissions().mode();
+        assert_eq!(0o660, mode & 0o777);
+        drop(listener);
+    }
+    std::fs::remove_file(directory.socket()).unwrap();
+    std::fs::write(directory.socket(), "somebody's file").unwrap();
+    assert_eq!(io::ErrorKind::AlreadyExists, listen(&directory.socket(), None).unwrap_err().kind());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_client_comes_back_when_the_hands_do() {
+    let directory = Directory::new("back");
+    let (_stop_tasks, tasks_stop) = stop();
+    let tasks = Tasks::new(tasks_stop);
+    let (bus, status) = bus();
+    let hands = Hands::connect(directory.socket(), &[bus], &tasks);
+    assert_eq!(Err(HandsError::Away), hands.input(&seat(), ANNA, Input::Release));
+    let mut target = status.watch();
+    for _ in 0..2 {
+        let (machine, (stopper, stop)) = (Machine::new(), stop());
+        let door = Door::Socket { listener: listen(&directory.socket(), None).unwrap(), allowed: vec![me()] };
+        let server = tokio::spawn(run(door, BTreeMap::from([(seat(), machine.board())]), stop));
+        soon("the target is known", target.wait_for(|status| status.target.takes_keys())).await.unwrap();
+        hands.press(&seat(), Contact::Power, HALF).await.unwrap();
+        stopper.stop();
+        soon("the hands end", server).await.unwrap();
+        soon("the target is forgotten", target.wait_for(|status| status.target.udc.is_none())).await.unwrap();
+        assert_eq!(Err(HandsError::Away), hands.press(&seat(), Contact::Power, HALF).await);
+    }
+}

@@ -1,0 +1,188 @@
+//! A board that writes down what is done to it, with a target behind it that fetches reports or does not.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use farhand::ports::{Board, Contact, LampInputs, Lamps, Relays, Report, Udc, UsbEvent, UsbPort};
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout};
+
+/// What the target does with reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    Fetches,
+    Ignores,
+    Unplugged,
+}
+
+/// What stands at the other end of the ports: a target, and fingers that feel the relays.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    state: Arc<Mutex<State>>,
+    changed: Arc<Notify>,
+}
+
+#[derive(Debug)]
+pub struct State {
+    target: Target,
+    pub reports: Vec<Report>,
+    blocked: bool,
+    pub events: VecDeque<UsbEvent>,
+    waker: Option<Waker>,
+    pub relay: Result<(), io::ErrorKind>,
+    moved: Vec<(Instant, Contact, bool)>,
+    pub lamps: Lamps,
+}
+
+impl Machine {
+    pub fn new() -> Machine {
+        let machine = Machine {
+            state: Arc::new(Mutex::new(State {
+                target: Target::Fetches,
+                reports: Vec::new(),
+                blocked: false,
+                events: VecDeque::new(),
+                waker: None,
+                relay: Ok(()),
+                moved: Vec::new(),
+                lamps: Lamps::default(),
+            })),
+            changed: Arc::default(),
+        };
+        machine.udc("configured");
+        machine
+    }
+
+    pub fn board(&self) -> Board {
+        Board { usb: Box::new(self.clone()), relays: Box::new(self.clone()), lamps: Box::new(self.clone()) }
+    }
+
+    pub fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.state.lock().unwrap();
+        let result = change(&mut state);
+        if let Some(waker) = state.waker.take() {
+            waker.wake();
+        }
+        self.changed.notify_waiters();
+        result
+    }
+
+    pub fn target(&self, target: Target) {
+        self.change(|state| {
+            state.target = target;
+            if std::mem::take(&mut state.blocked) {
+                state.events.push_back(UsbEvent::Ready);
+            }
+        });
+    }
+
+    pub fn udc(&self, word: &str) {
+        let udc = Udc { name: "udc.0".into(), state: word.into() };
+        self.change(|state| state.events.push_back(UsbEvent::Udc(Some(udc))));
+    }
+
+    pub fn look<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        look(&self.state.lock().unwrap())
+    }
+
+    /// Waits until something is so.
+    pub async fn until(&self, what: &str, so: impl Fn(&State) -> bool) {
+        let wait = async {
+            loop {
+                let changed = self.changed.notified();
+                if self.look(&so) {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        if timeout(Duration::from_secs(20), wait).await.is_err() {
+            panic!("not within 20 s: {what}; {:?}", self.state.lock().unwrap());
+        }
+    }
+
+    pub async fn until_keys(&self, expected: [u8; 8]) {
+        self.until(&format!("keys {expected:?}"), |state| state.keys() == expected).await;
+    }
+
+    pub async fn until_closed(&self, contact: Contact) {
+        self.until("the relay is closed", |state| state.closed() == [contact]).await;
+    }
+}
+
+impl State {
+    /// The last keyboard report that the target took.
+    pub fn keys(&self) -> [u8; 8] {
+        let keys = |report: &Report| if let Report::Keyboard(keys) = report { Some(*keys) } else { None };
+        self.reports.iter().rev().find_map(keys).unwrap_or_default()
+    }
+
+    pub fn buttons(&self) -> u8 {
+        let buttons = |report: &Report| if let Report::Pointer(report) = report { Some(report[0]) } else { None };
+        self.reports.iter().rev().find_map(buttons).unwrap_or_default()
+    }
+
+    pub fn closed(&self) -> Vec<Contact> {
+        [Contact::Power, Contact::Reset]
+            .into_iter()
+            .filter(|contact| {
+                self.moved.iter().rev().find(|(_, moved, _)| moved == contact).is_some_and(|moved| moved.2)
+            })
+            .collect()
+    }
+
+    /// When the first press began and ended.
+    pub fn press(&self) -> Duration {
+        let begin = self.moved.iter().position(|(_, _, closed)| *closed).expect("nothing was pressed");
+        let end = self.moved[begin..].iter().find(|(_, _, closed)| !closed).expect("nothing was let go");
+        end.0 - self.moved[begin].0
+    }
+}
+
+impl UsbPort for Machine {
+    fn offer(&mut self, report: Report) -> io::Result<()> {
+        self.change(|state| match state.target {
+            Target::Fetches => {
+                state.reports.push(report);
+                Ok(())
+            }
+            Target::Ignores => {
+                state.blocked = true;
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+            Target::Unplugged => Err(io::ErrorKind::NotConnected.into()),
+        })
+    }
+
+    fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<UsbEvent> {
+        let mut state = self.state.lock().unwrap();
+        match state.events.pop_front() {
+            Some(event) => Poll::Ready(event),
+            None => {
+                state.waker = Some(context.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Relays for Machine {
+    fn set(&mut self, contact: Contact, closed: bool) -> io::Result<()> {
+        self.change(|state| {
+            if closed {
+                state.relay?;
+            }
+            state.moved.push((Instant::now(), contact, closed));
+            Ok(())
+        })
+    }
+}
+
+impl LampInputs for Machine {
+    fn read(&mut self) -> Lamps {
+        self.look(|state| state.lamps)
+    }
+}

@@ -1,0 +1,7 @@
+//! Joins real parts over real sockets and files on this machine.
+
+// Helpers are not `#[test]` functions, for which clippy.toml already allows it.
+#![allow(clippy::unwrap_used)]
+
+mod hands;
+mod machine;

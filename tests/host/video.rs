@@ -1,0 +1,90 @@
+//! Capture without a capture device: the picture that says so, and the return of what was missing.
+
+use std::time::Duration;
+
+use farhand::bus::{Frame, FrameBus, SeatBus, StatusBus};
+use farhand::config::{Config, Video};
+use farhand::hw::v4l2::V4l2Screen;
+use farhand::ports::{Screen, Signal};
+use farhand::tasks::{self, Tasks};
+use farhand::video::{card, encode, jpeg};
+
+/// Long enough for a loaded machine; nothing here takes a tenth of it.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// A screen on a thread of its own, as the daemon runs it.
+struct Running {
+    bus: SeatBus,
+    stopper: tasks::Stopper,
+    tasks: Tasks,
+}
+
+impl Running {
+    fn start(device: &str) -> Running {
+        let text = format!("[seats.main.video]\ndevice = {device:?}");
+        let mut config = Config::parse(&text).unwrap();
+        let (seat, parts) = config.seats.pop_first().unwrap();
+        let video: Video = parts.video;
+        let bus = SeatBus { seat, frames: FrameBus::default(), status: StatusBus::default() };
+        let (stopper, stop) = tasks::stop();
+        let tasks = Tasks::new(stop);
+        let (screen, screen_bus) = (Box::new(V4l2Screen::new(video)), bus.clone());
+        tasks.thread("video", move |stop| screen.run(screen_bus, stop)).unwrap();
+        Running { bus, stopper, tasks }
+    }
+
+    async fn signal(&self, wanted: Signal) {
+        let mut status = self.bus.status.watch();
+        let wait = status.wait_for(|status| status.screen.signal == wanted);
+        tokio::time::timeout(DEADLINE, wait).await.expect("the signal comes in time").unwrap();
+    }
+
+    async fn picture(&self, wanted: impl FnMut(&Frame) -> bool) -> Frame {
+        let mut wanted = wanted;
+        let mut frames = self.bus.frames.watch();
+        let wait = frames.wait_for(|frame| frame.as_ref().is_some_and(&mut wanted));
+        let frame = tokio::time::timeout(DEADLINE, wait).await.expect("the picture comes in time").unwrap();
+        frame.clone().unwrap()
+    }
+
+    async fn stop(mut self) {
+        self.stopper.stop();
+        let ended = tokio::time::timeout(DEADLINE, self.tasks.first_end()).await;
+        assert_eq!("video", ended.expect("it ends in time"));
+    }
+}
+
+#[tokio::test]
+async fn a_missing_device_gives_the_card_that_says_so() {
+    let running = Running::start("/dev/farhand-test-has-no-such-device");
+    running.signal(Signal::NoDevice).await;
+    let expected = encode::jpeg_from_rgb(card::SIZE, &card::draw(Signal::NoDevice)).unwrap();
+    let frame = running.picture(|frame| frame.jpeg == expected).await;
+    assert_eq!(card::SIZE, frame.size);
+    assert_eq!(card::SIZE, jpeg::inspect(&frame.jpeg).unwrap().size);
+
+    let screen = running.bus.status.now().screen;
+    assert_eq!((None, 0.0, ""), (screen.mode, screen.fps, screen.device.as_str()));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_node_that_captures_nothing_is_no_device() {
+    let running = Running::start("/dev/null");
+    running.signal(Signal::NoDevice).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_card_is_shown_once_and_not_at_every_look() {
+    let running = Running::start("/dev/farhand-test-has-no-such-device");
+    running.signal(Signal::NoDevice).await;
+    let frame = running.picture(|_| true).await;
+    // Three looks' time in which nothing may come.
+    let mut frames = running.bus.frames.watch();
+    let more = tokio::time::timeout(Duration::from_millis(1600), frames.wait_for(|newer| {
+        newer.as_ref().is_some_and(|newer| newer.seq > frame.seq.max(2))
+    }));
+    assert!(more.await.is_err(), "the card came again");
+    running.stop().await;
+}

@@ -1,0 +1,41 @@
+//! Works the image from a browser, as an owner would.
+
+use std::time::Duration;
+
+use crate::browser;
+use crate::vm::Vm;
+
+#[test]
+fn a_first_hour_in_the_browser() {
+    browser::run("first-hour", "story.spec.ts");
+}
+
+#[test]
+fn serve_killed_in_mid_press_lets_go_of_everything() {
+    browser::run("killed", "image.spec.ts");
+}
+
+#[test]
+fn nothing_listens_but_the_page() {
+    let mut vm = Vm::boot("listeners");
+    vm.wait_console("claim code: ", Duration::from_secs(60));
+    let text = vm.ask("/tmp/peek/peek listeners");
+    let mut ports: Vec<&str> = text.lines().filter_map(|line| line.split_once(' ')).map(|(_, rest)| rest).collect();
+    ports.sort_unstable();
+    // 68 is where the network's answers about our address arrive.
+    assert_eq!([":: 443", ":: 80"].as_slice(), ports.as_slice(), "{text}");
+}
+
+#[test]
+fn serve_holds_no_privilege_and_no_device_but_the_camera() {
+    let mut vm = Vm::boot("privileges");
+    vm.wait_console("claim code: ", Duration::from_secs(60));
+    let status = vm.ask("cat /proc/$(cat /run/sv/serve/pid)/status");
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim();
+    assert_ne!("0", field("Uid:").split_whitespace().next().unwrap_or("0"), "{status}");
+    assert_eq!("0000000000000000", field("CapEff:"), "{status}");
+    let open = vm.ask("ls -l /proc/$(cat /run/sv/serve/pid)/fd");
+    for device in ["hidg", "gpiochip", "/sys/kernel/config"] {
+        assert!(!open.contains(device), "{open}");
+    }
+}

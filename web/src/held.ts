@@ -1,0 +1,54 @@
+/**
+ * Keeps telling the daemon that what is held is still held.
+ *
+ * The daemon lets go of everything when this page falls silent, so that a crashed browser cannot
+ * leave a key down. Watching the messages themselves, rather than asking keyboard and pointer, means
+ * that nobody can hold something and forget to say so.
+ */
+import type { ToDaemon } from "./protocol";
+
+/** The daemon asks for one every 250 ms and lets go after 1.5 s. */
+const PERIOD_MS = 250;
+
+export type Held = { send: (message: ToDaemon) => void; forget: () => void };
+
+export function keepHeld(send: (message: ToDaemon) => void): Held {
+  const keys = new Set<string>();
+  let buttons = 0;
+  let timer: ReturnType<typeof setInterval> | null = null;
+
+  const note = (message: ToDaemon) => {
+    if (message.type === "key") {
+      if (message.down) keys.add(message.code);
+      else keys.delete(message.code);
+    } else if (message.type === "pointer") {
+      buttons = message.buttons;
+    } else if (message.type === "release") {
+      keys.clear();
+      buttons = 0;
+    }
+  };
+
+  const settle = () => {
+    const holding = 0 < keys.size || buttons !== 0;
+    if (holding && timer === null) {
+      timer = setInterval(() => send({ type: "held" }), PERIOD_MS);
+    } else if (!holding && timer !== null) {
+      clearInterval(timer);
+      timer = null;
+    }
+  };
+
+  return {
+    send(message) {
+      note(message);
+      settle();
+      send(message);
+    },
+    /** The socket is gone, and with it everything it held. */
+    forget() {
+      note({ type: "release" });
+      settle();
+    },
+  };
+}

@@ -1,0 +1,71 @@
+/**
+ * Names every message of the WebSocket and every body of the API.
+ *
+ * The daemon's own list of names is compared with this file by a test, so each message is written
+ * with its `type` as a literal, and no other `type` literal stands here.
+ */
+
+export type ToDaemon =
+  | { type: "key"; code: string; down: boolean }
+  | { type: "pointer"; x: number; y: number; buttons: number }
+  | { type: "wheel"; dx: number; dy: number }
+  | { type: "release" }
+  | { type: "held" }
+  | { type: "shown"; seq: number }
+  | { type: "pictures"; on: boolean };
+
+export type FromDaemon =
+  | { type: "hello"; seat: string; id: number; user: string; role: Role }
+  | ({ type: "status" } & Status)
+  | { type: "latency"; ms: number }
+  | { type: "refused"; code: string; message: string };
+
+export type Role = "viewer" | "operator" | "administrator";
+
+export type SignalState =
+  | "starting"
+  | "ok"
+  | "no-device"
+  | "busy"
+  | "no-signal"
+  | "no-lock"
+  | "out-of-range"
+  | "changing"
+  | "stalled";
+
+export type Viewer = { id: number; user: string; typing: boolean };
+
+export type Status = {
+  seat: string;
+  signal: SignalState;
+  mode: { width: number; height: number } | null;
+  fps: number;
+  device: string;
+  power: "on" | "off" | "unknown";
+  leds: { power: boolean | null; disk: boolean | null };
+  keyboard_leds: { num: boolean; caps: boolean; scroll: boolean };
+  udc: { name: string; state: string } | null;
+  viewers: Viewer[];
+};
+
+export type Session = { claimed: boolean; user: string | null; role: Role | null };
+
+export type Press = "tap" | "hold" | "reset";
+
+/**
+ * Reads a text frame; null when it is none of ours.
+ *
+ * The daemon carries this page inside itself, so a message with a known name has the known shape;
+ * only a page left open over an update meets a stranger, and that one is better ignored.
+ */
+export function parseMessage(text: string): FromDaemon | null {
+  let message: unknown;
+  try {
+    message = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  if (typeof message !== "object" || message === null || !("type" in message)) return null;
+  const names: readonly unknown[] = ["hello", "status", "latency", "refused"];
+  return names.includes(message.type) ? (message as FromDaemon) : null;
+}
