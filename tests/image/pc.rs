@@ -17,7 +17,7 @@ fn a_real_pc_is_worked_from_its_bios_on() {
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser"))
         .env("FARHAND_URL", format!("https://127.0.0.1:{}", vm.https))
         .env("FARHAND_CODE", code.trim())
-        .env("FARHAND_WITNESS", format!("http://{}", rig.witness().unwrap()))
+        .env("FARHAND_PC", format!("http://{}", rig.witness().unwrap()))
         .status()
         .expect("npx is installed: run 'make tests/browser/node_modules'");
     assert!(status.success(), "the browser's story failed; its trace is in tests/browser/results");

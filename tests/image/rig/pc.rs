@@ -15,7 +15,7 @@ use super::disc;
 use super::qmp::Qmp;
 
 /// How long the BIOS waits for its boot menu key: an emulated processor and a person both need time.
-const MENU_WAIT: Duration = Duration::from_secs(20);
+const MENU_WAIT: Duration = Duration::from_secs(60);
 /// F12 as SeaBIOS counts keys: the BIOS scan code of INT 16h.
 const F12: u8 = 0x86;
 /// Longer than a keyboard takes to be plugged in; a machine without one starts all the same.
