@@ -24,11 +24,10 @@ case ${2:-} in
 *) die "unknown option $2" ;;
 esac
 
-image/need.sh binutils-aarch64-linux-gnu e2fsprogs kmod squashfs-tools
+image/need.sh e2fsprogs squashfs-tools
 daemon=${FARHAND_BIN:-target/cross/aarch64-unknown-linux-gnu/release/farhand}
 [ -n "${FARHAND_BIN:-}" ] || image/cross-cargo.sh build --release --locked
 kernel=$(image/kernel.sh)
-busybox=$(image/busybox.sh)
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -38,22 +37,17 @@ SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 export SOURCE_DATE_EPOCH
 mkdir -p "$TARGET_DIR" "$BINARIES_DIR"
 
-# Packages.
-(cd "$TARGET_DIR" && mkdir -p usr/bin usr/sbin usr/lib && ln -s usr/bin usr/sbin usr/lib .)
-install -m 755 "$daemon" "$TARGET_DIR/usr/bin/farhand"
-install -m 755 "$busybox/busybox" "$TARGET_DIR/usr/bin/busybox"
-while read -r link; do ln -s /usr/bin/busybox "$TARGET_DIR$link"; done <"$busybox/links"
-install -m 755 "$(image/fetch-deb.sh e2fsprogs:arm64)/sbin/e2fsck" "$TARGET_DIR/usr/sbin/e2fsck"
-image/libraries.sh "$TARGET_DIR" libc6 libgcc-s1 libext2fs2 libcom-err2 libblkid1 libuuid1
-cp -r "$kernel/modules/lib/modules" "$TARGET_DIR/usr/lib/modules"
-depmod -b "$TARGET_DIR" "$(cat "$kernel/release")"
-
-# Overlay, policy, file systems: in Buildroot's order.
+# Packages, overlay, policy, file systems: in Buildroot's order.
+image/packages.sh "$daemon" "$kernel" "$TARGET_DIR"
 cp -a overlay/. "board/$board/overlay/." "$TARGET_DIR"
 board/common/post-build.sh "$TARGET_DIR"
+find "$TARGET_DIR" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 rm -f "$BINARIES_DIR"/root.squashfs "$BINARIES_DIR"/data.ext4
 mksquashfs "$TARGET_DIR" "$BINARIES_DIR/root.squashfs" -comp zstd -all-root -no-xattrs -quiet -no-progress
 cp "$kernel/Image" "$BINARIES_DIR/Image"
-mke2fs -q -t ext4 -L farhand-data -U clear -E root_owner=0:0 "$BINARIES_DIR/data.ext4" 64m
+# Names and times that would be drawn at random are given, so that two builds are the same.
+uuid=fa7ada7a-0000-4000-8000-000000000001
+E2FSPROGS_FAKE_TIME=$SOURCE_DATE_EPOCH mke2fs -q -t ext4 -L farhand-data -U $uuid -E hash_seed=$uuid,root_owner=0:0 \
+	"$BINARIES_DIR/data.ext4" 64m >/dev/null
 [ "$board" != virt ] || image/peek.sh
 du -h "$BINARIES_DIR"/*

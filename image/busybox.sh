@@ -16,9 +16,8 @@ here=$(cd "${0%/*}" && pwd)
 config=$here/../board/common/busybox.config
 "$here/need.sh" gcc-aarch64-linux-gnu libc6-dev-arm64-cross bzip2 dpkg-dev make xz-utils >&2
 
-version=$(apt-cache show --no-all-versions busybox | sed -n 's/^Version: //p')
-[ -n "$version" ] || die "apt knows no busybox"
-key=$({ echo "$version"; cat "$0" "$config"; } | sha256sum | cut -c1-16)
+version=$("$here/deb-version.sh" busybox)
+key=$({ echo "$version"; cat "$config"; } | sha256sum | cut -c1-16)
 cache=${FARHAND_CACHE:-$HOME/.cache/farhand}
 busybox=$cache/busybox-$key
 if [ ! -d "$busybox" ]; then
@@ -39,7 +38,10 @@ if [ ! -d "$busybox" ]; then
 	yes '' | bmake oldconfig >/dev/null 2>&1
 	lost=$(grep '^CONFIG_' "$config" | grep -vxFf "$work/tree/.config" | tr '\n' ' ' || true)
 	[ -z "$lost" ] || die "options that did not survive: $lost"
-	bmake -j"$(nproc)" busybox busybox.links >&2
+	bmake -j"$(nproc)" busybox busybox.links >"$work/log" 2>&1 || {
+		tail "$work/log" >&2
+		die "cannot build busybox"
+	}
 	mkdir "$work/out"
 	cp "$work/tree/busybox" "$work/out/busybox"
 	cp "$work/tree/busybox.links" "$work/out/links"

@@ -13,16 +13,18 @@ die() {
 }
 
 [ $# -eq 1 ] || die "usage: ${0##*/} PACKAGE[:ARCH]"
-version=$(apt-cache show --no-all-versions "$1" 2>/dev/null | sed -n 's/^Version: //p')
-[ -n "$version" ] || die "apt knows no $1: try 'apt-get update'"
+version=$("${0%/*}/deb-version.sh" "$1")
 cache=${FARHAND_CACHE:-$HOME/.cache/farhand}
 deb=$cache/deb-$1-$version
 if [ ! -d "$deb" ]; then
 	mkdir -p "$cache"
 	work=$(mktemp -d "$cache/deb.XXXXXX")
 	trap 'rm -rf "$work"' EXIT
-	(cd "$work" && apt-get -qq -o APT::Sandbox::User=root download "$1" >&2) ||
-		die "cannot download $1: try 'apt-get update'"
+	download() {
+		(cd "$work" && apt-get -qq -o APT::Sandbox::User=root download "$1" >&2)
+	}
+	# Mirrors drop a version as soon as there is a newer: then the lists are old.
+	download "$1" || { "${0%/*}/need.sh" --update && download "$1"; } || die "cannot download $1"
 	dpkg -x "$work"/*.deb "$work/files"
 	mv -T "$work/files" "$deb" 2>/dev/null || [ -d "$deb" ] || die "could not keep $deb"
 fi

@@ -17,8 +17,7 @@ here=$(cd "${0%/*}" && pwd)
 source=linux-source-6.12
 "$here/need.sh" "gcc-aarch64-linux-gnu" bc bison ccache flex kmod libelf-dev libssl-dev make xz-utils >&2
 
-version=$(apt-cache show --no-all-versions "$source" | sed -n 's/^Version: //p')
-[ -n "$version" ] || die "apt knows no $source: is a Debian suite with it among the sources?"
+version=$("$here/deb-version.sh" "$source")
 key=$({ echo "$version"; cat "$here/kernel-build.sh" "$here"/../board/*/linux/*.config; } | sha256sum | cut -c1-16)
 cache=${FARHAND_CACHE:-$HOME/.cache/farhand}
 kernel=$cache/kernel-$key

@@ -16,4 +16,4 @@ mkdir -p "$work/disc" out/virt
 image/cross-env.sh rustc --edition 2024 -O -C target-feature=+crt-static -C strip=symbols \
 	-o "$work/disc/peek" tests/image/peek.rs
 rm -f out/virt/peek.squashfs
-mksquashfs "$work/disc" out/virt/peek.squashfs -comp zstd -all-root -all-time 0 -mkfs-time 0 -quiet -no-progress
+SOURCE_DATE_EPOCH=0 mksquashfs "$work/disc" out/virt/peek.squashfs -comp zstd -all-root -quiet -no-progress

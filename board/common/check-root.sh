@@ -22,6 +22,9 @@ found=$(cut -d : -f 1,2 "$target/etc/passwd" | grep -v ':[!*]$' || true)
 [ -z "$found" ] || die "an account that could log in: $found"
 [ ! -e "$target/etc/shadow" ] || die "there is an etc/shadow: who is meant to log in?"
 
+found=$(grep -rlIe '-----BEGIN .*PRIVATE KEY-----' "$target" || true)
+[ -z "$found" ] || die "a key that every image would share: $found"
+
 # Every command that our scripts name is in the image: the first word of a line, builtins aside.
 grep -rlI '^#!/bin/sh' "$target/etc" "$target/usr/libexec" | while read -r script; do
 	sed -n '/)$/d; s/#.*//; s/^[[:space:]]*\(exec \)\{0,1\}\([a-z][a-z0-9_-]*\)\([[:space:]].*\)\{0,1\}$/\2/p' "$script" |

@@ -1,0 +1,37 @@
+#!/bin/sh
+# Fill an empty root with all that is no file of ours: the daemon, BusyBox, drivers, libraries.
+#
+# Usage: packages.sh DAEMON KERNEL TARGET_DIR
+#
+# What Buildroot's packages do in the other build. KERNEL is what kernel.sh printed.
+set -eu
+
+die() {
+	printf '%s: %s\n' "${0##*/}" "$1" >&2
+	exit 1
+}
+
+[ $# -eq 3 ] || die "usage: ${0##*/} DAEMON KERNEL TARGET_DIR"
+here=$(cd "${0%/*}" && pwd)
+daemon=$1 kernel=$2 target=$3
+[ -x "$daemon" ] || die "there is no daemon at $daemon"
+# The libraries' own package among them, so that apt knows arm64.
+"$here/need.sh" binutils-aarch64-linux-gnu kmod libc6:arm64
+
+(cd "$target" && mkdir -p usr/bin usr/sbin usr/lib && ln -s usr/bin usr/sbin usr/lib .)
+install -m 755 "$daemon" "$target/usr/bin/farhand"
+
+busybox=$("$here/busybox.sh")
+install -m 755 "$busybox/busybox" "$target/usr/bin/busybox"
+while read -r link; do
+	ln -s /usr/bin/busybox "$target$link"
+done <"$busybox/links"
+
+# /data is checked before it is mounted; BusyBox cannot.
+e2fsprogs=$("$here/fetch-deb.sh" e2fsprogs:arm64)
+install -m 755 "$e2fsprogs/sbin/e2fsck" "$target/usr/sbin/e2fsck"
+
+cp -r "$kernel/modules/lib/modules" "$target/usr/lib/modules"
+depmod -b "$target" "$(cat "$kernel/release")"
+
+"$here/libraries.sh" "$target" libc6 libgcc-s1 libext2fs2 libcom-err2 libblkid1 libuuid1
