@@ -119,7 +119,7 @@ impl Console {
     }
 
     fn write_prompt(&mut self) {
-        self.screen.print(&format!("{}# ", self.host), PROMPT);
+        self.screen.print(&format!("{}$ ", self.host), PROMPT);
         self.screen.caret = true;
     }
 

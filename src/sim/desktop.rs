@@ -119,7 +119,7 @@ impl Desktop {
             // Three lines a detent, as most desktops do; away from the user is up.
             let lines = detents.unsigned_abs() as usize * 3;
             let scroll = if 0 < detents { self.scroll.saturating_sub(lines) } else { self.scroll + lines };
-            self.scroll = scroll.min(JOURNAL_LINES.saturating_sub(window.rows - 2));
+            self.scroll = scroll.min(JOURNAL_LINES.saturating_sub(paint::journal_rows(window)));
         }
     }
 }

@@ -16,6 +16,8 @@ use super::target::{Taken, Target};
 use crate::bus::SeatBus;
 use crate::ports::{Board, Contact, LampInputs, Lamps, Relays, Report, Screen, Signal, Size, UsbEvent, UsbPort};
 use crate::tasks::Stop;
+use crate::video::card;
+use crate::video::encode::{Encoder, PixelFormat, Range, Raw};
 
 /// Pictures come no faster than this: what a good capture device gives.
 const FRAME_INTERVAL: Duration = Duration::from_micros(33_333);
@@ -23,8 +25,6 @@ const FRAME_INTERVAL: Duration = Duration::from_micros(33_333);
 const KEEP_ALIVE: Duration = Duration::from_millis(500);
 /// How long the screen's thread may sleep without asking whether to stop.
 const NAP: Duration = Duration::from_millis(100);
-/// Sharp text is worth the bytes on a machine that is mostly text.
-const QUALITY: i32 = 90;
 
 /// A machine that has just been switched on: its ports, and its screen.
 pub fn machine() -> (Board, SimulatedScreen) {
@@ -143,56 +143,177 @@ pub struct SimulatedScreen(Machine);
 
 impl Screen for SimulatedScreen {
     fn run(self: Box<Self>, bus: SeatBus, stop: Stop) {
-        let mut raster = Raster::new(Size { width: 0, height: 0 });
-        let mut picture: Option<(Size, Bytes)> = None;
-        let mut shown: VecDeque<Instant> = VecDeque::new();
-        while !stop.is_requested() {
-            let last = shown.back().copied();
-            let due = |interval: Duration, now: Instant| last.is_none_or(|last| last + interval <= now);
-            let (now, signal, drawn) = self.0.look(|target, now| {
-                target.tick(now);
-                (now, target.signal(), due(FRAME_INTERVAL, now) && target.draw(&mut raster))
-            });
-            if drawn {
-                picture = code(&raster).map(|jpeg| (raster.size(), jpeg));
-            } else if signal != Signal::Ok {
-                picture = None;
-            }
-            if let Some((size, jpeg)) = picture.as_ref().filter(|_| drawn || due(KEEP_ALIVE, now)) {
-                bus.frames.publish(now, *size, jpeg.clone());
-                shown.push_back(now);
-            }
-            while shown.front().is_some_and(|at| *at + Duration::from_secs(1) <= now) {
-                shown.pop_front();
-            }
-            bus.status.update(|status| {
-                status.screen.signal = signal;
-                status.screen.mode = picture.as_ref().map(|(size, _)| *size);
-                status.screen.fps = shown.len() as f32;
-                status.screen.device = "Simulated machine".into();
-            });
-            self.0.wait(shown.back().map(|last| *last + FRAME_INTERVAL));
+        match Encoder::new() {
+            Ok(encoder) => Recording::new(self.0, bus, encoder).run(&stop),
+            Err(error) => log::error!("the simulated screen cannot be shown: {error}"),
         }
+    }
+}
+
+/// What the screen's thread keeps.
+struct Recording {
+    machine: Machine,
+    bus: SeatBus,
+    encoder: Encoder,
+    raster: Raster,
+    signal: Signal,
+    /// The newest picture of the machine, to be shown again when nothing moves.
+    picture: Option<(Size, Bytes)>,
+    /// When the pictures of the last second were shown.
+    shown: VecDeque<Instant>,
+}
+
+impl Recording {
+    fn new(machine: Machine, bus: SeatBus, encoder: Encoder) -> Recording {
+        let raster = Raster::new(Size { width: 0, height: 0 });
+        Recording { machine, bus, encoder, raster, signal: Signal::Starting, picture: None, shown: VecDeque::new() }
+    }
+
+    fn run(mut self, stop: &Stop) {
+        while !stop.is_requested() {
+            self.look();
+            self.machine.wait(self.shown.back().map(|last| *last + FRAME_INTERVAL));
+        }
+    }
+
+    /// Looks at the machine once and shows what is new.
+    fn look(&mut self) {
+        let last = self.shown.back().copied();
+        let due = |interval: Duration, now: Instant| last.is_none_or(|last| last + interval <= now);
+        let raster = &mut self.raster;
+        let (now, signal, drawn) = self.machine.look(|target, now| {
+            target.tick(now);
+            (now, target.signal(), due(FRAME_INTERVAL, now) && target.draw(raster))
+        });
+        if drawn {
+            let (size, pixels) = (self.raster.size(), self.raster.pixels());
+            let stride = PixelFormat::Rgb24.row_bytes(size.width);
+            let raw = Raw { size, format: PixelFormat::Rgb24, range: Range::Full, stride, pixels };
+            self.picture = code(&mut self.encoder, &raw).map(|jpeg| (size, jpeg));
+        } else if signal != Signal::Ok {
+            self.picture = None;
+        }
+        if let Some((size, jpeg)) = self.picture.as_ref().filter(|_| drawn || due(KEEP_ALIVE, now)) {
+            self.bus.frames.publish(now, *size, jpeg.clone());
+            self.shown.push_back(now);
+        }
+        if signal == Signal::NoSignal && self.signal != signal {
+            self.show_card(now, signal);
+        }
+        self.signal = signal;
+        self.report(now);
+    }
+
+    /// Shows why there is no picture. A change of mode is over before anyone could read about it.
+    fn show_card(&mut self, now: Instant, signal: Signal) {
+        let (pixels, stride) = (card::draw(signal), PixelFormat::Rgb24.row_bytes(card::SIZE.width));
+        let raw = Raw { size: card::SIZE, format: PixelFormat::Rgb24, range: Range::Full, stride, pixels: &pixels };
+        if let Some(jpeg) = code(&mut self.encoder, &raw) {
+            self.bus.frames.publish(now, card::SIZE, jpeg);
+        }
+    }
+
+    fn report(&mut self, now: Instant) {
+        while self.shown.front().is_some_and(|at| *at + Duration::from_secs(1) <= now) {
+            self.shown.pop_front();
+        }
+        self.bus.status.update(|status| {
+            status.screen.signal = self.signal;
+            status.screen.mode = self.picture.as_ref().map(|(size, _)| *size);
+            status.screen.fps = self.shown.len() as f32;
+            status.screen.device = "Simulated machine".into();
+        });
     }
 }
 
 /// The raster as a JPEG file; none, and a line in the log, if that fails.
-fn code(raster: &Raster) -> Option<Bytes> {
-    match try_code(raster) {
-        Ok(jpeg) => Some(jpeg),
-        Err(error) => {
-            log::error!("the simulated screen cannot be coded as JPEG: {error}");
-            None
-        }
-    }
+fn code(encoder: &mut Encoder, raw: &Raw) -> Option<Bytes> {
+    encoder.encode(raw).inspect_err(|error| log::error!("the simulated screen cannot be coded: {error}")).ok()
 }
 
-fn try_code(raster: &Raster) -> turbojpeg::Result<Bytes> {
-    let (width, height) = (raster.size().width.into(), raster.size().height.into());
-    let format = turbojpeg::PixelFormat::RGB;
-    let image = turbojpeg::Image { pixels: raster.pixels(), width, height, pitch: width * format.size(), format };
-    let mut compressor = turbojpeg::Compressor::new()?;
-    compressor.set_quality(QUALITY)?;
-    compressor.set_subsamp(turbojpeg::Subsamp::None)?;
-    Ok(compressor.compress_to_vec(image)?.into())
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::bus::{FrameBus, StatusBus};
+    use crate::tasks;
+
+    /// More than the machine takes for anything, even on a busy computer.
+    const LIMIT: Duration = Duration::from_secs(20);
+
+    async fn until(bus: &SeatBus, signal: Signal) {
+        let mut status = bus.status.watch();
+        let seen = timeout(LIMIT, status.wait_for(|status| status.screen.signal == signal)).await;
+        seen.unwrap_or_else(|_| panic!("the signal is never {signal:?}")).unwrap();
+    }
+
+    /// Waits for a picture of this size, and reads the size out of the file itself.
+    async fn picture(bus: &SeatBus, size: Size) -> Bytes {
+        let mut frames = bus.frames.watch();
+        let fits = frames.wait_for(|frame| frame.as_ref().is_some_and(|frame| frame.size == size));
+        let jpeg = timeout(LIMIT, fits).await.expect("no such picture").unwrap().as_ref().unwrap().jpeg.clone();
+        let header = turbojpeg::read_header(&jpeg).unwrap();
+        assert_eq!((usize::from(size.width), usize::from(size.height)), (header.width, header.height));
+        jpeg
+    }
+
+    /// How bright the picture is in its top left corner.
+    fn corner(jpeg: &[u8]) -> u8 {
+        turbojpeg::decompress(jpeg, turbojpeg::PixelFormat::GRAY).unwrap().pixels[0]
+    }
+
+    async fn until_udc(board: &mut Board, word: &str) {
+        let wait = async {
+            loop {
+                if let UsbEvent::Udc(Some(udc)) = poll_fn(|context| board.usb.poll_event(context)).await
+                    && udc.state == word
+                {
+                    return;
+                }
+            }
+        };
+        timeout(LIMIT, wait).await.unwrap_or_else(|_| panic!("the controller is never {word}"));
+    }
+
+    #[tokio::test]
+    async fn one_machine_answers_at_every_port() {
+        const TEXT: Size = Size { width: 720, height: 400 };
+        let (mut board, screen) = machine();
+        let seat = "main".to_string().try_into().unwrap();
+        let bus = SeatBus { seat, frames: FrameBus::default(), status: StatusBus::default() };
+        let (stopper, stop) = tasks::stop();
+        let thread = std::thread::spawn({
+            let bus = bus.clone();
+            move || Box::new(screen).run(bus, stop)
+        });
+
+        until(&bus, Signal::Ok).await;
+        let post = picture(&bus, TEXT).await;
+        assert_eq!(Some(true), board.lamps.read().power);
+
+        // F2 is taken once the host has set the keyboard up. The set-up program has a light bar where the self-test is black.
+        until_udc(&mut board, "configured").await;
+        assert_eq!(0, corner(&post));
+        board.usb.offer(Report::Keyboard([0, 0, 0x3b, 0, 0, 0, 0, 0])).unwrap();
+        board.usb.offer(Report::Keyboard([0; 8])).unwrap();
+        let mut frames = bus.frames.watch();
+        let setup = frames.wait_for(|frame| frame.as_ref().is_some_and(|frame| 180 < corner(&frame.jpeg)));
+        drop(timeout(LIMIT, setup).await.expect("F2 does not show in the picture").unwrap());
+        assert!(0.0 < bus.status.now().screen.fps);
+
+        board.relays.set(Contact::Power, true).unwrap();
+        until(&bus, Signal::NoSignal).await;
+        picture(&bus, card::SIZE).await;
+        assert_eq!(None, bus.status.now().screen.mode);
+        assert_eq!(Some(false), board.lamps.read().power);
+        until_udc(&mut board, "not attached").await;
+        let refused = board.usb.offer(Report::Keyboard([0; 8])).unwrap_err();
+        assert_eq!(io::ErrorKind::NotConnected, refused.kind());
+
+        stopper.stop();
+        thread.join().unwrap();
+    }
 }

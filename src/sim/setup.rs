@@ -224,12 +224,12 @@ fn write_question(screen: &mut TextScreen, question: Question, yes: bool) {
     };
     const WIDTH: usize = 38;
     let left = (screen.columns() - WIDTH) / 2;
-    screen.frame((left, 9), (WIDTH, 6), QUESTION);
-    screen.write(left + (WIDTH - text.len()) / 2, 10, text, QUESTION);
+    screen.frame((left, 8), (WIDTH, 7), QUESTION);
+    screen.write(left + (WIDTH - text.len()) / 2, 9, text, QUESTION);
     for (column, label, chosen) in [(8, "  Yes  ", yes), (22, "  No   ", !yes)] {
-        screen.write(left + column, 12, label, if chosen { QUESTION.inverse() } else { QUESTION });
+        screen.write(left + column, 11, label, if chosen { QUESTION.inverse() } else { QUESTION });
     }
-    screen.write(left + 10, 13, "Y or N, or Enter", QUESTION);
+    screen.write(left + 11, 13, "Y or N, or Enter", QUESTION);
 }
 
 impl Stage for Setup {

@@ -13,15 +13,15 @@ const MODES: [Size; 5] = [
     Size { width: 1920, height: 1080 },
 ];
 
-const HELP: &str = "\
-  echo TEXT     write TEXT            ls            list files
-  cat FILE      show a file           uname         name the system
-  uptime        how long it runs      clear         empty the screen
-  mode WxH      change the video mode, e.g. mode 1280x1024
-  startx        start the desktop
-  hang          freeze, so that only reset or power help
-  reboot        restart               poweroff      shut down
-";
+const HELP: [&str; 7] = [
+    "echo TEXT     write TEXT            ls            list files",
+    "cat FILE      show a file           uname         name the system",
+    "uptime        how long it runs      clear         empty the screen",
+    "mode WxH      change the video mode, e.g. mode 1280x1024",
+    "startx        start the desktop",
+    "hang          freeze, so that only reset or power help",
+    "reboot        restart               poweroff      shut down",
+];
 
 /// The files of the home directory.
 const FILES: [(&str, &str); 3] = [
@@ -56,7 +56,7 @@ pub fn run(line: &str, uptime: Duration) -> Outcome {
     let rest = rest.trim_start();
     match command {
         "" => Outcome::Say(String::new()),
-        "help" => Outcome::Say(HELP.into()),
+        "help" => Outcome::Say(HELP.map(|line| format!("  {line}\n")).concat()),
         "echo" => Outcome::Say(format!("{rest}\n")),
         "ls" => Outcome::Say(FILES.map(|(name, _)| name).join("  ") + "\n"),
         "cat" => Outcome::Say(match FILES.iter().find(|(name, _)| *name == rest) {

@@ -357,7 +357,7 @@ mod tests {
         /// The machine has booted to its console.
         fn at_console() -> Story {
             let mut story = Story::begins();
-            story.until("practice#");
+            story.until("practice$");
             story
         }
 
@@ -485,16 +485,16 @@ mod tests {
         story.until("16384 MiB OK");
         story.until("Booting from NVMe");
         story.until("Started network");
-        story.until("practice#");
+        story.until("practice$");
     }
 
     #[test]
     fn a_typed_word_appears_on_the_console() {
         let mut story = Story::at_console();
         story.types("echo It's 100% \"real\"!");
-        story.shows("practice# echo It's 100% \"real\"!");
+        story.shows("practice$ echo It's 100% \"real\"!");
         story.types("\n");
-        story.shows("\nIt's 100% \"real\"!\npractice#");
+        story.shows("\nIt's 100% \"real\"!\npractice$");
     }
 
     #[test]
@@ -504,9 +504,9 @@ mod tests {
         story.key(0x2a);
         story.types("e\n");
         story.key(0x52);
-        story.shows("\none\npractice# echo one");
+        story.shows("\none\npractice$ echo one");
         story.report([0x01, 0, 0x06, 0, 0, 0, 0, 0]);
-        story.shows("^C\npractice#");
+        story.shows("^C\npractice$");
     }
 
     #[test]
@@ -525,11 +525,11 @@ mod tests {
         story.shows("Save changes and restart?");
         story.types("y");
         story.until("Booting from USB: Rescue Stick");
-        story.until("rescue#");
+        story.until("rescue$");
         story.hold(Contact::Power, 5000);
         assert!(!story.is_on());
         story.tap(Contact::Power);
-        story.until("rescue#");
+        story.until("rescue$");
     }
 
     #[test]
@@ -563,7 +563,7 @@ mod tests {
         story.shows("No bootable device");
         story.key(ENTER);
         story.until("Press F2");
-        story.until("practice#");
+        story.until("practice$");
     }
 
     #[test]
@@ -578,7 +578,7 @@ mod tests {
             assert_eq!(Signal::NoSignal, story.target.signal());
             story.tap(Contact::Power);
             assert!(story.is_on());
-            story.until("practice#");
+            story.until("practice$");
         }
     }
 
@@ -616,7 +616,7 @@ mod tests {
                 }
             }
             assert!(story.usb().2, "whoever waits to send must be told");
-            story.until("practice#");
+            story.until("practice$");
         }
     }
 
@@ -630,7 +630,7 @@ mod tests {
         story.key(F2);
         story.control_alt_delete();
         story.shows("Press F2");
-        story.until("practice#");
+        story.until("practice$");
         story.control_alt_delete();
         story.until("Restarting.");
         story.until("Press F2");
@@ -660,7 +660,7 @@ mod tests {
         story.key(CAPS);
         assert_eq!(Some(KeyboardLeds { num: true, caps: true, scroll: false }), story.usb().1);
         story.types("ab");
-        story.shows("practice# AB");
+        story.shows("practice$ AB");
         story.key(CAPS);
         assert_eq!(Some(KeyboardLeds { num: true, caps: false, scroll: false }), story.usb().1);
     }
@@ -746,7 +746,7 @@ mod tests {
     fn logging_out_leads_to_the_console() {
         let mut story = Story::at_desktop();
         story.click(40, 66 * 16 + 8);
-        story.shows("practice#");
+        story.shows("practice$");
         story.types("echo back\n");
         story.shows("\nback\n");
     }

@@ -17,7 +17,7 @@ pub struct TextScreen {
     cells: Vec<(char, Style)>,
     /// Column and row of the next character.
     pub place: (usize, usize),
-    /// Whether a caret shows there.
+    /// Whether a caret shows there: a full block, which no reader of pixels takes for a character.
     pub caret: bool,
 }
 
@@ -92,9 +92,8 @@ impl TextScreen {
             }
         }
         let (column, row) = self.place;
-        if self.caret && column < self.columns {
-            let (x, y) = (column * CELL_WIDTH, row * CELL_HEIGHT + CELL_HEIGHT - 3);
-            raster.fill(x as i32, y as i32, CELL_WIDTH as u32, 2, PLAIN.ink);
+        if self.caret {
+            raster.cell(column, row, '█', PLAIN);
         }
     }
 

@@ -82,11 +82,17 @@ pub fn lines(desktop: &Desktop, window: &Window) -> Vec<String> {
         Kind::Notes => desktop.notes.lines().to_vec(),
         Kind::Practice => desktop.practice.lines((window.x(), window.y())),
         Kind::Journal => {
-            let shown = desktop.scroll..(desktop.scroll + window.rows - 2).min(JOURNAL_LINES);
+            let shown = desktop.scroll..(desktop.scroll + journal_rows(window)).min(JOURNAL_LINES);
             shown.map(journal_line).collect()
         }
         Kind::Motion => vec!["A ball, thirty times a second.".into()],
     }
+}
+
+/// Lines of the journal that its window shows.
+pub fn journal_rows(window: &Window) -> usize {
+    // The title, and a row of margin above and below.
+    window.rows - 3
 }
 
 fn journal_line(index: usize) -> String {
@@ -143,7 +149,7 @@ fn window(desktop: &Desktop, window: &Window, focused: bool, raster: &mut Raster
         Kind::Notes if focused => {
             let column = window.column + 2 + lines.last().map_or(0, String::len);
             let row = window.row + 1 + lines.len();
-            raster.fill((column * CELL_WIDTH) as i32, (row * CELL_HEIGHT) as i32, 2, CELL_HEIGHT as u32, INSIDE.ink);
+            raster.cell(column, row, '█', INSIDE);
         }
         Kind::Notes => (),
         Kind::Practice => cross(desktop.practice.center((x, y)), RADIUS, raster),
@@ -153,7 +159,7 @@ fn window(desktop: &Desktop, window: &Window, focused: bool, raster: &mut Raster
 }
 
 fn scroll_bar(scroll: usize, window: &Window, raster: &mut Raster) {
-    let (rows, track) = (window.rows - 2, (window.rows - 2) * CELL_HEIGHT);
+    let (rows, track) = (journal_rows(window), (window.rows - 2) * CELL_HEIGHT);
     let x = window.x() + (window.columns * CELL_WIDTH) as i32 - 12;
     let y = window.y() + CELL_HEIGHT as i32 + 8;
     raster.fill(x, y, 6, track as u32, QUIET.paper);
