@@ -8,9 +8,7 @@
 set -eu
 
 cd "${0%/*}/../.."
-here=$PWD/image
-. image/cross-env.sh
-image/need.sh make squashfs-tools >&2
+image/need.sh binutils-aarch64-linux-gnu make squashfs-tools
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -22,8 +20,8 @@ make -s -C "$(image/kernel.sh)/devel" M="$work/module" ARCH=arm64 CROSS_COMPILE=
 aarch64-linux-gnu-strip --strip-debug -o "$work/disc/jpegcap.ko" "$work/module/jpegcap.ko"
 
 # Static: it must run whatever libraries the image has.
-"$RUSTC" --edition 2024 -O --target "$target" -C linker=aarch64-linux-gnu-gcc \
-	-C target-feature=+crt-static -C strip=symbols -o "$work/disc/cable" tests/image/cable.rs
+image/cross-env.sh rustc --edition 2024 -O -C target-feature=+crt-static -C strip=symbols \
+	-o "$work/disc/cable" tests/image/cable.rs
 
 install -m 755 tests/image/export-usb.sh "$work/disc/"
 install -m 755 "$(image/fetch-deb.sh usbredirect:arm64)/usr/bin/usbredirect" "$work/disc/usr/bin/"
@@ -32,4 +30,4 @@ image/libraries.sh "$work/disc" \
 	libusb-1.0-0 libudev1 libusbredirhost1 libusbredirparser1
 
 rm -f out/virt/rig.squashfs
-mksquashfs "$work/disc" out/virt/rig.squashfs -comp zstd -all-root -all-time 0 -mkfs-time 0 -quiet -no-progress
+SOURCE_DATE_EPOCH=0 mksquashfs "$work/disc" out/virt/rig.squashfs -comp zstd -all-root -quiet -no-progress

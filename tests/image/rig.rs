@@ -30,6 +30,8 @@ const LOOK: Duration = Duration::from_millis(120);
 const REPEAT: Duration = Duration::from_millis(400);
 /// Good enough to read small letters, as the better dongles are.
 const QUALITY: i32 = 85;
+/// A program that starts on an emulated processor beside a busy build.
+const FIRST_WORD: Duration = Duration::from_secs(20);
 /// Where the guest offers its gadget, and the address it has for that.
 const USB: (&str, u16) = ("10.0.3.15", 4000);
 
@@ -101,6 +103,10 @@ impl Plan {
         let (events, inbox) = mpsc::sync_channel(64);
         let cable = Cable::plug(&self.socket(), events.clone())?;
         vm.ask("/tmp/rig/cable >/run/log/cable 2>&1 &");
+        // It begins with how the relays stand, so its first word says that it runs.
+        if let Err(silence) = inbox.recv_timeout(FIRST_WORD) {
+            return Err(io::Error::other(format!("no cable in the guest: {silence}; {}", vm.sh("cat /run/log/cable").text)));
+        }
         let case = Case::build(&self.folder, self.usb)?;
         let bench = Bench { inbox, cable, case, panel: Panel::default(), pc: None, shown: None };
         let thread = thread::spawn(move || {
@@ -143,7 +149,8 @@ fn prepare_guest() -> String {
     let (address, port) = USB;
     format!(
         "( set -e
-        until [ -e /dev/video0 ] && ls /sys/class/udc/* >/dev/null 2>&1; do sleep 1; done
+        # What the board simulates comes up beside the services; the panel is the last of it.
+        until [ -e /dev/video0 ] && ls /sys/devices/platform/gpio-sim.*/gpiochip*/sim_gpio3; do sleep 1; done >/dev/null 2>&1
         rig=$(grep -lx rig /sys/block/*/serial)
         rig=${{rig%/serial}}
         mkdir -p /tmp/rig
@@ -191,10 +198,12 @@ impl Bench {
                 }
                 Ok(Event::End(Some(error))) => return Err(error),
                 Ok(Event::End(None)) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
-                Err(RecvTimeoutError::Timeout) => (),
+                // Only now: what happened while the PC was starting comes before what time it is.
+                Err(RecvTimeoutError::Timeout) => {
+                    let deed = self.panel.tick(Instant::now(), self.pc.is_some());
+                    self.carry_out(deed)?;
+                }
             }
-            let deed = self.panel.tick(Instant::now(), self.pc.is_some());
-            self.carry_out(deed)?;
             if look <= Instant::now() {
                 self.look()?;
                 look = Instant::now() + LOOK;

@@ -32,11 +32,13 @@ impl Panel {
         if closed == self.pressed.is_some() {
             return None;
         }
+        // Whoever was too busy to tick still learns that it was held.
+        let cut = self.tick(now, running);
         self.pressed = closed.then_some(now);
         match (closed, running) {
             (true, true) => Some(Deed::Ask),
             (true, false) => Some(Deed::Start),
-            (false, _) => None,
+            (false, _) => cut,
         }
     }
 
@@ -83,6 +85,13 @@ mod tests {
         panel.power(now, true, true);
         assert_eq!(Some(Deed::Cut), panel.tick(now + OVERRIDE, true));
         assert_eq!(None, panel.tick(now + OVERRIDE, false));
+    }
+
+    #[test]
+    fn a_held_button_is_noticed_at_its_release() {
+        let (mut panel, now) = (Panel::default(), Instant::now());
+        panel.power(now, true, true);
+        assert_eq!(Some(Deed::Cut), panel.power(now + OVERRIDE, false, true));
     }
 
     #[test]
