@@ -46,7 +46,8 @@ test-browser: build tests/browser/node_modules ## The page in Chromium, on the s
 	$(BROWSER) story.spec.ts sim.spec.ts
 
 test-image: image-quick tests/browser/node_modules ## The image in QEMU; ONLY=name runs one scenario
-	@$(NEED) chromium qemu-system-x86
+	@$(NEED) chromium
+	@image/need-qemu.sh qemu-system-arm qemu-system-x86
 	cargo test --locked --test image -- --test-threads=1 $(ONLY)
 
 image-quick: tools web ## Build the image for QEMU virt from Debian's arm64 packages

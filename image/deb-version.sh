@@ -1,9 +1,10 @@
 #!/bin/sh
-# Print the version of a Debian package that apt would install now.
+# Print, one a line, the versions of Debian packages that apt would install now.
 #
-# Usage: deb-version.sh PACKAGE[:ARCH]
+# Usage: deb-version.sh PACKAGE[:ARCH]...
 #
-# A machine on which nobody ran `apt-get update` knows no package: that is made good here.
+# All in one call, because apt reads its lists anew in each. A machine on which nobody ran
+# `apt-get update` knows no package: that is made good here.
 set -eu
 
 die() {
@@ -11,15 +12,15 @@ die() {
 	exit 1
 }
 
-[ $# -eq 1 ] || die "usage: ${0##*/} PACKAGE[:ARCH]"
-candidate() {
-	apt-cache show --no-all-versions "$1" 2>/dev/null | sed -n 's/^Version: //p'
+[ $# -gt 0 ] || die "usage: ${0##*/} PACKAGE[:ARCH]..."
+candidates() {
+	apt-cache show --no-all-versions "$@" 2>/dev/null | sed -n 's/^Version: //p'
 }
 
-version=$(candidate "$1")
-if [ -z "$version" ]; then
+versions=$(candidates "$@")
+if [ "$(echo "$versions" | grep -c .)" -ne $# ]; then
 	"${0%/*}/need.sh" --update
-	version=$(candidate "$1")
+	versions=$(candidates "$@")
 fi
-[ -n "$version" ] || die "apt knows no $1: is a Debian suite that has it among the sources?"
-echo "$version"
+[ "$(echo "$versions" | grep -c .)" -eq $# ] || die "apt does not know all of: $*"
+echo "$versions"

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Print the directory that a Debian package is unpacked in, downloading it if need be.
+# Print, one a line, the directories that Debian packages are unpacked in; download what is missing.
 #
-# Usage: fetch-deb.sh PACKAGE[:ARCH]
+# Usage: fetch-deb.sh PACKAGE[:ARCH]...
 #
-# None of the package's scripts is run: the files are what is wanted. The directory is named by
-# the version that apt would install now, so an update of Debian's reaches the next image.
+# None of a package's scripts is run: the files are what is wanted. A directory is named by the
+# version that apt would install now, so an update of Debian's reaches the next image.
 set -eu
 
 die() {
@@ -12,20 +12,27 @@ die() {
 	exit 1
 }
 
-[ $# -eq 1 ] || die "usage: ${0##*/} PACKAGE[:ARCH]"
-version=$("${0%/*}/deb-version.sh" "$1")
+[ $# -gt 0 ] || die "usage: ${0##*/} PACKAGE[:ARCH]..."
 cache=${FARHAND_CACHE:-$HOME/.cache/farhand}
-deb=$cache/deb-$1-$version
-if [ ! -d "$deb" ]; then
-	mkdir -p "$cache"
-	work=$(mktemp -d "$cache/deb.XXXXXX")
-	trap 'rm -rf "$work"' EXIT
-	download() {
-		(cd "$work" && apt-get -qq -o APT::Sandbox::User=root download "$1" >&2)
-	}
-	# Mirrors drop a version as soon as there is a newer: then the lists are old.
-	download "$1" || { "${0%/*}/need.sh" --update && download "$1"; } || die "cannot download $1"
-	dpkg -x "$work"/*.deb "$work/files"
-	mv -T "$work/files" "$deb" 2>/dev/null || [ -d "$deb" ] || die "could not keep $deb"
-fi
-echo "$deb"
+mkdir -p "$cache"
+
+download() {
+	(cd "$work" && apt-get -qq -o APT::Sandbox::User=root download "$1" >&2)
+}
+
+versions=$("${0%/*}/deb-version.sh" "$@")
+for version in $versions; do
+	package=$1
+	shift
+	deb=$cache/deb-$package-$version
+	if [ ! -d "$deb" ]; then
+		work=$(mktemp -d "$cache/deb.XXXXXX")
+		trap 'rm -rf "$work"' EXIT
+		# Mirrors drop a version as soon as there is a newer: then the lists are old.
+		download "$package" || { "${0%/*}/need.sh" --update && download "$package"; } || die "cannot download $package"
+		dpkg -x "$work"/*.deb "$work/files"
+		mv -T "$work/files" "$deb" 2>/dev/null || [ -d "$deb" ] || die "could not keep $deb"
+		rm -rf "$work"
+	fi
+	echo "$deb"
+done

@@ -21,8 +21,11 @@ version=$("$here/deb-version.sh" "$source")
 key=$({ echo "$version"; cat "$here/kernel-build.sh" "$here"/../board/*/linux/*.config; } | sha256sum | cut -c1-16)
 cache=${FARHAND_CACHE:-$HOME/.cache/farhand}
 kernel=$cache/kernel-$key
+mkdir -p "$cache"
+# Two jobs that want a kernel would each build it, in twice the time.
+exec 9>"$cache/kernel.lock"
+flock 9
 if [ ! -d "$kernel" ]; then
-	mkdir -p "$cache"
 	work=$(mktemp -d "$cache/kernel.XXXXXX")
 	trap 'rm -rf "$work"' EXIT
 	printf '%s: building linux %s, about ten minutes on two cores\n' "${0##*/}" "$version" >&2
@@ -30,7 +33,6 @@ if [ ! -d "$kernel" ]; then
 	mkdir "$work/linux"
 	tar -xf "$deb/usr/src/$source.tar.xz" -C "$work/linux" --strip-components=1
 	"$here/kernel-build.sh" "$work/linux" "$work/out" >&2
-	# Whoever else built the same meanwhile has built the same: either may stay.
-	mv -T "$work/out" "$kernel" 2>/dev/null || [ -d "$kernel" ] || die "could not keep $kernel"
+	mv -T "$work/out" "$kernel" || die "could not keep $kernel"
 fi
 echo "$kernel"

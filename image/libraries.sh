@@ -1,7 +1,7 @@
 #!/bin/sh
-# Copy into a root every shared library that its programs need, from Debian's arm64 packages.
+# Copy into a root every shared library that its programs need, from unpacked packages.
 #
-# Usage: libraries.sh TARGET_DIR PACKAGE...
+# Usage: libraries.sh TARGET_DIR PACKAGE_DIR...
 #
 # Only what is named by a program, or by a library so named, is copied; a library in no package
 # given is an error now instead of a daemon that does not start.
@@ -12,14 +12,9 @@ die() {
 	exit 1
 }
 
-[ $# -gt 1 ] || die "usage: ${0##*/} TARGET_DIR PACKAGE..."
-here=$(cd "${0%/*}" && pwd)
+[ $# -gt 1 ] || die "usage: ${0##*/} TARGET_DIR PACKAGE_DIR..."
 target=$1
 shift
-for package in "$@"; do
-	shift
-	set -- "$@" "$("$here/fetch-deb.sh" "$package:arm64")"
-done
 
 needed() {
 	find "$target" -type f \( -path '*/bin/*' -o -path '*/sbin/*' -o -name '*.so*' \) \

@@ -27,11 +27,18 @@ while read -r link; do
 	ln -s /usr/bin/busybox "$target$link"
 done <"$busybox/links"
 
+set -- libc6 libgcc-s1 e2fsprogs libext2fs2 libcom-err2 libblkid1 libuuid1
+for package in "$@"; do
+	shift
+	set -- "$@" "$package:arm64"
+done
+debs=$("$here/fetch-deb.sh" "$@")
+
 # /data is checked before it is mounted; BusyBox cannot.
-e2fsprogs=$("$here/fetch-deb.sh" e2fsprogs:arm64)
-install -m 755 "$e2fsprogs/sbin/e2fsck" "$target/usr/sbin/e2fsck"
+# shellcheck disable=SC2086  # One argument for each directory.
+install -m 755 "$(find $debs -path '*/sbin/e2fsck')" "$target/usr/sbin/e2fsck"
+# shellcheck disable=SC2086
+"$here/libraries.sh" "$target" $debs
 
 cp -r "$kernel/modules/lib/modules" "$target/usr/lib/modules"
 depmod -b "$target" "$(cat "$kernel/release")"
-
-"$here/libraries.sh" "$target" libc6 libgcc-s1 libext2fs2 libcom-err2 libblkid1 libuuid1

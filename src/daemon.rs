@@ -1,1 +1,270 @@
 //! Builds every part of the daemon in order, and says what each is for.
+//!
+//! There are two processes on an appliance, and one in the simulation that runs the same parts. Each function below is one
+//! of them, from the first part to the last; what they have in common follows.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use log::{error, info};
+use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::bus::{FrameBus, SeatBus, StatusBus};
+use crate::config::{Config, ConfigError};
+use crate::gadget::plan;
+use crate::hands::client::Hands;
+use crate::hands::server::{self, Door};
+use crate::hw::configfs;
+use crate::hw::hidg::{self, HidgPort};
+use crate::hw::lamps;
+use crate::hw::relay::{self, RelayError};
+use crate::hw::v4l2::V4l2Screen;
+use crate::net::http::{self, Front};
+use crate::net::people::PeopleError;
+use crate::net::tls::{self, TlsError};
+use crate::net::{self, Site};
+use crate::ports::{Board, Screen, SeatId};
+use crate::sim;
+use crate::tasks::{self, Stop, Tasks};
+
+/// The unprivileged user whose `serve` the hands obey.
+const SERVE_USER: &str = "farhand";
+
+/// Where a daemon keeps things and listens, beside what its configuration says.
+#[derive(Debug)]
+pub struct Places {
+    /// What survives a reboot: users, keys.
+    pub data: PathBuf,
+    /// What survives a restart only: sessions.
+    pub run: PathBuf,
+    /// Where to serve without TLS, for measuring.
+    pub plain: Option<SocketAddr>,
+}
+
+/// Why the daemon did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration cannot be read.
+    #[error("cannot read {}", file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The configuration cannot be used.
+    #[error("{} is not a good configuration", file.display())]
+    Config {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        source: ConfigError,
+    },
+    /// Something of the system is not to be had.
+    #[error("cannot {what}")]
+    System {
+        /// What was tried.
+        what: String,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// Users or sessions cannot be read.
+    #[error(transparent)]
+    People(#[from] PeopleError),
+    /// The certificate cannot be made or read.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// A relay or lamp cannot be had.
+    #[error("seat {seat}")]
+    Relay {
+        /// Whose.
+        seat: SeatId,
+        /// Why.
+        source: RelayError,
+    },
+    /// A part ended that should run as long as the daemon.
+    #[error("{0} has ended, so the daemon ends too, to be started whole")]
+    Ended(String),
+}
+
+/// Names what could not be done.
+fn cannot(what: impl Into<String>) -> impl FnOnce(io::Error) -> StartError {
+    let what = what.into();
+    move |source| StartError::System { what, source }
+}
+
+/// Serves page, API and pictures of this machine's capture devices; keys and relays are asked of the hands.
+pub fn serve(config: Config, places: Places, hands: &Path) -> Result<(), StartError> {
+    run(async move |tasks, stop| {
+        // One bus for each seat: what its capture thread fills and its viewers read.
+        let seats = buses(&config);
+
+        // Keyboard and relays are in another process. While it is away, pictures go on and keys are refused in words.
+        let hands = Hands::connect(hands.into(), &seats, tasks);
+
+        // Each screen has a thread of its own, because a driver may keep it waiting.
+        for bus in &seats {
+            let video = config.seats[&bus.seat].video.clone();
+            watch(bus.clone(), Box::new(V4l2Screen::new(video)), tasks)?;
+        }
+        listen(&config, &places, seats, hands, tasks, &stop).await
+    })
+}
+
+/// Serves a simulated machine for each seat, with both ends of the talk between the two processes in this one.
+pub fn serve_sim(config: Config, places: Places) -> Result<(), StartError> {
+    run(async move |tasks, stop| {
+        let seats = buses(&config);
+
+        // The same server, the same client and the same messages as on an appliance: only the hardware is played.
+        let (ours, theirs) = UnixStream::pair().map_err(cannot("make a pair of sockets"))?;
+        let mut boards = BTreeMap::new();
+        for bus in &seats {
+            let (board, screen) = sim::ports::machine();
+            boards.insert(bus.seat.clone(), board);
+            watch(bus.clone(), Box::new(screen), tasks)?;
+        }
+        tasks.spawn("hands", server::run(Door::Stream(theirs), boards, stop.clone()));
+        let hands = Hands::over(ours, &seats, tasks);
+        listen(&config, &places, seats, hands, tasks, &stop).await
+    })
+}
+
+/// Holds keyboard, pointer and relays, and lets go of them when `serve` dies or falls silent.
+pub fn hands(config: &Config, socket: &Path) -> Result<(), StartError> {
+    // Whatever an earlier life held closed is opened before anything else: a closed contact is a finger on a button.
+    failsafe(config)?;
+    run(async move |tasks, stop| {
+        let mut boards = BTreeMap::new();
+        for (seat, parts) in &config.seats {
+            let failed = |source| StartError::Relay { seat: seat.clone(), source };
+            let board = Board {
+                // The gadget may come later than we do, and go while we run; it is looked for as long as it is away.
+                usb: Box::new(HidgPort::new(&parts.usb, hidg::Places::default())),
+                relays: relay::open(&parts.power).map_err(failed)?,
+                lamps: lamps::open(&parts.power).map_err(failed)?,
+            };
+            boards.insert(seat.clone(), board);
+        }
+        let (listener, allowed) = private_socket(socket).map_err(cannot(format!("listen at {}", socket.display())))?;
+        tasks.spawn("hands", server::run(Door::Socket { listener, allowed }, boards, stop.clone()));
+        info!("holding {} for {}", seat_names(config), socket.display());
+        Ok(())
+    })
+}
+
+/// Opens every relay that the configuration names, and unplugs a keyboard that nobody serves any more.
+pub fn failsafe(config: &Config) -> Result<(), StartError> {
+    // A gadget outlives its process, and the target would go on seeing the last key held.
+    if let Err(error) = configfs::clear(Path::new(configfs::GADGETS), plan::NAME) {
+        // No reason to leave a relay closed.
+        error!("cannot unplug the keyboard: {error}");
+    }
+    for (seat, parts) in &config.seats {
+        relay::failsafe(&parts.power).map_err(|source| StartError::Relay { seat: seat.clone(), source })?;
+    }
+    Ok(())
+}
+
+/// Starts the parts, then runs until a signal asks for the end or the first part ends by itself.
+fn run(start: impl AsyncFnOnce(&Tasks, Stop) -> Result<(), StartError>) -> Result<(), StartError> {
+    // One thread is enough for sockets: the work is in the kernel, and what is not (capture, passwords) has threads.
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(cannot("start the runtime"))?;
+    let ended = runtime.block_on(async {
+        let (stopper, stop) = tasks::stop();
+        let mut tasks = Tasks::new(stop.clone());
+        start(&tasks, stop).await?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(cannot("wait for signals"))?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot("wait for signals"))?;
+        tokio::select! {
+            _ = terminate.recv() => (),
+            _ = interrupt.recv() => (),
+            name = tasks.first_end() => return Err(StartError::Ended(name)),
+        }
+        info!("stopping");
+        stopper.stop();
+        // Keys are let go of and sockets closed by the tasks themselves; the first to finish must not cut off the rest.
+        tasks.all_ended().await;
+        Ok(())
+    });
+    // A thread that waits for a device need not be waited for: the kernel closes what it holds.
+    runtime.shutdown_background();
+    ended
+}
+
+fn buses(config: &Config) -> Vec<SeatBus> {
+    let bus = |seat: &SeatId| SeatBus { seat: seat.clone(), frames: FrameBus::default(), status: StatusBus::default() };
+    config.seats.keys().map(bus).collect()
+}
+
+fn seat_names(config: &Config) -> String {
+    config.seats.keys().map(SeatId::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// Gives a screen its thread.
+fn watch(bus: SeatBus, screen: Box<dyn Screen>, tasks: &Tasks) -> Result<(), StartError> {
+    let name = format!("screen {}", bus.seat);
+    tasks.thread(name, |stop| screen.run(bus, stop)).map_err(cannot("start a thread"))
+}
+
+/// Opens every listener, and says where.
+async fn listen(
+    config: &Config,
+    places: &Places,
+    seats: Vec<SeatBus>,
+    hands: Hands,
+    tasks: &Tasks,
+    stop: &Stop,
+) -> Result<(), StartError> {
+    let hostname = nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let names = net::names(&hostname, &config.server.names);
+    let seats = seats.into_iter().map(|bus| (bus.seat.clone(), bus)).collect();
+
+    // Who there is, and for a device without an owner the code that its first one must know.
+    let (site, code) = Site::open(seats, hands, names.clone(), &places.data, &places.run)?;
+
+    // The key is made here, at the first start, and never leaves.
+    let tls = tls::acceptor(&places.data.join("tls"), &names)?;
+    let https = bind(config.server.https).await?;
+    let address = https.local_addr().map_err(cannot("read our own address"))?;
+    serve_on("https", https, Front::Tls(tls), &site, tasks, stop);
+
+    if let Some(http) = config.server.http {
+        serve_on("http", bind(http).await?, Front::Redirect(address.port()), &site, tasks, stop);
+    }
+    if let Some(plain) = places.plain {
+        serve_on("plain", bind(plain).await?, Front::Plain, &site, tasks, stop);
+    }
+
+    // Standard output is for the person at the console, and for programs that start us; the log goes elsewhere.
+    let mut said = format!("address: https://{address}\n");
+    if let Some(code) = code {
+        said += &format!("claim code: {code}\n");
+    }
+    let mut stdout = io::stdout().lock();
+    // Nobody need be listening.
+    let _ = stdout.write_all(said.as_bytes()).and_then(|()| stdout.flush());
+    Ok(())
+}
+
+fn serve_on(name: &str, listener: TcpListener, front: Front, site: &Arc<Site>, tasks: &Tasks, stop: &Stop) {
+    tasks.spawn(name, http::run(listener, front, site.clone(), stop.clone()));
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(cannot(format!("listen on {address}")))
+}
+
+/// Listens where only `serve`'s user may ask, and tells who that is.
+fn private_socket(path: &Path) -> io::Result<(UnixListener, Vec<u32>)> {
+    let user = nix::unistd::User::from_name(SERVE_USER)?;
+    // Ourselves, for a person who tries it by hand; and the user that init starts serve as, where there is one.
+    let own = nix::unistd::geteuid().as_raw();
+    let allowed = user.iter().map(|user| user.uid.as_raw()).chain([own]).collect();
+    Ok((server::listen(path, user.map(|user| user.gid.as_raw()))?, allowed))
+}

@@ -1,6 +1,7 @@
 //! Joins the ports to Linux: V4L2, configfs, HID gadget nodes and GPIO. The only place that names their crates.
 
 pub mod configfs;
+mod gpio;
 pub mod hidg;
 pub mod lamps;
 pub mod relay;

@@ -1,1 +1,158 @@
-fn main() {}
+//! Reads the command line and starts what it asks for.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use farhand::config::Config;
+use farhand::daemon::{self, Places, StartError};
+
+/// Keyboard, screen, mouse and power button of another machine, over the network.
+#[derive(Parser)]
+#[command(version)]
+struct Line {
+    #[command(subcommand)]
+    job: Job,
+}
+
+#[derive(Subcommand)]
+enum Job {
+    /// Serve page, API and pictures. Prints its address and, until someone has claimed it, the claim code.
+    Serve(Serve),
+    /// Hold keyboard, pointer and relays for `serve`, and let go of them when it dies.
+    Hands {
+        #[command(flatten)]
+        common: Common,
+        /// Where `serve` will ask.
+        #[arg(long, default_value = SOCKET)]
+        socket: PathBuf,
+    },
+    /// Open every relay that the configuration names. Init runs it when `hands` has died.
+    Failsafe {
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Validate a configuration file.
+    Check {
+        /// The file.
+        file: PathBuf,
+    },
+}
+
+#[derive(Args)]
+struct Common {
+    /// The configuration; without it, the defaults that the shipped farhand.toml shows.
+    #[arg(long)]
+    config: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct Serve {
+    #[command(flatten)]
+    common: Common,
+    /// What stands behind the seats: this machine's devices, or a simulated machine.
+    #[arg(long, value_enum, default_value = "devices")]
+    board: Board,
+    /// Where users and keys are kept.
+    #[arg(long, default_value = "/data")]
+    data: PathBuf,
+    /// Where sessions are kept until the next reboot [default: DATA/run]
+    #[arg(long)]
+    run: Option<PathBuf>,
+    /// Where to serve HTTPS, instead of where the configuration says; port 0 takes a free one.
+    #[arg(long)]
+    https: Option<SocketAddr>,
+    /// Where plain HTTP redirects from, instead of where the configuration says.
+    #[arg(long)]
+    http: Option<SocketAddr>,
+    /// Serve without TLS to this machine alone, for measuring: 127.0.0.1:PORT.
+    #[arg(long, value_parser = loopback)]
+    plain: Option<SocketAddr>,
+    /// Where `hands` answers.
+    #[arg(long, default_value = SOCKET)]
+    hands: PathBuf,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Board {
+    Devices,
+    Sim,
+}
+
+const SOCKET: &str = "/run/farhand/hands.sock";
+
+/// Takes the one address on which passwords may travel in the clear.
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    match text.parse::<SocketAddr>() {
+        Ok(address) if address.ip() == std::net::Ipv4Addr::LOCALHOST => Ok(address),
+        _ => Err("without TLS, only 127.0.0.1:PORT is allowed".into()),
+    }
+}
+
+fn main() -> ExitCode {
+    let line = Line::parse();
+    env_logger::Builder::new()
+        .filter_level(log::LevelFilter::Info)
+        .parse_default_env()
+        // svlogd adds the time.
+        .format_timestamp(None)
+        .init();
+    match run(line.job) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("farhand: {}", chain(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(job: Job) -> Result<(), StartError> {
+    match job {
+        Job::Check { file } => {
+            read(&file)?;
+            println!("{}: good", file.display());
+            Ok(())
+        }
+        Job::Failsafe { common } => daemon::failsafe(&common.read()?),
+        Job::Hands { common, socket } => daemon::hands(&common.read()?, &socket),
+        Job::Serve(serve) => {
+            let mut config = serve.common.read()?;
+            if serve.board == Board::Sim && serve.common.config.is_none() {
+                // Someone who tries it out has no rights to the appliance's ports, and no wish to serve the whole network.
+                config.server.https = SocketAddr::from(([127, 0, 0, 1], 8443));
+                config.server.http = None;
+            }
+            config.server.https = serve.https.unwrap_or(config.server.https);
+            config.server.http = serve.http.or(config.server.http);
+            let run = serve.run.unwrap_or_else(|| serve.data.join("run"));
+            let places = Places { data: serve.data, run, plain: serve.plain };
+            match serve.board {
+                Board::Sim => daemon::serve_sim(config, places),
+                Board::Devices => daemon::serve(config, places, &serve.hands),
+            }
+        }
+    }
+}
+
+impl Common {
+    fn read(&self) -> Result<Config, StartError> {
+        self.config.as_deref().map_or_else(|| Ok(Config::default()), read)
+    }
+}
+
+fn read(file: &Path) -> Result<Config, StartError> {
+    let text = std::fs::read_to_string(file).map_err(|source| StartError::Read { file: file.into(), source })?;
+    Config::parse(&text).map_err(|source| StartError::Config { file: file.into(), source })
+}
+
+/// An error with all that caused it, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

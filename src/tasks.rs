@@ -6,8 +6,12 @@
 use std::future::Future;
 use std::io;
 use std::thread;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+
+/// How long the end may take: init would kill us soon after.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Tells long-lived work that it is time to end. Dropping every [`Stopper`] tells it too.
 #[derive(Debug, Clone)]
@@ -82,6 +86,14 @@ impl Tasks {
         // We hold a sender ourselves, so this cannot be None.
         self.ended.1.recv().await.unwrap_or_default()
     }
+
+    /// Waits for every task to end, once they have been told to; but no longer than a person would.
+    pub async fn all_ended(self) {
+        let (sender, mut receiver) = self.ended;
+        drop(sender);
+        let all = async { while receiver.recv().await.is_some() {} };
+        let _ = tokio::time::timeout(PATIENCE, all).await;
+    }
 }
 
 /// Reports the end of its task when dropped, so that a panic is reported like a return.
@@ -115,6 +127,23 @@ mod tests {
         let mut tasks = Tasks::new(stop);
         tasks.thread("clumsy", |_| panic!("as a test must")).unwrap();
         assert_eq!("clumsy", tasks.first_end().await);
+    }
+
+    #[tokio::test]
+    async fn the_end_waits_for_all() {
+        let (stopper, stop) = stop();
+        let tasks = Tasks::new(stop.clone());
+        let done = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+        for _ in 0..3 {
+            let (mut stop, done) = (stop.clone(), done.clone());
+            tasks.spawn("orderly", async move {
+                stop.requested().await;
+                done.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            });
+        }
+        stopper.stop();
+        tasks.all_ended().await;
+        assert_eq!(3, done.load(std::sync::atomic::Ordering::Relaxed));
     }
 
     #[tokio::test]

@@ -13,7 +13,7 @@ use crate::hid::keyboard::{Owner, Usage};
 use crate::hid::outbox::{Lane, Outbox};
 use crate::hid::text::Stroke;
 use crate::hid::typist::Failure;
-use crate::ports::{Board, Contact, SeatId, UsbEvent};
+use crate::ports::{Board, Contact, KeyboardLeds, SeatId, UsbEvent};
 use crate::power::{Action, PressError, Sequencer};
 
 /// How often lamps are read at most, however often the client beats.
@@ -109,6 +109,8 @@ impl Station {
             UsbEvent::Udc(udc) => {
                 self.status.udc = udc;
                 if !self.status.takes_keys() {
+                    // Its lamps went dark with it, and whoever starts next will set them anew.
+                    self.status.keyboard_leds = KeyboardLeds::default();
                     self.outbox.lost(now);
                 }
             }

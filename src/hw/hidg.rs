@@ -1,1 +1,427 @@
 //! Offers reports through the HID gadget nodes, and reads the lamps that the target sets.
+//!
+//! The controller may come long after us (its driver is a module) and may go again, so a [`HidgPort`] exists before there
+//! is anything to write to, and plugs the gadget in whenever it can. Until then, and whenever the target has not taken the
+//! keyboard, it says `NotConnected`.
+
+use std::collections::VecDeque;
+use std::fs::{File, OpenOptions};
+use std::future::Future;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use nix::libc;
+use nix::sys::stat::{major, minor};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::configfs::{self, Gadget, chain};
+use crate::config::{Controller, Usb};
+use crate::gadget::plan::{Function, KEYBOARD, NAME, POINTER};
+use crate::ports::{KeyboardLeds, Report, Udc, UsbEvent, UsbPort};
+
+/// How often a missing controller is looked for: it appears while the system starts, and somebody waits for the keyboard.
+const SEARCH: Duration = Duration::from_millis(250);
+
+/// How often a present one is looked at. Its changes are announced; only its disappearance may not be.
+const CHECK: Duration = Duration::from_secs(2);
+
+/// Where the kernel keeps what we need. A test puts other directories here.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// Gadgets.
+    pub gadgets: PathBuf,
+    /// USB device controllers.
+    pub controllers: PathBuf,
+    /// Device nodes.
+    pub devices: PathBuf,
+}
+
+impl Default for Places {
+    fn default() -> Places {
+        Places { gadgets: configfs::GADGETS.into(), controllers: configfs::CONTROLLERS.into(), devices: "/dev".into() }
+    }
+}
+
+/// The gadget with our keyboard and pointer, as far as it exists.
+pub struct HidgPort {
+    usb: Usb,
+    places: Places,
+    // The nodes are closed before the gadget is taken down.
+    plugged: Option<Plugged>,
+    gadget: Option<Gadget>,
+    events: VecDeque<UsbEvent>,
+    wake: Pin<Box<Sleep>>,
+    complaint: String,
+}
+
+impl HidgPort {
+    /// Never fails: what is missing is looked for until it is there. Must be called within a runtime.
+    pub fn new(usb: &Usb, places: Places) -> HidgPort {
+        HidgPort {
+            usb: usb.clone(),
+            places,
+            plugged: None,
+            gadget: None,
+            events: VecDeque::new(),
+            wake: Box::pin(sleep_until(Instant::now())),
+            complaint: String::new(),
+        }
+    }
+
+    /// Does what is due: looks for a controller, or whether ours is still there.
+    fn look(&mut self) {
+        match &mut self.plugged {
+            Some(plugged) => {
+                if let Err(error) = plugged.look(&mut self.events) {
+                    log::warn!("USB controller {} is gone: {error}", plugged.udc.name);
+                    self.unplug();
+                }
+            }
+            None => match self.plug() {
+                Ok(plugged) => {
+                    log::info!("keyboard and pointer are at USB controller {}", plugged.udc.name);
+                    self.complaint.clear();
+                    self.events.push_back(UsbEvent::Udc(Some(plugged.udc.clone())));
+                    self.plugged = Some(plugged);
+                }
+                // The same reason is not worth a line four times a second.
+                Err(complaint) if complaint == self.complaint => (),
+                Err(complaint) => {
+                    log::warn!("no USB keyboard yet: {complaint}");
+                    self.complaint = complaint;
+                }
+            },
+        }
+        let pause = if self.plugged.is_some() { CHECK } else { SEARCH };
+        self.wake.as_mut().reset(Instant::now() + pause);
+    }
+
+    fn plug(&mut self) -> Result<Plugged, String> {
+        let gadget = match self.gadget.take() {
+            Some(gadget) => gadget,
+            None => Gadget::make(&self.places.gadgets, NAME, &self.usb).map_err(|error| chain(&error))?,
+        };
+        let gadget = self.gadget.insert(gadget);
+        let controllers = configfs::controllers(&self.places.controllers, &self.usb.controller);
+        let mut complaint = match &self.usb.controller {
+            Controller::Auto => "there is no USB device controller".to_string(),
+            Controller::Named(name) => format!("there is no USB device controller {name}"),
+        };
+        for controller in controllers {
+            // The kernel calls a gadget bound to a controller that has gone busy, so pull it out first.
+            gadget.unbind().map_err(|error| chain(&error))?;
+            let plugged =
+                gadget.bind(&controller).and_then(|()| Plugged::open(gadget, controller.clone(), &self.places));
+            match plugged {
+                Ok(plugged) => return Ok(plugged),
+                Err(error) => complaint = format!("USB controller {controller}: {error}"),
+            }
+        }
+        Err(complaint)
+    }
+
+    fn unplug(&mut self) {
+        self.plugged = None;
+        self.events.push_back(UsbEvent::Udc(None));
+        if let Some(gadget) = &self.gadget
+            && let Err(error) = gadget.unbind()
+        {
+            log::warn!("{}", chain(&error));
+        }
+    }
+}
+
+impl UsbPort for HidgPort {
+    fn offer(&mut self, report: Report) -> io::Result<()> {
+        let Some(plugged) = &mut self.plugged else { return Err(io::ErrorKind::NotConnected.into()) };
+        match report {
+            Report::Keyboard(report) => plugged.keyboard.offer(&report),
+            Report::Pointer(report) => plugged.pointer.offer(&report),
+        }
+    }
+
+    fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<UsbEvent> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Poll::Ready(event);
+            }
+            let changed = match &mut self.plugged {
+                Some(plugged) => plugged.poll_changed(context, &mut self.events).is_ready(),
+                None => false,
+            };
+            if changed || self.wake.as_mut().poll(context).is_ready() {
+                self.look();
+            } else if self.events.is_empty() {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+type Change = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
+
+/// A gadget at a controller.
+struct Plugged {
+    udc: Udc,
+    state: File,
+    announced: Option<Change>,
+    keyboard: Node,
+    pointer: Node,
+}
+
+impl Plugged {
+    fn open(gadget: &Gadget, controller: String, places: &Places) -> io::Result<Plugged> {
+        let state = File::open(places.controllers.join(&controller).join("state"))?;
+        let node = |function| open_node(gadget, function, places).and_then(Node::new);
+        let (keyboard, pointer) = (node(&KEYBOARD)?, node(&POINTER)?);
+        let udc = Udc { name: controller, state: read_state(&state)? };
+        let announced = announced(&state);
+        Ok(Plugged { udc, state, announced, keyboard, pointer })
+    }
+
+    /// Reads the state, and says so if it is another one.
+    fn look(&mut self, events: &mut VecDeque<UsbEvent>) -> io::Result<()> {
+        let state = read_state(&self.state)?;
+        self.keyboard.listen();
+        if state != self.udc.state {
+            self.udc.state = state;
+            events.push_back(UsbEvent::Udc(Some(self.udc.clone())));
+        }
+        // Only after reading, which is what tells sysfs to announce the next change.
+        self.announced = self.announced.take().or_else(|| announced(&self.state));
+        Ok(())
+    }
+
+    /// Collects what the nodes say; ready once the state has to be looked at.
+    fn poll_changed(&mut self, context: &mut Context<'_>, events: &mut VecDeque<UsbEvent>) -> Poll<()> {
+        while let Poll::Ready(leds) = self.keyboard.poll_leds(context) {
+            events.push_back(UsbEvent::Leds(leds));
+        }
+        for node in [&mut self.keyboard, &mut self.pointer] {
+            if node.poll_fetched(context).is_ready() {
+                events.push_back(UsbEvent::Ready);
+            }
+        }
+        let Some(change) = &mut self.announced else { return Poll::Pending };
+        // If waiting fails, looking again is right as well.
+        let _ = ready!(change.as_mut().poll(context));
+        self.announced = None;
+        Poll::Ready(())
+    }
+}
+
+/// Waits until the kernel announces a change of the state, if it does that for this file (it does in sysfs).
+fn announced(state: &File) -> Option<Change> {
+    let fd = Arc::new(watch(state.try_clone().ok()?, Interest::PRIORITY).ok()?);
+    Some(Box::pin(async move {
+        let mut change = fd.ready(Interest::PRIORITY).await?;
+        change.clear_ready();
+        Ok(())
+    }))
+}
+
+fn read_state(state: &File) -> io::Result<String> {
+    let mut text = [0; 64];
+    // From the start, which also tells sysfs that this state has been seen.
+    let len = state.read_at(&mut text, 0)?;
+    Ok(String::from_utf8_lossy(&text[..len]).trim().to_string())
+}
+
+fn open_node(gadget: &Gadget, function: &Function, places: &Places) -> io::Result<File> {
+    let numbers = gadget.numbers(function).map_err(io::Error::other)?;
+    // f_hid names the node by its minor number.
+    let path = places.devices.join(format!("hidg{}", numbers.1));
+    let node = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(&path)?;
+    let device = node.metadata()?.rdev();
+    if (major(device), minor(device)) != numbers {
+        let problem = format!("{} is not the node of {}", path.display(), function.name);
+        return Err(io::Error::new(io::ErrorKind::NotFound, problem));
+    }
+    Ok(node)
+}
+
+/// One HID function's node.
+struct Node {
+    fd: AsyncFd<File>,
+    blocked: bool,
+    deaf: bool,
+}
+
+impl Node {
+    fn new(node: File) -> io::Result<Node> {
+        Ok(Node { fd: watch(node, Interest::READABLE | Interest::WRITABLE)?, blocked: false, deaf: false })
+    }
+
+    /// Hands a report to the controller, if the one before has been fetched.
+    fn offer(&mut self, report: &[u8]) -> io::Result<()> {
+        match self.fd.try_io(Interest::WRITABLE, |mut node| node.write(report)) {
+            Ok(len) if len == report.len() => Ok(()),
+            Ok(_) => Err(io::ErrorKind::WriteZero.into()),
+            Err(error) => {
+                self.blocked = error.kind() == io::ErrorKind::WouldBlock;
+                Err(away(error))
+            }
+        }
+    }
+
+    /// Ready once after an offer that would have blocked, when another may be made.
+    fn poll_fetched(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if !self.blocked {
+            return Poll::Pending;
+        }
+        // An error is for the next offer to find.
+        let _ = ready!(self.fd.poll_write_ready(context));
+        self.blocked = false;
+        Poll::Ready(())
+    }
+
+    /// The lamps, when the target sets them.
+    fn poll_leds(&mut self, context: &mut Context<'_>) -> Poll<KeyboardLeds> {
+        while !self.deaf {
+            let Ok(mut ready) = ready!(self.fd.poll_read_ready(context)) else { return Poll::Pending };
+            // The report has one byte; anything behind it is none of it.
+            let mut report = [0; 8];
+            match ready.try_io(|node| node.get_ref().read(&mut report)) {
+                Ok(Ok(len)) if 0 < len => return Poll::Ready(leds(report[0])),
+                // Until the target has taken the keyboard again, f_hid calls itself readable, fails with ENOMEM, and wakes
+                // us for having read: listening on would fill the processor.
+                Ok(_) => self.deaf = true,
+                Err(_would_block) => (),
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Listens again, since the target may have taken the keyboard again.
+    fn listen(&mut self) {
+        self.deaf = false;
+    }
+}
+
+/// Registers a file with the runtime.
+fn watch(file: File, interest: Interest) -> io::Result<AsyncFd<File>> {
+    // SAFETY: a `File` owns one open descriptor, the same for as long as it lives, and it is never taken out again.
+    unsafe { AsyncFd::register_with_interest(file, interest) }.map_err(io::Error::from)
+}
+
+/// HID 1.11 appendix B.1, output report.
+fn leds(report: u8) -> KeyboardLeds {
+    KeyboardLeds { num: report & 1 != 0, caps: report & 2 != 0, scroll: report & 4 != 0 }
+}
+
+/// Says by one word what controllers say by several: nobody is there to fetch it.
+fn away(error: io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(libc::ESHUTDOWN | libc::ENODEV | libc::ENXIO | libc::EPIPE | libc::ECONNRESET) => {
+            io::ErrorKind::NotConnected.into()
+        }
+        _ => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    /// A socket stands in for the kernel's node: it too takes reports until it is full, and tells when it is not any more.
+    fn node() -> (Node, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        theirs.set_nonblocking(true).unwrap();
+        (Node::new(OwnedFd::from(ours).into()).unwrap(), theirs)
+    }
+
+    #[tokio::test]
+    async fn a_full_node_blocks_and_says_once_when_it_does_not() {
+        let (mut node, mut target) = node();
+        // The first refusal only means that the runtime has not looked yet.
+        assert_eq!(io::ErrorKind::WouldBlock, node.offer(&[7; 8]).unwrap_err().kind());
+        poll_fn(|context| node.poll_fetched(context)).await;
+        let full = (0..1_000_000).find_map(|_| node.offer(&[7; 8]).err()).expect("no socket is so large");
+        assert_eq!(io::ErrorKind::WouldBlock, full.kind());
+        assert!(poll_fn(|context| Poll::Ready(node.poll_fetched(context).is_pending())).await);
+        while target.read(&mut [0; 4096]).is_ok() {}
+        poll_fn(|context| node.poll_fetched(context)).await;
+        assert!(poll_fn(|context| Poll::Ready(node.poll_fetched(context).is_pending())).await, "once is enough");
+        node.offer(&[8; 8]).unwrap();
+        let mut report = [0; 8];
+        assert_eq!((8, [8; 8]), (target.read(&mut report).unwrap(), report));
+    }
+
+    #[tokio::test]
+    async fn lamps_are_read_from_the_output_report() {
+        let (mut node, mut target) = node();
+        target.write_all(&[0b011]).unwrap();
+        let read = poll_fn(|context| node.poll_leds(context)).await;
+        assert_eq!(KeyboardLeds { num: true, caps: true, scroll: false }, read);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_fails_is_not_read_again_before_it_is_listened_to() {
+        let (mut node, target) = node();
+        drop(target);
+        // An end of file stands in for f_hid's ENOMEM: both come again at once, for as long as one reads.
+        let mut wakes = 0;
+        let nothing = poll_fn(|context| {
+            wakes += 1;
+            node.poll_leds(context).map(|leds| panic!("nobody set {leds:?}"))
+        });
+        let () = tokio::time::timeout(Duration::from_millis(50), nothing).await.unwrap_or(());
+        assert!(wakes <= 3, "woken {wakes} times");
+        assert!(node.deaf);
+        node.listen();
+        assert!(poll_fn(|context| Poll::Ready(node.poll_leds(context).is_pending())).await);
+        assert!(node.deaf, "it was read once more");
+    }
+
+    #[tokio::test]
+    async fn a_node_whose_other_end_is_gone_is_not_connected() {
+        let (mut node, theirs) = node();
+        node.blocked = true;
+        drop(theirs);
+        poll_fn(|context| node.poll_fetched(context)).await;
+        assert_eq!(io::ErrorKind::NotConnected, node.offer(&[0; 8]).unwrap_err().kind());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_port_without_a_kernel_to_back_it_goes_on_looking() {
+        let directory = std::env::temp_dir().join(format!("farhand-hidg-{}", std::process::id()));
+        let places = Places {
+            gadgets: directory.join("gadgets"),
+            controllers: directory.join("controllers"),
+            devices: directory.clone(),
+        };
+        let mut port = HidgPort::new(&Usb::default(), places.clone());
+        let settle = async |port: &mut HidgPort| {
+            let nothing = poll_fn(|context| port.poll_event(context));
+            assert!(tokio::time::timeout(2 * SEARCH, nothing).await.is_err(), "nothing can have happened");
+            assert_eq!(io::ErrorKind::NotConnected, port.offer(Report::Keyboard([0; 8])).unwrap_err().kind());
+        };
+        settle(&mut port).await;
+        assert!(port.complaint.contains("load libcomposite"), "{}", port.complaint);
+        // This directory does not do what the kernel's does, so the gadget fails at its first attribute.
+        std::fs::create_dir_all(&places.gadgets).unwrap();
+        settle(&mut port).await;
+        assert!(port.complaint.contains("farhand/"), "{}", port.complaint);
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn the_kernels_words_for_nobody_there_are_one() {
+        for errno in [libc::ESHUTDOWN, libc::ENODEV] {
+            assert_eq!(io::ErrorKind::NotConnected, away(io::Error::from_raw_os_error(errno)).kind());
+        }
+        assert_eq!(io::ErrorKind::WouldBlock, away(io::Error::from_raw_os_error(libc::EAGAIN)).kind());
+    }
+}

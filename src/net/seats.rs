@@ -10,7 +10,8 @@ use log::info;
 use serde::{Deserialize, Serialize};
 
 use crate::bus::SeatBus;
-use crate::hands::client::{Hands, HandsError, Input, Owner};
+use crate::hands::client::{HandsError, Owner};
+use crate::hands::message::{LARGEST_CHORD, MOST_STROKES};
 use crate::hid::{keymap, text};
 use crate::ports::{Contact, SeatId};
 use crate::session::protocol::Status;
@@ -27,12 +28,6 @@ const TAP: Duration = Duration::from_millis(500);
 
 /// Boards cut power after four seconds; the margin covers slow ones.
 const HOLD_SECONDS: f64 = 5.5;
-
-/// Keys in a chord: the report has room for six beside the modifiers, of which nobody needs more than four.
-const CHORD: usize = 10;
-
-/// Characters typed for one request: a screenful, which takes a slow BIOS minutes.
-const TEXT: usize = 1024;
 
 /// There is no seat of this name.
 #[derive(Debug, thiserror::Error)]
@@ -169,12 +164,10 @@ pub struct KeysAnswer {
 /// Types a chord or a text, and answers when it has been typed.
 pub async fn keys(site: &Site, bus: &SeatBus, request: Request<Incoming>) -> Result<KeysAnswer, KeysError> {
     let owner = Owner(site.next_id());
-    // Whoever goes away in the middle leaves nothing pressed.
-    let _held = LetGo { hands: &site.hands, seat: &bus.seat, owner };
     let typed = match body::json(request, body::VISITORS).await? {
         KeysRequest { chord: Some(codes), text: None } => {
-            if !(1..=CHORD).contains(&codes.len()) {
-                return Err(BodyError::Malformed(format!("a chord has 1 to {CHORD} keys")).into());
+            if !(1..=LARGEST_CHORD).contains(&codes.len()) {
+                return Err(BodyError::Malformed(format!("a chord has 1 to {LARGEST_CHORD} keys")).into());
             }
             let usage = |code: &String| {
                 keymap::usage(code).ok_or_else(|| KeysError::CannotType(format!("no key has the code {code:?}")))
@@ -185,8 +178,8 @@ pub async fn keys(site: &Site, bus: &SeatBus, request: Request<Incoming>) -> Res
         }
         KeysRequest { chord: None, text: Some(text) } => {
             let typed = text.chars().count();
-            if !(1..=TEXT).contains(&typed) {
-                return Err(BodyError::Malformed(format!("a text has 1 to {TEXT} characters")).into());
+            if !(1..=MOST_STROKES).contains(&typed) {
+                return Err(BodyError::Malformed(format!("a text has 1 to {MOST_STROKES} characters")).into());
             }
             let strokes = text::strokes(&text).map_err(|error| KeysError::CannotType(error.to_string()))?;
             site.hands.type_strokes(&bus.seat, owner, strokes).await?;
@@ -195,21 +188,4 @@ pub async fn keys(site: &Site, bus: &SeatBus, request: Request<Incoming>) -> Res
         _ => return Err(BodyError::Malformed("give either chord or text".into()).into()),
     };
     Ok(KeysAnswer { typed })
-}
-
-/// Lets go of everything its owner holds, when dropped.
-pub struct LetGo<'a> {
-    /// Who would do it.
-    pub hands: &'a Hands,
-    /// Where.
-    pub seat: &'a SeatId,
-    /// Whose keys.
-    pub owner: Owner,
-}
-
-impl Drop for LetGo<'_> {
-    fn drop(&mut self) {
-        // If the hands are away they have let go of everything already.
-        let _ = self.hands.input(self.seat, self.owner, Input::Release);
-    }
 }

@@ -17,7 +17,8 @@ use tokio_tungstenite::tungstenite::handshake::server::create_response;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::bus::{self, Frame, SeatBus};
-use crate::hands::client::Owner;
+use crate::hands::client::{Hands, Input, Owner};
+use crate::ports::SeatId;
 use crate::session::protocol::{self, FromDaemon, Status, ToDaemon};
 use crate::session::role::Privilege;
 use crate::session::viewer::{Action, Refusal, Viewer};
@@ -28,7 +29,6 @@ use super::api::Problem;
 use super::body::Body;
 use super::http::{self, Connection};
 use super::people::Visitor;
-use super::seats::LetGo;
 use super::transport::Transport;
 use super::wire::{Event, Wire};
 
@@ -230,5 +230,19 @@ impl<'a> Presence<'a> {
 impl Drop for Presence<'_> {
     fn drop(&mut self) {
         self.bus.status.update(|status| status.viewers.retain(|viewer| viewer.id != self.id));
+    }
+}
+
+/// Lets go of everything its owner holds, when dropped.
+struct LetGo<'a> {
+    hands: &'a Hands,
+    seat: &'a SeatId,
+    owner: Owner,
+}
+
+impl Drop for LetGo<'_> {
+    fn drop(&mut self) {
+        // If the hands are away they have let go of everything already.
+        let _ = self.hands.input(self.seat, self.owner, Input::Release);
     }
 }

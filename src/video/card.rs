@@ -5,7 +5,7 @@
 //! pictures, so a snapshot and a plain viewer show it too.
 
 use embedded_graphics::mono_font::{MonoTextStyle, ascii};
-use embedded_graphics::pixelcolor::{Rgb888, WebColors};
+use embedded_graphics::pixelcolor::Rgb888;
 use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::{PrimitiveStyle, Rectangle, RoundedRectangle};
 use embedded_graphics::text::{Baseline, Text};
@@ -19,6 +19,7 @@ const BACKGROUND: Rgb888 = Rgb888::new(0x10, 0x14, 0x1c);
 const PANEL: Rgb888 = Rgb888::new(0x1a, 0x20, 0x2c);
 const TITLE: Rgb888 = Rgb888::new(0xf2, 0xf5, 0xfa);
 const ADVICE: Rgb888 = Rgb888::new(0xa8, 0xb3, 0xc7);
+const FOOTER: Rgb888 = Rgb888::new(0x84, 0x92, 0xa8);
 const WAITING: Rgb888 = Rgb888::new(0x4a, 0x9e, 0xff);
 const TROUBLE: Rgb888 = Rgb888::new(0xff, 0xb0, 0x3a);
 
@@ -88,7 +89,7 @@ fn paint<D: DrawTarget<Color = Rgb888>>(
     for (line, y) in advice.iter().zip((192..).step_by(28)) {
         Text::with_baseline(line, Point::new(LEFT, y), style, Baseline::Top).draw(canvas)?;
     }
-    let style = MonoTextStyle::new(&ascii::FONT_8X13, Rgb888::CSS_SLATE_GRAY);
+    let style = MonoTextStyle::new(&ascii::FONT_8X13, FOOTER);
     let footer = "Keyboard, mouse and power keep working.";
     Text::with_baseline(footer, Point::new(LEFT, 264), style, Baseline::Top).draw(canvas)?;
     Ok(())

@@ -161,7 +161,7 @@ mod tests {
 
     /// A picture with some detail, so that its scan is more than a few bytes.
     fn sample() -> Vec<u8> {
-        let pixels: Vec<u8> = (0..64 * 48 * 3u32).map(|i| (i * i >> 5) as u8).collect();
+        let pixels: Vec<u8> = (0..64 * 48 * 3u32).map(|i| ((i * i) >> 5) as u8).collect();
         let image = turbojpeg::Image {
             pixels: &pixels[..],
             width: 64,

@@ -28,9 +28,10 @@ const WINDOW: Duration = Duration::from_secs(1);
 pub enum Action {
     /// Open the device; answer with [`Reception::opened`] or [`Reception::absent`].
     Open,
-    /// Ask the device about its input; answer with [`Reception::read`] or [`Reception::gone`].
+    /// Ask the device about its input; answer with [`Reception::read`] or [`Reception::absent`].
     Query,
-    /// Take on the source's mode and start streaming; answer with [`Reception::started`] or a failure.
+    /// Take on the source's mode and start streaming; answer with [`Reception::started`], [`Reception::absent`] or
+    /// [`Reception::failed`].
     Start,
     /// Stop streaming.
     Stop,
@@ -40,7 +41,7 @@ pub enum Action {
     Show(Signal),
 }
 
-/// Why a device could not be opened.
+/// Why there is no device to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Absence {
     /// There is none.
@@ -116,7 +117,7 @@ impl Reception {
         self.actions.push_back(Action::Query);
     }
 
-    /// The device cannot be opened.
+    /// No device can be opened, or the one that was has gone.
     pub fn absent(&mut self, now: Instant, absence: Absence) {
         self.close(
             now,
@@ -125,11 +126,6 @@ impl Reception {
                 Absence::Busy => Signal::Busy,
             },
         );
-    }
-
-    /// The device was unplugged.
-    pub fn gone(&mut self, now: Instant) {
-        self.close(now, Signal::NoDevice);
     }
 
     /// The device does not do what it must; it is left alone for a while and opened afresh.
@@ -156,13 +152,7 @@ impl Reception {
         }
         self.phase = Phase::Watching { query: now + LOOK, changing: None };
         match reading {
-            Reading::Mode => {
-                // A device that was silent has to prove that it is not any more; so has one that has yet to start.
-                if !matches!(self.seen.signal, Signal::Starting | Signal::Stalled) {
-                    self.see(Signal::Changing);
-                }
-                self.actions.push_back(Action::Start);
-            }
+            Reading::Mode => self.actions.push_back(Action::Start),
             Reading::NoSignal => self.see(Signal::NoSignal),
             Reading::NoLock => self.see(Signal::NoLock),
             Reading::OutOfRange => self.see(Signal::OutOfRange),
@@ -172,22 +162,28 @@ impl Reception {
     /// Streaming has begun.
     pub fn started(&mut self, now: Instant) {
         self.phase = Phase::Streaming { last: now, query: None, changing: None };
+        // A device that was silent has to prove that it is not any more; so has one that has yet to start.
+        if !matches!(self.seen.signal, Signal::Starting | Signal::Stalled) {
+            self.see(Signal::Changing);
+        }
     }
 
     /// A whole picture has arrived.
     pub fn picture(&mut self, now: Instant, size: Size) {
         let Phase::Streaming { last, query, .. } = &mut self.phase else { return };
         *last = now;
-        if query.is_none() {
+        let settled = query.is_none();
+        if self.seen.signal == Signal::Ok {
+            self.count(now);
+            self.window.count += 1;
+        } else {
+            // What went before must not be averaged in.
+            self.window = Window { start: now, count: 1 };
+        }
+        if settled {
             self.see(Signal::Ok);
             self.seen.mode = Some(size);
         }
-        if self.window.count == 0 && WINDOW <= now - self.window.start {
-            // The first one after a pause must not be averaged over it.
-            self.window.start = now;
-        }
-        self.window.count += 1;
-        self.count(now);
     }
 
     /// Tells it what time it is.
@@ -375,9 +371,24 @@ mod tests {
     }
 
     #[test]
+    fn a_device_that_turns_out_busy_at_the_start_is_shown_once() {
+        let mut test = Test::new();
+        for round in 0..3 {
+            test.reception.opened(test.now);
+            test.expect(&[Action::Query]);
+            test.reception.read(test.now, Reading::Mode);
+            test.expect(&[Action::Start]);
+            test.reception.absent(test.now, Absence::Busy);
+            test.expect(if round == 0 { &[Action::Close, Action::Show(Signal::Busy)] } else { &[Action::Close] });
+            test.pass(500);
+            test.expect(&[Action::Open]);
+        }
+    }
+
+    #[test]
     fn an_unplugged_device_is_closed_and_looked_for() {
         let mut test = Test::streaming();
-        test.reception.gone(test.now);
+        test.reception.absent(test.now, Absence::Missing);
         test.expect(&[Action::Stop, Action::Close, Action::Show(Signal::NoDevice)]);
         assert_eq!(Seen { signal: Signal::NoDevice, mode: None, fps: 0.0 }, test.reception.seen());
         test.pass(500);

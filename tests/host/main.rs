@@ -3,5 +3,9 @@
 // Helpers are not `#[test]` functions, for which clippy.toml already allows it.
 #![allow(clippy::unwrap_used)]
 
+mod command;
 mod hands;
 mod machine;
+mod net;
+mod tidy;
+mod video;

@@ -6,7 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules that must stay free of I/O, of clocks and of randomness.
-const PURE: &[&str] = &["gadget", "hid", "power", "session", "video", "sim/target"];
+const PURE: &[&str] = &["gadget", "hid", "power", "session", "video", "sim"];
+/// The exceptions: files that join a pure module to the world.
+const SHELLS: &[&str] = &["sim/ports.rs"];
 /// The names that would betray them.
 const IMPURE: &[&str] = &[
     "tokio",
@@ -26,8 +28,8 @@ const IMPURE: &[&str] = &[
 const OWNED: &[(&str, &str)] = &[
     ("v4l::", "hw"),
     ("v4l2_sys_mit", "hw"),
-    ("rppal", "hw"),
-    ("gpiocdev", "hw"),
+    ("rppal::", "hw"),
+    ("gpiocdev::", "hw"),
     ("nix::ioctl", "hw"),
     ("hyper", "net"),
     ("rustls", "net"),
@@ -73,7 +75,8 @@ fn pure_modules_do_no_io() {
         let read: Vec<_> =
             files(&src.join(module), "rs").into_iter().chain(files(&src.join(format!("{module}.rs")), "rs")).collect();
         assert!(!read.is_empty(), "no module named {module}: has it moved?");
-        broken.extend(read.iter().flat_map(|(path, text)| offences(path, text, IMPURE)));
+        let pure = read.iter().filter(|(path, _)| !SHELLS.iter().any(|shell| path.ends_with(shell)));
+        broken.extend(pure.flat_map(|(path, text)| offences(path, text, IMPURE)));
     }
     assert!(broken.is_empty(), "pure modules must not do I/O:\n{}", broken.join("\n"));
 }
@@ -115,23 +118,34 @@ fn no_source_file_has_become_two_subjects() {
     assert!(long.is_empty(), "longer than {LONGEST} lines:\n{}", long.join("\n"));
 }
 
-/// The message names in a source, as `"type": "NAME"` of TypeScript or the variants of a kebab-case Rust enum.
-fn quoted_after<'a>(text: &'a str, before: &str) -> Vec<&'a str> {
-    let mut names: Vec<&str> =
-        text.match_indices(before).filter_map(|(at, _)| text[at + before.len()..].split('"').next()).collect();
+/// The words that stand between `before` and the next quotation mark, sorted.
+fn quoted_after(text: &str, before: &str) -> Vec<String> {
+    let words = text.match_indices(before).filter_map(|(at, _)| text[at + before.len()..].split('"').next());
+    let mut words: Vec<String> = words.map(str::to_string).collect();
+    words.sort_unstable();
+    words.dedup();
+    words
+}
+
+/// The variants of the enums called `...Daemon` in a Rust source, in lower case as serde names them, sorted.
+fn messages(text: &str) -> Vec<String> {
+    let enums = text.split("pub enum ").skip(1).filter(|rest| rest.split('{').next().unwrap().contains("Daemon"));
+    let lines = enums.flat_map(|rest| rest.split("\n}").next().unwrap().lines());
+    let variants =
+        lines.filter_map(|line| line.strip_prefix("    ").filter(|line| line.starts_with(char::is_uppercase)));
+    let name = |line: &str| line.split(|c: char| !c.is_alphanumeric()).next().unwrap().to_lowercase();
+    let mut names: Vec<String> = variants.map(name).collect();
     names.sort_unstable();
-    names.dedup();
     names
 }
 
 #[test]
 fn page_daemon_and_docs_name_the_same_messages() {
-    let page = fs::read_to_string(root().join("web/src/protocol.ts")).unwrap();
-    let docs = fs::read_to_string(root().join("docs/api.md")).unwrap();
-    let page = quoted_after(&page, "type: \"");
+    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
+    let page = quoted_after(&read("web/src/protocol.ts"), "{ type: \"");
     assert!(!page.is_empty(), "no message found in web/src/protocol.ts: is it written otherwise now?");
-    assert_eq!(farhand::session::protocol::NAMES, page.as_slice(), "daemon and page differ");
-    assert_eq!(quoted_after(&docs, "{\"type\":\""), page, "docs/api.md and page differ");
+    assert_eq!(messages(&read("src/session/protocol.rs")), page, "daemon and page differ");
+    assert_eq!(quoted_after(&read("docs/api.md"), "{\"type\":\""), page, "docs/api.md and page differ");
 }
 
 #[test]

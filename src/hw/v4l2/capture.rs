@@ -11,7 +11,7 @@ use tokio::time::sleep_until;
 use super::buffers::Picture;
 use super::device::{Device, Stream, VideoError};
 use super::ioctl::Filled;
-use crate::bus::SeatBus;
+use crate::bus::{ScreenStatus, SeatBus};
 use crate::config::Video;
 use crate::ports::{Screen, Signal, Size};
 use crate::tasks::Stop;
@@ -87,8 +87,10 @@ struct Rig {
     stream: Option<Stream>,
     device: Option<Device>,
     encoder: Option<Encoder>,
-    /// What was reported last.
-    seen: Option<(Seen, bool)>,
+    /// What was reported last, unless the device has become another since.
+    seen: Option<Seen>,
+    /// What was logged last of where pictures come from.
+    source: String,
     /// What was logged last, so that a failure that repeats itself is logged once.
     trouble: String,
     /// How many pictures were too damaged to show.
@@ -98,7 +100,17 @@ struct Rig {
 impl Rig {
     fn new(video: Video, bus: SeatBus) -> Rig {
         let (stream, device, encoder) = (None, None, None);
-        Rig { video, bus, stream, device, encoder, seen: None, trouble: String::new(), dropped: 0 }
+        Rig {
+            video,
+            bus,
+            stream,
+            device,
+            encoder,
+            seen: None,
+            source: String::new(),
+            trouble: String::new(),
+            dropped: 0,
+        }
     }
 
     fn carry_out(&mut self, action: Action, reception: &mut Reception) {
@@ -108,10 +120,12 @@ impl Rig {
             Action::Start => self.start(reception),
             Action::Stop => {
                 self.stream = None;
+                self.seen = None;
                 Ok(())
             }
             Action::Close => {
-                (self.stream, self.device) = (None, None);
+                (self.stream, self.device, self.seen) = (None, None, None);
+                self.source.clear();
                 Ok(())
             }
             Action::Show(signal) => {
@@ -126,6 +140,7 @@ impl Rig {
 
     fn open(&mut self, reception: &mut Reception) -> Result<(), VideoError> {
         self.device = Some(Device::open(&self.video)?);
+        self.seen = None;
         reception.opened(Instant::now());
         Ok(())
     }
@@ -144,9 +159,12 @@ impl Rig {
         let Some(device) = &self.device else { return Ok(()) };
         let stream = device.start()?;
         let words = device.describe(Some(&stream));
-        log::info!("seat {}: capturing from {}: {words}", self.bus.seat, device.path().display());
-        self.stream = Some(stream);
-        self.seen = None;
+        // A silent device is started anew every few seconds, which is no news.
+        if self.source != words {
+            log::info!("seat {}: capturing from {}: {words}", self.bus.seat, device.path().display());
+            self.source = words;
+        }
+        (self.stream, self.seen) = (Some(stream), None);
         reception.started(Instant::now());
         Ok(())
     }
@@ -248,20 +266,18 @@ impl Rig {
         }
     }
 
-    /// Brings the status up to date, if anything has changed.
+    /// Brings the status up to date. Cheap if nothing has changed, since it is called for every picture.
     fn report(&mut self, seen: Seen) {
-        let now = (seen, self.device.is_some());
-        if self.seen == Some(now) {
+        if self.seen == Some(seen) {
             return;
         }
-        if self.seen.is_none_or(|(before, _)| before.signal != seen.signal) {
-            log::info!("seat {}: signal {:?}", self.bus.seat, seen.signal);
-        }
-        self.seen = Some(now);
+        self.seen = Some(seen);
         let device = self.device.as_ref().map(|device| device.describe(self.stream.as_ref())).unwrap_or_default();
         self.bus.status.update(|status| {
-            (status.screen.signal, status.screen.mode, status.screen.fps) = (seen.signal, seen.mode, seen.fps);
-            status.screen.device = device;
+            if status.screen.signal != seen.signal {
+                log::info!("seat {}: signal {:?}", self.bus.seat, seen.signal);
+            }
+            status.screen = ScreenStatus { signal: seen.signal, mode: seen.mode, fps: seen.fps, device };
         });
     }
 }

@@ -81,19 +81,28 @@ pub struct Device {
 impl Device {
     /// Opens the configured device, or the best there is.
     pub fn open(video: &config::Video) -> Result<Device, VideoError> {
-        let mut candidates = match &video.device {
-            config::Device::Path(path) => vec![Device::at(path, video.size)?],
-            config::Device::Auto => nodes().iter().filter_map(|path| Device::at(path, video.size).ok()).collect(),
+        let mut device = match &video.device {
+            config::Device::Path(path) => Device::at(path, video.size)?,
+            config::Device::Auto => Device::best(video.size)?,
         };
-        let jpeg = candidates.iter().position(|device| Coding::from_fourcc(device.offer.fourcc) == Some(Coding::Jpeg));
-        if candidates.is_empty() {
-            return Err(VideoError::NoneFound);
-        }
-        let mut device = candidates.swap_remove(jpeg.unwrap_or(0));
-        // Those who only looked must not hold what others may want.
-        drop(candidates);
         device.listen();
         Ok(device)
+    }
+
+    /// The first device that codes JPEG itself, else the first that captures at all.
+    fn best(wish: CaptureSize) -> Result<Device, VideoError> {
+        let mut raw = None;
+        let mut refusal = VideoError::NoneFound;
+        for path in nodes() {
+            match Device::at(&path, wish) {
+                Ok(device) if Coding::from_fourcc(device.offer.fourcc) == Some(Coding::Jpeg) => return Ok(device),
+                Ok(device) => raw = raw.or(Some(device)),
+                // Nodes for other purposes are no news; one that cannot be opened may be the one that is wanted.
+                Err(VideoError::Missing(_) | VideoError::Unsuitable(_) | VideoError::NoneFound) => (),
+                Err(error) => refusal = error,
+            }
+        }
+        raw.ok_or(refusal)
     }
 
     fn at(path: &Path, wish: CaptureSize) -> Result<Device, VideoError> {

@@ -1,0 +1,9 @@
+#!/bin/sh
+# Measure the video path beside Debian's ustreamer; the table goes to standard output, JSON to out/bench.json.
+#
+# Usage: run.sh [--quick] [--clients N,N...] [--servers NAME,NAME...]
+set -eu
+
+cd "${0%/*}/../.."
+image/need.sh gcc libc6-dev ustreamer
+exec cargo bench --locked --bench bench -- "$@"

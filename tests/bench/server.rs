@@ -1,0 +1,233 @@
+//! Starts the servers that are compared, each as its owner would.
+
+use std::error::Error;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+
+use crate::device::Device;
+use crate::pictures::{HEIGHT, WIDTH};
+use crate::viewer::Stream;
+use crate::wire::{self, Address, Wire};
+
+/// A server must be up, and down, by then.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often to look again for what tells nobody when it happens.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// A server, and the way to its pictures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Subject {
+    /// Debian's ustreamer, which passes MJPEG on.
+    Ustreamer,
+    /// Ours, as multipart.
+    Multipart,
+    /// Ours, as multipart over TLS.
+    Tls,
+    /// Ours, on a WebSocket that acknowledges each picture.
+    Socket,
+}
+
+impl Subject {
+    /// For the table.
+    pub fn name(self) -> &'static str {
+        match self {
+            Subject::Ustreamer => "ustreamer",
+            Subject::Multipart => "farhand, multipart",
+            Subject::Tls => "farhand, multipart over TLS",
+            Subject::Socket => "farhand, WebSocket",
+        }
+    }
+}
+
+/// What all servers share, and what ours remembers from one start to the next.
+pub struct Bench {
+    folder: PathBuf,
+    preload: PathBuf,
+    token: Option<String>,
+}
+
+impl Bench {
+    /// Keeps logs, and our server's data, in this folder.
+    pub fn new(folder: &Path, preload: PathBuf) -> Result<Bench, Box<dyn Error>> {
+        let data = folder.join("data");
+        if data.exists() {
+            // Of the last run, whose token nobody knows any more.
+            fs::remove_dir_all(&data)?;
+        }
+        fs::create_dir_all(&data)?;
+        let config = "[server]\nhttp = \"127.0.0.1:0\"\n[seats.main.video]\ndevice = \"/dev/video0\"\n";
+        fs::write(folder.join("farhand.toml"), config)?;
+        Ok(Bench { folder: folder.into(), preload, token: None })
+    }
+
+    /// Starts a server on a device, up to where it can be asked for pictures.
+    pub async fn start(&mut self, subject: Subject, device: &Device) -> Result<Running, Box<dyn Error>> {
+        let (plain, tls) = (free_address()?, free_address()?);
+        let mut command = match subject {
+            Subject::Ustreamer => ustreamer(plain),
+            _ => self.farhand(plain, tls),
+        };
+        device.lend_to(&mut command, &self.preload);
+        let log = self.folder.join(if subject == Subject::Ustreamer { "ustreamer.log" } else { "farhand.log" });
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(&log)?);
+        let child = command.spawn().map_err(|error| format!("{}: {error}", command.get_program().to_string_lossy()))?;
+        let mut running = Running { child, stream: stream(subject, plain, tls), log };
+        let said = running.lines();
+        let ready = match subject {
+            Subject::Ustreamer => running.wait_until_connectable(plain),
+            _ => self.meet(&said, &mut running, tls).await,
+        };
+        ready.map_err(|error| format!("{}: {error}; its log is {}", subject.name(), running.log.display()))?;
+        Ok(running)
+    }
+
+    fn farhand(&self, plain: SocketAddr, tls: SocketAddr) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_farhand"));
+        command.args(["serve", "--plain", &plain.to_string(), "--https", &tls.to_string()]);
+        command.arg("--data").arg(self.folder.join("data"));
+        command.arg("--config").arg(self.folder.join("farhand.toml"));
+        command
+    }
+
+    /// Becomes the owner of a new server, and gets the token that the viewers use, also with its later starts.
+    async fn meet(
+        &mut self,
+        said: &Receiver<String>,
+        running: &mut Running,
+        tls: SocketAddr,
+    ) -> Result<(), Box<dyn Error>> {
+        said_after("address: ", said)?;
+        if self.token.is_none() {
+            let code = said_after("claim code: ", said)?;
+            let address = Address { socket: tls, tls: true };
+            let claim = json!({"code": code, "user": "bench", "password": "correct horse battery staple"});
+            let (head, _) = post(address, "/api/v1/claim", "", &claim).await?;
+            let cookie =
+                head.lines().find_map(|line| line.strip_prefix("set-cookie: ")).ok_or("claim gave no cookie")?;
+            let cookie = format!("Cookie: {}\r\n", cookie.split(';').next().unwrap_or_default());
+            let wish = json!({"name": "bench", "role": "viewer", "expires": null});
+            let (_, answer) = post(address, "/api/v1/tokens", &cookie, &wish).await?;
+            self.token = answer["token"].as_str().map(String::from);
+        }
+        running.stream.bearer = Some(self.token.clone().ok_or("there was no token in the answer")?);
+        Ok(())
+    }
+}
+
+fn ustreamer(address: SocketAddr) -> Command {
+    let mut command = Command::new("ustreamer");
+    command.args(["--device", "/dev/video0", "--format", "MJPEG", "--encoder", "HW", "--tcp-nodelay"]);
+    command.args(["--resolution", &format!("{WIDTH}x{HEIGHT}")]);
+    command.args(["--host", &address.ip().to_string(), "--port", &address.port().to_string()]);
+    command
+}
+
+fn stream(subject: Subject, plain: SocketAddr, tls: SocketAddr) -> Stream {
+    let path = match subject {
+        Subject::Ustreamer => "/stream",
+        Subject::Multipart | Subject::Tls => "/api/v1/seats/main/stream.mjpeg",
+        Subject::Socket => "/api/v1/seats/main/socket",
+    };
+    let over_tls = subject == Subject::Tls;
+    let address = Address { socket: if over_tls { tls } else { plain }, tls: over_tls };
+    Stream { address, path, bearer: None, socket: subject == Subject::Socket }
+}
+
+/// Sends JSON and gives the head and the JSON of the answer.
+async fn post(address: Address, path: &str, headers: &str, body: &Value) -> Result<(String, Value), Box<dyn Error>> {
+    let body = body.to_string();
+    let host = address.socket;
+    let mut text = format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}");
+    text += &format!("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let mut wire = Wire::connect(address).await?;
+    let (head, mut answer) = wire::request(&mut wire, &text, 200).await?;
+    let mut more = [0; 1024];
+    while let got @ 1.. = wire.read(&mut more).await? {
+        answer.extend_from_slice(&more[..got]);
+    }
+    Ok((head, serde_json::from_slice(&answer)?))
+}
+
+/// A port that nobody has at this moment.
+fn free_address() -> Result<SocketAddr, Box<dyn Error>> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+}
+
+/// What stands behind this on the next line that has it.
+fn said_after(start: &str, said: &Receiver<String>) -> Result<String, Box<dyn Error>> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let line = said
+            .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+            .map_err(|_| format!("it did not say \"{start}\""))?;
+        if let Some(rest) = line.strip_prefix(start) {
+            return Ok(rest.trim().to_string());
+        }
+    }
+}
+
+/// A server that runs until this is dropped.
+pub struct Running {
+    child: Child,
+    /// How to get at its pictures.
+    pub stream: Stream,
+    log: PathBuf,
+}
+
+impl Running {
+    /// Its process.
+    pub fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id() as i32)
+    }
+
+    /// What it says on its standard output, which must be read lest it blocks; more than anybody waits for is dropped.
+    fn lines(&mut self) -> Receiver<String> {
+        let (sender, receiver) = sync_channel(64);
+        if let Some(output) = self.child.stdout.take() {
+            thread::spawn(move || {
+                for line in BufReader::new(output).lines().map_while(Result::ok) {
+                    let _ = sender.try_send(line);
+                }
+            });
+        }
+        receiver
+    }
+
+    fn wait_until_connectable(&mut self, address: SocketAddr) -> Result<(), Box<dyn Error>> {
+        let deadline = Instant::now() + PATIENCE;
+        while TcpStream::connect(address).is_err() {
+            if let Some(status) = self.child.try_wait()? {
+                return Err(format!("it ended with {status}").into());
+            }
+            if deadline < Instant::now() {
+                return Err("it does not listen".into());
+            }
+            thread::sleep(LOOK_AGAIN);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        // It may have gone by itself, which is no worse.
+        let _ = kill(self.pid(), Signal::SIGTERM);
+        while let Ok(None) = self.child.try_wait() {
+            if deadline < Instant::now() {
+                let _ = self.child.kill();
+            }
+            thread::sleep(LOOK_AGAIN);
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The whole network side, over real sockets, with the real hands behind it.
+
+mod bench;
+mod door;
+mod entry;
+mod pictures;
+mod seats;
+mod socket;
+mod tls;

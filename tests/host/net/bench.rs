@@ -1,0 +1,339 @@
+//! A site on this machine's loopback, and a client that says exactly what a test wants said.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use farhand::bus::{FrameBus, SeatBus, StatusBus};
+use farhand::hands;
+use farhand::hands::client::Hands;
+use farhand::net::{self, Site, http, tls};
+use farhand::ports::{SeatId, Size};
+use farhand::session::accounts::{Accounts, Name};
+use farhand::session::role::Role;
+use farhand::session::secret::{Bearer, hash_password};
+use farhand::tasks::{Stopper, Tasks, stop};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::machine::Machine;
+
+pub const USER: &str = "anna";
+pub const PASSWORD: &str = "correct horse";
+pub const SIZE: Size = Size { width: 640, height: 480 };
+
+/// How long anything may take on a busy machine.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Folders that are removed with the test.
+pub struct Folders(PathBuf);
+
+impl Folders {
+    pub fn new() -> Folders {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("farhand-net-{}-{number}", std::process::id()));
+        std::fs::create_dir(&path).unwrap();
+        Folders(path)
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.0.join("data")
+    }
+
+    pub fn run(&self) -> PathBuf {
+        self.0.join("run")
+    }
+
+    /// Puts a user and a token for each role in place, as an earlier life of the daemon would have.
+    pub fn claim(&self) {
+        static HASH: OnceLock<String> = OnceLock::new();
+        let hash = HASH.get_or_init(|| hash_password(PASSWORD, [7; 16]));
+        let mut accounts = Accounts::default();
+        accounts.put_user(name(USER), Role::Administrator, hash.clone());
+        for role in ROLES {
+            let secret = secret(role).digest();
+            accounts.put_token(0, name(&format!("{role:?}")), role, secret, None).unwrap();
+        }
+        std::fs::create_dir_all(self.data()).unwrap();
+        std::fs::write(self.data().join("users.json"), serde_json::to_string(&accounts).unwrap()).unwrap();
+    }
+}
+
+impl Drop for Folders {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+pub const ROLES: [Role; 3] = [Role::Viewer, Role::Operator, Role::Administrator];
+
+fn name(text: &str) -> Name {
+    Name::try_from(text.to_string()).unwrap()
+}
+
+fn secret(role: Role) -> Bearer {
+    Bearer::new([role as u8 + 1; 32])
+}
+
+/// The header line with which a program of this role comes.
+pub fn bearer(role: Role) -> String {
+    format!("Authorization: Bearer {}\r\n", secret(role).reveal())
+}
+
+pub struct Bench {
+    pub folders: Folders,
+    pub code: Option<String>,
+    pub frames: FrameBus,
+    pub status: StatusBus,
+    pub machine: Machine,
+    pub https: SocketAddr,
+    pub plain: SocketAddr,
+    pub redirect: SocketAddr,
+    pub stopper: Stopper,
+    servers: Vec<JoinHandle<()>>,
+    tls: tokio_rustls::TlsConnector,
+    _tasks: Tasks,
+}
+
+impl Bench {
+    /// A device that has an owner.
+    pub async fn new() -> Bench {
+        let folders = Folders::new();
+        folders.claim();
+        Bench::over(folders).await
+    }
+
+    /// A device as the folders left it.
+    pub async fn over(folders: Folders) -> Bench {
+        let machine = Machine::new();
+        let (stopper, stop) = stop();
+        let tasks = Tasks::new(stop.clone());
+        let (frames, status) = (FrameBus::default(), StatusBus::default());
+        let seat = seat();
+        let bus = SeatBus { seat: seat.clone(), frames: frames.clone(), status: status.clone() };
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let boards = BTreeMap::from([(seat.clone(), machine.board())]);
+        tasks.spawn("hands", hands::server::run(hands::server::Door::Stream(theirs), boards, stop.clone()));
+        let hands = Hands::over(ours, std::slice::from_ref(&bus), &tasks);
+        let mut known = status.watch();
+        soon("the target is known", known.wait_for(|status| status.target.takes_keys())).await.unwrap();
+
+        let names = net::names("kvm", &["kvm.example.org".to_string()]);
+        let acceptor = tls::acceptor(&folders.data().join("tls"), &names).unwrap();
+        let certificate = folders.data().join("tls/certificate.pem");
+        let (site, code) =
+            Site::open(BTreeMap::from([(seat, bus)]), hands, names, &folders.data(), &folders.run()).unwrap();
+        let (https, plain, redirect) = (listen().await, listen().await, listen().await);
+        let address = |listener: &TcpListener| listener.local_addr().unwrap();
+        let (https_at, plain_at, redirect_at) = (address(&https), address(&plain), address(&redirect));
+        let fronts = [
+            (https, http::Front::Tls(acceptor)),
+            (plain, http::Front::Plain),
+            (redirect, http::Front::Redirect(https_at.port())),
+        ];
+        let servers = fronts
+            .into_iter()
+            .map(|(listener, front)| tokio::spawn(http::run(listener, front, site.clone(), stop.clone())))
+            .collect();
+        Bench {
+            folders,
+            code: code.map(|code| code.to_string()),
+            frames,
+            status,
+            machine,
+            https: https_at,
+            plain: plain_at,
+            redirect: redirect_at,
+            stopper,
+            servers,
+            tls: connector(&certificate),
+            _tasks: tasks,
+        }
+    }
+
+    /// Stops the daemon, and starts another over the same folders.
+    pub async fn restart(self) -> Bench {
+        self.stopper.stop();
+        for server in self.servers {
+            soon("the listener ends", server).await.unwrap();
+        }
+        Bench::over(self.folders).await
+    }
+
+    pub async fn connect(&self) -> Client {
+        let tcp = TcpStream::connect(self.https).await.unwrap();
+        let name = ServerName::try_from("127.0.0.1").unwrap();
+        Client { stream: Box::new(soon("a handshake", self.tls.connect(name, tcp)).await.unwrap()), held: Vec::new() }
+    }
+
+    pub fn host(&self) -> String {
+        format!("Host: {}\r\n", self.https)
+    }
+
+    /// Sends one request, with our host and whatever header lines are given, and reads the answer.
+    pub async fn ask(&self, request: &str, lines: &str, body: &str) -> Answer {
+        let mut client = self.connect().await;
+        client.send(&self.request(request, lines, body)).await;
+        client.answer().await
+    }
+
+    pub fn request(&self, request: &str, lines: &str, body: &str) -> String {
+        let host = self.host();
+        let body_lines = if body.is_empty() {
+            String::new()
+        } else {
+            format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len())
+        };
+        format!("{request} HTTP/1.1\r\n{host}{lines}{body_lines}\r\n{body}")
+    }
+
+    /// Logs in; gives the cookie as a header line.
+    pub async fn login(&self) -> String {
+        let body = format!(r#"{{"user":"{USER}","password":"{PASSWORD}"}}"#);
+        let answer = self.ask("POST /api/v1/login", "", &body).await;
+        assert_eq!(200, answer.status, "{}", answer.text());
+        answer.cookie()
+    }
+
+    /// The header line by which a page of ours is known.
+    pub fn origin(&self) -> String {
+        format!("Origin: https://{}\r\n", self.https)
+    }
+
+    pub fn publish(&self, jpeg: impl Into<Bytes>) {
+        self.frames.publish(Instant::now(), SIZE, jpeg.into());
+    }
+}
+
+fn seat() -> SeatId {
+    SeatId::try_from("main".to_string()).unwrap()
+}
+
+async fn listen() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").await.unwrap()
+}
+
+/// A client that trusts this one certificate.
+fn connector(certificate: &Path) -> tokio_rustls::TlsConnector {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(certificate).unwrap()).unwrap();
+    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    tokio_rustls::TlsConnector::from(std::sync::Arc::new(config))
+}
+
+pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match timeout(DEADLINE, future).await {
+        Ok(result) => result,
+        Err(_) => panic!("not within {DEADLINE:?}: {what}"),
+    }
+}
+
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+pub struct Client {
+    pub stream: Box<dyn Stream>,
+    /// Read and not used yet.
+    held: Vec<u8>,
+}
+
+impl Client {
+    pub async fn plain(address: SocketAddr) -> Client {
+        Client { stream: Box::new(TcpStream::connect(address).await.unwrap()), held: Vec::new() }
+    }
+
+    pub async fn send(&mut self, text: &str) {
+        self.send_bytes(text.as_bytes()).await;
+    }
+
+    pub async fn send_bytes(&mut self, bytes: &[u8]) {
+        soon("sending", self.stream.write_all(bytes)).await.unwrap();
+        self.stream.flush().await.unwrap();
+    }
+
+    /// Reads on until `end` has come; gives what came before it.
+    pub async fn until(&mut self, end: &[u8]) -> Vec<u8> {
+        loop {
+            if let Some(at) = self.held.windows(end.len()).position(|window| window == end) {
+                let before = self.held[..at].to_vec();
+                self.held.drain(..at + end.len());
+                return before;
+            }
+            assert!(self.more().await, "the end came before {:?}", String::from_utf8_lossy(end));
+        }
+    }
+
+    pub async fn exactly(&mut self, length: usize) -> Vec<u8> {
+        while self.held.len() < length {
+            assert!(self.more().await, "the end came early");
+        }
+        self.held.drain(..length).collect()
+    }
+
+    async fn more(&mut self) -> bool {
+        let mut piece = vec![0; 64 * 1024];
+        let read = soon("something to read", self.stream.read(&mut piece)).await.unwrap_or(0);
+        self.held.extend_from_slice(&piece[..read]);
+        read != 0
+    }
+
+    pub async fn answer(&mut self) -> Answer {
+        let head = String::from_utf8(self.until(b"\r\n\r\n").await).unwrap();
+        let (status, lines) = head.split_once("\r\n").unwrap();
+        let status = status.split(' ').nth(1).unwrap().parse().unwrap();
+        let lines = lines.split("\r\n").map(|line| line.split_once(": ").unwrap());
+        let lines: Vec<_> = lines.map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        let mut answer = Answer { status, lines, body: Vec::new() };
+        if let Some(length) = answer.line("content-length") {
+            answer.body = self.exactly(length.parse().unwrap()).await;
+        }
+        answer
+    }
+}
+
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub lines: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn line(&self, name: &str) -> Option<&str> {
+        self.lines.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+
+    /// The stable code of an error.
+    pub fn code(&self) -> String {
+        self.json()["error"]["code"].as_str().unwrap_or_default().to_string()
+    }
+
+    /// The cookie that was set, as a client sends it back.
+    pub fn cookie(&self) -> String {
+        let cookie = self.line("set-cookie").expect("a cookie").split(';').next().unwrap();
+        format!("Cookie: {cookie}\r\n")
+    }
+}

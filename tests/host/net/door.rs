@@ -1,0 +1,292 @@
+//! Who is turned away, on every route there is.
+
+use farhand::net::routes::{Access, Deed, ROUTES};
+use farhand::session::role::{Privilege, Role};
+
+use super::bench::{Bench, Client, Folders, ROLES, bearer};
+
+fn path(template: &str) -> String {
+    template.replace("{seat}", "main")
+}
+
+#[tokio::test]
+async fn nobody_gets_past_the_public_routes_without_a_credential() {
+    let bench = Bench::new().await;
+    let almost = format!("{}0\r\n", bearer(Role::Administrator).trim_end());
+    for credential in [
+        "",
+        "Authorization: Basic YW5uYTpjb3JyZWN0IGhvcnNl\r\n",
+        "Authorization: Bearer \r\n",
+        &almost,
+        "Cookie: __Host-farhand=\r\n",
+        "Cookie: __Host-farhand=0000000000000000000000000000000000000000000000000000000000000000\r\n",
+        "X-Forwarded-User: anna\r\nX-Forwarded-For: 127.0.0.1\r\nX-Real-IP: 127.0.0.1\r\nForwarded: for=127.0.0.1\r\n",
+    ] {
+        for route in ROUTES {
+            let answer = bench.ask(&format!("{} {}", route.method, path(route.path)), credential, "").await;
+            match route.access {
+                Access::Public => assert!(![401, 403].contains(&answer.status), "{}: {}", route.path, answer.text()),
+                // The wrong tokens above are counted, and in the end answered with "too many".
+                _ if answer.status == 429 => assert!(credential.contains("Bearer"), "{credential}"),
+                _ => assert_eq!((401, "not-logged-in".into()), (answer.status, answer.code()), "{}", route.path),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_but_claiming_works_before_there_is_an_owner() {
+    let bench = Bench::over(Folders::new()).await;
+    for route in ROUTES.iter().filter(|route| route.access != Access::Public) {
+        let answer =
+            bench.ask(&format!("{} {}", route.method, path(route.path)), &bearer(Role::Administrator), "").await;
+        assert_eq!((403, "unclaimed".into()), (answer.status, answer.code()), "{}", route.path);
+    }
+    let answer = bench.ask("POST /api/v1/login", "", r#"{"user":"anna","password":"correct horse"}"#).await;
+    assert_eq!((403, "unclaimed".into()), (answer.status, answer.code()));
+}
+
+#[tokio::test]
+async fn a_role_gets_what_it_includes_and_no_more() {
+    let bench = Bench::new().await;
+    bench.publish(&b"jpeg"[..]);
+    for role in ROLES {
+        for route in ROUTES {
+            let Access::Needs(privilege) = route.access else { continue };
+            let answer = bench.ask(&format!("{} {}", route.method, path(route.path)), &bearer(role), "").await;
+            let refused = (answer.status, answer.line("content-type")) == (403, Some("application/json"));
+            assert_eq!(!role.may(privilege), refused, "{role:?} {}: {}", route.path, answer.text());
+        }
+    }
+    assert!(ROUTES.iter().any(|route| route.access == Access::Needs(Privilege::Users)));
+}
+
+#[tokio::test]
+async fn a_wrong_method_is_answered_with_the_right_ones() {
+    let bench = Bench::new().await;
+    for route in ROUTES {
+        for method in ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "FAKEMETHOD"] {
+            let known = ROUTES.iter().any(|other| other.path == route.path && other.method == method);
+            if !known {
+                let answer = bench.ask(&format!("{method} {}", path(route.path)), "", "").await;
+                assert_eq!((405, "wrong-method".into()), (answer.status, answer.code()), "{method} {}", route.path);
+                assert_eq!(Some(route.method.as_str()), answer.line("allow"));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn odd_paths_lead_nowhere() {
+    let bench = Bench::new().await;
+    for path in [
+        "//api/v1/seats",
+        "/api/v1/seats/",
+        "/API/v1/seats",
+        "/api/..;/v1/seats",
+        "/api/v1/%2e%2e/v1/seats",
+        "/api%2fv1%2fseats",
+        "/api/v1/seats;x",
+        "/api/v1/seats%00",
+        "/api/v2/seats",
+        "/../etc/passwd",
+        "/assets/../index.html",
+    ] {
+        let answer = bench.ask(&format!("GET {path}"), &bearer(Role::Administrator), "").await;
+        assert_eq!((404, "not-found".into()), (answer.status, answer.code()), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_seat_is_named_as_such_to_those_who_may_know() {
+    let bench = Bench::new().await;
+    for route in ROUTES.iter().filter(|route| route.path.contains("{seat}")) {
+        for seat in ["other", "MAIN", "main%20", "..", "-"] {
+            let request = format!("{} {}", route.method, route.path.replace("{seat}", seat));
+            let answer = bench.ask(&request, &bearer(Role::Administrator), "").await;
+            assert_eq!((404, "unknown-seat".into()), (answer.status, answer.code()), "{request}");
+            let answer = bench.ask(&request, "", "").await;
+            assert_eq!(401, answer.status, "{request}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_foreign_page_cannot_make_a_browser_act() {
+    let bench = Bench::new().await;
+    let cookie = bench.login().await;
+    let port = bench.https.port();
+    let foreign = [
+        "Origin: null".to_string(),
+        "Origin: https://evil".into(),
+        format!("Origin: https://evil:{port}"),
+        format!("Origin: http://127.0.0.1:{port}"),
+        format!("Origin: https://127.0.0.1:{}", port ^ 1),
+        format!("Origin: https://127.0.0.1:{port}@evil"),
+        format!("Origin: https://127.0.0.1:{port}\r\nOrigin: https://evil"),
+        "Sec-Fetch-Site: cross-site".into(),
+        "Sec-Fetch-Site: same-site".into(),
+    ];
+    // Logout last: it ends the session that the others are asked with.
+    let mut guarded: Vec<_> =
+        ROUTES.iter().filter(|route| route.method == "POST" || route.deed == Deed::Socket).collect();
+    guarded.sort_by_key(|route| route.deed == Deed::Logout);
+    for route in guarded {
+        let request = format!("{} {}", route.method, path(route.path));
+        for line in &foreign {
+            let answer = bench.ask(&request, &format!("{cookie}{line}\r\n"), "").await;
+            assert_eq!((403, "foreign-origin".into()), (answer.status, answer.code()), "{request} {line}");
+        }
+        let answer = bench.ask(&request, &format!("{cookie}{}", bench.origin()), "").await;
+        assert!(![401, 403].contains(&answer.status), "{request}: {}", answer.text());
+    }
+    assert_eq!(401, bench.ask("GET /api/v1/seats", &cookie, "").await.status, "logout was reached");
+}
+
+#[tokio::test]
+async fn we_do_not_answer_to_other_names() {
+    let bench = Bench::new().await;
+    for (host, status) in [
+        ("127.0.0.1", 200),
+        ("[::1]:8443", 200),
+        ("localhost", 200),
+        ("kvm", 200),
+        ("KVM.local:1", 200),
+        ("kvm.example.org", 200),
+        ("evil", 421),
+        ("evil:443", 421),
+        ("kvm.example.org.evil", 421),
+        ("a@127.0.0.1", 421),
+        ("", 421),
+    ] {
+        let mut client = bench.connect().await;
+        client.send(&format!("GET /api/v1/health HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
+        assert_eq!(status, client.answer().await.status, "{host}");
+    }
+    for head in ["GET /api/v1/health HTTP/1.1\r\n", "GET https://evil/api/v1/health HTTP/1.1\r\nHost: localhost\r\n"] {
+        let mut client = bench.connect().await;
+        client.send(&format!("{head}\r\n")).await;
+        let answer = client.answer().await;
+        assert_eq!((421, "unknown-host".into()), (answer.status, answer.code()), "{head}");
+    }
+}
+
+#[tokio::test]
+async fn every_answer_tells_browsers_to_be_careful() {
+    let bench = Bench::new().await;
+    for request in ["GET /", "GET /api/v1/health", "GET /nothing", "GET /api/v1/seats", "PUT /api/v1/login"] {
+        let answer = bench.ask(request, "", "").await;
+        let csp = answer.line("content-security-policy").unwrap();
+        assert!(csp.starts_with("default-src 'none';") && !csp.contains("unsafe"), "{csp}");
+        for (name, value) in [
+            ("x-frame-options", "DENY"),
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "no-referrer"),
+            ("cross-origin-resource-policy", "same-origin"),
+        ] {
+            assert_eq!(Some(value), answer.line(name), "{request}");
+        }
+        assert!(answer.line("strict-transport-security").is_some(), "{request}");
+        assert!(answer.line("access-control-allow-origin").is_none(), "{request}");
+        if request.contains("api") {
+            assert_eq!(Some("no-store"), answer.line("cache-control"), "{request}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_too_long_is_refused_before_it_is_sent() {
+    let bench = Bench::new().await;
+    let admin = bearer(Role::Administrator);
+    for (path, lines, most) in [
+        ("/api/v1/login", "", 4 << 10),
+        ("/api/v1/tokens", &admin[..], 64 << 10),
+        ("/api/v1/seats/main/keys", &admin, 64 << 10),
+    ] {
+        for length in [most + 1, 9_000_000_000_000_000_000u64] {
+            let mut client = bench.connect().await;
+            let host = bench.host();
+            let head = format!(
+                "POST {path} HTTP/1.1\r\n{host}{lines}Content-Type: application/json\r\nExpect: 100-continue\r\n"
+            );
+            client.send(&format!("{head}Content-Length: {length}\r\n\r\n")).await;
+            let answer = client.answer().await;
+            assert_eq!((413, "too-long".into()), (answer.status, answer.code()), "{path} {length}");
+        }
+        // In chunks nothing is announced: it is refused when it has become too long.
+        let mut client = bench.connect().await;
+        let head = format!("POST {path} HTTP/1.1\r\n{}{lines}Content-Type: application/json\r\n", bench.host());
+        client.send(&format!("{head}Transfer-Encoding: chunked\r\n\r\n")).await;
+        let chunk = format!("{:x}\r\n{}\r\n", 1024, " ".repeat(1024));
+        for _ in 0..=most / 1024 {
+            client.send(&chunk).await;
+        }
+        let answer = client.answer().await;
+        assert_eq!((413, "too-long".into()), (answer.status, answer.code()), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_must_be_the_json_that_the_route_takes() {
+    let bench = Bench::new().await;
+    let deep = "[".repeat(4000);
+    for body in [
+        "{",
+        "[]",
+        "null",
+        r#"{"user":1,"password":""}"#,
+        r#"{"user":"a"}"#,
+        r#"{"user":"a","password":"b","c":1}"#,
+        &deep,
+    ] {
+        let answer = bench.ask("POST /api/v1/login", "", body).await;
+        assert_eq!((400, "malformed".into()), (answer.status, answer.code()), "{body}");
+    }
+    for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"] {
+        let mut client = bench.connect().await;
+        let host = bench.host();
+        client
+            .send(&format!(
+                "POST /api/v1/login HTTP/1.1\r\n{host}Content-Type: {kind}\r\nContent-Length: 2\r\n\r\n{{}}"
+            ))
+            .await;
+        assert_eq!(415, client.answer().await.status, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn a_header_too_long_is_refused() {
+    let bench = Bench::new().await;
+    let long = format!("X-Long: {}\r\n", "x".repeat(9 << 10));
+    let many = "X-Many: x\r\n".repeat(200);
+    for lines in [long, many] {
+        let answer = bench.ask("GET /api/v1/health", &lines, "").await;
+        assert_eq!(431, answer.status);
+    }
+    let answer = bench.ask(&format!("GET /{}", "x".repeat(9 << 10)), "", "").await;
+    assert!([414, 431].contains(&answer.status), "{}", answer.status);
+}
+
+#[tokio::test]
+async fn without_tls_there_is_only_the_way_to_tls() {
+    let bench = Bench::new().await;
+    let ask = async |text: String| {
+        let mut client = Client::plain(bench.redirect).await;
+        client.send(&text).await;
+        client.answer().await
+    };
+    let port = bench.https.port();
+    for host in ["127.0.0.1", "127.0.0.1:80", "kvm.example.org", "[::1]:80"] {
+        let answer = ask(format!("GET /a/b?c=d HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
+        let name = host.trim_end_matches(":80");
+        assert_eq!((308, Some(&*format!("https://{name}:{port}/a/b?c=d"))), (answer.status, answer.line("location")));
+    }
+    let answer = ask("GET / HTTP/1.1\r\nHost: evil\r\n\r\n".into()).await;
+    assert_eq!(421, answer.status);
+    let token = bearer(Role::Administrator);
+    let answer = ask(format!("GET /api/v1/seats HTTP/1.1\r\nHost: localhost\r\n{token}\r\n")).await;
+    assert_eq!(308, answer.status);
+    let answer =
+        ask(format!("POST /api/v1/login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n{token}\r\n")).await;
+    assert_eq!((405, Some("GET, HEAD")), (answer.status, answer.line("allow")));
+}

@@ -1,0 +1,211 @@
+//! Claiming, logging in and out, tokens.
+
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, SystemTime};
+
+use farhand::net::people::People;
+use farhand::session::role::Role;
+
+use super::bench::{Bench, Folders, PASSWORD, USER, bearer};
+
+fn claim(code: &str, password: &str) -> String {
+    format!(r#"{{"code":"{code}","user":"{USER}","password":"{password}"}}"#)
+}
+
+fn login(password: &str) -> String {
+    format!(r#"{{"user":"{USER}","password":"{password}"}}"#)
+}
+
+#[tokio::test]
+async fn a_fresh_device_is_claimed_once_with_its_code() {
+    let bench = Bench::over(Folders::new()).await;
+    let code = bench.code.clone().unwrap();
+    let answer = bench.ask("GET /api/v1/session", "", "").await;
+    assert_eq!(serde_json::json!({"claimed": false, "user": null, "role": null}), answer.json());
+
+    for wrong in ["", "AAAA-AAAA", &code[1..]] {
+        let answer = bench.ask("POST /api/v1/claim", "", &claim(wrong, PASSWORD)).await;
+        assert_eq!((403, "wrong-code".into()), (answer.status, answer.code()), "{wrong}");
+    }
+    let answer = bench.ask("POST /api/v1/claim", "", &claim(&code, "short")).await;
+    assert_eq!((400, "weak-password".into()), (answer.status, answer.code()));
+    let answer = bench.ask("POST /api/v1/claim", "", &claim(&code.to_lowercase().replace('-', ""), PASSWORD)).await;
+    assert_eq!(200, answer.status, "{}", answer.text());
+    let cookie = answer.line("set-cookie").unwrap();
+    assert!(cookie.starts_with("__Host-farhand=") && cookie.ends_with("; Secure; HttpOnly; SameSite=Strict; Path=/"));
+    let session = bench.ask("GET /api/v1/session", &answer.cookie(), "").await;
+    assert_eq!(serde_json::json!({"claimed": true, "user": USER, "role": "administrator"}), session.json());
+
+    let answer = bench.ask("POST /api/v1/claim", "", &claim(&code, PASSWORD)).await;
+    assert_eq!((409, "claimed".into()), (answer.status, answer.code()), "the same code again");
+    let users = std::fs::metadata(bench.folders.data().join("users.json")).unwrap();
+    assert_eq!(0o600, users.permissions().mode() & 0o777);
+
+    let bench = bench.restart().await;
+    assert_eq!(None, bench.code, "a claimed device shows no code");
+    let answer = bench.ask("POST /api/v1/claim", "", &claim(&code, PASSWORD)).await;
+    assert_eq!((409, "claimed".into()), (answer.status, answer.code()), "after a restart");
+    bench.login().await;
+}
+
+#[tokio::test]
+async fn a_code_is_good_until_the_device_starts_again() {
+    let bench = Bench::over(Folders::new()).await;
+    let first = bench.code.clone().unwrap();
+    let bench = bench.restart().await;
+    assert_ne!(Some(&first), bench.code.as_ref());
+    let answer = bench.ask("POST /api/v1/claim", "", &claim(&first, PASSWORD)).await;
+    assert_eq!((403, "wrong-code".into()), (answer.status, answer.code()));
+}
+
+#[tokio::test]
+async fn two_cannot_claim_at_once() {
+    let bench = Bench::over(Folders::new()).await;
+    let body = claim(bench.code.as_ref().unwrap(), PASSWORD);
+    let ask = || bench.ask("POST /api/v1/claim", "", &body);
+    let (first, second) = tokio::join!(ask(), ask());
+    let mut statuses = [first.status, second.status];
+    statuses.sort();
+    assert_eq!([200, 409], statuses);
+}
+
+#[tokio::test]
+async fn only_the_right_password_logs_in_and_wrong_names_look_the_same() {
+    let bench = Bench::new().await;
+    let wrong = bench.ask("POST /api/v1/login", "", &login("wrong horse")).await;
+    assert_eq!((401, "wrong-password".into()), (wrong.status, wrong.code()));
+    assert!(wrong.line("set-cookie").is_none());
+    let unknown = bench.ask("POST /api/v1/login", "", r#"{"user":"bert","password":"correct horse"}"#).await;
+    assert_eq!((wrong.status, wrong.body), (unknown.status, unknown.body));
+    let cookie = bench.login().await;
+    assert_eq!(200, bench.ask("GET /api/v1/seats", &cookie, "").await.status);
+}
+
+#[tokio::test]
+async fn whoever_guesses_is_slowed_down_at_every_door() {
+    let bench = Bench::new().await;
+    let mut limited = None;
+    for _ in 0..20 {
+        let answer = bench.ask("POST /api/v1/login", "", &login("wrong horse")).await;
+        if answer.status == 429 {
+            assert_eq!("too-many-tries", answer.code());
+            assert!(answer.line("retry-after").unwrap().parse::<u64>().unwrap() >= 1);
+            limited = Some(answer);
+            break;
+        }
+    }
+    assert!(limited.is_some());
+    // The right password has to wait as well, from this address, and so has whoever guesses tokens.
+    assert_eq!(429, bench.ask("POST /api/v1/login", "", &login(PASSWORD)).await.status);
+    let guess = format!("Authorization: Bearer {}\r\n", "0".repeat(64));
+    assert_eq!(429, bench.ask("GET /api/v1/seats", &guess, "").await.status);
+    // A token that is right was not guessed.
+    assert_eq!(200, bench.ask("GET /api/v1/seats", &bearer(Role::Viewer), "").await.status);
+}
+
+#[tokio::test]
+async fn a_crowd_at_the_login_is_asked_to_come_back() {
+    let bench = Bench::new().await;
+    let body = login(PASSWORD);
+    let asks = (0..32).map(|_| bench.ask("POST /api/v1/login", "", &body));
+    let answers = futures_util::future::join_all(asks).await;
+    let count = |status| answers.iter().filter(|answer| answer.status == status).count();
+    assert_eq!(32, count(200) + count(429));
+    assert!(count(429) > 0, "all 32 were worked on at once");
+    assert!(count(200) > 0, "nobody got in");
+}
+
+#[tokio::test]
+async fn a_session_outlives_the_daemon_but_not_the_boot() {
+    let bench = Bench::new().await;
+    let cookie = bench.login().await;
+    let bench = bench.restart().await;
+    assert_eq!(200, bench.ask("GET /api/v1/seats", &cookie, "").await.status);
+
+    let file = bench.folders.run().join("sessions.json");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let secret = cookie.trim_end().rsplit('=').next().unwrap();
+    assert!(!text.contains(secret), "the secret itself is stored");
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    assert!(text.contains(boot.trim()));
+    std::fs::write(&file, text.replace(boot.trim(), "another boot")).unwrap();
+    let bench = bench.restart().await;
+    assert_eq!(401, bench.ask("GET /api/v1/seats", &cookie, "").await.status);
+}
+
+#[tokio::test]
+async fn logging_out_ends_the_session() {
+    let bench = Bench::new().await;
+    let (cookie, other) = (bench.login().await, bench.login().await);
+    let answer = bench.ask("POST /api/v1/logout", &format!("{cookie}{}", bench.origin()), "").await;
+    assert_eq!(204, answer.status);
+    assert!(answer.line("set-cookie").unwrap().contains("Max-Age=0"));
+    assert_eq!(401, bench.ask("GET /api/v1/seats", &cookie, "").await.status);
+    assert_eq!(200, bench.ask("GET /api/v1/seats", &other, "").await.status);
+}
+
+#[tokio::test]
+async fn a_login_never_continues_a_session_that_was_there_before() {
+    let bench = Bench::new().await;
+    let before = bench.login().await;
+    let answer = bench.ask("POST /api/v1/login", &before, &login(PASSWORD)).await;
+    assert_eq!(200, answer.status);
+    assert_ne!(before, answer.cookie());
+    assert_eq!(401, bench.ask("GET /api/v1/seats", &before, "").await.status);
+}
+
+#[tokio::test]
+async fn two_cookies_are_none() {
+    let bench = Bench::new().await;
+    let good = bench.login().await;
+    let good = good.trim_end().strip_prefix("Cookie: ").unwrap();
+    let bad = "__Host-farhand=0";
+    for cookies in [format!("{good}; {bad}"), format!("{bad}; {good}"), format!("{good}; {good}")] {
+        assert_eq!(
+            401,
+            bench.ask("GET /api/v1/seats", &format!("Cookie: {cookies}\r\n"), "").await.status,
+            "{cookies}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_token_opens_what_its_role_includes_until_it_expires() {
+    let bench = Bench::new().await;
+    let admin = bearer(Role::Administrator);
+    let make = async |expires: Option<SystemTime>| {
+        let expires = expires.map(|time| humantime::format_rfc3339_seconds(time).to_string());
+        let body = serde_json::json!({"name": "ci", "role": "viewer", "expires": expires}).to_string();
+        bench.ask("POST /api/v1/tokens", &admin, &body).await
+    };
+    let hour = Duration::from_secs(3600);
+    let answer = make(Some(SystemTime::now() - hour)).await;
+    assert_eq!((400, "bad-time".into()), (answer.status, answer.code()));
+    let line = |answer: &super::bench::Answer| {
+        format!("Authorization: Bearer {}\r\n", answer.json()["token"].as_str().unwrap())
+    };
+    let first = line(&make(Some(SystemTime::now() + hour)).await);
+    assert_eq!(200, bench.ask("GET /api/v1/seats", &first, "").await.status);
+    assert_eq!(403, bench.ask("POST /api/v1/seats/main/power", &first, r#"{"press":"tap"}"#).await.status);
+    let second = line(&make(None).await);
+    assert_eq!(401, bench.ask("GET /api/v1/seats", &first, "").await.status, "replaced by one of the same name");
+    let bench = bench.restart().await;
+    assert_eq!(200, bench.ask("GET /api/v1/seats", &second, "").await.status);
+    let body = r#"{"name":"x","role":"viewer","expires":"tomorrow"}"#;
+    let answer = bench.ask("POST /api/v1/tokens", &admin, body).await;
+    assert_eq!((400, "malformed".into()), (answer.status, answer.code()));
+}
+
+#[tokio::test]
+async fn damaged_accounts_are_named_and_never_make_the_device_claimable() {
+    let folders = Folders::new();
+    folders.claim();
+    let file = folders.data().join("users.json");
+    let good = std::fs::read_to_string(&file).unwrap();
+    for text in ["", "{", &good[..good.len() / 2], "[]", r#"{"users":{}}"#, r#"{"users":{},"tokens":{},"more":1}"#] {
+        std::fs::write(&file, text).unwrap();
+        let error = People::open(&folders.data(), &folders.run()).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains("users.json") && error.contains("restore"), "{error}");
+        assert_eq!(text, std::fs::read_to_string(&file).unwrap());
+    }
+}

@@ -1,0 +1,199 @@
+//! Pictures by snapshot and multipart.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use farhand::session::role::Role;
+
+use super::bench::{Bench, Client, bearer, soon};
+
+const STREAM: &str = "GET /api/v1/seats/main/stream.mjpeg";
+
+/// A picture's stand-in, large enough that no socket buffer holds many.
+fn large(byte: u8) -> Bytes {
+    vec![byte; 1 << 20].into()
+}
+
+async fn stream(bench: &Bench, lines: &str) -> Parts {
+    let mut client = bench.connect().await;
+    client.send(&bench.request(STREAM, &format!("{}{lines}", bearer(Role::Viewer)), "")).await;
+    let answer = client.answer().await;
+    assert_eq!(200, answer.status);
+    assert_eq!(Some("multipart/x-mixed-replace;boundary=farhand"), answer.line("content-type"));
+    Parts { client, body: Vec::new() }
+}
+
+/// The body of a chunked answer, unwrapped.
+struct Parts {
+    client: Client,
+    body: Vec<u8>,
+}
+
+impl Parts {
+    async fn more(&mut self) -> bool {
+        let length = self.client.until(b"\r\n").await;
+        let length = usize::from_str_radix(std::str::from_utf8(&length).unwrap(), 16).unwrap();
+        self.body.extend(self.client.exactly(length).await);
+        assert_eq!(b"\r\n".to_vec(), self.client.exactly(2).await);
+        length != 0
+    }
+
+    async fn until(&mut self, end: &[u8]) -> String {
+        loop {
+            if let Some(at) = self.body.windows(end.len()).position(|window| window == end) {
+                let before: Vec<u8> = self.body.drain(..at + end.len()).collect();
+                return String::from_utf8(before[..at].to_vec()).unwrap();
+            }
+            assert!(self.more().await, "the stream ended");
+        }
+    }
+
+    async fn exactly(&mut self, length: usize) -> Vec<u8> {
+        while self.body.len() < length {
+            assert!(self.more().await, "the stream ended");
+        }
+        self.body.drain(..length).collect()
+    }
+
+    async fn picture(&mut self) -> Vec<u8> {
+        let head = self.until(b"\r\n\r\n").await;
+        let length = head.split("Content-Length: ").nth(1).unwrap_or_else(|| panic!("no length in {head:?}"));
+        self.exactly(length.split("\r\n").next().unwrap().parse().unwrap()).await
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_is_the_newest_picture() {
+    let bench = Bench::new().await;
+    bench.publish("one");
+    bench.publish("two");
+    let answer = bench.ask("GET /api/v1/seats/main/snapshot.jpg", &bearer(Role::Viewer), "").await;
+    assert_eq!((200, Some("image/jpeg")), (answer.status, answer.line("content-type")));
+    assert_eq!(b"two".to_vec(), answer.body);
+    let stamp: f64 = answer.line("x-timestamp").unwrap().parse().unwrap();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();
+    assert!((now - 20.0..=now).contains(&stamp), "{stamp} at {now}");
+}
+
+#[tokio::test]
+async fn a_snapshot_waits_for_the_first_picture() {
+    let bench = Bench::new().await;
+    let mut client = bench.connect().await;
+    client.send(&bench.request("GET /api/v1/seats/main/snapshot.jpg", &bearer(Role::Viewer), "")).await;
+    let mut known = bench.status.watch();
+    known.mark_changed();
+    known.changed().await.unwrap();
+    bench.publish("first");
+    assert_eq!(b"first".to_vec(), client.answer().await.body);
+}
+
+#[tokio::test]
+async fn without_a_picture_a_snapshot_says_so() {
+    let bench = Bench::new().await;
+    let answer = bench.ask("GET /api/v1/seats/main/snapshot.jpg", &bearer(Role::Viewer), "").await;
+    assert_eq!((503, "no-picture".into()), (answer.status, answer.code()));
+}
+
+#[tokio::test]
+async fn a_stream_gives_each_picture_with_its_length_and_time() {
+    let bench = Bench::new().await;
+    bench.publish("before");
+    let mut parts = stream(&bench, "").await;
+    assert_eq!(
+        "--farhand\r\nContent-Type: image/jpeg",
+        parts.until(b"\r\n").await + "\r\n" + &parts.until(b"\r\n").await
+    );
+    for text in ["before", "second", "third"] {
+        if text != "before" {
+            bench.publish(text);
+        }
+        let head = parts.until(b"\r\n\r\n").await;
+        assert!(head.starts_with(&format!("Content-Length: {}\r\nX-Timestamp: ", text.len())), "{head}");
+        // What follows comes at once, and not with the next picture, which nobody has published.
+        assert_eq!(text, parts.until(b"\r\n--farhand\r\nContent-Type: image/jpeg\r\n").await);
+    }
+}
+
+#[tokio::test]
+async fn an_image_gets_the_whole_next_header_early() {
+    let bench = Bench::new().await;
+    bench.publish("before");
+    let mut parts = stream(&bench, "Sec-Fetch-Dest: image\r\n").await;
+    assert_eq!("--farhand\r\nContent-Type: image/jpeg", parts.until(b"\r\n\r\n").await);
+    for text in ["before", "second"] {
+        if text != "before" {
+            bench.publish(text);
+        }
+        assert_eq!(text, parts.until(b"\r\n--farhand\r\nContent-Type: image/jpeg\r\n\r\n").await);
+    }
+}
+
+#[tokio::test]
+async fn who_does_not_read_gets_the_newest_afterwards_and_holds_up_nobody() {
+    let bench = Bench::new().await;
+    bench.publish(large(1));
+    let (mut slow, mut fast) = (stream(&bench, "").await, stream(&bench, "").await);
+    let first = bench.frames.watch().borrow().clone().unwrap().jpeg;
+    assert_eq!(first, fast.picture().await);
+    for byte in 2..=60 {
+        bench.publish(large(byte));
+        // The fast one sees every picture while the slow one reads nothing.
+        assert_eq!(byte, fast.picture().await[0]);
+    }
+    let mut seen = vec![slow.picture().await[0]];
+    while seen.last() != Some(&60) {
+        seen.push(slow.picture().await[0]);
+    }
+    assert!(seen.len() <= 4, "the slow one was sent {seen:?}");
+    assert!(seen.is_sorted());
+}
+
+#[tokio::test]
+async fn pictures_that_nobody_reads_are_not_kept() {
+    let bench = Bench::new().await;
+    let slow = [stream(&bench, "").await, stream(&bench, "").await];
+    let mut published = Vec::new();
+    for byte in 0..30 {
+        let alive = std::sync::Arc::new(());
+        published.push(std::sync::Arc::downgrade(&alive));
+        struct Picture(Bytes, #[allow(dead_code, reason = "it is only held")] std::sync::Arc<()>);
+        impl AsRef<[u8]> for Picture {
+            fn as_ref(&self) -> &[u8] {
+                &self.0
+            }
+        }
+        bench.publish(Bytes::from_owner(Picture(large(byte), alive)));
+        tokio::task::yield_now().await;
+    }
+    let alive = published.iter().filter(|picture| picture.strong_count() != 0).count();
+    // One on its way to each of the two, and the newest.
+    assert!(alive <= 3, "{alive} pictures are held");
+    drop(slow);
+}
+
+#[tokio::test]
+async fn logging_out_ends_the_stream() {
+    let bench = Bench::new().await;
+    let cookie = bench.login().await;
+    let mut client = bench.connect().await;
+    client.send(&bench.request(STREAM, &cookie, "")).await;
+    assert_eq!(200, client.answer().await.status);
+    let begun = std::time::Instant::now();
+    assert_eq!(204, bench.ask("POST /api/v1/logout", &cookie, "").await.status);
+    client.until(b"\r\n0\r\n\r\n").await;
+    assert!(begun.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn the_plain_listener_serves_the_same() {
+    let bench = Bench::new().await;
+    bench.publish("picture");
+    let mut client = Client::plain(bench.plain).await;
+    let (host, token) = (bench.plain, bearer(Role::Viewer));
+    client.send(&format!("{STREAM} HTTP/1.1\r\nHost: {host}\r\n{token}\r\n")).await;
+    let answer = client.answer().await;
+    assert_eq!(200, answer.status);
+    assert!(answer.line("strict-transport-security").is_none());
+    let mut parts = Parts { client, body: Vec::new() };
+    assert_eq!(b"picture".to_vec(), soon("a picture", parts.picture()).await);
+}

@@ -1,0 +1,130 @@
+//! Status, power and keys, with the real hands behind them.
+
+use farhand::ports::Contact;
+use farhand::session::role::Role;
+
+use super::bench::{Answer, Bench, bearer};
+use crate::machine::Target;
+
+async fn post(bench: &Bench, what: &str, body: &str) -> Answer {
+    bench.ask(&format!("POST /api/v1/seats/main/{what}"), &bearer(Role::Operator), body).await
+}
+
+#[tokio::test]
+async fn the_seat_is_listed_with_its_status() {
+    let bench = Bench::new().await;
+    let one = bench.ask("GET /api/v1/seats/main", &bearer(Role::Viewer), "").await.json();
+    assert_eq!("main", one["seat"]);
+    assert_eq!("starting", one["signal"]);
+    assert_eq!("configured", one["udc"]["state"]);
+    let all = bench.ask("GET /api/v1/seats", &bearer(Role::Viewer), "").await.json();
+    assert_eq!(serde_json::json!({ "seats": [one] }), all);
+}
+
+#[tokio::test]
+async fn a_tap_closes_the_relay_for_half_a_second() {
+    let bench = Bench::new().await;
+    let answer = post(&bench, "power", r#"{"press":"tap"}"#).await;
+    assert_eq!(202, answer.status, "{}", answer.text());
+    assert_eq!(serde_json::json!({"press": "tap", "seconds": 0.5}), answer.json());
+    let busy = post(&bench, "power", r#"{"press":"reset"}"#).await;
+    bench.machine.until("the relay is open again", |state| state.closed().is_empty()).await;
+    assert_eq!((409, "busy".into()), (busy.status, busy.code()));
+    let press = bench.machine.look(|state| state.press());
+    assert!((450..700).contains(&press.as_millis()), "{press:?}");
+}
+
+#[tokio::test]
+async fn reset_is_the_other_contact() {
+    let bench = Bench::new().await;
+    assert_eq!(202, post(&bench, "power", r#"{"press":"reset"}"#).await.status);
+    bench.machine.until_closed(Contact::Reset).await;
+}
+
+#[tokio::test]
+async fn only_sensible_presses_are_taken() {
+    let bench = Bench::new().await;
+    for body in [
+        r#"{"press":"tap","seconds":1}"#,
+        r#"{"press":"hold","seconds":0.5}"#,
+        r#"{"press":"hold","seconds":12.5}"#,
+        r#"{"press":"hold","seconds":-1}"#,
+        r#"{"press":"hold","seconds":1e999}"#,
+        r#"{"press":"hold","seconds":"5"}"#,
+        r#"{"press":"squeeze"}"#,
+        r#"{}"#,
+    ] {
+        let answer = post(&bench, "power", body).await;
+        assert_eq!((400, "malformed".into()), (answer.status, answer.code()), "{body}");
+    }
+    assert!(bench.machine.look(|state| state.closed().is_empty()));
+}
+
+#[tokio::test]
+async fn a_missing_relay_is_said() {
+    let bench = Bench::new().await;
+    bench.machine.change(|state| state.relay = Err(std::io::ErrorKind::Unsupported));
+    let answer = post(&bench, "power", r#"{"press":"tap"}"#).await;
+    assert_eq!((503, "no-relay".into()), (answer.status, answer.code()));
+    bench.machine.change(|state| state.relay = Err(std::io::ErrorKind::PermissionDenied));
+    let answer = post(&bench, "power", r#"{"press":"tap"}"#).await;
+    assert_eq!((500, "relay-failed".into()), (answer.status, answer.code()));
+}
+
+#[tokio::test]
+async fn a_text_is_typed_and_everything_let_go() {
+    let bench = Bench::new().await;
+    let answer = post(&bench, "keys", r#"{"text":"aB\n"}"#).await;
+    assert_eq!((200, serde_json::json!({"typed": 3})), (answer.status, answer.json()));
+    assert_eq!([0; 8], bench.machine.look(|state| state.keys()));
+    let answer = post(&bench, "keys", r#"{"chord":["ControlLeft","AltLeft","Delete"]}"#).await;
+    assert_eq!((200, serde_json::json!({"typed": 3})), (answer.status, answer.json()));
+    let pressed = bench.machine.look(|state| state.reports.clone());
+    let all_three = farhand::ports::Report::Keyboard([0b101, 0, 0x4C, 0, 0, 0, 0, 0]);
+    assert!(pressed.contains(&all_three), "{pressed:?}");
+    assert_eq!([0; 8], bench.machine.look(|state| state.keys()));
+}
+
+#[tokio::test]
+async fn what_cannot_be_typed_is_named() {
+    let bench = Bench::new().await;
+    let answer = post(&bench, "keys", r#"{"text":"aé"}"#).await;
+    assert_eq!((400, "cannot-type".into()), (answer.status, answer.code()));
+    assert!(answer.text().contains('é'), "{}", answer.text());
+    let answer = post(&bench, "keys", r#"{"chord":["KeyA","Any"]}"#).await;
+    assert_eq!((400, "cannot-type".into()), (answer.status, answer.code()));
+    assert!(answer.text().contains("Any"), "{}", answer.text());
+    let long = format!(r#"{{"text":"{}"}}"#, "a".repeat(1025));
+    for body in [r#"{"text":""}"#, r#"{"chord":[]}"#, "{}", r#"{"text":"a","chord":["KeyA"]}"#, &long] {
+        let answer = post(&bench, "keys", body).await;
+        assert_eq!((400, "malformed".into()), (answer.status, answer.code()), "{body}");
+    }
+    assert!(bench.machine.look(|state| state.reports.is_empty()), "nothing was typed in part");
+}
+
+#[tokio::test]
+async fn an_unplugged_target_is_said() {
+    let bench = Bench::new().await;
+    bench.machine.target(Target::Unplugged);
+    bench.machine.udc("not attached");
+    let mut status = bench.status.watch();
+    super::bench::soon("it is known", status.wait_for(|status| !status.target.takes_keys())).await.unwrap();
+    let answer = post(&bench, "keys", r#"{"text":"a"}"#).await;
+    assert_eq!((503, "usb-unplugged".into()), (answer.status, answer.code()));
+}
+
+#[tokio::test]
+async fn whoever_hangs_up_while_typing_leaves_nothing_pressed() {
+    let bench = Bench::new().await;
+    let body = format!(r#"{{"text":"{}"}}"#, "a".repeat(1024));
+    let mut client = bench.connect().await;
+    client.send(&bench.request("POST /api/v1/seats/main/keys", &bearer(Role::Operator), &body)).await;
+    bench.machine.until("typing has begun", |state| !state.reports.is_empty()).await;
+    drop(client);
+    // Texts are typed one after another, so when this one is done, nothing of the other is left.
+    let answer = post(&bench, "keys", r#"{"text":"b"}"#).await;
+    assert_eq!(200, answer.status, "{}", answer.text());
+    let (keys, reports) = bench.machine.look(|state| (state.keys(), state.reports.len()));
+    assert_eq!([0; 8], keys);
+    assert!(reports < 2 * 1024, "all of it was typed: {reports} reports");
+}

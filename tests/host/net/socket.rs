@@ -1,0 +1,461 @@
+//! The WebSocket: pictures, keys, events, and what closes it.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use farhand::ports::Report;
+use farhand::session::role::Role;
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{WebSocketStream, client_async_with_config};
+
+use super::bench::{Bench, Client, ROLES, SIZE, Stream, bearer, soon};
+
+const PATH: &str = "/api/v1/seats/main/socket";
+const HANDSHAKE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+
+struct Socket {
+    socket: WebSocketStream<Box<dyn Stream>>,
+}
+
+/// A picture as it came.
+struct Picture {
+    seq: u64,
+    age: u32,
+    size: (u16, u16),
+    jpeg: Vec<u8>,
+}
+
+impl Socket {
+    /// Opens one with the header lines given, and reads `hello` and the first status.
+    async fn open(bench: &Bench, lines: &str) -> Socket {
+        Socket::over(bench.connect().await, &bench.https.to_string(), lines).await
+    }
+
+    async fn over(client: Client, host: &str, lines: &str) -> Socket {
+        let mut request = hyper::Request::builder().uri(format!("wss://{host}{PATH}")).header("host", host);
+        for line in HANDSHAKE.split("\r\n").chain(lines.split("\r\n")).filter(|line| !line.is_empty()) {
+            let (name, value) = line.split_once(": ").unwrap();
+            request = request.header(name, value);
+        }
+        let config = WebSocketConfig::default().max_message_size(None).max_frame_size(None);
+        let handshake = client_async_with_config(request.body(()).unwrap(), client.stream, Some(config));
+        let (socket, _) = soon("the handshake", handshake).await.unwrap();
+        Socket { socket }
+    }
+
+    async fn operator(bench: &Bench) -> Socket {
+        let mut socket = Socket::open(bench, &bearer(Role::Operator)).await;
+        socket.event("hello").await;
+        socket.event("status").await;
+        socket
+    }
+
+    async fn next(&mut self) -> Option<Message> {
+        match soon("a message", self.socket.next()).await {
+            Some(Ok(message)) => Some(message),
+            Some(Err(Error::Protocol(_) | Error::Io(_))) | None => None,
+            Some(Err(error)) => panic!("{error}"),
+        }
+    }
+
+    /// The next event of this type; others and pictures are passed over.
+    async fn event(&mut self, kind: &str) -> Value {
+        loop {
+            if let Message::Text(text) = self.next().await.expect("an event before the end") {
+                let event: Value = serde_json::from_str(&text).unwrap();
+                if event["type"] == kind {
+                    return event;
+                }
+            }
+        }
+    }
+
+    /// The next picture; events are passed over.
+    async fn picture(&mut self) -> Picture {
+        loop {
+            if let Message::Binary(bytes) = self.next().await.expect("a picture before the end") {
+                let (head, jpeg) = bytes.split_at(16);
+                return Picture {
+                    seq: u64::from_be_bytes(head[..8].try_into().unwrap()),
+                    age: u32::from_be_bytes(head[8..12].try_into().unwrap()),
+                    size: (
+                        u16::from_be_bytes(head[12..14].try_into().unwrap()),
+                        u16::from_be_bytes(head[14..].try_into().unwrap()),
+                    ),
+                    jpeg: jpeg.to_vec(),
+                };
+            }
+        }
+    }
+
+    /// Reads to the end; gives the close code, if there was one.
+    async fn closed(&mut self) -> Option<u16> {
+        loop {
+            match self.next().await {
+                Some(Message::Close(Some(CloseFrame { code, .. }))) => return Some(code.into()),
+                Some(Message::Close(None)) | None => return None,
+                Some(_) => (),
+            }
+        }
+    }
+
+    async fn say(&mut self, message: Value) {
+        soon("sending", self.socket.send(Message::text(message.to_string()))).await.unwrap();
+    }
+
+    async fn key(&mut self, code: &str, down: bool) {
+        self.say(json!({"type": "key", "code": code, "down": down})).await;
+    }
+
+    async fn shown(&mut self, seq: u64) {
+        self.say(json!({"type": "shown", "seq": seq})).await;
+    }
+}
+
+fn large(byte: u8) -> Bytes {
+    vec![byte; 1 << 20].into()
+}
+
+#[tokio::test]
+async fn a_viewer_is_greeted_and_told_the_status() {
+    let bench = Bench::new().await;
+    for role in ROLES {
+        let mut socket = Socket::open(&bench, &bearer(role)).await;
+        let Some(Message::Text(hello)) = socket.next().await else { panic!("the first message is hello") };
+        let hello: Value = serde_json::from_str(&hello).unwrap();
+        let word = format!("{role:?}");
+        assert_eq!(json!("hello"), hello["type"]);
+        assert_eq!(
+            (json!("main"), json!(word), json!(word.to_lowercase())),
+            (hello["seat"].clone(), hello["user"].clone(), hello["role"].clone())
+        );
+        let status = socket.event("status").await;
+        let me = json!({"id": hello["id"], "user": word, "typing": false});
+        assert!(status["viewers"].as_array().unwrap().contains(&me), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_leaves_is_taken_off_the_list() {
+    let bench = Bench::new().await;
+    let mut socket = Socket::operator(&bench).await;
+    assert_eq!(1, bench.status.now().viewers.len());
+    let mut status = bench.status.watch();
+    socket.socket.close(None).await.unwrap();
+    soon("the list is empty", status.wait_for(|status| status.viewers.is_empty())).await.unwrap();
+    let abrupt = Socket::operator(&bench).await;
+    drop(abrupt);
+    soon("the list is empty", status.wait_for(|status| status.viewers.is_empty())).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_page_needs_its_cookie_and_its_origin() {
+    let bench = Bench::new().await;
+    let cookie = bench.login().await;
+    let ask = async |lines: &str| {
+        let answer = bench.ask(&format!("GET {PATH}"), &format!("{HANDSHAKE}{lines}"), "").await;
+        answer.status
+    };
+    assert_eq!(401, ask("").await);
+    assert_eq!(401, ask(&bench.origin()).await);
+    assert_eq!(403, ask(&cookie).await, "a cookie without an origin");
+    assert_eq!(403, ask(&format!("{cookie}Origin: https://evil\r\n")).await);
+    assert_eq!(101, ask(&format!("{cookie}{}", bench.origin())).await);
+    assert_eq!(101, ask(&bearer(Role::Viewer)).await, "a program needs no origin");
+    let answer = bench.ask(&format!("GET {PATH}"), &bearer(Role::Viewer), "").await;
+    assert_eq!((400, "not-a-websocket".into()), (answer.status, answer.code()));
+}
+
+#[tokio::test]
+async fn compression_is_not_offered() {
+    let bench = Bench::new().await;
+    let lines = format!("{HANDSHAKE}{}Sec-WebSocket-Extensions: permessage-deflate\r\n", bearer(Role::Viewer));
+    let answer = bench.ask(&format!("GET {PATH}"), &lines, "").await;
+    assert_eq!((101, None), (answer.status, answer.line("sec-websocket-extensions")));
+    assert_eq!(Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), answer.line("sec-websocket-accept"), "RFC 6455 section 1.3");
+}
+
+#[tokio::test]
+async fn pictures_of_every_size_arrive_whole_over_tls_and_plain() {
+    let bench = Bench::new().await;
+    let mut client =
+        Socket::over(Client::plain(bench.plain).await, &bench.plain.to_string(), &bearer(Role::Viewer)).await;
+    let mut secure = Socket::open(&bench, &bearer(Role::Viewer)).await;
+    // Around each boundary at which the frame's length is written differently.
+    for length in [1, 108, 109, 110, 111, 65518, 65519, 65520, 65521, 1 << 20] {
+        let jpeg: Vec<u8> = (0..length).map(|n: usize| n as u8 ^ (n >> 8) as u8).collect();
+        bench.publish(jpeg.clone());
+        for socket in [&mut client, &mut secure] {
+            let picture = socket.picture().await;
+            assert_eq!((SIZE.width, SIZE.height), picture.size);
+            assert!(picture.age < 20_000_000, "{} us", picture.age);
+            assert!(jpeg == picture.jpeg, "{length} bytes arrived otherwise");
+            socket.shown(picture.seq).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn two_pictures_are_on_their_way_and_then_the_newest_follows() {
+    let bench = Bench::new().await;
+    let mut socket = Socket::operator(&bench).await;
+    bench.publish("1");
+    assert_eq!(1, socket.picture().await.seq);
+    bench.publish("2");
+    assert_eq!(2, socket.picture().await.seq);
+    for text in ["3", "4", "5"] {
+        bench.publish(text);
+    }
+    // An answer to this shows that the daemon has seen those pictures and sent none.
+    socket.key("Nonsense", true).await;
+    loop {
+        match socket.next().await.unwrap() {
+            Message::Binary(_) => panic!("a third picture was sent"),
+            Message::Text(text) if text.contains("unknown-key") => break,
+            _ => (),
+        }
+    }
+    socket.shown(1).await;
+    let picture = socket.picture().await;
+    assert_eq!((5, b"5".to_vec()), (picture.seq, picture.jpeg));
+}
+
+#[tokio::test]
+async fn a_hidden_page_gets_none_and_then_the_newest() {
+    let bench = Bench::new().await;
+    let mut socket = Socket::operator(&bench).await;
+    socket.say(json!({"type": "pictures", "on": false})).await;
+    socket.key("Nonsense", true).await;
+    socket.event("refused").await;
+    bench.publish("1");
+    bench.publish("2");
+    socket.say(json!({"type": "pictures", "on": true})).await;
+    assert_eq!(2, socket.picture().await.seq);
+}
+
+#[tokio::test]
+async fn latency_counts_the_way_back() {
+    let bench = Bench::new().await;
+    let mut socket = Socket::operator(&bench).await;
+    bench.frames.publish(Instant::now() - Duration::from_millis(250), SIZE, "1".into());
+    let picture = socket.picture().await;
+    assert!(250_000 <= picture.age, "{} us", picture.age);
+    socket.shown(picture.seq).await;
+    let latency = socket.event("latency").await["ms"].as_f64().unwrap();
+    assert!((250.0..20_000.0).contains(&latency), "{latency} ms");
+}
+
+#[tokio::test]
+async fn keys_are_taken_while_a_picture_is_stuck() {
+    let bench = Bench::new().await;
+    let mut socket = Socket::operator(&bench).await;
+    // Far more than the socket's buffers take, so the first stays half sent until somebody reads.
+    let huge: Bytes = vec![7; 64 << 20].into();
+    bench.publish(huge.clone());
+    socket.key("KeyA", true).await;
+    bench.machine.until_keys([0, 0, 4, 0, 0, 0, 0, 0]).await;
+    socket.key("KeyA", false).await;
+    bench.machine.until_keys([0; 8]).await;
+    // Refused while it is stuck: the answer must not end up inside the picture.
+    socket.key("Nonsense", true).await;
+    socket.socket.send(Message::Ping("?".into())).await.unwrap();
+    let picture = socket.picture().await;
+    assert!(huge == picture.jpeg);
+    socket.event("refused").await;
+    bench.publish("next");
+    assert_eq!(b"next".to_vec(), socket.picture().await.jpeg);
+}
+
+#[tokio::test]
+async fn who_does_not_read_gets_the_newest_afterwards() {
+    let bench = Bench::new().await;
+    let mut slow = Socket::operator(&bench).await;
+    let mut fast = Socket::operator(&bench).await;
+    for byte in 1..=60 {
+        bench.publish(large(byte));
+        let picture = fast.picture().await;
+        assert_eq!(byte, picture.jpeg[0]);
+        fast.shown(picture.seq).await;
+    }
+    let mut seen = Vec::new();
+    while seen.last() != Some(&60) {
+        let picture = slow.picture().await;
+        seen.push(picture.seq);
+        slow.shown(picture.seq).await;
+    }
+    assert!(seen.len() <= 3, "{seen:?}");
+}
+
+#[tokio::test]
+async fn keys_pointer_and_wheel_become_reports() {
+    let bench = Bench::new().await;
+    let mut socket = Socket::operator(&bench).await;
+    socket.key("ShiftLeft", true).await;
+    socket.key("KeyA", true).await;
+    bench.machine.until_keys([2, 0, 4, 0, 0, 0, 0, 0]).await;
+    socket.say(json!({"type": "release"})).await;
+    bench.machine.until_keys([0; 8]).await;
+    socket.say(json!({"type": "pointer", "x": 32767, "y": 1, "buttons": 2})).await;
+    let there = Report::Pointer([2, 0xFF, 0x7F, 1, 0, 0, 0]);
+    bench.machine.until("the pointer is there", |state| state.reports.contains(&there)).await;
+    socket.say(json!({"type": "wheel", "dx": 0, "dy": -3})).await;
+    let turned = Report::Pointer([2, 0xFF, 0x7F, 1, 0, -3i8 as u8, 0]);
+    bench.machine.until("the wheel has turned", |state| state.reports.contains(&turned)).await;
+}
+
+#[tokio::test]
+async fn what_a_lost_viewer_holds_is_let_go_and_others_keep_theirs() {
+    let bench = Bench::new().await;
+    let (mut anna, mut bert) = (Socket::operator(&bench).await, Socket::operator(&bench).await);
+    anna.key("KeyA", true).await;
+    bench.machine.until_keys([0, 0, 4, 0, 0, 0, 0, 0]).await;
+    bert.key("ControlLeft", true).await;
+    bench.machine.until_keys([1, 0, 4, 0, 0, 0, 0, 0]).await;
+    drop(bert);
+    bench.machine.until_keys([0, 0, 4, 0, 0, 0, 0, 0]).await;
+    drop(anna);
+    bench.machine.until_keys([0; 8]).await;
+}
+
+#[tokio::test]
+async fn what_a_silent_viewer_holds_is_let_go() {
+    let bench = Bench::new().await;
+    let mut socket = Socket::operator(&bench).await;
+    let begun = Instant::now();
+    socket.key("ControlLeft", true).await;
+    bench.machine.until_keys([1, 0, 0, 0, 0, 0, 0, 0]).await;
+    bench.machine.until_keys([0; 8]).await;
+    let silent = begun.elapsed();
+    assert!(Duration::from_millis(1400) < silent && silent < Duration::from_secs(4), "{silent:?}");
+    // The socket lives on.
+    socket.key("KeyA", true).await;
+    bench.machine.until_keys([0, 0, 4, 0, 0, 0, 0, 0]).await;
+}
+
+#[tokio::test]
+async fn who_may_not_type_is_told_so_and_types_nothing() {
+    let bench = Bench::new().await;
+    let mut socket = Socket::open(&bench, &bearer(Role::Viewer)).await;
+    socket.key("KeyA", true).await;
+    assert_eq!("not-allowed", socket.event("refused").await["code"]);
+    assert!(bench.machine.look(|state| state.reports.is_empty()));
+}
+
+#[tokio::test]
+async fn an_unplugged_target_is_said() {
+    let bench = Bench::new().await;
+    let mut socket = Socket::operator(&bench).await;
+    bench.machine.target(crate::machine::Target::Unplugged);
+    bench.machine.udc("not attached");
+    while socket.event("status").await["udc"]["state"] != "not attached" {}
+    socket.key("KeyA", true).await;
+    assert_eq!("usb-unplugged", socket.event("refused").await["code"]);
+}
+
+#[tokio::test]
+async fn everyone_sees_who_types() {
+    let bench = Bench::new().await;
+    let (mut anna, mut bert) = (Socket::operator(&bench).await, Socket::operator(&bench).await);
+    anna.say(json!({"type": "pointer", "x": 1, "y": 1, "buttons": 0})).await;
+    let typing =
+        |status: &Value| status["viewers"].as_array().unwrap().iter().filter(|viewer| viewer["typing"] == true).count();
+    while typing(&bert.event("status").await) != 1 {}
+    while typing(&bert.event("status").await) != 0 {}
+}
+
+#[tokio::test]
+async fn nonsense_closes_the_socket_with_the_right_code() {
+    let bench = Bench::new().await;
+    let long = format!(r#"{{"type":"key","code":"{}","down":true}}"#, "A".repeat(4096));
+    for (message, code) in [
+        (Message::text("{"), 1007),
+        (Message::text(r#"{"type":"nonsense"}"#), 1007),
+        (Message::text(r#"{"type":"pointer","x":40000,"y":0,"buttons":0}"#), 1007),
+        (Message::binary(vec![0; 10]), 1003),
+        (Message::text(long), 1009),
+        (Message::binary(vec![0; 1 << 20]), 1009),
+    ] {
+        let mut socket = Socket::operator(&bench).await;
+        // It may be closed while this is being sent.
+        let _ = socket.socket.send(message.clone()).await;
+        assert_eq!(Some(code), socket.closed().await, "{}", &message.to_string().chars().take(50).collect::<String>());
+    }
+    assert_eq!(200, bench.ask("GET /api/v1/health", "", "").await.status);
+}
+
+#[tokio::test]
+async fn frames_against_the_protocol_close_the_socket() {
+    let bench = Bench::new().await;
+    let mask = [0; 4];
+    let masked = |head: &[u8], payload: &[u8]| [head, &mask, payload].concat();
+    for (what, frame, code) in [
+        ("unmasked", vec![0x81, 0x02, b'{', b'}'], 1002),
+        ("2^63 bytes", vec![0x81, 0xFF, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], 1009),
+        ("invalid UTF-8", masked(&[0x81, 0x82], &[0xFF, 0xFF]), 1007),
+        ("a reserved bit", masked(&[0xC1, 0x82], b"{}"), 1002),
+        ("a reserved opcode", masked(&[0x83, 0x82], b"{}"), 1002),
+        ("a ping of 126 bytes", masked(&[0x89, 0xFE, 0, 126], &[0; 126]), 1002),
+        ("a ping in fragments", masked(&[0x09, 0x80], &[]), 1002),
+        ("a continuation of nothing", masked(&[0x80, 0x82], b"{}"), 1002),
+    ] {
+        let mut socket = Socket::operator(&bench).await;
+        let stream = socket.socket.get_mut();
+        tokio::io::AsyncWriteExt::write_all(stream, &frame).await.unwrap();
+        tokio::io::AsyncWriteExt::flush(stream).await.unwrap();
+        assert_eq!(Some(code), socket.closed().await, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn fragments_may_not_add_up_to_more_than_a_message() {
+    let bench = Bench::new().await;
+    let mut socket = Socket::operator(&bench).await;
+    let stream = socket.socket.get_mut();
+    let fragment = |first: u8| [&[first, 0xFE, 0x04, 0x00, 0, 0, 0, 0][..], &[b' '; 1024]].concat();
+    let fragments: Vec<u8> = (0..8).flat_map(|n| fragment(if n == 0 { 0x01 } else { 0x00 })).collect();
+    tokio::io::AsyncWriteExt::write_all(stream, &fragments).await.unwrap();
+    tokio::io::AsyncWriteExt::flush(stream).await.unwrap();
+    assert_eq!(Some(1009), socket.closed().await);
+}
+
+#[tokio::test]
+async fn logging_out_closes_the_socket_and_lets_go() {
+    let bench = Bench::new().await;
+    let cookie = bench.login().await;
+    let mut socket = Socket::open(&bench, &format!("{cookie}{}", bench.origin())).await;
+    socket.key("KeyA", true).await;
+    bench.machine.until_keys([0, 0, 4, 0, 0, 0, 0, 0]).await;
+    let begun = Instant::now();
+    assert_eq!(204, bench.ask("POST /api/v1/logout", &cookie, "").await.status);
+    bench.machine.until_keys([0; 8]).await;
+    assert_eq!(Some(4401), socket.closed().await);
+    assert!(begun.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn logging_out_closes_a_socket_that_is_stuck() {
+    let bench = Bench::new().await;
+    let cookie = bench.login().await;
+    let mut socket = Socket::open(&bench, &format!("{cookie}{}", bench.origin())).await;
+    bench.publish(vec![7; 64 << 20]);
+    socket.key("KeyA", true).await;
+    bench.machine.until_keys([0, 0, 4, 0, 0, 0, 0, 0]).await;
+    let mut status = bench.status.watch();
+    assert_eq!(204, bench.ask("POST /api/v1/logout", &cookie, "").await.status);
+    soon("the viewer is gone", status.wait_for(|status| status.viewers.is_empty())).await.unwrap();
+    bench.machine.until_keys([0; 8]).await;
+}
+
+#[tokio::test]
+async fn a_stopping_daemon_says_goodbye() {
+    let bench = Bench::new().await;
+    let mut socket = Socket::operator(&bench).await;
+    let before = Instant::now();
+    let _bench = bench.restart().await;
+    assert_eq!(Some(1001), socket.closed().await);
+    assert!(before.elapsed() < Duration::from_secs(3));
+}
