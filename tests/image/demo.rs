@@ -23,10 +23,12 @@ fn main() -> io::Result<()> {
     let code = vm.wait_console("claim code: ", BOOT);
     let rig = plan.build(&mut vm)?;
     println!("\naddress: https://127.0.0.1:{}\n{}", vm.https, code.trim());
-    println!("
+    println!(
+        "
 Its certificate is its own, so the browser warns once. Claim it, and press the PC's power button there: the page shows
 its BIOS start. F12 within a minute opens its boot menu; what boots types out whatever you type.
-Ctrl-C ends both machines.");
+Ctrl-C ends both machines."
+    );
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(tokio::signal::ctrl_c())?;
     drop(rig);
     Ok(())

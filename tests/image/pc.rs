@@ -20,5 +20,7 @@ fn a_real_pc_is_worked_from_its_bios_on() {
         .env("FARHAND_PC", format!("http://{}", rig.witness().unwrap()))
         .status()
         .expect("npx is installed: run 'make tests/browser/node_modules'");
-    assert!(status.success(), "the browser's story failed; its trace is in tests/browser/results");
+    let logs =
+        "tail -n 30 /run/log/serve/current /run/log/hands/current /run/log/cable /run/log/usb; dmesg | tail -n 10";
+    assert!(status.success(), "pc.spec.ts failed: {status}\n{}", vm.sh(logs).text);
 }

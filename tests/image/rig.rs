@@ -105,7 +105,10 @@ impl Plan {
         vm.ask("/tmp/rig/cable >/run/log/cable 2>&1 &");
         // It begins with how the relays stand, so its first word says that it runs.
         if let Err(silence) = inbox.recv_timeout(FIRST_WORD) {
-            return Err(io::Error::other(format!("no cable in the guest: {silence}; {}", vm.sh("cat /run/log/cable").text)));
+            return Err(io::Error::other(format!(
+                "no cable in the guest: {silence}; {}",
+                vm.sh("cat /run/log/cable").text
+            )));
         }
         let case = Case::build(&self.folder, self.usb)?;
         let bench = Bench { inbox, cable, case, panel: Panel::default(), pc: None, shown: None };

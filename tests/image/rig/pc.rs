@@ -60,7 +60,9 @@ impl Case {
     /// Switches the PC on.
     pub fn start(&self) -> io::Result<Pc> {
         let file = |name: &str| self.folder.join(name).display().to_string();
-        let mut command = Command::new("qemu-system-x86_64");
+        // Whatever ends the tests ends the machine, too.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "qemu-system-x86_64"]);
         command.args(["-M", "q35", "-accel", "tcg", "-m", "128", "-nodefaults", "-display", "none", "-vga", "std"]);
         command.args(["-qmp", "stdio"]);
         command.args(["-boot", &format!("menu=on,splash-time={}", MENU_WAIT.as_millis())]);
@@ -75,7 +77,10 @@ impl Case {
         command.args(["-device", "usb-redir,id=keyboard,bus=usb.0,chardev=cable"]);
         for (index, number) in ["one", "two"].into_iter().enumerate() {
             command.args(["-drive", &format!("if=none,id={number},format=raw,snapshot=on,file={}", file(number))]);
-            command.args(["-device", &format!("ide-hd,drive={number},bus=ide.{index},model=Disc {number},bootindex={index}")]);
+            command.args([
+                "-device",
+                &format!("ide-hd,drive={number},bus=ide.{index},model=Disc {number},bootindex={index}"),
+            ]);
         }
         let errors = fs::File::create(file("qemu.log"))?;
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors).spawn()?;
@@ -130,7 +135,8 @@ impl Pc {
     fn await_keyboard(&mut self) -> io::Result<()> {
         let end = Instant::now() + KEYBOARD_WAIT;
         while Instant::now() < end {
-            let attached = self.qmp.run("qom-get", json!({ "path": "/machine/peripheral/keyboard", "property": "attached" }))?;
+            let attached =
+                self.qmp.run("qom-get", json!({ "path": "/machine/peripheral/keyboard", "property": "attached" }))?;
             if attached == json!(true) {
                 return self.reset();
             }
