@@ -8,6 +8,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod browser;
+mod pc;
+mod rig;
 mod root;
 mod story;
 mod vm;

@@ -41,13 +41,20 @@ pub struct Vm {
 impl Vm {
     /// Boots the image with an empty memory of its own, and waits for its shell.
     ///
-    /// `name` names the folder below the target directory that keeps the console's text, so it
-    /// can be read after a failure.
+    /// `name` names the folder below `out/run` that keeps the console's text, so it can be read
+    /// after a failure.
     #[track_caller]
     pub fn boot(name: &str) -> Vm {
-        let out = Path::new(env!("CARGO_MANIFEST_DIR")).join("out/virt");
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("image").join(name);
-        fs::create_dir_all(&folder).expect("the target directory can be written");
+        Vm::boot_with(name, &[])
+    }
+
+    /// Boots a machine that has more than the others: what QEMU is to be told beside the rest.
+    #[track_caller]
+    pub fn boot_with(name: &str, more: &[String]) -> Vm {
+        let out = Path::new(env!("CARGO_MANIFEST_DIR")).join("out");
+        let folder = out.join("run").join(name);
+        let out = out.join("virt");
+        fs::create_dir_all(&folder).expect("out/ can be written");
         let data = folder.join("data.ext4");
         fs::copy(out.join("data.ext4"), &data).expect("there is an image: run 'make image-quick'");
         // QEMU is given its end as standard input: no name to choose, and no moment without a peer.
@@ -70,6 +77,7 @@ impl Vm {
             ))
             .args(["-device", "virtio-rng-pci", "-device", "virtio-serial-pci"])
             .args(["-chardev", "socket,id=shell,fd=0", "-device", "virtconsole,chardev=shell"])
+            .args(more)
             .stdin(OwnedFd::from(guest))
             .stdout(Stdio::piped());
         let mut qemu = qemu.spawn().expect("qemu-system-aarch64 is installed: run image/need-qemu.sh");
@@ -253,7 +261,8 @@ fn disc(qemu: &mut Command, id: &str, file: &Path, readonly: bool) {
         .arg(format!("virtio-blk-pci,drive={id}"));
 }
 
-fn free_port() -> u16 {
+/// A port of this machine that nothing listens on.
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
     listener.local_addr().expect("a bound socket has an address").port()
 }
