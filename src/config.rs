@@ -27,10 +27,34 @@ pub struct Config {
 pub struct Server {
     /// Address and port of page and API. Every IPv4 and IPv6 address unless narrowed.
     pub https: SocketAddr,
-    /// Address and port that only redirect there.
-    pub http: Option<SocketAddr>,
+    /// Address and port that only redirect there, or `"none"`.
+    pub http: Redirect,
     /// Host names by which browsers may call us, beside IP addresses, `localhost` and the machine's own name.
     pub names: Vec<String>,
+}
+
+/// Where plain HTTP is answered with the way to HTTPS.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Redirect {
+    /// Nowhere.
+    None,
+    /// At this address and port.
+    At(SocketAddr),
+}
+
+impl TryFrom<String> for Redirect {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Redirect, String> {
+        match text.as_str() {
+            "none" => Ok(Redirect::None),
+            address => address
+                .parse()
+                .map(Redirect::At)
+                .map_err(|_| format!("http {text:?} must be \"none\" or an address and port, such as \"[::]:80\"")),
+        }
+    }
 }
 
 /// One target machine.
@@ -98,7 +122,7 @@ impl TryFrom<String> for CaptureSize {
         }
         let size = text.split_once('x').and_then(|(width, height)| {
             let (width, height) = (width.parse().ok()?, height.parse().ok()?);
-            (160 <= width && width <= 4096 && 120 <= height && height <= 2160).then_some(Size { width, height })
+            ((160..=4096).contains(&width) && (120..=2160).contains(&height)).then_some(Size { width, height })
         });
         size.map(CaptureSize::Exactly)
             .ok_or(format!("size {text:?} must be \"auto\" or from \"160x120\" to \"4096x2160\""))
@@ -234,7 +258,7 @@ impl Default for Config {
 impl Default for Server {
     fn default() -> Server {
         let any = |port| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
-        Server { https: any(443), http: Some(any(80)), names: Vec::new() }
+        Server { https: any(443), http: Redirect::At(any(80)), names: Vec::new() }
     }
 }
 
@@ -376,6 +400,7 @@ mod tests {
         refuses("[seats.main.usb]\ncontroller = \"../x\"", &["../x", "/sys/class/udc"]);
         refuses("[seats.main.usb]\nname = \"a\\nb\"", &["126 printable"]);
         refuses("[server]\nhttps = \"443\"", &["https", "443"]);
+        refuses("[server]\nhttp = \"80\"", &["\"80\"", "none", "[::]:80"]);
         refuses("[server]\nnames = [\"a b\"]", &["server.names", "a b"]);
     }
 }

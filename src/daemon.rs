@@ -9,13 +9,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use log::{error, info};
+use log::{error, info, warn};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::bus::{FrameBus, SeatBus, StatusBus};
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Redirect};
 use crate::gadget::plan;
 use crate::hands::client::Hands;
 use crate::hands::server::{self, Door};
@@ -225,6 +226,12 @@ async fn listen(
     let names = net::names(&hostname, &config.server.names);
     let seats = seats.into_iter().map(|bus| (bus.seat.clone(), bus)).collect();
 
+    // Each viewer is a descriptor, and the usual soft limit is lower than what we let in.
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or_default();
+    if let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, most, most) {
+        warn!("cannot raise the limit of open files: {error}");
+    }
+
     // Who there is, and for a device without an owner the code that its first one must know.
     let (site, code) = Site::open(seats, hands, names.clone(), &places.data, &places.run)?;
 
@@ -234,7 +241,7 @@ async fn listen(
     let address = https.local_addr().map_err(cannot("read our own address"))?;
     serve_on("https", https, Front::Tls(tls), &site, tasks, stop);
 
-    if let Some(http) = config.server.http {
+    if let Redirect::At(http) = config.server.http {
         serve_on("http", bind(http).await?, Front::Redirect(address.port()), &site, tasks, stop);
     }
     if let Some(plain) = places.plain {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use farhand::config::Config;
+use farhand::config::{Config, Redirect};
 use farhand::daemon::{self, Places, StartError};
 
 /// Keyboard, screen, mouse and power button of another machine, over the network.
@@ -121,10 +121,10 @@ fn run(job: Job) -> Result<(), StartError> {
             if serve.board == Board::Sim && serve.common.config.is_none() {
                 // Someone who tries it out has no rights to the appliance's ports, and no wish to serve the whole network.
                 config.server.https = SocketAddr::from(([127, 0, 0, 1], 8443));
-                config.server.http = None;
+                config.server.http = Redirect::None;
             }
             config.server.https = serve.https.unwrap_or(config.server.https);
-            config.server.http = serve.http.or(config.server.http);
+            config.server.http = serve.http.map_or(config.server.http, Redirect::At);
             let run = serve.run.unwrap_or_else(|| serve.data.join("run"));
             let places = Places { data: serve.data, run, plain: serve.plain };
             match serve.board {

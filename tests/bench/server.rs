@@ -65,7 +65,7 @@ impl Bench {
             fs::remove_dir_all(&data)?;
         }
         fs::create_dir_all(&data)?;
-        let config = "[server]\nhttp = \"127.0.0.1:0\"\n[seats.main.video]\ndevice = \"/dev/video0\"\n";
+        let config = "[server]\nhttp = \"none\"\n[seats.main.video]\ndevice = \"/dev/video0\"\n";
         fs::write(folder.join("farhand.toml"), config)?;
         Ok(Bench { folder: folder.into(), preload, token: None })
     }
