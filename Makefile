@@ -12,8 +12,10 @@ run: build ## Serve the simulated machine on https://127.0.0.1:8443
 	mkdir -p out/data
 	target/release/farhand serve --board sim --data out/data --https $(RUN_ADDRESS)
 
-demo: image-quick tests/browser/node_modules ## Work a PC with a real BIOS, in a second virtual machine
-	tests/image/demo.sh
+demo: image-quick ## Work a PC with a real BIOS, in a second virtual machine
+	@image/need-qemu.sh qemu-system-arm qemu-system-x86
+	tests/image/disc.sh
+	cargo run --locked --example demo
 
 build: tools web ## Build the daemon with the page inside
 	cargo build --release --locked
