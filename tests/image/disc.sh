@@ -8,7 +8,8 @@
 set -eu
 
 cd "${0%/*}/../.."
-image/need.sh binutils-aarch64-linux-gnu make squashfs-tools
+# The libraries' own package among them, so that apt knows arm64.
+image/need.sh binutils-aarch64-linux-gnu libc6:arm64 make squashfs-tools
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -16,7 +17,8 @@ mkdir -p "$work/disc/usr/bin" out/virt
 
 # A copy, because the kernel's build writes beside the source.
 cp -r tests/image/jpegcap "$work/module"
-make -s -C "$(image/kernel.sh)/devel" M="$work/module" ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- modules >&2
+kernel=$(image/kernel.sh)
+make -s -C "$kernel/devel" M="$work/module" ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- modules >&2
 aarch64-linux-gnu-strip --strip-debug -o "$work/disc/jpegcap.ko" "$work/module/jpegcap.ko"
 
 # Static: it must run whatever libraries the image has.
@@ -24,10 +26,17 @@ image/cross-env.sh rustc --edition 2024 -O -C target-feature=+crt-static -C stri
 	-o "$work/disc/cable" tests/image/cable.rs
 
 install -m 755 tests/image/export-usb.sh "$work/disc/"
-install -m 755 "$(image/fetch-deb.sh usbredirect:arm64)/usr/bin/usbredirect" "$work/disc/usr/bin/"
-image/libraries.sh "$work/disc" \
-	libc6 libffi8 libglib2.0-0 libpcre2-8-0 libselinux1 libmount1 libblkid1 zlib1g \
-	libusb-1.0-0 libudev1 libusbredirhost1 libusbredirparser1
+set -- usbredirect libusbredirhost1 libusbredirparser1 libusb-1.0-0 libudev1 \
+	libc6 libffi8 libglib2.0-0 libpcre2-8-0 libselinux1 libmount1 libblkid1 zlib1g
+for package in "$@"; do
+	shift
+	set -- "$@" "$package:arm64"
+done
+debs=$(image/fetch-deb.sh "$@")
+# shellcheck disable=SC2086  # One argument for each directory.
+install -m 755 "$(find $debs -path '*/bin/usbredirect')" "$work/disc/usr/bin/"
+# shellcheck disable=SC2086
+image/libraries.sh "$work/disc" $debs
 
 rm -f out/virt/rig.squashfs
 SOURCE_DATE_EPOCH=0 mksquashfs "$work/disc" out/virt/rig.squashfs -comp zstd -all-root -quiet -no-progress

@@ -18,8 +18,11 @@ use super::qmp::Qmp;
 const MENU_WAIT: Duration = Duration::from_secs(60);
 /// F12 as SeaBIOS counts keys: the BIOS scan code of INT 16h.
 const F12: u8 = 0x86;
+const MENU_PROMPT: &str = "Press F12 for boot menu.";
+/// Where SeaBIOS tells what it does: the first thing to read when a key did not arrive.
+const DIARY: &str = "bios.log";
 /// Longer than a keyboard takes to be plugged in; a machine without one starts all the same.
-const KEYBOARD_WAIT: Duration = Duration::from_secs(10);
+const KEYBOARD_WAIT: Duration = Duration::from_secs(20);
 /// Text memory of a VGA: 25 rows of 80 cells, each a character and its colours.
 const TEXT: (u32, usize, usize) = (0xb8000, 80, 25);
 
@@ -53,7 +56,7 @@ impl Case {
             fs::write(folder.join(number), disc::bootable(&text))?;
         }
         fs::write(folder.join("menu-key"), [F12])?;
-        fs::write(folder.join("menu-message"), "\nPress F12 for boot menu.\n\n")?;
+        fs::write(folder.join("menu-message"), format!("\n{MENU_PROMPT}\n\n"))?;
         Ok(Case { folder: folder.into(), keyboard })
     }
 
@@ -68,8 +71,7 @@ impl Case {
         command.args(["-boot", &format!("menu=on,splash-time={}", MENU_WAIT.as_millis())]);
         command.args(["-fw_cfg", &format!("name=etc/boot-menu-key,file={}", file("menu-key"))]);
         command.args(["-fw_cfg", &format!("name=etc/boot-menu-message,file={}", file("menu-message"))]);
-        // SeaBIOS keeps a diary at this port: the first thing to read when a key did not arrive.
-        command.args(["-chardev", &format!("file,id=diary,path={}", file("bios.log"))]);
+        command.args(["-chardev", &format!("file,id=diary,path={}", file(DIARY))]);
         command.args(["-device", "isa-debugcon,iobase=0x402,chardev=diary"]);
         command.args(["-device", "qemu-xhci,id=usb"]);
         let (host, port) = (self.keyboard.ip(), self.keyboard.port());
@@ -130,15 +132,25 @@ impl Pc {
         Ok(rows.collect::<Vec<_>>().join("\n").trim_end().to_owned())
     }
 
-    /// A keyboard is in its socket before a PC is switched on, but the cable needs a running machine to connect. So it
-    /// waits for it, and then starts again.
+    /// Makes sure that the BIOS has found the keyboard, as it does when it was plugged in before.
+    ///
+    /// The cable needs a running machine to connect, and a BIOS looks for keyboards once. When it was too late for that,
+    /// the machine starts again; not before the BIOS waits for a key, because in the middle of its work a reset can hang it.
     fn await_keyboard(&mut self) -> io::Result<()> {
         let end = Instant::now() + KEYBOARD_WAIT;
+        let mut read = 0;
         while Instant::now() < end {
-            let attached =
-                self.qmp.run("qom-get", json!({ "path": "/machine/peripheral/keyboard", "property": "attached" }))?;
-            if attached == json!(true) {
-                return self.reset();
+            let diary = fs::read(self.folder.join(DIARY))?;
+            let today = String::from_utf8_lossy(&diary[read..]);
+            if today.contains(MENU_PROMPT) {
+                if today.contains("USB keyboard initialized") {
+                    break;
+                }
+                let keyboard = json!({ "path": "/machine/peripheral/keyboard", "property": "attached" });
+                if self.qmp.run("qom-get", keyboard)? == json!(true) {
+                    read = diary.len();
+                    self.reset()?;
+                }
             }
             std::thread::sleep(Duration::from_millis(20));
         }
