@@ -4,6 +4,8 @@
 # Debian packages it lacks, and says so. Downloads and the kernel are kept in ~/.cache/farhand.
 
 export DEBIAN_FRONTEND = noninteractive
+# Debian keeps mke2fs and depmod from the PATH of ordinary users, who may run them all the same.
+export PATH := $(PATH):/usr/sbin:/sbin
 NEED = image/need.sh
 RUN_ADDRESS = 127.0.0.1:8443
 BROWSER = cd tests/browser && npx playwright test
@@ -50,6 +52,7 @@ test-browser: build tests/browser/node_modules ## The page in Chromium, on the s
 test-image: image-quick tests/browser/node_modules ## The image in QEMU; ONLY=name runs one scenario
 	@$(NEED) chromium
 	@image/need-qemu.sh qemu-system-arm qemu-system-x86
+	tests/image/disc.sh
 	cargo test --locked --test image -- --test-threads=1 $(ONLY)
 
 image-quick: tools web ## Build the image for QEMU virt from Debian's arm64 packages

@@ -9,7 +9,9 @@ set -eu
 
 here=${0%/*}
 "$here/need.sh" ca-certificates cmake g++ git make nasm
-if ! cargo --version >/dev/null 2>&1; then
+# Debian 12's own cargo is too old, and leaves when the other comes.
+version=$(cargo --version 2>/dev/null | cut -d ' ' -f 2)
+if ! dpkg --compare-versions "${version:-0}" ge 1.95; then
 	"$here/need.sh" cargo-web rust-web-clippy rustc-web rustfmt-web
 fi
 command -v node >/dev/null || "$here/need.sh" nodejs

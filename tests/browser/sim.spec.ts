@@ -2,7 +2,7 @@
  * The long way through the simulated machine: its firmware, its faults, its pointer to the pixel.
  */
 import { expect, test, type Page } from "@playwright/test";
-import { claim, placeOf, power, screenOf, statusOf } from "./lib/console.ts";
+import { claim, pictureHash, placeOf, power, screenOf, statusOf } from "./lib/console.ts";
 import { type Daemon, startDaemon } from "./lib/daemon.ts";
 import { expectText, type } from "./lib/target.ts";
 import { readText } from "./lib/text.ts";
@@ -87,6 +87,11 @@ test("a hung machine shows its last picture and takes nothing until it is reset"
   await expectText(page, /\$ ?$/m);
   await type(page, "hang\n");
   await expectText(page, "hang");
+  // It has stopped for good: what is typed does not appear, and its caret does not blink.
+  await type(page, "lost");
+  const still = await pictureHash(page);
+  await expect(statusOf(page)).toHaveAttribute("data-fps", /.*/);
+  expect(await pictureHash(page)).toBe(still);
   await restart();
   await expectText(page, /\$ ?$/m);
 });
@@ -100,12 +105,15 @@ test("Ctrl-Alt-Del from the page's menu restarts the machine", async () => {
   await expectText(page, "Press F2");
 });
 
-test("Caps Lock lights at the target and in the page", async () => {
+test("Caps Lock is lit and put out by the target", async () => {
   await expectText(page, /\$ ?$/m);
+  const capsLit = async () =>
+    (await (await page.request.get(`${daemon.url}/api/v1/seats/main`)).json()).keyboard_leds.caps;
   await screenOf(page).focus();
   await press("CapsLock");
-  await expect(statusOf(page)).toContainText(/Caps/);
+  await expect.poll(capsLit).toBe(true);
   await press("CapsLock");
+  await expect.poll(capsLit).toBe(false);
 });
 
 test("a page that loses its focus lets go of what it held", async () => {

@@ -13,8 +13,8 @@ export interface Daemon {
   readonly url: string;
   /** What claims it, once. */
   readonly code: string;
-  /** Kills it and starts it again on the same data and port. */
-  restart(): Promise<void>;
+  /** Kills it, lets `meanwhile` look, and starts it again on the same data and port. */
+  restart(meanwhile: () => Promise<void>): Promise<void>;
   /** Ends it and removes its data. */
   stop(): Promise<void>;
 }
@@ -50,10 +50,11 @@ export async function startDaemon(): Promise<Daemon> {
   return {
     url,
     code: said.get("claim code") ?? "",
-    async restart() {
+    async restart(meanwhile) {
       const gone = ended(child);
       child.kill("SIGKILL");
       await gone;
+      await meanwhile();
       child = launch(new URL(url).port);
       await announced(child, ["address"]);
     },

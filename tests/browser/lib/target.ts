@@ -19,8 +19,8 @@ export interface Target {
   expectClick(page: Page, x: number, y: number): Promise<void>;
   /** Expects that `act` presses the power button, once and shortly. */
   expectTap(page: Page, act: () => Promise<void>): Promise<void>;
-  /** Kills the daemon; someone or something starts it again. */
-  restartDaemon(): Promise<void>;
+  /** Kills the daemon, which the page must notice; someone or something starts it again. */
+  restartDaemon(page: Page): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -44,6 +44,11 @@ export async function expectText(page: Page, text: string | RegExp): Promise<voi
 export async function type(page: Page, text: string): Promise<void> {
   await screenOf(page).focus();
   await page.keyboard.type(text);
+}
+
+/** Waits until the page says that it has lost its daemon. */
+async function expectLost(page: Page): Promise<void> {
+  await expect(statusOf(page)).toHaveAttribute("data-connection", "lost");
 }
 
 /** The simulated machine: its screen tells. */
@@ -76,7 +81,7 @@ async function simulated(): Promise<Target> {
       await expect(statusOf(page)).toHaveAttribute("data-power", "off");
       await expect(statusOf(page)).toHaveAttribute("data-signal", "no-signal");
     },
-    restartDaemon: daemon.restart,
+    restartDaemon: (page) => daemon.restart(() => expectLost(page)),
     stop: daemon.stop,
   };
 }
@@ -90,7 +95,12 @@ function virtual(url: string): Target {
     expectTyped: (_page, word, act) => expectTyped(word, act),
     expectClick: (page, x, y) => expectClick(x, y, () => clickAt(page, x, y)),
     expectTap: (_page, act) => expectPulse(500, act),
-    restartDaemon: killServe,
+    async restartDaemon(page) {
+      // Init is quick, so the page is watched from before.
+      const lost = expectLost(page);
+      await killServe();
+      await lost;
+    },
     async stop() {},
   };
 }
