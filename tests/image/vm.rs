@@ -152,7 +152,7 @@ impl Vm {
             self.read_for(&mut heard, Duration::from_secs(1));
         }
         // Answers to the repetitions may still be on their way; the first command's mark ends them.
-        self.sh("mkdir -p /tmp/peek && mount -t squashfs -o ro /dev/vdc /tmp/peek");
+        self.ask("mkdir -p /tmp/peek && mount -t squashfs -o ro /dev/vdc /tmp/peek");
     }
 
     #[track_caller]
