@@ -3,7 +3,7 @@
  */
 import { expect, type Page, test } from "@playwright/test";
 import { claim, expectConnected, screenOf, statusOf } from "./lib/console.ts";
-import { expectCutShort, expectLetGo, guest, killServe } from "./lib/witness.ts";
+import { expectCutShort, expectLetGo, expectTyped, guest, killServe } from "./lib/witness.ts";
 
 const url = process.env["FARHAND_URL"] ?? "";
 let page: Page;
@@ -16,6 +16,12 @@ test.beforeAll(async ({ browser }) => {
 });
 
 test.afterAll(() => page.close());
+
+/** Holds the power button by request: a click in the page's menu would take the focus from the screen. */
+async function hold(seconds: number): Promise<void> {
+  const answer = await page.request.post(`${url}/api/v1/seats/main/power`, { data: { press: "hold", seconds } });
+  expect(answer.status()).toBe(202);
+}
 
 test("the keyboard's lamps are the target's to light", async () => {
   const lamp = (await guest("ls -d /sys/class/leds/*::capslock | tail -n 1")).trim();
@@ -58,16 +64,24 @@ test("a capture device that another program holds is called busy until it is let
   await expect(statusOf(page)).toHaveAttribute("data-signal", "ok");
 });
 
+test("killing the hands in mid-press opens the relay, and the keyboard is plugged in again", async () => {
+  await expectCutShort(12_000, async () => {
+    await hold(12);
+    await guest("kill -9 $(cat /run/sv/hands/pid)");
+  });
+  await expect(statusOf(page)).toHaveAttribute("data-usb", "configured");
+  await expectTyped("again", async () => {
+    await screenOf(page).focus();
+    await page.keyboard.type("again");
+  });
+});
+
 test("killing serve in mid-press lets go of key and relay, and the page comes back", async () => {
   await expectLetGo("k", async () => {
     await screenOf(page).focus();
     await page.keyboard.down("k");
     await expectCutShort(12_000, async () => {
-      // By request, because a click in the menu would take the focus from the screen and so let go of the key.
-      const answer = await page.request.post(`${url}/api/v1/seats/main/power`, {
-        data: { press: "hold", seconds: 12 },
-      });
-      expect(answer.status()).toBe(202);
+      await hold(12);
       await killServe();
     });
   });

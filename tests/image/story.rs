@@ -11,8 +11,8 @@ fn a_first_hour_in_the_browser() {
 }
 
 #[test]
-fn serve_killed_in_mid_press_lets_go_of_everything() {
-    browser::run("killed", "image.spec.ts");
+fn what_an_owner_must_trust_when_something_fails() {
+    browser::run("faults", "image.spec.ts");
 }
 
 #[test]
@@ -22,7 +22,6 @@ fn nothing_listens_but_the_page() {
     let text = vm.ask("/tmp/peek/peek listeners");
     let mut ports: Vec<&str> = text.lines().filter_map(|line| line.split_once(' ')).map(|(_, rest)| rest).collect();
     ports.sort_unstable();
-    // 68 is where the network's answers about our address arrive.
     assert_eq!([":: 443", ":: 80"].as_slice(), ports.as_slice(), "{text}");
 }
 

@@ -93,7 +93,14 @@ function virtual(url: string): Target {
     code: process.env["FARHAND_CODE"] ?? "",
     async awake() {},
     expectTyped: (_page, word, act) => expectTyped(word, act),
-    expectClick: (page, x, y) => expectClick(x, y, () => clickAt(page, x, y)),
+    async expectClick(page, x, y) {
+      // A click means a pixel, so what reaches the target is that pixel's centre.
+      const mode = (await statusOf(page).getAttribute("data-mode")) ?? "";
+      const [width, height] = mode.split("x").map(Number);
+      const centre = (share: number, pixels = Number.NaN) => (Math.floor(share * pixels) + 0.5) / pixels;
+      const [cx, cy] = [centre(x, width), centre(y, height)];
+      await expectClick(cx, cy, () => clickAt(page, cx, cy));
+    },
     expectTap: (_page, act) => expectPulse(500, act),
     async restartDaemon(page) {
       // Init is quick, so the page is watched from before.
