@@ -63,7 +63,7 @@ export function openSeat(first: Status): Seat {
         stale = setTimeout(() => (latencyMs.value = null), LATENCY_MS);
         break;
       case "refused":
-        sayProblem(message.message);
+        sayProblem(message.message, `refused ${message.code}`);
     }
   };
 
