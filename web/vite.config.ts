@@ -5,9 +5,11 @@
  * names carry a hash so that a browser may keep them for ever.
  */
 import { defineConfig } from "vitest/config";
+import { limitWeight } from "./weight";
 
 export default defineConfig({
   esbuild: { jsx: "automatic", jsxImportSource: "preact" },
+  plugins: [limitWeight()],
   build: {
     target: "es2022",
     assetsInlineLimit: 0,
@@ -18,5 +20,5 @@ export default defineConfig({
     // `npm run dev` beside a daemon on its usual address; its certificate is its own.
     proxy: { "/api": { target: "https://127.0.0.1:8443", secure: false, ws: true } },
   },
-  test: { include: ["src/**/*.test.ts"] },
+  test: { include: ["*.test.ts", "src/**/*.test.ts"] },
 });

@@ -102,3 +102,11 @@ test("a second finger is ignored", () => {
   fire("pointerdown", { isPrimary: false, clientX: 60, clientY: 50, buttons: 1, pointerId: 2 });
   expect(said()).toEqual([]);
 });
+
+test("a pen's eraser is no button that the daemon knows", () => {
+  const { pointer, said } = screen();
+  pointer("move", 60, 10, 0);
+  pointer("down", 75, 30, 32);
+  pointer("move", 75, 30, 33);
+  expect(said()).toEqual(["25,30 0", "25,30 1"]);
+});

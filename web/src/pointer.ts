@@ -9,6 +9,9 @@ import { locate, type Size, type Spot } from "./geometry";
 import type { ToDaemon } from "./protocol";
 import { gatherWheel } from "./wheel";
 
+/** The five that the protocol knows; more, such as the 32 of a pen's eraser, would end the socket. */
+const BUTTONS = 31;
+
 export type PointerPorts = {
   /** The size of what is shown, or null before the first picture. */
   picture: () => Size | null;
@@ -47,9 +50,10 @@ export function attachPointer(target: HTMLElement, ports: PointerPorts): () => v
     if (!event.isPrimary) return;
     event.preventDefault();
     const at = spot(event);
-    if (event.buttons === 0) beside = false;
+    const down = event.buttons & BUTTONS;
+    if (down === 0) beside = false;
     else if (buttons === 0 && event.type === "pointerdown" && !at.inside) beside = true;
-    const pressed = beside ? 0 : event.buttons;
+    const pressed = beside ? 0 : down;
     waiting = at;
     if (pressed === buttons) {
       frame ||= requestAnimationFrame(flush);

@@ -2,14 +2,16 @@
  * Joins one seat's socket to what the page draws.
  *
  * Everything drawn is a signal here; pictures do not pass through signals but go straight to
- * whoever draws them.
+ * whoever draws them. One that comes before anybody does is kept: the daemon sends no more than two
+ * that nobody acknowledges, so a dropped one could be the last.
  */
 import { signal, type ReadonlySignal } from "@preact/signals";
 import { api, asRefusal } from "./api";
+import { parseFrame } from "./frame";
 import { keepHeld } from "./held";
 import { sayProblem } from "./notices";
 import type { FromDaemon, Role, Status, ToDaemon } from "./protocol";
-import { loadSession } from "./session";
+import { loadSession, session } from "./session";
 import { openSocket, SESSION_ENDED } from "./socket";
 
 /** `watching`: no socket is to be had, but pictures come over plain HTTP. */
@@ -30,6 +32,8 @@ export type Seat = {
 /** A proxy that forbids WebSockets refuses the second time as well; a restarting daemon does not. */
 const REFUSALS_BEFORE_FALLBACK = 2;
 const POLL_MS = 1000;
+/** An answer that takes longer is none: in a black hole the browser would wait for minutes. */
+const ANSWER_MS = 3000;
 /** It comes once a second; an older one describes pictures that no longer flow. */
 const LATENCY_MS = 2500;
 
@@ -41,6 +45,7 @@ export function openSeat(first: Status): Seat {
   const me = signal<{ id: number; role: Role } | null>(null);
   const abort = new AbortController();
   let show: ((data: ArrayBuffer) => void) | null = null;
+  let unseen: ArrayBuffer | null = null;
   let refusals = 0;
   let poll: ReturnType<typeof setTimeout> | undefined;
   let stale: ReturnType<typeof setTimeout> | undefined;
@@ -63,25 +68,40 @@ export function openSeat(first: Status): Seat {
         stale = setTimeout(() => (latencyMs.value = null), LATENCY_MS);
         break;
       case "refused":
-        sayProblem(message.message);
+        sayProblem(message.message, `refused ${message.code}`);
     }
+  };
+
+  const picture = (data: ArrayBuffer) => {
+    if (show !== null) return show(data);
+    const overtaken = unseen && parseFrame(unseen);
+    if (overtaken) held.send({ type: "shown", seq: overtaken.seq });
+    unseen = data;
   };
 
   const closed = async (code: number, wasOpen: boolean) => {
     held.forget();
+    unseen = null;
     latencyMs.value = null;
     if (abort.signal.aborted) return;
-    if (code === SESSION_ENDED) return loadSession();
+    if (code === SESSION_ENDED) return renew();
     if (wasOpen) connection.value = "lost";
     await ask(!wasOpen);
+  };
+
+  /** Another tab may have logged out and in again, and then this page is still somebody's. */
+  const renew = async () => {
+    connection.value = "lost";
+    await loadSession();
+    if (session.value?.user) socket.reopen();
   };
 
   /** Learns over HTTP why there is no socket: no login, no daemon, or something in between. */
   const ask = async (refused: boolean) => {
     clearTimeout(poll);
     try {
-      const now = await api.seat(id, abort.signal);
-      if (connection.value === "open") return;
+      const now = await api.seat(id, AbortSignal.timeout(ANSWER_MS));
+      if (abort.signal.aborted || connection.value === "open") return;
       status.value = now;
       if (refused) refusals += 1;
       if (refusals < REFUSALS_BEFORE_FALLBACK) return;
@@ -97,7 +117,7 @@ export function openSeat(first: Status): Seat {
 
   const socket = openSocket(api.socketUrl(id), {
     message: receive,
-    picture: (data) => show?.(data),
+    picture,
     closed: (code, wasOpen) => void closed(code, wasOpen),
     answers: (timeout) =>
       api.seat(id, timeout).then(
@@ -119,7 +139,11 @@ export function openSeat(first: Status): Seat {
     send: held.send,
     watch(next) {
       show = next;
-      return () => (show = null);
+      if (unseen !== null) next(unseen);
+      unseen = null;
+      return () => {
+        if (show === next) show = null;
+      };
     },
     close() {
       abort.abort();

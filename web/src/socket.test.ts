@@ -1,28 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { latest, Line } from "./line";
 import { openSocket, SESSION_ENDED } from "./socket";
-
-/** A WebSocket whose other end is the test. */
-class Line {
-  static readonly OPEN = 1;
-  static all: Line[] = [];
-  readyState = 0;
-  sent: string[] = [];
-  onmessage: ((event: { data: unknown }) => void) | null = null;
-  onclose: ((event: { code: number }) => void) | null = null;
-  constructor() {
-    Line.all.push(this);
-  }
-  send(text: string) {
-    this.sent.push(text);
-  }
-  close() {
-    this.readyState = 3;
-  }
-  hello() {
-    this.readyState = Line.OPEN;
-    this.onmessage?.({ data: '{"type":"hello","seat":"main","id":1,"user":"a","role":"viewer"}' });
-  }
-}
 
 let window: EventTarget;
 
@@ -48,12 +26,6 @@ function open(answers = true) {
   });
   return { socket, said };
 }
-
-const latest = () => {
-  const line = Line.all.at(-1);
-  if (line === undefined) throw new Error("no socket was opened");
-  return line;
-};
 
 test("messages and pictures arrive, nonsense does not", () => {
   const { socket, said } = open();
@@ -132,4 +104,30 @@ test("a closed socket stays closed", () => {
   window.dispatchEvent(new Event("online"));
   vi.advanceTimersByTime(60_000);
   expect(Line.all).toHaveLength(1);
+});
+
+test("a socket that does not open is given up, each time", () => {
+  const { said } = open(true);
+  vi.advanceTimersByTime(3999);
+  expect(said).toEqual([]);
+  vi.advanceTimersByTime(1);
+  expect(said).toEqual(["closed 1006 false"]);
+  expect(Line.all).toHaveLength(1);
+  vi.advanceTimersByTime(250);
+  expect(Line.all).toHaveLength(2);
+  vi.advanceTimersByTime(4000);
+  expect(said).toEqual(["closed 1006 false", "closed 1006 false"]);
+});
+
+test("a socket may be opened again after the end of a session, but not after its own", () => {
+  const { socket } = open();
+  latest().hello();
+  latest().onclose?.({ code: SESSION_ENDED });
+  socket.reopen();
+  vi.advanceTimersByTime(250);
+  expect(Line.all).toHaveLength(2);
+  socket.close();
+  socket.reopen();
+  vi.advanceTimersByTime(60_000);
+  expect(Line.all).toHaveLength(2);
 });

@@ -3,7 +3,8 @@
  *
  * A network that disappears does not close a socket, it only falls silent; so a silence while
  * something ought to come is tested by asking the daemon over HTTP, and a socket whose daemon does
- * not answer is given up.
+ * not answer is given up. One that never opens is given up without asking: the browser would wait
+ * for minutes, and where HTTP still gets through, the page has another way to its pictures.
  */
 import { backoff } from "./backoff";
 import { parseMessage, type FromDaemon, type ToDaemon } from "./protocol";
@@ -14,6 +15,7 @@ export const SESSION_ENDED = 4401;
 /** Longer than the pause between two latency messages, shorter than patience. */
 const SILENCE_MS = 4000;
 const ANSWER_MS = 3000;
+const OPENING_MS = 4000;
 
 export type SocketPorts = {
   message: (message: FromDaemon) => void;
@@ -27,6 +29,8 @@ export type SocketPorts = {
 export type Socket = {
   /** Sends if it can; nothing is kept for later, since a late key is a wrong key. */
   send: (message: ToDaemon) => void;
+  /** Tries again after the end of a session, once there is another one. */
+  reopen: () => void;
   close: () => void;
 };
 
@@ -59,8 +63,14 @@ export function openSocket(url: string, ports: SocketPorts): Socket {
     opened = false;
     clearTimeout(silence);
     lost.close();
-    if (!abort.signal.aborted && code !== SESSION_ENDED) retry = setTimeout(open, wait.next());
+    if (code !== SESSION_ENDED) reopen();
     ports.closed(code, wasOpen);
+  };
+
+  const reopen = () => {
+    clearTimeout(retry);
+    // Never at once, or a daemon that keeps refusing us would be asked without a pause.
+    if (!abort.signal.aborted) retry = setTimeout(open, wait.next());
   };
 
   const open = () => {
@@ -69,6 +79,8 @@ export function openSocket(url: string, ports: SocketPorts): Socket {
     const fresh = new WebSocket(url);
     fresh.binaryType = "arraybuffer";
     socket = fresh;
+    // A silence too: the daemon speaks first.
+    silence = setTimeout(() => lose(fresh, 1006), OPENING_MS);
     fresh.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => {
       if (socket !== fresh) return;
       heard();
@@ -91,6 +103,7 @@ export function openSocket(url: string, ports: SocketPorts): Socket {
     send(message) {
       if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message));
     },
+    reopen,
     close() {
       abort.abort();
       clearTimeout(retry);

@@ -33,8 +33,8 @@ export function ClaimForm() {
             fault={fault}
             hint={
               <>
-                On the serial console and in the log, on a line that begins with{" "}
-                <code>claim code:</code>
+                On the device's console (serial or screen), on a line that begins with{" "}
+                <code>claim code:</code>. <code>make run</code> prints it in its terminal.
               </>
             }
           />

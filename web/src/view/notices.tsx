@@ -7,8 +7,8 @@ import { Icon } from "./icons";
 export function Notices() {
   return (
     <div class="notices" role="log" aria-label="Messages">
-      {notices.value.map(({ kind, text }) => (
-        <div class="notice" key={text} data-kind={kind}>
+      {notices.value.map(({ kind, text, matter }) => (
+        <div class="notice" key={matter} data-kind={kind}>
           <span role={kind === "problem" ? "alert" : undefined}>{text}</span>
           <button
             type="button"
@@ -16,7 +16,7 @@ export function Notices() {
             aria-label="Dismiss"
             // The screen keeps the focus, or a message would interrupt typing.
             onPointerDown={(event) => event.preventDefault()}
-            onClick={() => dismiss(text)}
+            onClick={() => dismiss(matter)}
           >
             <Icon name="close" />
           </button>
