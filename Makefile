@@ -38,6 +38,7 @@ check: tools web tests/browser/node_modules ## Formats, lints, licences, unit an
 	@$(NEED) shellcheck
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+	$$(image/need-deny.sh) --locked check licenses bans sources
 	cargo test --locked
 	cd web && npm run --silent check
 	cd tests/browser && npm run --silent check

@@ -21,7 +21,8 @@ exec qemu-system-aarch64 -M virt -cpu cortex-a72 -smp 2 -m 512 -accel tcg,thread
 	-kernel "$out/Image" -append 'root=/dev/vda ro rootfstype=squashfs console=ttyAMA0 loglevel=4' \
 	-drive "if=none,id=root,format=raw,readonly=on,file=$out/root.squashfs" -device virtio-blk-pci,drive=root \
 	-drive "if=none,id=data,format=raw,snapshot=on,file=$out/data.ext4" -device virtio-blk-pci,drive=data \
-	-nic user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:8443-:443,hostfwd=tcp:127.0.0.1:8080-:80 \
+	-netdev user,id=net,hostfwd=tcp:127.0.0.1:8443-:443,hostfwd=tcp:127.0.0.1:8080-:80 \
+	-device virtio-net-pci,netdev=net,romfile= \
 	-device virtio-rng-pci -device virtio-serial-pci \
 	-chardev stdio,id=terminal,mux=on,signal=off -serial chardev:terminal -device virtconsole,chardev=terminal \
 	"$@"

@@ -73,10 +73,10 @@ impl Vm {
         disc(&mut qemu, "root", &out.join("root.squashfs"), true);
         disc(&mut qemu, "data", &data, false);
         disc(&mut qemu, "peek", &out.join("peek.squashfs"), true);
-        qemu.arg("-nic")
-            .arg(format!(
-                "user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:{https}-:443,hostfwd=tcp:127.0.0.1:{http}-:80"
-            ))
+        qemu.arg("-netdev")
+            .arg(format!("user,id=net,hostfwd=tcp:127.0.0.1:{https}-:443,hostfwd=tcp:127.0.0.1:{http}-:80"))
+            // No ROM to start from the network with: Debian keeps it in another package, and nothing here uses it.
+            .args(["-device", "virtio-net-pci,netdev=net,romfile="])
             .args(["-device", "virtio-rng-pci", "-device", "virtio-serial-pci"])
             .args(["-chardev", "socket,id=shell,fd=0", "-device", "virtconsole,chardev=shell"])
             .args(more)
