@@ -53,7 +53,7 @@ async fn attempt(site: &Arc<Site>, connection: &Arc<Connection>, request: Reques
         Access::Public => None,
         _ if !site.people.claimed() => return Err(EntryError::Unclaimed.into()),
         access => {
-            let visitor = site.people.recognise(connection.peer(), &credential)?;
+            let visitor = site.people.recognise(&credential)?;
             connection.is_known();
             if let Access::Needs(privilege) = access
                 && !visitor.role.may(privilege)
@@ -70,7 +70,7 @@ async fn attempt(site: &Arc<Site>, connection: &Arc<Connection>, request: Reques
     let seat = seat.map(|seat| seats::find(site, seat)).transpose()?;
     match (route.deed, known, seat) {
         (Deed::Health, ..) => Ok(json(StatusCode::OK, &entry::Health { ok: true })),
-        (Deed::Session, ..) => Ok(json(StatusCode::OK, &entry::session(site, connection.peer(), &credential))),
+        (Deed::Session, ..) => Ok(json(StatusCode::OK, &entry::session(site, &credential))),
         (Deed::Claim, ..) => logged_in(entry::claim(site, connection.peer(), request).await?),
         (Deed::Login, ..) => logged_in(entry::login(site, connection.peer(), &credential, request).await?),
         (Deed::Logout, Some(visitor), _) => {

@@ -193,26 +193,17 @@ impl People {
     }
 
     /// Finds out who sent a request, and notes that they are still there.
-    pub fn recognise(&self, peer: IpAddr, credential: &Credential) -> Result<Visitor, EntryError> {
-        let mut state = self.state();
+    pub fn recognise(&self, credential: &Credential) -> Result<Visitor, EntryError> {
+        let state = self.state();
         let known = match credential {
             Credential::Cookie(text) => Bearer::parse(text).and_then(|bearer| state.session(bearer.digest())),
             Credential::Bearer(text) => Bearer::parse(text).and_then(|bearer| state.token(bearer.digest())),
             Credential::None | Credential::Unusable => None,
         };
-        match known {
-            Some(visitor) => {
-                drop(state);
-                self.touch(&visitor);
-                Ok(visitor)
-            }
-            None if matches!(credential, Credential::Bearer(_)) => {
-                // A stale cookie is nobody's fault. A wrong token is a guess, or a script that should slow down.
-                state.limiter.wrong(now(), peer).map_err(EntryError::TooManyTries)?;
-                Err(EntryError::NotLoggedIn)
-            }
-            None => Err(EntryError::NotLoggedIn),
-        }
+        drop(state);
+        let visitor = known.ok_or(EntryError::NotLoggedIn)?;
+        self.touch(&visitor);
+        Ok(visitor)
     }
 
     /// Makes the first administrator and logs them in.
