@@ -130,7 +130,7 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
 }
 
 /// Adds what browsers must be told with every response.
-fn dress(headers: &mut HeaderMap, secure: bool) {
+pub fn dress(headers: &mut HeaderMap, secure: bool) {
     const ALWAYS: [(&str, &str); 7] = [
         // Our own files, pictures from memory, and nothing else: no inline script, no foreign host.
         (
