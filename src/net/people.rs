@@ -338,6 +338,9 @@ impl People {
         let mut state = self.state();
         state.book.begin(now(), bearer.digest(), name);
         self.store_sessions(&state);
+        drop(state);
+        // Somebody else's session may have made room for this one.
+        self.changes.send_replace(());
         Ok(bearer)
     }
 

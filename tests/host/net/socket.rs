@@ -466,6 +466,26 @@ async fn logging_out_closes_the_socket_and_lets_go() {
 }
 
 #[tokio::test]
+async fn a_session_that_makes_room_for_another_loses_its_socket() {
+    let bench = Bench::new().await;
+    let cookie = bench.login().await;
+    let file = bench.folders.run().join("sessions.json");
+    let mut stored: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    let sessions = stored["book"]["sessions"].as_object_mut().unwrap();
+    let mut other = sessions.values().next().unwrap().clone();
+    other["used"]["secs"] = json!(other["used"]["secs"].as_u64().unwrap() + 1);
+    for n in 1..256 {
+        sessions.insert(format!("{n:064x}"), other.clone());
+    }
+    std::fs::write(&file, stored.to_string()).unwrap();
+    let bench = bench.restart().await;
+    let mut socket = Socket::open(&bench, &format!("{cookie}{}", bench.origin())).await;
+    socket.event("status").await;
+    bench.login().await;
+    assert_eq!(Some(4401), socket.closed().await);
+}
+
+#[tokio::test]
 async fn logging_out_closes_a_socket_that_is_stuck() {
     let bench = Bench::new().await;
     let cookie = bench.login().await;
