@@ -315,3 +315,21 @@ pub async fn end_of(site: Arc<Site>, visitor: Visitor, mut stop: crate::tasks::S
         () = stop.requested() => (),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_code_is_documented() {
+        let (source, documented) = (include_str!("api.rs"), include_str!("../../docs/api.md"));
+        let shipped = source.split("#[cfg(test)]").next().unwrap();
+        // Each stands behind its status: `StatusCode::NOT_FOUND, "not-found"`.
+        let statuses = shipped.split("StatusCode::").skip(1).filter_map(|rest| rest.split_once(", \""));
+        let upper = |status: &str| status.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+        let codes = statuses.filter(|(status, _)| upper(status)).filter_map(|(_, rest)| rest.split('"').next());
+        let codes: Vec<&str> = codes.collect();
+        assert!(codes.len() > 25, "{codes:?}");
+        for code in codes {
+            assert!(documented.contains(&format!("`{code}`")), "{code} is not in docs/api.md");
+        }
+    }
+}
