@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod book;
+pub mod calendar;
 pub mod limiter;
 pub mod protocol;
 pub mod role;

@@ -53,7 +53,7 @@ async fn attempt(site: &Arc<Site>, connection: &Arc<Connection>, request: Reques
         Access::Public => None,
         _ if !site.people.claimed() => return Err(EntryError::Unclaimed.into()),
         access => {
-            let visitor = site.people.recognise(connection.peer(), &credential)?;
+            let visitor = site.people.recognise(&credential)?;
             connection.is_known();
             if let Access::Needs(privilege) = access
                 && !visitor.role.may(privilege)
@@ -70,7 +70,7 @@ async fn attempt(site: &Arc<Site>, connection: &Arc<Connection>, request: Reques
     let seat = seat.map(|seat| seats::find(site, seat)).transpose()?;
     match (route.deed, known, seat) {
         (Deed::Health, ..) => Ok(json(StatusCode::OK, &entry::Health { ok: true })),
-        (Deed::Session, ..) => Ok(json(StatusCode::OK, &entry::session(site, connection.peer(), &credential))),
+        (Deed::Session, ..) => Ok(json(StatusCode::OK, &entry::session(site, &credential))),
         (Deed::Claim, ..) => logged_in(entry::claim(site, connection.peer(), request).await?),
         (Deed::Login, ..) => logged_in(entry::login(site, connection.peer(), &credential, request).await?),
         (Deed::Logout, Some(visitor), _) => {
@@ -130,7 +130,7 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
 }
 
 /// Adds what browsers must be told with every response.
-fn dress(headers: &mut HeaderMap, secure: bool) {
+pub fn dress(headers: &mut HeaderMap, secure: bool) {
     const ALWAYS: [(&str, &str); 7] = [
         // Our own files, pictures from memory, and nothing else: no inline script, no foreign host.
         (
@@ -313,5 +313,23 @@ pub async fn end_of(site: Arc<Site>, visitor: Visitor, mut stop: crate::tasks::S
     tokio::select! {
         () = site.people.ended(&visitor) => (),
         () = stop.requested() => (),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_code_is_documented() {
+        let (source, documented) = (include_str!("api.rs"), include_str!("../../docs/api.md"));
+        let shipped = source.split("#[cfg(test)]").next().unwrap();
+        // Each stands behind its status: `StatusCode::NOT_FOUND, "not-found"`.
+        let statuses = shipped.split("StatusCode::").skip(1).filter_map(|rest| rest.split_once(", \""));
+        let upper = |status: &str| status.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+        let codes = statuses.filter(|(status, _)| upper(status)).filter_map(|(_, rest)| rest.split('"').next());
+        let codes: Vec<&str> = codes.collect();
+        assert!(codes.len() > 25, "{codes:?}");
+        for code in codes {
+            assert!(documented.contains(&format!("`{code}`")), "{code} is not in docs/api.md");
+        }
     }
 }

@@ -59,8 +59,8 @@ pub struct TokenAnswer {
 }
 
 /// Who the sender is, if anybody.
-pub fn session(site: &Site, peer: IpAddr, credential: &Credential) -> SessionAnswer {
-    let visitor = site.people.recognise(peer, credential).ok();
+pub fn session(site: &Site, credential: &Credential) -> SessionAnswer {
+    let visitor = site.people.recognise(credential).ok();
     SessionAnswer {
         claimed: site.people.claimed(),
         user: visitor.as_ref().map(|visitor| visitor.name.as_str().to_string()),
@@ -88,12 +88,12 @@ pub async fn login(
     let LoginRequest { user, password } = body::json(request, body::STRANGERS).await?;
     let bearer = site.people.login(peer, &user, &password).await?;
     if let Credential::Cookie(_) = credential
-        && let Ok(before) = site.people.recognise(peer, credential)
+        && let Ok(before) = site.people.recognise(credential)
     {
         site.people.logout(&before);
     }
     let secret = bearer.reveal();
-    let answer = session(site, peer, &Credential::Cookie(secret.clone()));
+    let answer = session(site, &Credential::Cookie(secret.clone()));
     Ok((secret, answer))
 }
 

@@ -5,7 +5,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -104,10 +104,12 @@ impl Connection {
 pub async fn run(listener: TcpListener, front: Front, site: Arc<Site>, mut stop: Stop) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = JoinSet::new();
+    let mut clock = pin!(site.people.keep_time());
     loop {
         let accepted = tokio::select! {
             () = stop.requested() => break,
             Some(_) = connections.join_next() => continue,
+            () = &mut clock => continue,
             accepted = listener.accept() => accepted,
         };
         match (accepted, places.clone().try_acquire_owned()) {

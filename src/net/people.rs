@@ -19,6 +19,7 @@ use tokio::time::sleep;
 
 use crate::session::accounts::{AccountError, Accounts, Name, check_password};
 use crate::session::book::Book;
+use crate::session::calendar::Calendar;
 use crate::session::limiter::{Limiter, Try};
 use crate::session::role::Role;
 use crate::session::secret::{self, Bearer, ClaimCode, Digest};
@@ -52,6 +53,7 @@ pub struct People {
 #[derive(Debug)]
 struct State {
     accounts: Accounts,
+    calendar: Calendar,
     book: Book,
     limiter: Limiter,
     code: Option<ClaimCode>,
@@ -174,8 +176,9 @@ impl People {
             .filter(|sessions: &Sessions| sessions.boot == boot)
             .map_or_else(Book::default, |sessions| sessions.book);
         let code = if accounts.claimed() { None } else { Some(ClaimCode::new(random()?)) };
+        let calendar = Calendar::new(now(), accounts.seen());
         let people = People {
-            state: Mutex::new(State { accounts, book, limiter: Limiter::default(), code: code.clone() }),
+            state: Mutex::new(State { accounts, calendar, book, limiter: Limiter::default(), code: code.clone() }),
             changes: watch::Sender::default(),
             queue: Arc::new(Semaphore::new(HASHING_OR_WAITING)),
             hashing: Arc::new(Semaphore::new(HASHING)),
@@ -193,26 +196,17 @@ impl People {
     }
 
     /// Finds out who sent a request, and notes that they are still there.
-    pub fn recognise(&self, peer: IpAddr, credential: &Credential) -> Result<Visitor, EntryError> {
+    pub fn recognise(&self, credential: &Credential) -> Result<Visitor, EntryError> {
         let mut state = self.state();
         let known = match credential {
             Credential::Cookie(text) => Bearer::parse(text).and_then(|bearer| state.session(bearer.digest())),
             Credential::Bearer(text) => Bearer::parse(text).and_then(|bearer| state.token(bearer.digest())),
             Credential::None | Credential::Unusable => None,
         };
-        match known {
-            Some(visitor) => {
-                drop(state);
-                self.touch(&visitor);
-                Ok(visitor)
-            }
-            None if matches!(credential, Credential::Bearer(_)) => {
-                // A stale cookie is nobody's fault. A wrong token is a guess, or a script that should slow down.
-                state.limiter.wrong(now(), peer).map_err(EntryError::TooManyTries)?;
-                Err(EntryError::NotLoggedIn)
-            }
-            None => Err(EntryError::NotLoggedIn),
-        }
+        drop(state);
+        let visitor = known.ok_or(EntryError::NotLoggedIn)?;
+        self.touch(&visitor);
+        Ok(visitor)
     }
 
     /// Makes the first administrator and logs them in.
@@ -303,8 +297,8 @@ impl People {
         let bearer = Bearer::new(random().map_err(no_random)?);
         let (digest, label) = (bearer.digest(), name.as_str().to_string());
         let expires = expires.map(seconds);
-        self.change(move |accounts| Ok(accounts.put_token(seconds(SystemTime::now()), name, role, digest, expires)?))
-            .await?;
+        let now = self.state().time();
+        self.change(move |accounts| Ok(accounts.put_token(now, name, role, digest, expires)?)).await?;
         info!("{} made the token {label}", by.name.as_str());
         Ok(bearer)
     }
@@ -330,9 +324,29 @@ impl People {
         }
     }
 
+    /// Notes the time now and then, as long as there is a token that it may end. Any number of tasks may do this: which one
+    /// writes is settled under the lock.
+    pub async fn keep_time(self: &Arc<Self>) {
+        loop {
+            let due = {
+                let mut state = self.state();
+                let time = state.time();
+                let due = state.accounts.time_is_worth_noting(time);
+                if due {
+                    state.accounts.see(time);
+                }
+                due
+            };
+            if due && self.change(|_| Ok(())).await.is_err() {
+                warn!("a token that expires may be good again after a reboot: the time could not be noted");
+            }
+            sleep(LOOK_AGAIN).await;
+        }
+    }
+
     /// How long somebody may still stay.
     fn left(&self, visitor: &Visitor) -> Option<Duration> {
-        let state = self.state();
+        let mut state = self.state();
         match visitor.key {
             Key::Session(secret) => {
                 state.session(secret).filter(|now| now == visitor)?;
@@ -347,6 +361,9 @@ impl People {
         let mut state = self.state();
         state.book.begin(now(), bearer.digest(), name);
         self.store_sessions(&state);
+        drop(state);
+        // Somebody else's session may have made room for this one.
+        self.changes.send_replace(());
         Ok(bearer)
     }
 
@@ -379,7 +396,12 @@ impl People {
         let writing = self.writing.clone().lock_owned().await;
         let people = self.clone();
         let work = spawn_blocking(move || {
-            let mut accounts = people.state().accounts.clone();
+            let mut accounts = {
+                let mut state = people.state();
+                let time = state.time();
+                state.accounts.see(time);
+                state.accounts.clone()
+            };
             change(&mut accounts)?;
             let text = serde_json::to_string_pretty(&accounts).expect("accounts are plain data with string keys");
             store::write_whole(&people.users_file, text.as_bytes()).map_err(|error| {
@@ -416,9 +438,14 @@ impl State {
         Some(Visitor { name: name.clone(), role, key: Key::Session(secret) })
     }
 
-    fn token(&self, secret: Digest) -> Option<Visitor> {
-        let (name, role) = self.accounts.token(seconds(SystemTime::now()), secret)?;
+    fn token(&mut self, secret: Digest) -> Option<Visitor> {
+        let time = self.time();
+        let (name, role) = self.accounts.token(time, secret)?;
         Some(Visitor { name: name.clone(), role, key: Key::Token(secret) })
+    }
+
+    fn time(&mut self) -> u64 {
+        self.calendar.time(now(), seconds(SystemTime::now()))
     }
 
     fn attempt(&mut self, peer: IpAddr) -> Result<Try, EntryError> {

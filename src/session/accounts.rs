@@ -13,12 +13,18 @@ use super::secret::Digest;
 /// Tokens that can exist at once: enough for every script of a site, few enough to look through.
 const TOKENS: usize = 64;
 
+/// Times closer together than this are not worth a write: cards wear out, and tokens last for days.
+const COARSE: u64 = 3600;
+
 /// Everyone who may come in, by name.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Accounts {
     users: BTreeMap<Name, User>,
     tokens: BTreeMap<Name, Token>,
+    /// The latest time that was noted, in seconds since 1970; see [`super::calendar`].
+    #[serde(default)]
+    seen: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -123,6 +129,22 @@ impl Accounts {
         Ok(())
     }
 
+    /// The latest time that was noted.
+    pub fn seen(&self) -> u64 {
+        self.seen
+    }
+
+    /// Notes what time it is.
+    pub fn see(&mut self, now: u64) {
+        self.seen = self.seen.max(now);
+    }
+
+    /// Whether the time is worth noting by itself: a token may have expired that would be good again without it.
+    pub fn time_is_worth_noting(&self, now: u64) -> bool {
+        let expires = |token: &Token| token.expires.is_some_and(|expires| self.seen < expires);
+        self.seen.saturating_add(COARSE) <= now && self.tokens.values().any(expires)
+    }
+
     /// The program that has this secret, unless its time is over.
     pub fn token(&self, now: u64, secret: Digest) -> Option<(&Name, Role)> {
         let (name, token) = self.tokens.iter().find(|(_, token)| token.secret == secret)?;
@@ -176,6 +198,23 @@ mod tests {
     }
 
     #[test]
+    fn the_time_is_noted_once_an_hour_while_a_token_may_expire() {
+        let mut accounts = Accounts::default();
+        accounts.put_token(0, name("for-ever"), Role::Viewer, secret(1), None).unwrap();
+        assert!(!accounts.time_is_worth_noting(1_000_000), "nothing expires");
+        accounts.put_token(0, name("ci"), Role::Viewer, secret(2), Some(5000)).unwrap();
+        assert!(!accounts.time_is_worth_noting(3599));
+        assert!(accounts.time_is_worth_noting(3600));
+        accounts.see(3600);
+        assert!(!accounts.time_is_worth_noting(7199));
+        assert!(accounts.time_is_worth_noting(7200));
+        accounts.see(7200);
+        accounts.see(10);
+        assert_eq!(7200, accounts.seen(), "it does not go back");
+        assert!(!accounts.time_is_worth_noting(1_000_000), "it has expired for good");
+    }
+
+    #[test]
     fn a_token_of_the_same_name_replaces_the_old_one() {
         let mut accounts = Accounts::default();
         accounts.put_token(0, name("ci"), Role::Operator, secret(1), None).unwrap();
@@ -201,6 +240,7 @@ mod tests {
         let mut accounts = Accounts::default();
         accounts.put_user(name("anna"), Role::Administrator, "$argon2id$x".into());
         accounts.put_token(0, name("ci"), Role::Viewer, secret(1), Some(5)).unwrap();
+        accounts.see(3);
         let text = serde_json::to_string(&accounts).unwrap();
         assert_eq!(accounts, serde_json::from_str(&text).unwrap());
         assert!(!text.contains(&Bearer::new([1; 32]).reveal()));

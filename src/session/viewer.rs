@@ -64,6 +64,8 @@ impl Refusal {
 pub struct Viewer {
     may_type: bool,
     pictures: bool,
+    /// When they came or last asked for pictures. One from before then was not late; there was nobody to see it.
+    watches_since: Instant,
     on_their_way: VecDeque<(u64, Instant)>,
     keys: BTreeSet<u8>,
     buttons: u8,
@@ -93,6 +95,7 @@ impl Viewer {
         Viewer {
             may_type,
             pictures: true,
+            watches_since: now,
             on_their_way: VecDeque::new(),
             keys: BTreeSet::new(),
             buttons: 0,
@@ -113,10 +116,13 @@ impl Viewer {
         match message {
             ToDaemon::Shown { seq } => self.shown(now, seq),
             ToDaemon::Pictures { on } => {
-                if on && !self.pictures {
+                self.pictures = on;
+                if on {
+                    // Whoever asks may have lost what was on its way, and would then never acknowledge it.
+                    self.on_their_way.clear();
+                    self.watches_since = now;
                     self.actions.push_back(Action::Again);
                 }
-                self.pictures = on;
             }
             ToDaemon::Held {} => self.heard = now,
             ToDaemon::Release {} => self.release(),
@@ -210,7 +216,10 @@ impl Viewer {
         let Some(place) = self.on_their_way.iter().position(|(sent, _)| *sent == seq) else { return };
         let (_, captured) = self.on_their_way[place];
         self.on_their_way.drain(..=place);
-        self.latency = Some(now.saturating_duration_since(captured));
+        // A card that says why there is no picture may have stood for hours.
+        if self.watches_since <= captured {
+            self.latency = Some(now.saturating_duration_since(captured));
+        }
     }
 
     fn input(&mut self, now: Instant, input: Input) {
@@ -285,6 +294,36 @@ mod tests {
         viewer.receive(now, ToDaemon::Pictures { on: true });
         assert!(viewer.wants_picture());
         assert_eq!(vec![Action::Again], drain(&mut viewer));
+    }
+
+    #[test]
+    fn who_asks_for_pictures_is_owed_none_from_before() {
+        let (mut viewer, now) = viewer(true);
+        viewer.sent(1, now);
+        viewer.sent(2, now);
+        viewer.receive(now, ToDaemon::Pictures { on: true });
+        assert!(viewer.wants_picture());
+        assert_eq!(vec![Action::Again], drain(&mut viewer));
+        viewer.receive(now, ToDaemon::Shown { seq: 1 });
+        viewer.tick(now);
+        assert_eq!(Vec::<Action>::new(), drain(&mut viewer), "it is not on its way any more");
+    }
+
+    #[test]
+    fn a_picture_from_before_they_came_or_asked_says_nothing_of_latency() {
+        let (mut viewer, now) = viewer(true);
+        let asked = now + ms(1000);
+        let told = |viewer: &mut Viewer, seq, captured: Instant| {
+            viewer.sent(seq, captured);
+            viewer.receive(asked + ms(30), ToDaemon::Shown { seq });
+            viewer.tick(asked + ms(30));
+            drain(viewer)
+        };
+        assert_eq!(Vec::<Action>::new(), told(&mut viewer, 1, now - ms(1)));
+        viewer.receive(asked, ToDaemon::Pictures { on: true });
+        drain(&mut viewer);
+        assert_eq!(Vec::<Action>::new(), told(&mut viewer, 1, asked - ms(1)));
+        assert_eq!(vec![Action::Latency(ms(30))], told(&mut viewer, 2, asked));
     }
 
     #[test]

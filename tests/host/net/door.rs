@@ -279,14 +279,22 @@ async fn without_tls_there_is_only_the_way_to_tls() {
     for host in ["127.0.0.1", "127.0.0.1:80", "kvm.example.org", "[::1]:80"] {
         let answer = ask(format!("GET /a/b?c=d HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
         let name = host.trim_end_matches(":80");
-        assert_eq!((308, Some(&*format!("https://{name}:{port}/a/b?c=d"))), (answer.status, answer.line("location")));
+        // Not one that browsers keep for ever: the port may be another tomorrow.
+        assert_eq!((307, Some(&*format!("https://{name}:{port}/a/b?c=d"))), (answer.status, answer.line("location")));
+        assert_eq!(
+            (Some("no-store"), Some("nosniff")),
+            (answer.line("cache-control"), answer.line("x-content-type-options"))
+        );
+        assert_eq!(None, answer.line("strict-transport-security"), "it counts over TLS only");
     }
     let answer = ask("GET / HTTP/1.1\r\nHost: evil\r\n\r\n".into()).await;
-    assert_eq!(421, answer.status);
+    assert_eq!((421, "unknown-host".into()), (answer.status, answer.code()));
+    assert_eq!(Some("DENY"), answer.line("x-frame-options"));
     let token = bearer(Role::Administrator);
     let answer = ask(format!("GET /api/v1/seats HTTP/1.1\r\nHost: localhost\r\n{token}\r\n")).await;
-    assert_eq!(308, answer.status);
+    assert_eq!(307, answer.status);
     let answer =
         ask(format!("POST /api/v1/login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n{token}\r\n")).await;
-    assert_eq!((405, Some("GET, HEAD")), (answer.status, answer.line("allow")));
+    assert_eq!((405, "wrong-method".into()), (answer.status, answer.code()));
+    assert_eq!((Some("GET, HEAD"), Some("DENY")), (answer.line("allow"), answer.line("x-frame-options")));
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use farhand::net::people::People;
 use farhand::session::role::Role;
 
-use super::bench::{Bench, Client, Folders, PASSWORD, USER, bearer};
+use super::bench::{Bench, Client, Folders, PASSWORD, USER, bearer, soon};
 
 fn claim(code: &str, password: &str) -> String {
     format!(r#"{{"code":"{code}","user":"{USER}","password":"{password}"}}"#)
@@ -82,7 +82,7 @@ async fn only_the_right_password_logs_in_and_wrong_names_look_the_same() {
 }
 
 #[tokio::test]
-async fn whoever_guesses_is_slowed_down_at_every_door() {
+async fn whoever_guesses_is_slowed_down() {
     let bench = Bench::new().await;
     let mut limited = None;
     for _ in 0..20 {
@@ -95,12 +95,20 @@ async fn whoever_guesses_is_slowed_down_at_every_door() {
         }
     }
     assert!(limited.is_some());
-    // The right password has to wait as well, from this address, and so has whoever guesses tokens.
+    // The right password has to wait as well, from this address; a token that is right was not guessed.
     assert_eq!(429, bench.ask("POST /api/v1/login", "", &login(PASSWORD)).await.status);
-    let guess = format!("Authorization: Bearer {}\r\n", "0".repeat(64));
-    assert_eq!(429, bench.ask("GET /api/v1/seats", &guess, "").await.status);
-    // A token that is right was not guessed.
     assert_eq!(200, bench.ask("GET /api/v1/seats", &bearer(Role::Viewer), "").await.status);
+}
+
+#[tokio::test]
+async fn a_script_with_an_expired_token_keeps_nobody_at_its_address_out() {
+    let bench = Bench::new().await;
+    let expired = format!("Authorization: Bearer {}\r\n", "0".repeat(64));
+    for _ in 0..20 {
+        let answer = bench.ask("GET /api/v1/seats", &expired, "").await;
+        assert_eq!((401, "not-logged-in".into()), (answer.status, answer.code()));
+    }
+    bench.login().await;
 }
 
 #[tokio::test]
@@ -205,6 +213,44 @@ async fn a_token_opens_what_its_role_includes_until_it_expires() {
     let body = r#"{"name":"x","role":"viewer","expires":"tomorrow"}"#;
     let answer = bench.ask("POST /api/v1/tokens", &admin, body).await;
     assert_eq!((400, "malformed".into()), (answer.status, answer.code()));
+}
+
+#[tokio::test]
+async fn a_token_stays_expired_when_the_clock_starts_again() {
+    let bench = Bench::new().await;
+    let hour = SystemTime::now() + Duration::from_secs(3600);
+    let expires = humantime::format_rfc3339_seconds(hour).to_string();
+    let body = serde_json::json!({"name": "ci", "role": "viewer", "expires": expires}).to_string();
+    let answer = bench.ask("POST /api/v1/tokens", &bearer(Role::Administrator), &body).await;
+    let token = format!("Authorization: Bearer {}\r\n", answer.json()["token"].as_str().unwrap());
+    assert_eq!(200, bench.ask("GET /api/v1/seats", &token, "").await.status);
+
+    let file = bench.folders.data().join("users.json");
+    let read = || serde_json::from_str::<serde_json::Value>(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    assert!(read()["seen"].as_u64().is_some_and(|seen| now - 60 <= seen), "{}", read());
+
+    // A life that was told of no time notes it by itself.
+    let store = |seen: u64| {
+        let mut users = read();
+        users["seen"] = serde_json::json!(seen);
+        std::fs::write(&file, users.to_string()).unwrap();
+    };
+    store(0);
+    let bench = bench.restart().await;
+    soon("the time is noted", async {
+        while read()["seen"].as_u64().is_none_or(|seen| seen < now - 60) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+
+    // A life that went on for two hours, after which the clock went back to now.
+    store(now + 7200);
+    let bench = bench.restart().await;
+    assert_eq!(401, bench.ask("GET /api/v1/seats", &token, "").await.status);
+    let answer = bench.ask("POST /api/v1/tokens", &bearer(Role::Administrator), &body).await;
+    assert_eq!((400, "bad-time".into()), (answer.status, answer.code()));
 }
 
 #[tokio::test]

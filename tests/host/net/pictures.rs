@@ -1,6 +1,6 @@
 //! Pictures by snapshot and multipart.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use farhand::session::role::Role;
@@ -178,10 +178,8 @@ async fn logging_out_ends_the_stream() {
     let mut client = bench.connect().await;
     client.send(&bench.request(STREAM, &cookie, "")).await;
     assert_eq!(200, client.answer().await.status);
-    let begun = std::time::Instant::now();
     assert_eq!(204, bench.ask("POST /api/v1/logout", &cookie, "").await.status);
     client.until(b"\r\n0\r\n\r\n").await;
-    assert!(begun.elapsed() < Duration::from_secs(1));
 }
 
 #[tokio::test]

@@ -241,12 +241,43 @@ async fn a_hidden_page_gets_none_and_then_the_newest() {
 async fn latency_counts_the_way_back() {
     let bench = Bench::new().await;
     let mut socket = Socket::operator(&bench).await;
-    bench.frames.publish(Instant::now() - Duration::from_millis(250), SIZE, "1".into());
+    let captured = Instant::now();
+    bench.frames.publish(captured, SIZE, "1".into());
     let picture = socket.picture().await;
-    assert!(250_000 <= picture.age, "{} us", picture.age);
+    let least = captured.elapsed();
     socket.shown(picture.seq).await;
     let latency = socket.event("latency").await["ms"].as_f64().unwrap();
-    assert!((250.0..20_000.0).contains(&latency), "{latency} ms");
+    // It is told in tenths.
+    let ms = |time: Duration| time.as_secs_f64() * 1000.0;
+    let (least, most) = (ms(least) - 0.1, ms(captured.elapsed()) + 0.1);
+    assert!((least..=most).contains(&latency), "{latency} ms, not {least} to {most} ms");
+}
+
+#[tokio::test]
+async fn a_picture_from_before_a_viewer_came_tells_no_latency() {
+    let bench = Bench::new().await;
+    bench.frames.publish(Instant::now() - Duration::from_secs(3600), SIZE, "card".into());
+    let mut socket = Socket::operator(&bench).await;
+    let card = socket.picture().await;
+    socket.shown(card.seq).await;
+    bench.publish("fresh");
+    let fresh = socket.picture().await;
+    socket.shown(fresh.seq).await;
+    let latency = socket.event("latency").await["ms"].as_f64().unwrap();
+    assert!(latency < 3_600_000.0, "{latency} ms");
+}
+
+#[tokio::test]
+async fn a_page_that_lost_its_pictures_gets_the_newest_when_it_asks() {
+    let bench = Bench::new().await;
+    let mut socket = Socket::operator(&bench).await;
+    for text in ["1", "2"] {
+        bench.publish(text);
+        socket.picture().await;
+    }
+    bench.publish("3");
+    socket.say(json!({"type": "pictures", "on": true})).await;
+    assert_eq!(3, socket.picture().await.seq);
 }
 
 #[tokio::test]
@@ -330,7 +361,7 @@ async fn what_a_silent_viewer_holds_is_let_go() {
     bench.machine.until_keys([1, 0, 0, 0, 0, 0, 0, 0]).await;
     bench.machine.until_keys([0; 8]).await;
     let silent = begun.elapsed();
-    assert!(Duration::from_millis(1400) < silent && silent < Duration::from_secs(4), "{silent:?}");
+    assert!(Duration::from_millis(1400) < silent, "{silent:?}");
     // The socket lives on.
     socket.key("KeyA", true).await;
     bench.machine.until_keys([0, 0, 4, 0, 0, 0, 0, 0]).await;
@@ -429,11 +460,29 @@ async fn logging_out_closes_the_socket_and_lets_go() {
     let mut socket = Socket::open(&bench, &format!("{cookie}{}", bench.origin())).await;
     socket.key("KeyA", true).await;
     bench.machine.until_keys([0, 0, 4, 0, 0, 0, 0, 0]).await;
-    let begun = Instant::now();
     assert_eq!(204, bench.ask("POST /api/v1/logout", &cookie, "").await.status);
     bench.machine.until_keys([0; 8]).await;
     assert_eq!(Some(4401), socket.closed().await);
-    assert!(begun.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn a_session_that_makes_room_for_another_loses_its_socket() {
+    let bench = Bench::new().await;
+    let cookie = bench.login().await;
+    let file = bench.folders.run().join("sessions.json");
+    let mut stored: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    let sessions = stored["book"]["sessions"].as_object_mut().unwrap();
+    let mut other = sessions.values().next().unwrap().clone();
+    other["used"]["secs"] = json!(other["used"]["secs"].as_u64().unwrap() + 1);
+    for n in 1..256 {
+        sessions.insert(format!("{n:064x}"), other.clone());
+    }
+    std::fs::write(&file, stored.to_string()).unwrap();
+    let bench = bench.restart().await;
+    let mut socket = Socket::open(&bench, &format!("{cookie}{}", bench.origin())).await;
+    socket.event("status").await;
+    bench.login().await;
+    assert_eq!(Some(4401), socket.closed().await);
 }
 
 #[tokio::test]
@@ -454,8 +503,6 @@ async fn logging_out_closes_a_socket_that_is_stuck() {
 async fn a_stopping_daemon_says_goodbye() {
     let bench = Bench::new().await;
     let mut socket = Socket::operator(&bench).await;
-    let before = Instant::now();
     let _bench = bench.restart().await;
     assert_eq!(Some(1001), socket.closed().await);
-    assert!(before.elapsed() < Duration::from_secs(3));
 }
