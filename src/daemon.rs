@@ -21,7 +21,7 @@ use crate::gadget::plan;
 use crate::hands::client::Hands;
 use crate::hands::server::{self, Door};
 use crate::hw::configfs;
-use crate::hw::hidg::{self, HidgPort};
+use crate::hw::hidg;
 use crate::hw::lamps;
 use crate::hw::relay::{self, RelayError};
 use crate::hw::v4l2::V4l2Screen;
@@ -146,7 +146,7 @@ pub fn hands(config: &Config, socket: &Path) -> Result<(), StartError> {
             let failed = |source| StartError::Relay { seat: seat.clone(), source };
             let board = Board {
                 // The gadget may come later than we do, and go while we run; it is looked for as long as it is away.
-                usb: Box::new(HidgPort::new(&parts.usb, hidg::Places::default())),
+                usb: hidg::open(plan::name(seat), &parts.usb, hidg::Places::default()),
                 relays: relay::open(&parts.power).map_err(failed)?,
                 lamps: lamps::open(&parts.power).map_err(failed)?,
             };
@@ -162,7 +162,7 @@ pub fn hands(config: &Config, socket: &Path) -> Result<(), StartError> {
 /// Opens every relay that the configuration names, and unplugs a keyboard that nobody serves any more.
 pub fn failsafe(config: &Config) -> Result<(), StartError> {
     // A gadget outlives its process, and the target would go on seeing the last key held.
-    if let Err(error) = configfs::clear(Path::new(configfs::GADGETS), plan::NAME) {
+    if let Err(error) = configfs::clear_all(Path::new(configfs::GADGETS)) {
         // No reason to leave a relay closed.
         error!("cannot unplug the keyboard: {error}");
     }
