@@ -182,7 +182,7 @@ fn unbind(path: &Path) -> io::Result<()> {
 }
 
 /// An error with all its causes, for the log.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     std::iter::successors(error.source(), |error| error.source())
         .fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
