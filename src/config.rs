@@ -133,7 +133,7 @@ impl TryFrom<String> for CaptureSize {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Usb {
-    /// `"auto"`, the first USB device controller, or its name under `/sys/class/udc`.
+    /// `"auto"`, the first USB device controller; its name under `/sys/class/udc`; or `"none"`.
     pub controller: Controller,
     /// USB vendor number.
     pub vendor: u16,
@@ -147,13 +147,15 @@ pub struct Usb {
     pub serial: UsbString,
 }
 
-/// `"auto"` or the name of a USB device controller.
+/// `"auto"`, `"none"` or the name of a USB device controller.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(try_from = "String")]
 pub enum Controller {
     /// The first there is.
     #[default]
     Auto,
+    /// None: the seat has no keyboard, as a Pi with one controller has for all targets but one.
+    None,
     /// This one only.
     Named(String),
 }
@@ -165,10 +167,11 @@ impl TryFrom<String> for Controller {
         let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
         match text.as_str() {
             "auto" => Ok(Controller::Auto),
+            "none" => Ok(Controller::None),
             name if (1..=64).contains(&name.len()) && !name.starts_with('.') && name.chars().all(plain) => {
                 Ok(Controller::Named(text))
             }
-            _ => Err(format!("controller {text:?} must be \"auto\" or a name from /sys/class/udc")),
+            _ => Err(format!("controller {text:?} must be \"auto\", \"none\" or a name from /sys/class/udc")),
         }
     }
 }
@@ -309,7 +312,50 @@ impl Config {
         for (id, seat) in &config.seats {
             seat.power.check(&format!("seats.{id}.power"))?;
         }
+        config.check_shared()?;
         Ok(config)
+    }
+
+    /// Refuses seats that would take each other's devices: each works while it is alone, so nothing else would say why the
+    /// other one is dead.
+    fn check_shared(&self) -> Result<(), ConfigError> {
+        let seats: Vec<_> = self.seats.iter().collect();
+        for (at, (id, seat)) in seats.iter().enumerate() {
+            for (other, earlier) in &seats[..at] {
+                let conflict = |key: &str, advice: &str| ConfigError::Conflict {
+                    key: format!("seats.{id}.{key}"),
+                    problem: format!("may be the same device as seats.{other}.{key}; {advice}"),
+                };
+                if seat.usb.controller.may_be(&earlier.usb.controller) {
+                    let advice =
+                        "name a different one of /sys/class/udc in each, or \"none\" for a seat without keyboard";
+                    return Err(conflict("usb.controller", advice));
+                }
+                if seat.video.device.may_be(&earlier.video.device) {
+                    return Err(conflict("video.device", "name a different one in each, such as \"/dev/video0\""));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Controller {
+    fn may_be(&self, other: &Controller) -> bool {
+        match (self, other) {
+            (Controller::None, _) | (_, Controller::None) => false,
+            (Controller::Auto, _) | (_, Controller::Auto) => true,
+            (Controller::Named(one), Controller::Named(other)) => one == other,
+        }
+    }
+}
+
+impl Device {
+    fn may_be(&self, other: &Device) -> bool {
+        match (self, other) {
+            (Device::Auto, _) | (_, Device::Auto) => true,
+            (Device::Path(one), Device::Path(other)) => one == other,
+        }
     }
 }
 
@@ -390,6 +436,25 @@ mod tests {
     fn lines_need_a_driver() {
         refuses("[seats.main.power]\npower = 17", &["seats.main.power.power", "rppal", "gpiocdev"]);
         refuses("[seats.main.power]\ndriver = \"gpiocdev\"\npower = 17", &["seats.main.power.chip", "/dev/gpiochip0"]);
+    }
+
+    #[test]
+    fn two_seats_cannot_share_a_device() {
+        let seat = |name: &str, controller: &str, device: &str| {
+            format!("[seats.{name}]\nusb.controller = \"{controller}\"\nvideo.device = \"{device}\"\n")
+        };
+        let one = seat("one", "a.usb", "/dev/video0");
+        for controller in ["auto", "a.usb"] {
+            let keys = ["seats.two.usb.controller", "seats.one.usb.controller", "/sys/class/udc", "\"none\""];
+            refuses(&(one.clone() + &seat("two", controller, "/dev/video2")), &keys);
+        }
+        for device in ["auto", "/dev/video0"] {
+            let keys = ["seats.two.video.device", "seats.one.video.device", "/dev/video0"];
+            refuses(&(one.clone() + &seat("two", "b.usb", device)), &keys);
+        }
+        refuses("[seats.one]\n[seats.two]", &["seats.two.usb.controller", "seats.one.usb.controller"]);
+        let several = one + &seat("two", "none", "/dev/video2") + &seat("three", "none", "/dev/video4");
+        assert_eq!(3, Config::parse(&several).unwrap().seats.len());
     }
 
     #[test]

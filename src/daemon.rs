@@ -21,7 +21,7 @@ use crate::gadget::plan;
 use crate::hands::client::Hands;
 use crate::hands::server::{self, Door};
 use crate::hw::configfs;
-use crate::hw::hidg::{self, HidgPort};
+use crate::hw::hidg;
 use crate::hw::lamps;
 use crate::hw::relay::{self, RelayError};
 use crate::hw::v4l2::V4l2Screen;
@@ -80,7 +80,7 @@ pub enum StartError {
     /// The certificate cannot be made or read.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// A relay or lamp cannot be had.
+    /// A relay cannot be had to be opened.
     #[error("seat {seat}")]
     Relay {
         /// Whose.
@@ -138,17 +138,17 @@ pub fn serve_sim(config: Config, places: Places) -> Result<(), StartError> {
 
 /// Holds keyboard, pointer and relays, and lets go of them when `serve` dies or falls silent.
 pub fn hands(config: &Config, socket: &Path) -> Result<(), StartError> {
-    // Whatever an earlier life held closed is opened before anything else: a closed contact is a finger on a button.
-    failsafe(config)?;
+    // A keyboard of an earlier life may still hold a key. Relays are not let go of here only to be taken again: in between
+    // a line would float, and taking it opens its contact anyway.
+    unplug();
     run(async move |tasks, stop| {
         let mut boards = BTreeMap::new();
         for (seat, parts) in &config.seats {
-            let failed = |source| StartError::Relay { seat: seat.clone(), source };
             let board = Board {
                 // The gadget may come later than we do, and go while we run; it is looked for as long as it is away.
-                usb: Box::new(HidgPort::new(&parts.usb, hidg::Places::default())),
-                relays: relay::open(&parts.power).map_err(failed)?,
-                lamps: lamps::open(&parts.power).map_err(failed)?,
+                usb: hidg::open(plan::name(seat), &parts.usb, hidg::Places::default()),
+                relays: relay::open(&parts.power),
+                lamps: lamps::open(&parts.power),
             };
             boards.insert(seat.clone(), board);
         }
@@ -161,15 +161,24 @@ pub fn hands(config: &Config, socket: &Path) -> Result<(), StartError> {
 
 /// Opens every relay that the configuration names, and unplugs a keyboard that nobody serves any more.
 pub fn failsafe(config: &Config) -> Result<(), StartError> {
-    // A gadget outlives its process, and the target would go on seeing the last key held.
-    if let Err(error) = configfs::clear(Path::new(configfs::GADGETS), plan::NAME) {
+    unplug();
+    let mut outcome = Ok(());
+    // One that cannot be opened is no reason to leave another closed.
+    for (seat, parts) in &config.seats {
+        for source in relay::failsafe(&parts.power) {
+            error!("seat {seat}: {}", configfs::chain(&source));
+            outcome = outcome.and(Err(StartError::Relay { seat: seat.clone(), source }));
+        }
+    }
+    outcome
+}
+
+/// Takes down every gadget of ours: it outlives its process, and the target would go on seeing the last key held.
+fn unplug() {
+    if let Err(error) = configfs::clear_all(Path::new(configfs::GADGETS)) {
         // No reason to leave a relay closed.
         error!("cannot unplug the keyboard: {error}");
     }
-    for (seat, parts) in &config.seats {
-        relay::failsafe(&parts.power).map_err(|source| StartError::Relay { seat: seat.clone(), source })?;
-    }
-    Ok(())
 }
 
 /// Starts the parts, then runs until a signal asks for the end or the first part ends by itself.

@@ -4,5 +4,6 @@ pub mod configfs;
 mod gpio;
 pub mod hidg;
 pub mod lamps;
+mod late;
 pub mod relay;
 pub mod v4l2;

@@ -8,9 +8,20 @@ use std::path::{Path, PathBuf};
 
 use crate::config::Usb;
 use crate::hid::descriptor;
+use crate::ports::SeatId;
 
-/// The gadget's directory. Whatever bears this name is ours, be it from an earlier life.
-pub const NAME: &str = "farhand";
+/// What the names of our gadgets begin with.
+const OURS: &str = "farhand";
+
+/// The directory of a seat's gadget. Each has its own, or one seat would take down another's.
+pub fn name(seat: &SeatId) -> String {
+    format!("{OURS}-{seat}")
+}
+
+/// Whether a gadget is ours, be it from an earlier life with other seats.
+pub fn is_ours(name: &str) -> bool {
+    name.strip_prefix(OURS).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+}
 
 /// The boot keyboard.
 pub const KEYBOARD: Function = Function { name: "hid.keyboard", subclass: 1, protocol: 1 };
@@ -147,6 +158,17 @@ pub fn demolish(name: &str, standing: &Standing) -> Vec<Step> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const NAME: &str = "farhand";
+
+    #[test]
+    fn a_gadget_is_named_after_its_seat_and_known_as_ours() {
+        let seat = SeatId::try_from("lab-2".to_string()).unwrap();
+        assert_eq!("farhand-lab-2", name(&seat));
+        for (gadget, ours) in [("farhand-lab-2", true), ("farhand", true), ("farhander", false), ("g1", false)] {
+            assert_eq!(ours, is_ours(gadget), "{gadget}");
+        }
+    }
 
     fn position(steps: &[Step], wanted: impl Fn(&Step) -> bool) -> usize {
         steps.iter().position(wanted).expect("the step is not in the plan")

@@ -5,6 +5,7 @@
 //! go at the other end; the client connects again by itself and reports [`HandsError::Away`] until it has.
 
 use std::collections::{BTreeMap, HashMap};
+use std::future::pending;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use super::message::{Decoder, FromHands, LARGEST_CHORD, MOST_STROKES, ToHands, encode};
@@ -22,6 +23,7 @@ use crate::bus::{SeatBus, StatusBus, TargetStatus};
 pub use crate::hid::keyboard::Owner;
 use crate::hid::keyboard::Usage;
 use crate::hid::text::Stroke;
+use crate::hid::typist::MOST_JOBS;
 use crate::ports::{Contact, SeatId};
 use crate::tasks::Tasks;
 
@@ -88,9 +90,21 @@ pub enum HandsError {
     /// The target takes no reports.
     #[error("the target does not take keys: USB is not plugged in, or the target is off")]
     Unplugged,
+    /// The target has taken the keyboard, but fetches no reports.
+    #[error("the target did not fetch the keys for 2 seconds: it is off, asleep or hung; they were dropped")]
+    Stale,
     /// More was sent than the target fetches.
     #[error("the target is too slow for this much input; what was waiting has been dropped and all keys released")]
     Flooded,
+    /// Too many want something typed at the same time.
+    #[error("{MOST_JOBS} texts or chords wait to be typed already; try again when one is done")]
+    TooMany,
+    /// More than fits into one request.
+    #[error("a text has at most {MOST_STROKES} keys and a chord at most {LARGEST_CHORD}")]
+    TooLong,
+    /// A text did not come to its end.
+    #[error("all keys were released before this was typed to its end; look what has arrived and send the rest")]
+    CutShort,
     /// Another press lasts.
     #[error("the {0:?} contact is being pressed already")]
     Busy(Contact),
@@ -126,7 +140,7 @@ struct Shared {
 struct Seat {
     status: StatusBus,
     takes_keys: AtomicBool,
-    flooded: AtomicBool,
+    dropped: watch::Sender<Option<HandsError>>,
 }
 
 #[derive(Debug)]
@@ -160,7 +174,7 @@ impl Hands {
         let (requests, receiver) = mpsc::channel(MOST_WAITING);
         let seat = |bus: &SeatBus| {
             let status = bus.status.clone();
-            (bus.seat.clone(), Seat { status, takes_keys: AtomicBool::new(false), flooded: AtomicBool::new(false) })
+            (bus.seat.clone(), Seat { status, takes_keys: AtomicBool::new(false), dropped: watch::Sender::new(None) })
         };
         let shared = Shared {
             up: AtomicBool::new(false),
@@ -171,20 +185,24 @@ impl Hands {
         (Hands { requests, shared: Arc::new(shared) }, receiver)
     }
 
-    /// Sends one input, in order. Whatever fails comes at once; a flood may come with the next input.
+    /// Sends one input, in order. Whatever fails comes at once; what is dropped later is told by [`Hands::drops`].
     pub fn input(&self, seat: &SeatId, owner: Owner, input: Input) -> Result<(), HandsError> {
         let known = self.reach(seat)?;
         if input.acts() && !known.takes_keys.load(Ordering::Relaxed) {
             return Err(HandsError::Unplugged);
         }
-        self.send(Request { message: ToHands::Input { seat: seat.clone(), owner, input }, answer: None })?;
-        if known.flooded.swap(false, Ordering::Relaxed) { Err(HandsError::Flooded) } else { Ok(()) }
+        self.send(Request { message: ToHands::Input { seat: seat.clone(), owner, input }, answer: None })
+    }
+
+    /// Follows what becomes of input that had been accepted: from now on, for everybody at this seat.
+    pub fn drops(&self, seat: &SeatId) -> Drops {
+        Drops(self.shared.seats.get(seat).map(|seat| seat.dropped.subscribe()))
     }
 
     /// Types strokes one after another and answers when the target has fetched the last release.
     pub async fn type_strokes(&self, seat: &SeatId, owner: Owner, strokes: Vec<Stroke>) -> Result<(), HandsError> {
         if MOST_STROKES < strokes.len() {
-            return Err(HandsError::Flooded);
+            return Err(HandsError::TooLong);
         }
         let strokes = strokes.iter().map(|stroke| (stroke.usage, stroke.modifiers)).collect();
         self.typed(seat, |id| ToHands::Strokes { seat: seat.clone(), id, owner, strokes }).await
@@ -193,7 +211,7 @@ impl Hands {
     /// Presses a chord (all down in order, then all up) and answers when the target has fetched the last release.
     pub async fn chord(&self, seat: &SeatId, owner: Owner, usages: Vec<Usage>) -> Result<(), HandsError> {
         if LARGEST_CHORD < usages.len() {
-            return Err(HandsError::Flooded);
+            return Err(HandsError::TooLong);
         }
         self.typed(seat, |id| ToHands::Chord { seat: seat.clone(), id, owner, usages }).await
     }
@@ -237,6 +255,24 @@ impl Hands {
                 HandsError::Flooded
             }
         })
+    }
+}
+
+/// News of input that was dropped after it had been accepted.
+#[derive(Debug)]
+pub struct Drops(Option<watch::Receiver<Option<HandsError>>>);
+
+impl Drops {
+    /// Waits until something is dropped, and says why. Of drops in quick succession the last is told.
+    pub async fn next(&mut self) -> HandsError {
+        while let Some(news) = &mut self.0
+            && news.changed().await.is_ok()
+        {
+            if let Some(error) = news.borrow_and_update().clone() {
+                return error;
+            }
+        }
+        pending().await
     }
 }
 
@@ -404,9 +440,9 @@ impl Conversation<'_> {
                     let _ = answer.send(error.map_or(Ok(()), Err));
                 }
             }
-            FromHands::Flooded { seat } => {
+            FromHands::Dropped { seat, error } => {
                 if let Some(seat) = self.shared.seats.get(&seat) {
-                    seat.flooded.store(true, Ordering::Relaxed);
+                    seat.dropped.send_replace(Some(error));
                 }
             }
             FromHands::Status { seat, status } => {

@@ -101,10 +101,12 @@ pub enum FromHands {
         /// Why it failed, if it did.
         error: Option<HandsError>,
     },
-    /// More came than the target fetches: all has been dropped and let go.
-    Flooded {
+    /// Input that had been accepted was dropped, and all let go.
+    Dropped {
         /// At which target.
         seat: SeatId,
+        /// Why.
+        error: HandsError,
     },
     /// What is known of the target, at first and whenever it changes.
     Status {
@@ -278,7 +280,7 @@ mod tests {
             FromHands::Done { seat: seat(), id: 1, error: None },
             FromHands::Done { seat: seat(), id: 2, error: Some(HandsError::Busy(Contact::Power)) },
             FromHands::Done { seat: seat(), id: 3, error: Some(HandsError::Relay("no such chip".into())) },
-            FromHands::Flooded { seat: seat() },
+            FromHands::Dropped { seat: seat(), error: HandsError::Stale },
             FromHands::Status { seat: seat(), status },
         ];
         let mut decoder = Decoder::default();

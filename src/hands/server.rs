@@ -184,6 +184,11 @@ impl Desk {
                     client.line.tell(&FromHands::Done { seat: seat.clone(), id, error })?;
                 }
             }
+            if let Some(error) = station.dropped()
+                && let Some(client) = &mut self.client
+            {
+                client.line.tell(&FromHands::Dropped { seat: seat.clone(), error })?;
+            }
             let status = station.status();
             if let Some(client) = &mut self.client
                 && client.told.get(seat) != Some(status)
@@ -233,6 +238,7 @@ impl Desk {
             station.turn(now());
             // What was being typed has been cancelled, and nobody is left to be told.
             while station.poll().is_some() {}
+            station.dropped();
         }
     }
 }
@@ -249,11 +255,11 @@ fn carry_out(stations: &mut BTreeMap<SeatId, Station>, message: ToHands) -> Opti
         log::warn!("hands: the client asks for seat {seat}, which is not in our configuration");
         return message.id().map(|id| FromHands::Done { seat, id, error: Some(HandsError::Away) });
     };
-    let flooded = |outcome: Result<(), _>, seat| outcome.err().map(|_| FromHands::Flooded { seat });
+    let dropped = |outcome: Result<(), _>, seat| outcome.err().map(|error| FromHands::Dropped { seat, error });
     match message {
         ToHands::Beat => None,
-        ToHands::Input { owner, input, .. } => flooded(station.input(now, owner, input), seat),
-        ToHands::Cancel { id, .. } => flooded(station.cancel(now, id), seat),
+        ToHands::Input { owner, input, .. } => dropped(station.input(now, owner, input), seat),
+        ToHands::Cancel { id, .. } => dropped(station.cancel(now, id), seat),
         ToHands::Strokes { id, owner, strokes, .. } => {
             station.strokes(now, id, owner, &strokes);
             None

@@ -157,6 +157,11 @@ impl Station {
         self.outbox.poll().map(|(id, outcome)| (id, outcome.err().map(HandsError::from)))
     }
 
+    /// Takes why keys that had been accepted were dropped, if any were.
+    pub fn dropped(&mut self) -> Option<HandsError> {
+        self.outbox.dropped().map(HandsError::from)
+    }
+
     /// When [`Station::turn`] next has something to do by itself.
     pub fn deadline(&self) -> Option<Instant> {
         [self.sequencer.deadline(), self.outbox.deadline()].into_iter().flatten().min()
@@ -214,9 +219,11 @@ impl From<Failure> for HandsError {
     fn from(failure: Failure) -> HandsError {
         match failure {
             Failure::Unplugged => HandsError::Unplugged,
+            Failure::Stale => HandsError::Stale,
             Failure::Flooded => HandsError::Flooded,
-            // Who cancels does not wait for an answer, or has been cut off.
-            Failure::Cancelled => HandsError::Away,
+            Failure::TooMany => HandsError::TooMany,
+            // Who cancels does not wait for an answer; who does wait has been cut short by something else.
+            Failure::Cancelled => HandsError::CutShort,
         }
     }
 }

@@ -49,6 +49,7 @@ pub struct Outbox {
     pointer: Pointer,
     moves: Waiting<Move>,
     typist: Typist,
+    dropped: Option<Failure>,
 }
 
 impl Outbox {
@@ -112,6 +113,9 @@ impl Outbox {
 
     /// Notes that the target takes no reports at all. Nothing of now may reach it when it comes back.
     pub fn lost(&mut self, now: Instant) {
+        if self.keys.acts() {
+            self.dropped = Some(Failure::Unplugged);
+        }
         self.drop_keys(now, Failure::Unplugged);
         self.drop_moves(now);
     }
@@ -133,8 +137,10 @@ impl Outbox {
     /// Tells the outbox what time it is.
     pub fn tick(&mut self, now: Instant) {
         if self.keys.stale().is_some_and(|end| end <= now) {
-            self.drop_keys(now, Failure::Unplugged);
+            self.dropped = Some(Failure::Stale);
+            self.drop_keys(now, Failure::Stale);
         }
+        // Nobody is told of these: a BIOS never fetches them, and its user would be told for ever.
         if self.moves.stale().is_some_and(|end| end <= now) {
             self.drop_moves(now);
         }
@@ -162,6 +168,11 @@ impl Outbox {
     /// Takes the outcome of a text or chord that has ended.
     pub fn poll(&mut self) -> Option<(u64, Result<(), Failure>)> {
         self.typist.poll()
+    }
+
+    /// Takes why keys that had been accepted were dropped, if any were. Who pressed them cannot know otherwise.
+    pub fn dropped(&mut self) -> Option<Failure> {
+        self.dropped.take()
     }
 
     /// When [`Outbox::tick`] next has work to do.
@@ -318,8 +329,11 @@ impl<R: Late> Waiting<R> {
 
     /// Starts the clock with the first report that acts. Releases may wait for ever: late they are as right as now.
     fn review(&mut self, now: Instant) {
-        let acts = self.queue.iter().any(R::acts);
-        self.since = if acts { self.since.or(Some(now)) } else { None };
+        self.since = if self.acts() { self.since.or(Some(now)) } else { None };
+    }
+
+    fn acts(&self) -> bool {
+        self.queue.iter().any(R::acts)
     }
 
     fn stale(&self) -> Option<Instant> {
@@ -585,8 +599,25 @@ mod tests {
         let mut bench = Bench::new();
         bench.outbox.strokes(bench.now, 1, ANNA, &[Stroke { usage: A, modifiers: 0 }; 5]);
         bench.wait(STALE);
-        assert_eq!(Some((1, Err(Failure::Unplugged))), bench.outbox.poll());
+        assert_eq!(Some((1, Err(Failure::Stale))), bench.outbox.poll());
         assert_eq!(None, bench.outbox.next(Lane::Keyboard));
+    }
+
+    #[test]
+    fn keys_that_are_dropped_are_told_once() {
+        let mut bench = Bench::new();
+        bench.key(ANNA, A, true);
+        bench.wait(STALE - MS);
+        assert_eq!(None, bench.outbox.dropped());
+        bench.wait(MS);
+        assert_eq!((Some(Failure::Stale), None), (bench.outbox.dropped(), bench.outbox.dropped()));
+        bench.key(ANNA, B, true);
+        bench.outbox.lost(bench.now);
+        assert_eq!(Some(Failure::Unplugged), bench.outbox.dropped());
+        bench.outbox.lost(bench.now);
+        bench.point(1, 1);
+        bench.wait(STALE);
+        assert_eq!(None, bench.outbox.dropped(), "no key was waiting");
     }
 
     #[test]
@@ -605,6 +636,6 @@ mod tests {
     fn a_line_of_jobs_has_an_end() {
         let mut bench = Bench::new();
         (0..20).for_each(|id| bench.outbox.strokes(bench.now, id, ANNA, &[Stroke { usage: A, modifiers: 0 }]));
-        assert_eq!(Some((8, Err(Failure::Flooded))), bench.outbox.poll());
+        assert_eq!(Some((8, Err(Failure::TooMany))), bench.outbox.poll());
     }
 }

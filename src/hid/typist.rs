@@ -14,16 +14,20 @@ use super::text::Stroke;
 const HOLD: Duration = Duration::from_millis(10);
 
 /// Jobs that may wait. Each is a request that somebody waits for, so a long line means that nobody is looking.
-const MOST_JOBS: usize = 8;
+pub const MOST_JOBS: usize = 8;
 
 /// Why a text was not typed to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
-    /// The target does not fetch reports.
+    /// The target takes no reports.
     Unplugged,
+    /// The target takes reports but did not fetch one for too long.
+    Stale,
     /// More was queued than is kept.
     Flooded,
-    /// Who asked for it has left.
+    /// As many jobs as are kept wait already; nothing became of this one.
+    TooMany,
+    /// All keys were let go of before its end.
     Cancelled,
 }
 
@@ -68,7 +72,7 @@ impl Typist {
 
     fn start(&mut self, id: u64, owner: Owner, mut steps: VecDeque<Step>) {
         if MOST_JOBS <= self.jobs.len() {
-            self.finished.push_back((id, Err(Failure::Flooded)));
+            self.finished.push_back((id, Err(Failure::TooMany)));
             return;
         }
         steps.push_back(Step::Repeat);

@@ -95,8 +95,19 @@ pub fn clear(gadgets: &Path, name: &str) -> Result<(), GadgetError> {
     plan::demolish(name, &standing).iter().try_for_each(|step| carry_out(gadgets, step))
 }
 
+/// Takes down every gadget of ours, whatever seat it was made for. All are tried, and the first error is told.
+pub fn clear_all(gadgets: &Path) -> Result<(), GadgetError> {
+    let standing = names(gadgets, fs::FileType::is_dir);
+    let standing = standing.map_err(|source| GadgetError::Io { op: "listing", path: gadgets.into(), source })?;
+    let ours = standing.iter().filter(|name| plan::is_ours(name));
+    ours.map(|name| clear(gadgets, name)).fold(Ok(()), Result::and)
+}
+
 /// The controllers that the configuration allows, in the kernel's order.
 pub fn controllers(class: &Path, wanted: &Controller) -> Vec<String> {
+    if *wanted == Controller::None {
+        return Vec::new();
+    }
     // Without the directory no driver has been loaded, which is the same as an empty one.
     let mut present = names(class, |_| true).unwrap_or_default();
     if let Controller::Named(wanted) = wanted {
@@ -171,7 +182,7 @@ fn unbind(path: &Path) -> io::Result<()> {
 }
 
 /// An error with all its causes, for the log.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     std::iter::successors(error.source(), |error| error.source())
         .fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
@@ -179,7 +190,8 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gadget::plan::NAME;
+
+    const NAME: &str = "farhand-main";
 
     /// A directory in which a test does what configfs does by itself: a new directory gets attributes and fixed
     /// subdirectories, and one that is removed takes them along. That the kernel agrees is for the image's tests to show.
@@ -248,6 +260,22 @@ mod tests {
     }
 
     #[test]
+    fn all_of_ours_are_cleared_and_nothing_else() {
+        let shim = Shim::new("all");
+        for name in ["farhand", "farhand-lab", "g1"] {
+            fs::create_dir(shim.0.join(name)).unwrap();
+            fs::write(shim.0.join(name).join("UDC"), "x").unwrap();
+        }
+        // Each is pulled out, and stays only for its attribute, which the kernel alone takes along.
+        let error = clear_all(&shim.0).unwrap_err();
+        assert!(error.to_string().ends_with("farhand failed"), "{error}");
+        let controllers =
+            ["farhand", "farhand-lab", "g1"].map(|name| fs::read_to_string(shim.0.join(name).join("UDC")));
+        assert_eq!(["\n", "\n", "x"], controllers.map(Result::unwrap));
+        assert!(clear_all(&shim.0.join("missing")).is_ok());
+    }
+
+    #[test]
     fn what_the_kernel_reads_is_what_was_planned() {
         let shim = Shim::new("made");
         plan::build(NAME, &Usb::default()).iter().for_each(|step| shim.carry_out(step).unwrap());
@@ -280,5 +308,6 @@ mod tests {
         let named = |name: &str| controllers(&shim.0, &Controller::Named(name.into()));
         assert_eq!(["fe980000.usb"].as_slice(), named("fe980000.usb"));
         assert!(named("other").is_empty());
+        assert!(controllers(&shim.0, &Controller::None).is_empty());
     }
 }

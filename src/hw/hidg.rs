@@ -23,7 +23,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::configfs::{self, Gadget, chain};
 use crate::config::{Controller, Usb};
-use crate::gadget::plan::{Function, KEYBOARD, NAME, POINTER};
+use crate::gadget::plan::{Function, KEYBOARD, POINTER};
 use crate::ports::{KeyboardLeds, Report, Udc, UsbEvent, UsbPort};
 
 /// How often a missing controller is looked for: it appears while the system starts, and somebody waits for the keyboard.
@@ -49,8 +49,30 @@ impl Default for Places {
     }
 }
 
+/// The port of a seat with this gadget. Must be called within a runtime.
+pub fn open(gadget: String, usb: &Usb, places: Places) -> Box<dyn UsbPort> {
+    match usb.controller {
+        Controller::None => Box::new(NoPort),
+        Controller::Auto | Controller::Named(_) => Box::new(HidgPort::new(gadget, usb, places)),
+    }
+}
+
+/// What a seat without keyboard has: a port that is never there.
+struct NoPort;
+
+impl UsbPort for NoPort {
+    fn offer(&mut self, _: Report) -> io::Result<()> {
+        Err(io::ErrorKind::NotConnected.into())
+    }
+
+    fn poll_event(&mut self, _: &mut Context<'_>) -> Poll<UsbEvent> {
+        Poll::Pending
+    }
+}
+
 /// The gadget with our keyboard and pointer, as far as it exists.
-pub struct HidgPort {
+struct HidgPort {
+    name: String,
     usb: Usb,
     places: Places,
     // The nodes are closed before the gadget is taken down.
@@ -62,9 +84,10 @@ pub struct HidgPort {
 }
 
 impl HidgPort {
-    /// Never fails: what is missing is looked for until it is there. Must be called within a runtime.
-    pub fn new(usb: &Usb, places: Places) -> HidgPort {
+    /// Never fails: what is missing is looked for until it is there.
+    fn new(name: String, usb: &Usb, places: Places) -> HidgPort {
         HidgPort {
+            name,
             usb: usb.clone(),
             places,
             plugged: None,
@@ -106,12 +129,12 @@ impl HidgPort {
     fn plug(&mut self) -> Result<Plugged, String> {
         let gadget = match self.gadget.take() {
             Some(gadget) => gadget,
-            None => Gadget::make(&self.places.gadgets, NAME, &self.usb).map_err(|error| chain(&error))?,
+            None => Gadget::make(&self.places.gadgets, &self.name, &self.usb).map_err(|error| chain(&error))?,
         };
         let gadget = self.gadget.insert(gadget);
         let controllers = configfs::controllers(&self.places.controllers, &self.usb.controller);
         let mut complaint = match &self.usb.controller {
-            Controller::Auto => "there is no USB device controller".to_string(),
+            Controller::Auto | Controller::None => "there is no USB device controller".to_string(),
             Controller::Named(name) => format!("there is no USB device controller {name}"),
         };
         for controller in controllers {
@@ -402,7 +425,7 @@ mod tests {
             controllers: directory.join("controllers"),
             devices: directory.clone(),
         };
-        let mut port = HidgPort::new(&Usb::default(), places.clone());
+        let mut port = HidgPort::new("farhand-main".into(), &Usb::default(), places.clone());
         let settle = async |port: &mut HidgPort| {
             let nothing = poll_fn(|context| port.poll_event(context));
             assert!(tokio::time::timeout(2 * SEARCH, nothing).await.is_err(), "nothing can have happened");
@@ -413,8 +436,17 @@ mod tests {
         // This directory does not do what the kernel's does, so the gadget fails at its first attribute.
         std::fs::create_dir_all(&places.gadgets).unwrap();
         settle(&mut port).await;
-        assert!(port.complaint.contains("farhand/"), "{}", port.complaint);
+        assert!(port.complaint.contains("farhand-main/"), "{}", port.complaint);
         std::fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_seat_without_keyboard_looks_for_none() {
+        let usb = Usb { controller: Controller::None, ..Usb::default() };
+        let mut port = open("farhand-main".into(), &usb, Places::default());
+        let event = tokio::time::timeout(10 * CHECK, poll_fn(|context| port.poll_event(context)));
+        assert!(event.await.is_err(), "nothing can have happened");
+        assert_eq!(io::ErrorKind::NotConnected, port.offer(Report::Keyboard([0; 8])).unwrap_err().kind());
     }
 
     #[test]

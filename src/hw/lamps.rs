@@ -1,37 +1,48 @@
 //! Reads the front panel's lamps from GPIO inputs.
 //!
 //! They are read when somebody asks and not by edges: a disc lamp flickers a hundred times a second, and nobody needs to
-//! know each time.
+//! know each time. One that cannot be had is unknown, and tried again now and then.
 
-use super::gpio::{Bank, Input, RelayError};
+use std::time::Instant;
+
+use super::gpio::{Bank, Input};
+use super::late::Late;
 use crate::config::{Line, Power};
 use crate::ports::{LampInputs, Lamps};
 
-/// Opens the configured lamps' lines.
-pub fn open(power: &Power) -> Result<Box<dyn LampInputs>, RelayError> {
-    let bank = Bank::open(power)?;
-    let input =
-        |key, line: Option<Line>| line.map_or(Ok(Input::None), |line| bank.input(key, line, power.leds_active_low));
-    Ok(Box::new(Panel { power: input("power_led", power.power_led)?, disk: input("disk_led", power.disk_led)? }))
+/// Opens the configured lamps' lines, as many as can be had.
+pub fn open(power: &Power) -> Box<dyn LampInputs> {
+    let input = |key: &'static str, line: Option<Line>| {
+        let power = power.clone();
+        let open = move |line| Bank::open(&power)?.input(key, line, power.leds_active_low);
+        line.map(|line| Late::new(format!("the {key} input"), move || open(line)))
+    };
+    Box::new(Panel { power: input("power_led", power.power_led), disk: input("disk_led", power.disk_led) })
 }
 
 struct Panel {
-    power: Input,
-    disk: Input,
+    power: Option<Late<Input>>,
+    disk: Option<Late<Input>>,
 }
 
 impl LampInputs for Panel {
     fn read(&mut self) -> Lamps {
-        Lamps { power: self.power.is_active(), disk: self.disk.is_active() }
+        let now = Instant::now();
+        let read = |input: &mut Option<Late<Input>>| input.as_mut()?.by(now)?.is_active();
+        Lamps { power: read(&mut self.power), disk: read(&mut self.disk) }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::RelayDriver;
 
     #[test]
-    fn lamps_that_are_not_wired_are_unknown() {
-        assert_eq!(Lamps { power: None, disk: None }, open(&Power::default()).unwrap().read());
+    fn lamps_that_are_not_wired_or_not_to_be_had_are_unknown() {
+        assert_eq!(Lamps { power: None, disk: None }, open(&Power::default()).read());
+        let chip = Some("/dev/no-such-chip".to_string());
+        let power = Power { driver: RelayDriver::Gpiocdev, chip, power_led: Some(Line(1)), ..Power::default() };
+        assert_eq!(Lamps { power: None, disk: None }, open(&power).read());
     }
 }

@@ -2,47 +2,55 @@
 //!
 //! A closed relay is a finger on somebody's power button, so they are open from the first moment that a line is ours, and
 //! opened when we let go of it. What happens if we are killed is up to the driver; [`failsafe`] is for what is left then.
+//! A line that cannot be had takes nothing else away: it answers why, and is tried again with every press.
 
 use std::io;
 
 pub use super::gpio::RelayError;
 use super::gpio::{Bank, Output};
-use crate::config::Power;
+use super::late::Late;
+use crate::config::{Line, Power};
 use crate::ports::{Contact, Relays};
 
-/// Opens the configured relays' lines with their contacts open.
-pub fn open(power: &Power) -> Result<Box<dyn Relays>, RelayError> {
-    Ok(Box::new(Panel::open(power)?))
+/// Opens the configured relays' lines with their contacts open, as many as can be had.
+pub fn open(power: &Power) -> Box<dyn Relays> {
+    let relay = |(contact, key, line)| {
+        let power = power.clone();
+        (contact, Late::new(format!("the {contact:?} relay"), move || output(&power, key, line)))
+    };
+    Box::new(Panel { outputs: lines(power).map(relay).collect() })
 }
 
-/// Opens every configured relay's contact, as after a crash, and leaves it so.
-pub fn failsafe(power: &Power) -> Result<(), RelayError> {
-    // Taking the lines is what opens the contacts.
-    Panel::open(power).map(drop)
+/// Opens every configured relay's contact, as after a crash, and leaves it so. All are tried; each error is told.
+pub fn failsafe(power: &Power) -> Vec<RelayError> {
+    // Taking a line is what opens the contact.
+    lines(power).filter_map(|(_, key, line)| output(power, key, line).err()).collect()
+}
+
+/// The relays there are, each with its key.
+fn lines(power: &Power) -> impl Iterator<Item = (Contact, &'static str, Line)> {
+    [(Contact::Power, "power", power.power), (Contact::Reset, "reset", power.reset)]
+        .into_iter()
+        .filter_map(|(contact, key, line)| Some((contact, key, line?)))
+}
+
+fn output(power: &Power, key: &'static str, line: Line) -> Result<Output, RelayError> {
+    Bank::open(power)?.output(key, line, power.active_low)
 }
 
 struct Panel {
-    outputs: Vec<(Contact, Output)>,
-}
-
-impl Panel {
-    fn open(power: &Power) -> Result<Panel, RelayError> {
-        let bank = Bank::open(power)?;
-        let mut panel = Panel { outputs: Vec::new() };
-        for (contact, key, line) in [(Contact::Power, "power", power.power), (Contact::Reset, "reset", power.reset)] {
-            if let Some(line) = line {
-                panel.outputs.push((contact, bank.output(key, line, power.active_low)?));
-            }
-        }
-        Ok(panel)
-    }
+    outputs: Vec<(Contact, Late<Output>)>,
 }
 
 impl Relays for Panel {
     fn set(&mut self, contact: Contact, closed: bool) -> io::Result<()> {
-        match self.outputs.iter_mut().find(|(of, _)| *of == contact) {
-            Some((_, output)) => output.set(closed),
-            None => Err(io::ErrorKind::Unsupported.into()),
+        let output = self.outputs.iter_mut().find(|(of, _)| *of == contact);
+        let (_, output) = output.ok_or(io::ErrorKind::Unsupported)?;
+        match output.now() {
+            Ok(output) => output.set(closed),
+            // What was never ours we have not closed, and nobody is helped by trying for ever to open it.
+            Err(_) if !closed => Ok(()),
+            Err(complaint) => Err(io::Error::other(complaint.to_string())),
         }
     }
 }
@@ -50,7 +58,7 @@ impl Relays for Panel {
 impl Drop for Panel {
     fn drop(&mut self) {
         for (contact, output) in &mut self.outputs {
-            if let Err(error) = output.set(false) {
+            if let Some(Err(error)) = output.had().map(|output| output.set(false)) {
                 log::error!("cannot open the {contact:?} contact: {error}");
             }
         }
@@ -69,19 +77,27 @@ mod tests {
 
     #[test]
     fn without_relays_a_press_is_unsupported() {
-        let mut relays = open(&Power::default()).unwrap();
+        let mut relays = open(&Power::default());
         for contact in [Contact::Power, Contact::Reset] {
             assert_eq!(io::ErrorKind::Unsupported, relays.set(contact, true).unwrap_err().kind());
         }
-        failsafe(&Power::default()).unwrap();
+        assert!(failsafe(&Power::default()).is_empty());
     }
 
     #[track_caller]
     fn refuses(table: &str, parts: &[&str]) {
-        let message = open(&power(table)).err().expect("this cannot be opened").to_string();
-        for part in parts {
-            assert!(message.contains(part), "{part:?} is not in: {message}");
+        let power = power(table);
+        let mut relays = open(&power);
+        let press = relays.set(Contact::Power, true).unwrap_err().to_string();
+        let cleared: Vec<_> = failsafe(&power).iter().map(RelayError::to_string).collect();
+        for message in cleared.iter().chain([&press]) {
+            for part in parts {
+                assert!(message.contains(part), "{part:?} is not in: {message}");
+            }
         }
+        assert_eq!(1, cleared.len());
+        // Else whoever presses would find it busy for ever.
+        relays.set(Contact::Power, false).unwrap();
     }
 
     #[test]
@@ -92,5 +108,11 @@ mod tests {
         );
         refuses("driver = \"gpiocdev\"\nchip = \"no such label\"\npower = 1", &["chip:", "no such label", "there"]);
         refuses("driver = \"gpiocdev\"\nchip = \"/dev/null\"\npower = 1", &["chip:", "/dev/null"]);
+    }
+
+    #[test]
+    fn the_failsafe_tries_every_contact() {
+        let power = power("driver = \"gpiocdev\"\nchip = \"/dev/no-such-chip\"\npower = 1\nreset = 2");
+        assert_eq!(2, failsafe(&power).len());
     }
 }

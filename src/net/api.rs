@@ -297,11 +297,13 @@ impl From<HandsError> for Problem {
     fn from(error: HandsError) -> Problem {
         let (status, code) = match error {
             HandsError::Away => (StatusCode::SERVICE_UNAVAILABLE, "hands-away"),
-            HandsError::Unplugged => (StatusCode::SERVICE_UNAVAILABLE, "usb-unplugged"),
-            HandsError::Flooded => (StatusCode::SERVICE_UNAVAILABLE, "flooded"),
+            HandsError::Unplugged | HandsError::Stale => (StatusCode::SERVICE_UNAVAILABLE, "usb-unplugged"),
+            HandsError::Flooded | HandsError::TooMany | HandsError::CutShort => {
+                (StatusCode::SERVICE_UNAVAILABLE, "flooded")
+            }
             HandsError::Busy(_) => (StatusCode::CONFLICT, "busy"),
             HandsError::NoRelay(_) => (StatusCode::SERVICE_UNAVAILABLE, "no-relay"),
-            HandsError::Length => (StatusCode::BAD_REQUEST, "malformed"),
+            HandsError::Length | HandsError::TooLong => (StatusCode::BAD_REQUEST, "malformed"),
             HandsError::Relay(_) => (StatusCode::INTERNAL_SERVER_ERROR, "relay-failed"),
         };
         Problem::new(status, code, error)

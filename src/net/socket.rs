@@ -43,6 +43,10 @@ const SESSION_ENDED: u16 = 4401;
 /// How long the closing frame may take to leave.
 const GRACE: Duration = Duration::from_millis(500);
 
+/// How long ago a viewer's last input may be for news of dropped input to be theirs: the slowest BIOS met has half a minute
+/// of keys still to fetch when it stops fetching.
+const RECENT: Duration = Duration::from_secs(60);
+
 /// The request is not a WebSocket's opening handshake.
 #[derive(Debug, thiserror::Error)]
 #[error("this path speaks WebSocket: {0}")]
@@ -113,6 +117,7 @@ async fn view(
     let mut viewer = Viewer::new(Instant::now(), visitor.role.may(Privilege::Input));
     let (mut frames, mut status) = (bus.frames.watch(), bus.status.watch());
     frames.mark_changed();
+    let (mut drops, mut acted) = (site.hands.drops(&bus.seat), None::<Instant>);
     let mut gone = std::pin::pin!(site.people.ended(visitor));
     let hello = FromDaemon::Hello { seat: &bus.seat, id, user: visitor.name.as_str(), role: visitor.role };
     wire.say(hello.to_text())?;
@@ -122,6 +127,7 @@ async fn view(
             match action {
                 Action::Input(input) => {
                     site.people.touch(visitor);
+                    acted = Some(Instant::now());
                     if let Err(error) = held.hands.input(held.seat, held.owner, input) {
                         let Problem { code, message, .. } = error.into();
                         viewer.refuse(Instant::now(), Refusal { code, message });
@@ -157,6 +163,12 @@ async fn view(
                 if let Some(frame) = frame {
                     viewer.sent(frame.seq, frame.captured);
                     wire.show(header(&frame), frame.jpeg);
+                }
+            }
+            error = drops.next() => {
+                if acted.is_some_and(|acted| acted.elapsed() < RECENT) {
+                    let Problem { code, message, .. } = error.into();
+                    viewer.refuse(Instant::now(), Refusal { code, message });
                 }
             }
             () = stop.requested() => return Ok(Closing::new(GOING_AWAY, "the daemon stops")),

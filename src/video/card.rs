@@ -50,7 +50,8 @@ fn words(signal: Signal) -> (&'static str, &'static [&'static str]) {
         ),
         Signal::NoSignal => (
             "No signal",
-            &["Is the machine switched on and its HDMI cable", "plugged in at both ends? Press a key to wake it."],
+            // Not a key: our keyboard cannot wake a machine, since it does not ask the host for remote wake-up.
+            &["Is it on, and the HDMI cable in at both ends?", "If it sleeps, a tap of the power button wakes it."],
         ),
         Signal::NoLock => (
             "Unstable signal",

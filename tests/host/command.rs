@@ -1,7 +1,9 @@
 //! Runs the binary as a person would, and reads what it says.
 
 use std::fs;
-use std::process::{Command, Output};
+use std::io::{BufRead, BufReader};
+use std::os::unix::net::UnixStream;
+use std::process::{Command, Output, Stdio};
 
 fn farhand(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_farhand")).args(arguments).output().unwrap()
@@ -36,6 +38,50 @@ fn a_bad_configuration_is_refused_by_every_job_before_it_touches_anything() {
     let file = file.to_str().unwrap();
     for job in [["check", file].as_slice(), &["serve", "--config", file], &["hands", "--config", file]] {
         refuses(job, &["bad.toml", "seats.main.power.power", "45", "2 to 27"]);
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
+
+/// Two seats, each with relays on a chip that is not there.
+const NO_CHIPS: &str = r#"
+[seats.one]
+usb.controller = "none"
+video.device = "/dev/video0"
+power = { driver = "gpiocdev", chip = "/dev/no-chip-one", power = 1, reset = 2 }
+[seats.two]
+usb.controller = "none"
+video.device = "/dev/video2"
+power = { driver = "gpiocdev", chip = "/dev/no-chip-two", power = 1, power_led = 3 }
+"#;
+
+#[test]
+fn the_failsafe_tries_every_seat_and_tells_every_error() {
+    let folder = std::env::temp_dir().join(format!("farhand-failsafe-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("no-chips.toml");
+    fs::write(&file, NO_CHIPS).unwrap();
+    refuses(&["failsafe", "--config", file.to_str().unwrap()], &["/dev/no-chip-one", "/dev/no-chip-two", "seat one"]);
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn hands_without_their_relays_serve_all_the_same_and_say_so_once() {
+    let folder = std::env::temp_dir().join(format!("farhand-no-chips-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let (file, socket) = (folder.join("no-chips.toml"), folder.join("hands.sock"));
+    fs::write(&file, NO_CHIPS).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_farhand"));
+    command.arg("hands").arg("--config").arg(&file).arg("--socket").arg(&socket).env("RUST_LOG", "info");
+    let mut hands = command.stderr(Stdio::piped()).spawn().unwrap();
+    // It says what it holds once it listens; a process that gives up ends the lines instead.
+    let mut lines = BufReader::new(hands.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let said: Vec<_> = lines.by_ref().take_while(|line| !line.contains("holding one, two")).collect();
+    let answered = UnixStream::connect(&socket);
+    hands.kill().unwrap();
+    hands.wait().unwrap();
+    assert!(answered.is_ok(), "{said:?}");
+    for chip in ["/dev/no-chip-one", "/dev/no-chip-two"] {
+        assert_eq!(2, said.iter().filter(|line| line.contains(chip)).count(), "once for each line: {said:?}");
     }
     fs::remove_dir_all(folder).unwrap();
 }

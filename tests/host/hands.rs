@@ -291,11 +291,37 @@ async fn a_target_that_fetches_nothing_is_reported_and_gets_nothing_late() {
     let bench = Bench::new().await;
     bench.machine.target(Target::Ignores);
     let typing = bench.hands.type_strokes(&seat(), ANNA, strokes("rm").unwrap()).await;
-    assert_eq!(Err(HandsError::Unplugged), typing);
+    assert_eq!(Err(HandsError::Stale), typing);
     bench.machine.target(Target::Fetches);
     bench.hands.chord(&seat(), ANNA, vec![B]).await.unwrap();
     let r = Report::Keyboard([0, 0, 0x15, 0, 0, 0, 0, 0]);
     assert!(!bench.machine.look(|state| state.reports.contains(&r)), "a stale key was replayed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_go_stale_are_told_without_another_input() {
+    let bench = Bench::new().await;
+    let mut drops = bench.hands.drops(&seat());
+    bench.machine.target(Target::Ignores);
+    bench.key(ANNA, A, true);
+    bench.key(ANNA, A, false);
+    assert_eq!(HandsError::Stale, soon("the drop is told", drops.next()).await);
+    // Who comes later has lost nothing.
+    let mut later = bench.hands.drops(&seat());
+    assert!(timeout(HALF, later.next()).await.is_err());
+    assert_eq!(Ok(()), bench.input(BERT, Input::Release));
+}
+
+#[tokio::test]
+async fn a_text_cut_short_by_an_overflow_is_told_so() {
+    let bench = Bench::new().await;
+    let (hands, text) = (bench.hands.clone(), strokes(&"x".repeat(1000)).unwrap());
+    let typing = tokio::spawn(async move { hands.type_strokes(&seat(), ANNA, text).await });
+    bench.machine.until("typing has begun", |state| state.keys()[2] == 0x1B).await;
+    // Nothing is awaited here, so the task that would carry them away does not run.
+    let refused = (0..2000).find_map(|_| bench.input(BERT, Input::Release).err());
+    assert_eq!(Some(HandsError::Flooded), refused);
+    assert_eq!(Err(HandsError::CutShort), soon("the text is answered", typing).await.unwrap());
 }
 
 #[tokio::test]
@@ -321,17 +347,21 @@ async fn a_flood_is_told_and_lets_go() {
     bench.key(ANNA, B, true);
     bench.machine.until_keys([0, 0, 5, 0, 0, 0, 0, 0]).await;
     bench.machine.target(Target::Ignores);
-    let mut down = false;
+    let (mut down, mut drops) = (false, bench.hands.drops(&seat()));
     let flood = async {
         loop {
             down = !down;
-            match bench.input(ANNA, Input::Key { usage: A, down }) {
-                Ok(()) => tokio::task::yield_now().await,
-                Err(error) => return error,
-            }
+            bench.key(ANNA, A, down);
+            tokio::task::yield_now().await;
         }
     };
-    assert_eq!(HandsError::Flooded, soon("the flood is told", flood).await);
+    let told = async {
+        tokio::select! {
+            error = drops.next() => error,
+            () = flood => unreachable!("it has no end"),
+        }
+    };
+    assert_eq!(HandsError::Flooded, soon("the flood is told", told).await);
     bench.machine.target(Target::Fetches);
     bench.input(ANNA, Input::Release).ok();
     bench.machine.until_keys([0; 8]).await;

@@ -388,6 +388,21 @@ async fn an_unplugged_target_is_said() {
 }
 
 #[tokio::test]
+async fn keys_that_a_hung_target_does_not_fetch_are_said_to_who_pressed_them() {
+    let bench = Bench::new().await;
+    let (mut typing, mut watching) = (Socket::operator(&bench).await, Socket::operator(&bench).await);
+    bench.machine.target(crate::machine::Target::Ignores);
+    typing.key("KeyA", true).await;
+    typing.key("KeyA", false).await;
+    let refused = typing.event("refused").await;
+    assert_eq!("usb-unplugged", refused["code"]);
+    assert!(refused["message"].as_str().unwrap().contains("asleep"), "{refused}");
+    // The first refusal that the other one gets is of their own doing.
+    watching.key("Nonsense", true).await;
+    assert_eq!("unknown-key", watching.event("refused").await["code"]);
+}
+
+#[tokio::test]
 async fn everyone_sees_who_types() {
     let bench = Bench::new().await;
     let (mut anna, mut bert) = (Socket::operator(&bench).await, Socket::operator(&bench).await);

@@ -1,0 +1,104 @@
+//! Opens a line that may come late, and says once what keeps it away.
+//!
+//! A GPIO chip may appear long after we start, or never because its name is mistyped. Neither may take the keyboard away,
+//! so whoever uses a line asks for it each time, and gets the line or the reason.
+
+use std::time::{Duration, Instant};
+
+use super::configfs::chain;
+use super::gpio::RelayError;
+
+/// How often a line that is only looked at is tried again. Opening one is a handful of system calls.
+const AGAIN: Duration = Duration::from_secs(3);
+
+/// A line, once it can be had.
+pub(super) struct Late<T> {
+    what: String,
+    open: Box<dyn Fn() -> Result<T, RelayError> + Send>,
+    line: Result<T, String>,
+    tried: Instant,
+}
+
+impl<T> Late<T> {
+    /// Tries to open it, and does not mind if that fails.
+    pub(super) fn new(what: String, open: impl Fn() -> Result<T, RelayError> + Send + 'static) -> Late<T> {
+        let mut late = Late { what, open: Box::new(open), line: Err(String::new()), tried: Instant::now() };
+        late.attempt(Instant::now());
+        late
+    }
+
+    /// The line, or why it cannot be had at this very moment.
+    pub(super) fn now(&mut self) -> Result<&mut T, &str> {
+        if self.line.is_err() {
+            self.attempt(Instant::now());
+        }
+        self.line.as_mut().map_err(|complaint| complaint.as_str())
+    }
+
+    /// The line, tried again if the last time is long enough ago to ask as often as one likes.
+    pub(super) fn by(&mut self, now: Instant) -> Option<&mut T> {
+        if self.line.is_err() && self.tried + AGAIN <= now {
+            self.attempt(now);
+        }
+        self.had()
+    }
+
+    /// The line if it was had before.
+    pub(super) fn had(&mut self) -> Option<&mut T> {
+        self.line.as_mut().ok()
+    }
+
+    fn attempt(&mut self, now: Instant) {
+        self.tried = now;
+        let outcome = (self.open)().map_err(|error| chain(&error));
+        match (&self.line, &outcome) {
+            (Err(before), Ok(_)) if !before.is_empty() => log::info!("{} is there now", self.what),
+            // The same reason is not worth a line every few seconds.
+            (Err(before), Err(complaint)) if before != complaint => {
+                log::error!("{} is not there: {complaint}", self.what)
+            }
+            _ => (),
+        }
+        self.line = outcome;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    /// A line that can be had at the third attempt.
+    fn third() -> (Late<u32>, Arc<AtomicU32>) {
+        let attempts = Arc::new(AtomicU32::new(0));
+        let count = attempts.clone();
+        let late = Late::new("a line".into(), move || match count.fetch_add(1, Ordering::Relaxed) + 1 {
+            3 => Ok(7),
+            _ => Err(RelayError::NoPi),
+        });
+        (late, attempts)
+    }
+
+    #[test]
+    fn a_line_that_is_needed_is_tried_each_time_until_it_is_there() {
+        let (mut late, attempts) = third();
+        assert_eq!(Err(RelayError::NoPi.to_string().as_str()), late.now());
+        assert_eq!(Ok(&mut 7), late.now());
+        assert_eq!(Ok(&mut 7), late.now());
+        assert_eq!(3, attempts.load(Ordering::Relaxed), "it is kept");
+    }
+
+    #[test]
+    fn a_line_that_is_looked_at_is_tried_now_and_then() {
+        let (mut late, attempts) = third();
+        let tried = late.tried;
+        assert_eq!(None, late.by(tried + AGAIN - Duration::from_millis(1)));
+        assert_eq!(1, attempts.load(Ordering::Relaxed));
+        assert_eq!(None, late.by(tried + AGAIN));
+        assert_eq!(None, late.by(tried + AGAIN));
+        assert_eq!(Some(&mut 7), late.by(tried + 2 * AGAIN));
+        assert_eq!(3, attempts.load(Ordering::Relaxed));
+    }
+}
