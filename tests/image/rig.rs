@@ -83,13 +83,15 @@ impl Plan {
         let disc = Path::new(env!("CARGO_MANIFEST_DIR")).join("out/virt/rig.squashfs");
         let (guest, port) = USB;
         // A network of its own for USB, so that the appliance's stays as its owner configured it.
-        let network = format!("user,model=virtio-net-pci,net=10.0.3.0/24,hostfwd=tcp:{}-{guest}:{port}", self.usb);
+        let network = format!("user,id=usb,net=10.0.3.0/24,hostfwd=tcp:{}-{guest}:{port}", self.usb);
         let socket = format!("socket,id=cable,server=on,wait=off,path={}", self.socket().display());
         let drive = format!("if=none,id=rig,format=raw,readonly=on,file={}", disc.display());
         let pairs = [
             ["-drive", &drive],
             ["-device", "virtio-blk-pci,drive=rig,serial=rig"],
-            ["-nic", &network],
+            ["-netdev", &network],
+            // As a device, to come after the appliance's own: QEMU makes what `-nic` asks for first.
+            ["-device", "virtio-net-pci,netdev=usb,romfile="],
             ["-chardev", &socket],
             ["-device", "virtserialport,chardev=cable,name=cable"],
         ];
