@@ -1,7 +1,8 @@
 //! Makes, keeps and offers the certificate of this device.
 //!
 //! Every device makes its own key at its first start, so that no two share one and no image contains one. The certificate
-//! signs itself: whoever wants their browser's blessing puts their own two files in its place.
+//! signs itself: whoever wants their browser's blessing puts their own two files in its place. When the names by which we
+//! answer change, a certificate of ours is made anew for the same key; one that somebody else put there is left alone.
 
 use std::fs;
 use std::io;
@@ -14,6 +15,8 @@ use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use tokio_rustls::TlsAcceptor;
 
 use super::store;
@@ -64,12 +67,16 @@ pub fn acceptor(folder: &Path, names: &[String]) -> Result<TlsAcceptor, TlsError
         remedy: folder.to_path_buf(),
         source,
     };
-    if !exists(&certificate_path)? {
+    let made_path = folder.join("made.json");
+    if !exists(&certificate_path)? || is_outdated(&certificate_path, &made_path, names)? {
         let text = fs::read_to_string(&key_path).map_err(|source| file(&key_path, "read", source))?;
         let key = KeyPair::from_pem(&text).map_err(|error| broken(&key_path, "private key", error.into()))?;
         let certificate = parameters(names)?.self_signed(&key)?;
         store::write_whole(&certificate_path, certificate.pem().as_bytes())
             .map_err(|source| file(&certificate_path, "write", source))?;
+        let made = Made { names: names.to_vec(), sha256: digest(certificate.pem().as_bytes()) };
+        let made = serde_json::to_vec(&made).expect("names and digits are plain data with string keys");
+        store::write_whole(&made_path, &made).map_err(|source| file(&made_path, "write", source))?;
     }
 
     let key =
@@ -85,6 +92,28 @@ pub fn acceptor(folder: &Path, names: &[String]) -> Result<TlsAcceptor, TlsError
     config.ignore_client_order = true;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// What we remember of the certificate that we made last.
+#[derive(Serialize, Deserialize)]
+struct Made {
+    /// For these names.
+    names: Vec<String>,
+    /// Its file's hash, by which we know it from one that somebody else put in its place.
+    sha256: String,
+}
+
+/// Whether the certificate is ours and for other names than we now have.
+fn is_outdated(certificate: &Path, made: &Path, names: &[String]) -> Result<bool, TlsError> {
+    let text = store::read(made).map_err(|source| file(made, "read", source))?;
+    // Damaged is as good as missing: then nothing proves that it is ours.
+    let Some(made) = text.and_then(|text| serde_json::from_str::<Made>(&text).ok()) else { return Ok(false) };
+    let bytes = fs::read(certificate).map_err(|source| file(certificate, "read", source))?;
+    Ok(made.sha256 == digest(&bytes) && made.names != names)
+}
+
+fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn exists(path: &Path) -> Result<bool, TlsError> {

@@ -29,6 +29,27 @@ async fn the_certificate_is_made_once_and_its_key_is_ours_alone() {
 }
 
 #[test]
+fn a_new_name_gets_a_certificate_of_ours_made_anew_but_nobody_elses() {
+    let folders = Folders::new();
+    let folder = folders.data().join("tls");
+    let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
+    let start = |names: &[&str]| {
+        let names: Vec<String> = names.iter().map(|name| name.to_string()).collect();
+        tls::acceptor(&folder, &names).map(|_| ()).unwrap();
+    };
+    start(&["one.example"]);
+    let (key, first) = (read("key.pem"), read("certificate.pem"));
+    start(&["one.example", "two.example"]);
+    let second = read("certificate.pem");
+    assert_ne!(first, second);
+    assert_eq!(key, read("key.pem"));
+    // As an owner would put their own there, for the same key.
+    std::fs::write(folder.join("certificate.pem"), &first).unwrap();
+    start(&["three.example"]);
+    assert_eq!(first, read("certificate.pem"));
+}
+
+#[test]
 fn a_lost_certificate_is_made_again_for_the_same_key() {
     let folders = Folders::new();
     let folder = folders.data().join("tls");
