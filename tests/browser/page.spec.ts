@@ -1,0 +1,70 @@
+/**
+ * The page itself: on a phone, in the dark, without WebSockets, and with text to paste.
+ */
+import { expect, test, type Page } from "@playwright/test";
+import { claim, expectConnected, logIn, power, screenOf, statusOf } from "./lib/console.ts";
+import { type Daemon, startDaemon } from "./lib/daemon.ts";
+import { expectText } from "./lib/target.ts";
+
+let daemon: Daemon;
+
+test.beforeAll(async ({ browser }) => {
+  daemon = await startDaemon();
+  const page = await browser.newPage();
+  await claim(page, daemon.url, daemon.code);
+  await page.close();
+});
+
+test.afterAll(() => daemon.stop());
+
+/** Opens the page as somebody new, and logs in. */
+async function enter(page: Page): Promise<void> {
+  await page.goto(daemon.url);
+  await logIn(page);
+}
+
+test("on a phone everything fits the width and the keys of a BIOS are at hand", async ({ browser }) => {
+  const context = await browser.newContext({ viewport: { width: 375, height: 740 }, hasTouch: true });
+  const page = await context.newPage();
+  await enter(page);
+  await expectConnected(page);
+  const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+  expect(overflow).toBeLessThanOrEqual(0);
+  await power(page, "Reset");
+  await expectText(page, /USB +: Keyboard/);
+  await page.getByRole("button", { name: "F12", exact: true }).tap();
+  await expectText(page, "Please select a boot device");
+  await context.close();
+});
+
+test("the page is dark for who likes it dark", async ({ browser }) => {
+  const brightness = async (colorScheme: "dark" | "light") => {
+    const context = await browser.newContext({ colorScheme });
+    const page = await context.newPage();
+    await page.goto(daemon.url);
+    const colour = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+    await context.close();
+    return (colour.match(/\d+/g) ?? []).slice(0, 3).reduce((sum, part) => sum + Number(part), 0);
+  };
+  expect(await brightness("dark")).toBeLessThan(200);
+  expect(await brightness("light")).toBeGreaterThan(600);
+});
+
+test("where WebSockets are not let through, the picture still comes", async ({ page }) => {
+  await page.routeWebSocket(/\/socket$/, (socket) => socket.close());
+  await enter(page);
+  await expect(page.getByText(/view only/i).first()).toBeVisible();
+  const picture = screenOf(page).locator("img");
+  await expect.poll(() => picture.evaluate((image: HTMLImageElement) => image.naturalWidth)).toBeGreaterThan(0);
+});
+
+test("pasted text is typed at the target", async ({ page }) => {
+  await enter(page);
+  await power(page, "Reset");
+  await expect(statusOf(page)).toHaveAttribute("data-mode", "1024x768");
+  await expectText(page, /\$ ?$/m);
+  await page.getByRole("button", { name: "Paste text" }).click();
+  await page.getByRole("textbox").fill('echo "Typed, 1 + 1 = 2!"');
+  await page.getByRole("button", { name: "Type it" }).click();
+  await expectText(page, 'echo "Typed, 1 + 1 = 2!"');
+});
