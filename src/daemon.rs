@@ -30,6 +30,7 @@ use crate::net::people::PeopleError;
 use crate::net::tls::{self, TlsError};
 use crate::net::{self, Site};
 use crate::ports::{Board, Screen, SeatId};
+use crate::report::chain;
 use crate::sim;
 use crate::tasks::{self, Stop, Tasks};
 
@@ -166,7 +167,7 @@ pub fn failsafe(config: &Config) -> Result<(), StartError> {
     // One that cannot be opened is no reason to leave another closed.
     for (seat, parts) in &config.seats {
         for source in relay::failsafe(&parts.power) {
-            error!("seat {seat}: {}", configfs::chain(&source));
+            error!("seat {seat}: {}", chain(&source));
             outcome = outcome.and(Err(StartError::Relay { seat: seat.clone(), source }));
         }
     }

@@ -12,6 +12,7 @@ pub mod hw;
 pub mod net;
 pub mod ports;
 pub mod power;
+pub mod report;
 pub mod session;
 pub mod sim;
 pub mod tasks;

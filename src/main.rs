@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use farhand::config::{Config, Redirect};
 use farhand::daemon::{self, Places, StartError};
+use farhand::report::chain;
 
 /// Keyboard, screen, mouse and power button of another machine, over the network.
 #[derive(Parser)]
@@ -144,15 +145,4 @@ impl Common {
 fn read(file: &Path) -> Result<Config, StartError> {
     let text = std::fs::read_to_string(file).map_err(|source| StartError::Read { file: file.into(), source })?;
     Config::parse(&text).map_err(|source| StartError::Config { file: file.into(), source })
-}
-
-/// An error with all that caused it, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

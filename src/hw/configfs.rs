@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{Controller, Usb};
 use crate::gadget::plan::{self, Configuration, Function, Standing, Step};
+use crate::report::chain;
 
 /// Where the kernel shows its gadgets.
 pub const GADGETS: &str = "/sys/kernel/config/usb_gadget";
@@ -179,12 +180,6 @@ fn unbind(path: &Path) -> io::Result<()> {
         Err(error) if error.raw_os_error() == Some(nix::libc::ENODEV) => Ok(()),
         other => other,
     }
-}
-
-/// An error with all its causes, for the log.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    std::iter::successors(error.source(), |error| error.source())
-        .fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 #[cfg(test)]

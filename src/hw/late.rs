@@ -5,8 +5,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::configfs::chain;
 use super::gpio::RelayError;
+use crate::report::chain;
 
 /// How often a line that is only looked at is tried again. Opening one is a handful of system calls.
 const AGAIN: Duration = Duration::from_secs(3);

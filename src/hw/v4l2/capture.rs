@@ -14,6 +14,7 @@ use super::ioctl::Filled;
 use crate::bus::{ScreenStatus, SeatBus};
 use crate::config::Video;
 use crate::ports::{Screen, Signal, Size};
+use crate::report::chain;
 use crate::tasks::Stop;
 use crate::video::card;
 use crate::video::choice::Coding;
@@ -280,14 +281,4 @@ impl Rig {
             status.screen = ScreenStatus { signal: seen.signal, mode: seen.mode, fps: seen.fps, device };
         });
     }
-}
-
-/// An error with all that led to it.
-fn chain(error: &dyn Error) -> String {
-    let (mut text, mut cause) = (error.to_string(), error.source());
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
