@@ -33,10 +33,11 @@ sed -n 's/^# \(CONFIG_[A-Z0-9_]*\) is not set$/^\1=/p' "$out/fragments" | grep -
 [ ! -s "$out/lost" ] || die "options of a fragment that did not survive: $(tr '\n' ' ' <"$out/lost")"
 rm "$out/lost" "$out/fragments"
 
-kmake -j"$(nproc)" Image modules
+# With the names of its nodes, so that our overlay can be laid over it.
+kmake -j"$(nproc)" DTC_FLAGS=-@ Image modules broadcom/bcm2711-rpi-4-b.dtb
 kmake INSTALL_MOD_PATH="$out/modules" INSTALL_MOD_STRIP=1 modules_install
 rm -f "$out"/modules/lib/modules/*/build
-cp "$linux/arch/arm64/boot/Image" "$out/Image"
+cp "$linux/arch/arm64/boot/Image" "$linux/arch/arm64/boot/dts/broadcom/bcm2711-rpi-4-b.dtb" "$out"
 cp "$linux/.config" "$out/config"
 kmake kernelrelease >"$out/release"
 

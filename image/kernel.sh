@@ -3,7 +3,7 @@
 #
 # Usage: kernel.sh
 #
-# The directory holds Image, config, release, modules/ (to copy over a root) and devel/ (what
+# The directory holds Image, bcm2711-rpi-4-b.dtb, config, release, modules/ (to copy over a root) and devel/ (what
 # a module outside the tree is built against: make -C devel M=... ARCH=arm64 CROSS_COMPILE=...).
 # It is named by a hash of all that goes in, so a stale kernel cannot be taken by mistake.
 set -eu
