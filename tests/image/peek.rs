@@ -4,7 +4,7 @@
 //! library, so that one compiler call builds it.
 //!
 //!     peek events NAME|DEVICE [--for MS]    each input event: type code value µs
-//!     peek watch FILE --for MS              each change of a value: µs value
+//!     peek watch FILE --for MS              each change of a value: value µs µs µs (see `watch`)
 //!     peek listeners                        each listening socket: protocol address port
 
 use std::fs::{self, File};
@@ -86,19 +86,32 @@ fn find(name: &str) -> io::Result<PathBuf> {
     Err(io::Error::other(format!("no input device is called {name}; there are {known:?}")))
 }
 
-/// Prints each change of a sysfs value: `µs value`, first the one it has now.
+/// A pause between two looks longer than this means that this machine was not given its processor.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Prints each change of a sysfs value, first the one it has now.
 ///
-/// A value that somebody else drives sends no event, so this reads as fast as it can.
+/// A value that somebody else drives sends no event, so this looks again and again, and says what it knows: `value`, when
+/// the one before was last seen, when this one was first seen, and for how long in all the machine was held up till then
+/// (each in µs). A test on a busy host can then tell a press that was too long from a look that came too late.
 fn watch(path: &Path, time: Duration) -> io::Result<()> {
     let start = Instant::now();
     let mut last = None;
-    while start.elapsed() < time {
+    let mut seen = Duration::ZERO;
+    let mut held_up = Duration::ZERO;
+    while seen < time {
         let value =
             fs::read_to_string(path).map_err(|error| io::Error::other(format!("{}: {error}", path.display())))?;
+        let now = start.elapsed();
+        held_up += (now - seen).saturating_sub(PAUSE);
         if last.as_ref() != Some(&value) {
-            say(format_args!("{} {}", start.elapsed().as_micros(), value.trim()))?;
+            let [before, after, held_up] = [seen, now, held_up].map(|time| time.as_micros());
+            say(format_args!("{} {before} {after} {held_up}", value.trim()))?;
             last = Some(value);
         }
+        seen = now;
+        // Or this would take from what is tested the processor that it needs.
+        thread::sleep(Duration::from_millis(1));
     }
     Ok(())
 }

@@ -70,6 +70,6 @@ fn simulated_target_comes_and_belongs_to_the_right_process() {
         "/tmp/peek/peek watch {line}/value --for 5000 >/tmp/seen & until [ -s /tmp/seen ]; do :; done; \
          echo pull-up >{line}/pull; wait; cat /tmp/seen"
     ));
-    let values: Vec<_> = seen.lines().filter_map(|line| line.split(' ').nth(1)).collect();
+    let values: Vec<_> = seen.lines().filter_map(|line| line.split(' ').next()).collect();
     assert_eq!(["0", "1"], values[..], "{seen}");
 }

@@ -62,6 +62,5 @@ export async function expectSameScreen(page: Page): Promise<void> {
     const different = [...seen].filter((cell, at) => cell !== real[at]).length;
     // The cursor blinks, and is no character.
     expect(different, `seen:\n${ink.join("\n")}\nreal:\n${text}`).toBeLessThanOrEqual(1);
-    // By itself this would go on until the whole test runs out of time, and say only that.
-  }).toPass({ timeout: 60_000 });
+  }).toPass();
 }
