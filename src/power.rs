@@ -2,7 +2,8 @@
 //!
 //! A front-panel button is a contact that somebody must open again, even when the client that closed it has gone.
 //! [`Sequencer`] owns that promise. It does no I/O and reads no clock: the caller passes `now` in, carries out each
-//! [`Action`], and comes back at [`Sequencer::deadline`].
+//! [`Action`], and comes back at [`Sequencer::deadline`]. On a busy machine a relay may close long after it was asked to,
+//! so a press lasts from the first [`Sequencer::tick`] after that: it may be longer than asked by a moment, never shorter.
 
 use std::time::{Duration, Instant};
 
@@ -38,40 +39,57 @@ pub enum PressError {
 /// Sequences the presses of one target, one at a time.
 #[derive(Debug, Default)]
 pub struct Sequencer {
-    held: Option<(Contact, Instant)>,
+    held: Option<Held>,
     action: Option<Action>,
+}
+
+/// A contact that is not to stay closed.
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    contact: Contact,
+    /// When it is to open; at first, when it was asked to close.
+    end: Instant,
+    /// How long it is to stay closed, until that has begun to count.
+    time: Option<Duration>,
 }
 
 impl Sequencer {
     /// Starts a press that will end by itself.
     pub fn press(&mut self, now: Instant, contact: Contact, time: Duration) -> Result<(), PressError> {
-        if let Some((other, _)) = self.held {
-            return Err(PressError::Busy(other));
+        if let Some(other) = self.held {
+            return Err(PressError::Busy(other.contact));
         }
         if !(SHORTEST..=LONGEST).contains(&time) {
             return Err(PressError::Length);
         }
-        self.held = Some((contact, now + time));
+        self.held = Some(Held { contact, end: now, time: Some(time) });
         self.action = Some(Action::Close(contact));
         Ok(())
     }
 
     /// Ends the press now.
     pub fn release_all(&mut self) {
-        if let Some((contact, _)) = self.held.take() {
-            self.action = Some(Action::Open(contact));
+        if let Some(held) = self.held.take() {
+            self.action = Some(Action::Open(held.contact));
         }
     }
 
     /// Notes that a contact could not be opened, so that it is tried again and nothing else is pressed meanwhile.
     pub fn stuck(&mut self, now: Instant, contact: Contact) {
-        self.held = Some((contact, now + AGAIN));
+        self.held = Some(Held { contact, end: now + AGAIN, time: None });
     }
 
     /// Tells the sequencer what time it is.
     pub fn tick(&mut self, now: Instant) {
-        if self.deadline().is_some_and(|end| end <= now) {
-            self.release_all();
+        let Some(held) = &mut self.held else { return };
+        if self.action.is_some() {
+            // Nobody has closed it yet.
+            return;
+        }
+        match held.time.take() {
+            Some(time) => held.end = now + time,
+            None if held.end <= now => self.release_all(),
+            None => (),
         }
     }
 
@@ -82,7 +100,7 @@ impl Sequencer {
 
     /// When [`Sequencer::tick`] next has work to do.
     pub fn deadline(&self) -> Option<Instant> {
-        self.held.map(|(_, end)| end)
+        self.held.map(|held| held.end)
     }
 }
 
@@ -98,6 +116,7 @@ mod tests {
         let (mut sequencer, now) = (Sequencer::default(), Instant::now());
         sequencer.press(now, Contact::Power, HALF).unwrap();
         assert_eq!(Some(Action::Close(Contact::Power)), sequencer.poll());
+        sequencer.tick(now);
         sequencer.tick(now + HALF - MS);
         assert_eq!(None, sequencer.poll());
         assert_eq!(Some(now + HALF), sequencer.deadline());
@@ -107,12 +126,26 @@ mod tests {
     }
 
     #[test]
+    fn a_press_lasts_from_when_the_contact_is_closed() {
+        let (mut sequencer, asked) = (Sequencer::default(), Instant::now());
+        sequencer.press(asked, Contact::Power, HALF).unwrap();
+        sequencer.tick(asked + HALF);
+        assert_eq!(Some(Action::Close(Contact::Power)), sequencer.poll(), "it has not been closed yet");
+        let closed = asked + HALF + HALF;
+        assert!(sequencer.deadline().is_some_and(|end| end <= closed), "the caller must come back at once");
+        sequencer.tick(closed);
+        assert_eq!((None, Some(closed + HALF)), (sequencer.poll(), sequencer.deadline()));
+    }
+
+    #[test]
     fn a_second_press_is_refused_while_the_first_lasts() {
         let (mut sequencer, now) = (Sequencer::default(), Instant::now());
         sequencer.press(now, Contact::Power, HALF).unwrap();
         for other in [Contact::Power, Contact::Reset] {
             assert_eq!(Err(PressError::Busy(Contact::Power)), sequencer.press(now, other, HALF));
         }
+        sequencer.poll();
+        sequencer.tick(now);
         assert_eq!(Some(now + HALF), sequencer.deadline(), "a refused press must not lengthen the first");
         sequencer.tick(now + HALF);
         assert_eq!(Ok(()), sequencer.press(now + HALF, Contact::Reset, HALF));
