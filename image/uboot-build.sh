@@ -1,0 +1,45 @@
+#!/bin/sh
+# Configure a U-Boot source tree from board/rpi4/u-boot, and build it for arm64.
+#
+# Usage: uboot-build.sh SOURCE OUT
+#
+# Fails when an option of the fragment did not survive: Kconfig drops what lacks a dependency
+# without a word.
+set -eu
+
+die() {
+	printf '%s: %s\n' "${0##*/}" "$1" >&2
+	exit 1
+}
+
+[ $# -eq 2 ] || die "usage: ${0##*/} SOURCE OUT"
+config=$(cd "${0%/*}/../board/rpi4/u-boot" && pwd)
+source=$1 out=$2
+mkdir -p "$out"
+
+# The same sources give the same U-Boot, whoever builds it and when.
+export SOURCE_DATE_EPOCH=0
+umake() {
+	make -s -C "$source" CROSS_COMPILE=aarch64-linux-gnu- NO_PYTHON=1 "$@"
+}
+
+for patch in "$config"/*.patch; do
+	patch -s -d "$source" -p 1 <"$patch"
+done
+umake rpi_arm64_defconfig >/dev/null
+# Named here, because where this file lies is the build's affair; Buildroot has a setting for it.
+{
+	cat "$config/farhand.config"
+	echo CONFIG_USE_DEFAULT_ENV_FILE=y
+	echo "CONFIG_DEFAULT_ENV_FILE=\"$config/farhand.env\""
+} >"$out/fragment"
+"$source/scripts/kconfig/merge_config.sh" -m -O "$source" "$source/.config" "$out/fragment" >/dev/null
+umake olddefconfig >/dev/null
+grep '^CONFIG_' "$out/fragment" | grep -vxFf "$source/.config" >"$out/lost" || true
+sed -n 's/^# \(CONFIG_[A-Z0-9_]*\) is not set$/^\1=/p' "$out/fragment" | grep -f - "$source/.config" >>"$out/lost" || true
+[ ! -s "$out/lost" ] || die "options of the fragment that did not survive: $(tr '\n' ' ' <"$out/lost")"
+rm "$out/lost" "$out/fragment"
+
+umake -j"$(nproc)" u-boot.bin
+cp "$source/u-boot.bin" "$out/u-boot.bin"
+cp "$source/.config" "$out/config"
