@@ -8,6 +8,8 @@ export DEBIAN_FRONTEND = noninteractive
 export PATH := $(PATH):/usr/sbin:/sbin
 NEED = image/need.sh
 RUN_ADDRESS = 127.0.0.1:8443
+# VARIANT=development gives a Pi's image a root shell on its console.
+BOARD = virt
 BROWSER = cd tests/browser && npx playwright test
 
 run: build ## Serve the simulated machine on https://127.0.0.1:8443
@@ -56,8 +58,8 @@ test-image: image-quick tests/browser/node_modules ## The image in QEMU; ONLY=na
 	tests/image/disc.sh
 	cargo test --locked --test image -- --test-threads=1 $(ONLY)
 
-image-quick: tools web ## Build the image for QEMU virt from Debian's arm64 packages
-	image/assemble.sh virt
+image-quick: tools web ## Build the image from Debian's arm64 packages; BOARD=rpi4 for a Pi's, else for QEMU
+	image/assemble.sh $(BOARD) $(VARIANT:%=--%)
 
 bench: build ## Measure the video path beside Debian's ustreamer
 	tests/bench/run.sh

@@ -3,7 +3,7 @@
 #
 # Usage: assemble.sh BOARD [--development | --production]
 #
-# The result is out/BOARD/{Image,root.squashfs,data.ext4}. No file here ends up in the target:
+# The result is out/BOARD/card.img, and beside it the parts that it consists of. No file here ends up in the target:
 # what does comes from board/ and overlay/, as in a Buildroot build, or from a package. An image
 # for QEMU is a development image unless told otherwise. FARHAND_BIN names a daemon built before.
 set -eu
@@ -24,7 +24,7 @@ case ${2:-} in
 *) die "unknown option $2" ;;
 esac
 
-image/need.sh e2fsprogs squashfs-tools
+image/need.sh cryptsetup-bin device-tree-compiler dosfstools e2fsprogs genimage mtools squashfs-tools u-boot-tools
 daemon=${FARHAND_BIN:-target/cross/aarch64-unknown-linux-gnu/release/farhand}
 [ -n "${FARHAND_BIN:-}" ] || image/cross-cargo.sh build --release --locked
 kernel=$(image/kernel.sh)
@@ -40,14 +40,12 @@ mkdir -p "$TARGET_DIR" "$BINARIES_DIR"
 # Packages, overlay, policy, file systems: in Buildroot's order.
 image/packages.sh "$daemon" "$kernel" "$TARGET_DIR"
 cp -a overlay/. "board/$board/overlay/." "$TARGET_DIR"
-board/common/post-build.sh "$TARGET_DIR"
+board/common/post-build.sh "$TARGET_DIR" "$board"
 find "$TARGET_DIR" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
-rm -f "$BINARIES_DIR"/root.squashfs "$BINARIES_DIR"/data.ext4
+rm -f "$BINARIES_DIR"/root.squashfs
 mksquashfs "$TARGET_DIR" "$BINARIES_DIR/root.squashfs" -comp zstd -all-root -no-xattrs -quiet -no-progress
 cp "$kernel/Image" "$BINARIES_DIR/Image"
-# Names and times that would be drawn at random are given, so that two builds are the same.
-uuid=fa7ada7a-0000-4000-8000-000000000001
-E2FSPROGS_FAKE_TIME=$SOURCE_DATE_EPOCH mke2fs -q -t ext4 -L farhand-data -U $uuid -E hash_seed=$uuid,root_owner=0:0 \
-	"$BINARIES_DIR/data.ext4" 64m >/dev/null
+[ "$board" != rpi4 ] || image/boot-rpi4.sh "$kernel" "$BINARIES_DIR"
+board/common/post-image.sh "$BINARIES_DIR" "$board"
 [ "$board" != virt ] || image/peek.sh
 du -h "$BINARIES_DIR"/*

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Give the finished root the properties that every image must have, whichever way it was built.
 #
-# Usage: post-build.sh TARGET_DIR
+# Usage: post-build.sh TARGET_DIR BOARD
 #
 # Both builds call this last before they pack the root. From the environment: FARHAND_BUILD
 # (quick or buildroot), FARHAND_VARIANT (production or development), SOURCE_DATE_EPOCH.
@@ -12,10 +12,13 @@ die() {
 	exit 1
 }
 
-[ $# -eq 1 ] || die "usage: ${0##*/} TARGET_DIR"
+[ $# -eq 2 ] || die "usage: ${0##*/} TARGET_DIR BOARD"
 target=$1
 top=$(cd "${0%/*}/../.." && pwd)
 : "${FARHAND_BUILD:?}" "${FARHAND_VARIANT:?}" "${SOURCE_DATE_EPOCH:?}"
+
+# shellcheck source=/dev/null
+. "$top/board/$2/board.conf"
 
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$top/Cargo.toml" | head -n 1)
 [ -n "$version" ] || die "no version in $top/Cargo.toml"
@@ -29,7 +32,7 @@ VARIANT_ID=$FARHAND_BUILD
 END
 
 # The mount points of a root that cannot be written later.
-for directory in data dev proc run sys tmp; do
+for directory in data dev firmware proc run sys tmp; do
 	mkdir -p "$target/$directory"
 done
 
@@ -42,10 +45,10 @@ for service in "$target"/etc/sv/*; do
 	ln -sfn /usr/libexec/service-log "$service/log/run"
 done
 
-# A shell without a password, for tests: on a channel that only an emulator has, and never in an
-# image that is given to anybody.
+# A shell without a password, for tests: never in an image that is given to anybody.
 if [ "$FARHAND_VARIANT" = development ]; then
-	echo 'hvc0::respawn:/bin/sh' >>"$target/etc/inittab"
+	# shellcheck disable=SC2154  # board.conf sets it.
+	echo "$shell::respawn:/bin/sh" >>"$target/etc/inittab"
 fi
 
 # What was checked out under another umask is the same image.
