@@ -1,0 +1,12 @@
+# What board/common/post-build.sh and post-image.sh ask of whichever build calls them.
+export FARHAND_BUILD = buildroot
+export FARHAND_VARIANT ?= production
+
+include $(sort $(wildcard $(BR2_EXTERNAL_FARHAND_PATH)/package/*/*.mk))
+
+# U-Boot has no interface for what a package asks of its configuration, but
+# runs this once that is final.
+define FARHAND_CHECK_UBOOT_CONFIG
+	$(FARHAND_CHECK_CONFIG) $(UBOOT_DIR)/.config $(UBOOT_KCONFIG_FRAGMENT_FILES)
+endef
+UBOOT_PRE_BUILD_HOOKS += FARHAND_CHECK_UBOOT_CONFIG
