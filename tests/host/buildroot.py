@@ -1,0 +1,169 @@
+#!/usr/bin/python3
+"""Checks Buildroot's external tree without Buildroot.
+
+Buildroot drops what it does not know without a word, and a build with it takes hours and the
+internet. What can be wrong on our side alone is found here, in a second.
+"""
+
+import os
+import pathlib
+import re
+import subprocess
+import tempfile
+import tomllib
+import unittest
+
+import kconfiglib
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+TREE = TOP / "buildroot"
+DEFCONFIGS = sorted(TREE.glob("configs/*_defconfig"))
+PACKAGES = sorted(path.name for path in TREE.glob("package/*"))
+
+# What of Buildroot's Kconfig ours leans on: a symbol that is missing here cannot be depended on by accident.
+KCONFIG = """
+config BR2_PACKAGE_HOST_RUSTC_TARGET_ARCH_SUPPORTS
+	def_bool y
+config BR2_TOOLCHAIN_USES_GLIBC
+	def_bool y
+config BR2_INSTALL_LIBSTDCPP
+	def_bool y
+config BR2_PACKAGE_HOST_RUSTC
+	bool
+config BR2_PACKAGE_HAS_SKELETON
+	bool
+config BR2_PACKAGE_PROVIDES_SKELETON
+	string
+choice
+	prompt "skeleton"
+config BR2_ROOTFS_SKELETON_DEFAULT
+	bool "default"
+source "$BR2_EXTERNAL_FARHAND_PATH/provides/skeleton.in"
+endchoice
+source "$BR2_EXTERNAL_FARHAND_PATH/Config.in"
+"""
+
+# Buildroot's package types, as recorders; a package is named by the directory of its .mk file.
+MAKE = """
+cargo-package = $(eval KINDS += $(notdir $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST)))))=cargo)
+generic-package = $(eval KINDS += $(notdir $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST)))))=generic)
+qstrip = $(subst ",,$(1))
+BR2_ROOTFS_POST_SCRIPT_ARGS = "some-board"
+include $(BR2_EXTERNAL_FARHAND_PATH)/external.mk
+all:
+	@echo 'kinds: $(KINDS)'
+	@echo 'version: $(FARHAND_VERSION)'
+	@echo 'site: $(FARHAND_SITE)'
+	@echo 'licences: $(FARHAND_LICENSE_FILES)'
+	@echo 'build: $(FARHAND_BUILD) $(FARHAND_VARIANT) $(FARHAND_BOARD)'
+"""
+
+
+def values(path):
+    """The lines `KEY=value` of a configuration."""
+    return dict(re.findall(r'^(\w+)=(.*)$', path.read_text(), re.M))
+
+
+def number(version):
+    """A version that can be compared."""
+    return tuple(int(part) for part in version.split("."))
+
+
+class Tree(unittest.TestCase):
+    """What the tree promises Buildroot."""
+
+    def setUp(self):
+        os.environ["BR2_EXTERNAL_FARHAND_PATH"] = str(TREE)
+        # Buildroot writes its symbols without the prefix that Linux has.
+        os.environ["CONFIG_"] = ""
+        self.cargo = tomllib.loads((TOP / "Cargo.toml").read_text())["package"]
+
+    def test_there_is_something_to_check(self):
+        self.assertTrue(DEFCONFIGS)
+        self.assertIn("farhand", PACKAGES)
+
+    def test_kconfig_knows_every_symbol_of_ours_that_a_defconfig_sets(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".in") as file:
+            file.write(KCONFIG)
+            file.flush()
+            for defconfig in DEFCONFIGS:
+                kconfig = kconfiglib.Kconfig(file.name, warn_to_stderr=False)
+                kconfig.warn_assign_undef = False
+                kconfig.load_config(str(defconfig))
+                self.assertEqual([], kconfig.warnings)
+                for name in (name for name in values(defconfig) if "FARHAND" in name):
+                    self.assertIn(name, kconfig.syms)
+                    self.assertEqual("y", kconfig.syms[name].str_value, f"{name} does not survive")
+                for package in PACKAGES:
+                    name = "BR2_PACKAGE_" + package.upper().replace("-", "_")
+                    self.assertEqual("y", kconfig.syms[name].str_value, f"{defconfig.name} leaves out {package}")
+
+    def test_every_package_is_included_by_make_and_of_a_known_kind(self):
+        said = subprocess.run(["make", "-s", "--warn-undefined-variables", "-f", "-"], input=MAKE, text=True,
+            capture_output=True, check=False)
+        self.assertEqual(0, said.returncode, said.stderr)
+        self.assertEqual("", said.stderr)
+        said = dict(line.split(": ", 1) for line in said.stdout.splitlines())
+        self.assertEqual(["farhand=cargo", "skeleton-farhand=generic"], said["kinds"].split())
+        self.assertEqual(PACKAGES, sorted(kind.split("=")[0] for kind in said["kinds"].split()))
+        self.assertEqual(self.cargo["version"], said["version"])
+        self.assertEqual(str(TOP), said["site"])
+        self.assertEqual("buildroot production some-board", said["build"])
+        for licence in said["licences"].split():
+            self.assertTrue((TOP / licence).is_file(), licence)
+
+    def test_every_path_in_a_defconfig_exists(self):
+        for defconfig in DEFCONFIGS:
+            paths = re.findall(r'\$\(BR2_EXTERNAL_FARHAND_PATH\)(/[^ "]+)', defconfig.read_text())
+            self.assertTrue(paths)
+            missing = [path for path in paths if not (TREE / path.lstrip("/")).exists()]
+            self.assertEqual([], missing, defconfig.name)
+
+    def test_both_builds_configure_linux_from_the_same_fragments(self):
+        fragments = sorted(str(path.relative_to(TOP)) for path in TOP.glob("board/*/linux/*.config"))
+        for defconfig in DEFCONFIGS:
+            asked = re.findall(r'board/\w+/linux/[\w-]+\.config', defconfig.read_text())
+            self.assertEqual(fragments, sorted(asked), defconfig.name)
+
+    def test_what_is_downloaded_by_our_choice_has_a_hash(self):
+        for defconfig in DEFCONFIGS:
+            config = values(defconfig)
+            self.assertEqual("y", config["BR2_DOWNLOAD_FORCE_CHECK_HASHES"])
+            linux = config["BR2_LINUX_KERNEL_CUSTOM_TARBALL_LOCATION"].strip('"').rsplit("/", 1)[1]
+            uboot = "u-boot-" + config["BR2_TARGET_UBOOT_CUSTOM_VERSION_VALUE"].strip('"') + ".tar.bz2"
+            for package, file in (("linux", linux), ("uboot", uboot)):
+                hashes = (TREE / f"patches/{package}/{package}.hash").read_text()
+                self.assertRegex(hashes, rf"(?m)^sha256  [0-9a-f]{{64}}  {re.escape(file)}$")
+
+    def test_a_board_is_told_to_the_scripts_that_ask_for_it(self):
+        for defconfig in DEFCONFIGS:
+            board = defconfig.name.removeprefix("farhand_").removesuffix("_defconfig")
+            self.assertEqual(f'"{board}"', values(defconfig)["BR2_ROOTFS_POST_SCRIPT_ARGS"])
+
+    def test_an_answer_that_kconfig_dropped_is_refused_by_name(self):
+        with tempfile.TemporaryDirectory() as directory:
+            config, fragment = pathlib.Path(directory, "config"), pathlib.Path(directory, "fragment")
+            config.write_text('A=y\nB="two words"\n# C is not set\nE=y\n')
+            for asked, lost in (('A=y\nB="two words"\n# C is not set\n# D is not set\n# A comment.\n', None),
+                                ("A=m\n", "A=m"), ("C=y\n", "C=y"), ("D=1\n", "D=1"), ("# E is not set\n", "E=n")):
+                fragment.write_text(asked)
+                said = subprocess.run([TOP / "board/common/check-config.sh", config, fragment], text=True,
+                                      capture_output=True, check=False)
+                self.assertEqual(lost is None, said.returncode == 0, asked)
+                self.assertIn(lost or "", said.stderr)
+
+    def test_versions_agree(self):
+        pinned = values(TREE / "BUILDROOT_VERSION")
+        self.assertRegex(pinned["version"], r"^20\d\d\.\d\d(\.\d+)?$")
+        self.assertRegex(pinned["sha256"], r"^[0-9a-f]{64}$")
+        least = number(self.cargo["rust-version"])
+        own = tomllib.loads((TOP / "rust-toolchain.toml").read_text())["toolchain"]["channel"]
+        self.assertGreaterEqual(number(pinned["rust"]), least)
+        self.assertGreaterEqual(number(own), least)
+        uboot = values(TOP / "image/uboot.sh")
+        self.assertIn(f"sha256  {uboot['sha256']}  u-boot-{uboot['version']}.tar.bz2",
+            (TREE / "patches/uboot/uboot.hash").read_text())
+
+
+if __name__ == "__main__":
+    unittest.main()
