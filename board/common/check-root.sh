@@ -1,7 +1,10 @@
 #!/bin/sh
-# Check a finished root against what every image promises. The last step of both builds.
+# Check a finished root against what every image promises.
 #
 # Usage: check-root.sh TARGET_DIR
+#
+# Both builds call it before they pack the root, and check-card.sh with what it finds on a card.
+# Owners are checked there: here everything belongs to whoever builds.
 set -eu
 
 die() {
@@ -10,7 +13,13 @@ die() {
 }
 
 [ $# -eq 1 ] || die "usage: ${0##*/} TARGET_DIR"
+here=$(cd "${0%/*}" && pwd)
 target=$1
+variant=$(sed -n 's/^VARIANT="\(.*\)"/\1/p' "$target/etc/os-release")
+case $variant in
+production | development) ;;
+*) die "os-release calls this neither a production nor a development image: $variant" ;;
+esac
 
 found=$(find "$target" -perm /6000)
 [ -z "$found" ] || die "setuid or setgid: $found"
@@ -18,12 +27,46 @@ found=$(find "$target" -perm /6000)
 found=$(find "$target" ! -type f ! -type d ! -type l)
 [ -z "$found" ] || die "neither file nor directory nor link: $found"
 
+found=$(find "$target" -perm /022 ! -type l)
+[ -z "$found" ] || die "anybody may write to: $found"
+
+# Nobody logs in, and a shell waits for somebody in development images alone.
 found=$(cut -d : -f 1,2 "$target/etc/passwd" | grep -v ':[!*]$' || true)
 [ -z "$found" ] || die "an account that could log in: $found"
 [ ! -e "$target/etc/shadow" ] || die "there is an etc/shadow: who is meant to log in?"
+found=$(grep -E '^[^#].*(sh|getty|login)$' "$target/etc/inittab" || true)
+[ -z "$found" ] || [ "$variant" = development ] || die "inittab starts a shell: $found"
 
 found=$(grep -rlIe '-----BEGIN .*PRIVATE KEY-----' "$target" || true)
 [ -z "$found" ] || die "a key that every image would share: $found"
+# Everybody has the development key, so what it signs is signed by nobody.
+keyring=$target/etc/rauc/keyring.pem
+public=$here/keys/development/ca.pem
+if [ "$variant" = production ] && [ -e "$keyring" ]; then
+	body=$(sed -n '2,5p' "$public" | tr -d '\n')
+	! tr -d '\n' <"$keyring" | grep -qF "$body" || die "a production image that trusts the development key"
+fi
+
+# What waits for connections is `farhand serve`; a service or program beside these has to be argued for.
+for service in "$target"/etc/sv/*; do
+	case ${service##*/} in
+	guard | hands | mdev | network | serve | time) ;;
+	*) die "a service that is not in the list: ${service##*/}" ;;
+	esac
+done
+for program in dnsd dropbear fakeidentd ftpd httpd inetd nc netcat rpcbind sshd syslogd tcpsvd telnetd tftpd udhcpd udpsvd; do
+	found=$(find "$target" -name "$program" ! -type d)
+	[ -z "$found" ] || die "a program that listens: $found"
+done
+
+# Every library that a program names is in the image, and the loader itself.
+# shellcheck disable=SC2016  # The inner shell's own parameters are meant.
+find "$target" -type f \( -path '*/bin/*' -o -path '*/sbin/*' -o -name '*.so*' \) -exec sh -c '
+	for file; do readelf -dl "$file" 2>/dev/null | sed -n "s|.*(NEEDED).*\[\(.*\)\].*|\1|p; s|.*interpreter: .*/\([^/]*\)\]|\1|p"; done
+' sh {} + | sort -u | while read -r library; do
+	[ -e "$target/usr/lib/$library" ] || [ -e "$target/lib/$library" ] || [ -e "$target/lib64/$library" ] ||
+		die "a library is missing: $library"
+done
 
 # Every command that our scripts name is in the image: the first word of a line, builtins aside.
 grep -rlI '^#!/bin/sh' "$target/etc" "$target/usr/libexec" | while read -r script; do

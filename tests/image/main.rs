@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod browser;
+mod contract;
 mod pc;
 mod rig;
 mod root;
