@@ -45,6 +45,7 @@ find "$TARGET_DIR" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 rm -f "$BINARIES_DIR"/root.squashfs
 mksquashfs "$TARGET_DIR" "$BINARIES_DIR/root.squashfs" -comp zstd -all-root -no-xattrs -quiet -no-progress
 cp "$kernel/Image" "$BINARIES_DIR/Image"
+cp "$kernel/config" "$BINARIES_DIR/kernel.config"
 [ "$board" != rpi4 ] || image/boot-rpi4.sh "$kernel" "$BINARIES_DIR"
 board/common/post-image.sh "$BINARIES_DIR" "$board"
 [ "$board" != virt ] || image/peek.sh

@@ -3,8 +3,8 @@
 #
 # Usage: post-image.sh BINARIES_DIR BOARD
 #
-# Both builds call this last. It wants the kernel's Image and root.squashfs there, and for a Pi
-# bcm2711-rpi-4-b.dtb, u-boot.bin and rpi-firmware/; and leaves card.img and what it consists of.
+# Both builds call this last. It wants the kernel's Image, kernel.config and root.squashfs there,
+# and for a Pi bcm2711-rpi-4-b.dtb, u-boot.bin and rpi-firmware/; and leaves card.img and what it consists of.
 set -eu
 
 die() {
@@ -52,3 +52,4 @@ le32() {
 # shellcheck disable=SC2059  # The octal numbers are meant to become bytes.
 printf "$(le32 $(((297 - 52) * 2048)))\\0\\376\\377\\377\\203\\376\\377\\377$(le32 $((297 * 2048)))$(le32 $((64 * 2048)))" |
 	dd of=card.img bs=1 seek=474 conv=notrunc status=none
+"$common/check-card.sh" card.img

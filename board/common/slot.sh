@@ -40,6 +40,8 @@ args_after=4096 4096 $blocks $blocks sha256 $hash $salt 1 panic_on_corruption" r
 END
 cp "$work/slot.env" .
 gzip -9nc Image >"$work/Image.gz"
+# So that anybody can ask a card what its kernel can do.
+gzip -9nc kernel.config >"$work/config.gz"
 [ ! -e "farhand-$2.dtb" ] || cp "farhand-$2.dtb" "$work/board.dtb"
 rm -f boot.img
 # U-Boot would take longer to unpack than it saves in reading: the kernel is compressed already.

@@ -4,6 +4,7 @@
 //! seen to fail checks nothing.
 
 use std::fs;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -121,4 +122,102 @@ fn a_private_key_breaks_the_contract() {
 fn a_command_that_is_not_built_breaks_the_contract() {
     let spoil = |root: &Root| root.edit("etc/init.d/rcS", "sysctl -q -p", "iptables -F");
     refused("command", spoil, "uses iptables");
+}
+
+/// A copy of the built card that a test may spoil.
+struct Card(PathBuf);
+
+/// Where on the card its parts begin, in bytes (`board/common/genimage.cfg`).
+const ENVIRONMENT: u64 = 1 << 20;
+const FIRMWARE: u64 = 8192 * 512;
+const BOOT_A: u64 = 108_544 * 512;
+const ROOT_B: u64 = 409_600 * 512;
+const DATA: u64 = 608_256 * 512;
+
+impl Card {
+    fn copy(name: &str) -> Card {
+        let card = folder(name).join("card.img");
+        let status = Command::new("cp").arg("--sparse=always").arg(built("card.img")).arg(&card).status();
+        assert!(status.expect("cp is everywhere").success());
+        Card(card)
+    }
+
+    fn open(&self, at: u64) -> fs::File {
+        let mut file = fs::File::options().read(true).write(true).open(&self.0).unwrap();
+        file.seek(SeekFrom::Start(at)).unwrap();
+        file
+    }
+
+    fn flip(&self, at: u64) {
+        let mut byte = [0];
+        self.open(at).read_exact(&mut byte).unwrap();
+        self.open(at).write_all(&[byte[0] ^ 1]).unwrap();
+    }
+
+    /// Runs a shell command line in the card's folder; `$1` is the card.
+    fn sh(&self, command: &str) {
+        let folder = self.0.parent().unwrap();
+        let status = Command::new("sh").args(["-euc", command, "sh"]).arg(&self.0).current_dir(folder).status();
+        assert!(status.unwrap().success(), "{command}");
+    }
+}
+
+/// Spoils a card, and expects the check to say `complaint`.
+#[track_caller]
+fn card_refused(name: &str, spoil: impl FnOnce(&Card), complaint: &str) {
+    let card = Card::copy(name);
+    spoil(&card);
+    let said = run("check-card.sh", &card.0).expect_err("the check noticed nothing");
+    assert!(said.contains(complaint), "it said: {said}");
+}
+
+#[test]
+fn the_card_that_was_built_keeps_the_contract() {
+    assert_eq!(Ok(()), run("check-card.sh", &built("card.img")));
+}
+
+#[test]
+fn a_card_of_another_layout_breaks_the_contract() {
+    card_refused("signature", |card| card.flip(440), "the disk signature is not fa7a4d01");
+    card_refused("table", |card| card.open(510).write_all(&[0, 0]).unwrap(), "there is no partition table");
+}
+
+#[test]
+fn a_damaged_environment_breaks_the_contract() {
+    card_refused("environment", |card| card.flip(ENVIRONMENT + 8), "the environment at 1024 KiB is damaged");
+    card_refused("copy", |card| card.flip(ENVIRONMENT + (512 << 10)), "the environment at 1536 KiB is damaged");
+}
+
+#[test]
+fn a_flipped_bit_in_a_root_breaks_the_contract() {
+    card_refused("root", |card| card.flip(ROOT_B + 70_000), "partition 8 is not what the hash in partition 7 says");
+}
+
+#[test]
+fn a_dropped_kernel_option_breaks_the_contract() {
+    let spoil = |card: &Card| {
+        card.sh(&format!(
+            "dd if=$1 bs=512 skip={} count=49152 of=boot status=none; unsquashfs -q -n -d boot.d boot >/dev/null
+            gzip -d boot.d/config.gz; sed -i '/^CONFIG_DM_VERITY=/d' boot.d/config; gzip boot.d/config
+            rm boot; mksquashfs boot.d boot -quiet -no-progress >/dev/null
+            dd if=boot of=$1 bs=512 seek={} conv=notrunc status=none",
+            BOOT_A / 512,
+            BOOT_A / 512,
+        ));
+    };
+    card_refused("option", spoil, "CONFIG_DM_VERITY=y");
+}
+
+#[test]
+fn what_every_card_would_share_breaks_the_contract() {
+    let owner = |card: &Card| card.sh(&format!("echo x >farhand.toml; mcopy -i $1@@{FIRMWARE} farhand.toml ::"));
+    card_refused("owner", owner, "every card would share this farhand.toml");
+    let user = |card: &Card| {
+        card.sh(&format!(
+            "dd if=$1 bs=1M iflag=skip_bytes skip={DATA} of=data status=none; echo x >users.json
+            debugfs -w -R 'write users.json users.json' data 2>/dev/null >/dev/null
+            dd if=data of=$1 bs=1M oflag=seek_bytes seek={DATA} conv=notrunc status=none"
+        ));
+    };
+    card_refused("user", user, "every card would share these: users.json");
 }
