@@ -20,8 +20,9 @@ cd "$binaries"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# Buildroot's name for it.
+# Buildroot has other names for these.
 [ ! -e rootfs.squashfs ] || mv rootfs.squashfs root.squashfs
+[ -e kernel.config ] || cp "$BUILD_DIR"/linux-[0-9]*/.config kernel.config
 "$common/firmware.sh" . "$2"
 "$common/slot.sh" . "$2"
 
