@@ -1,10 +1,11 @@
 #!/bin/sh
 # Download the source of a Debian package: the upstream tarball, and Debian's changes to it.
 #
-# Usage: fetch-source.sh PACKAGE DIR
+# Usage: fetch-source.sh PACKAGE DIR [SUITE]
 #
 # Most machines list no source packages, so this derives them from the machine's own sources, in
-# lists of its own: nothing under /etc changes, and no rights are needed.
+# lists of its own: nothing under /etc changes, and no rights are needed. SUITE is another release of
+# Debian, such as trixie, for what this machine's is too old for: the same archives have it.
 set -eu
 
 die() {
@@ -12,14 +13,17 @@ die() {
 	exit 1
 }
 
-[ $# -eq 2 ] || die "usage: ${0##*/} PACKAGE DIR"
+[ $# -eq 2 ] || [ $# -eq 3 ] || die "usage: ${0##*/} PACKAGE DIR [SUITE]"
+# shellcheck source=/dev/null
+own=$(. /etc/os-release && echo "$VERSION_CODENAME")
+suite=${3:-$own}
 mkdir -p "$2"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/parts" "$work/lists/partial"
 for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
 	[ -f "$file" ] || continue
-	sed 's/^Types: .*/Types: deb-src/; s/^deb /deb-src /' "$file" >"$work/parts/${file##*/}"
+	sed "s/^Types: .*/Types: deb-src/; s/^deb /deb-src /; /^\\(Suites:\\|deb-src\\) /s/ $own\\b/ $suite/g" "$file" >"$work/parts/${file##*/}"
 done
 apt() {
 	apt-get -qq -o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts="$work/parts" \
