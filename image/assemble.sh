@@ -4,8 +4,9 @@
 # Usage: assemble.sh BOARD [--development | --production]
 #
 # The result is out/BOARD/card.img, and beside it the parts that it consists of. No file here ends up in the target:
-# what does comes from board/ and overlay/, as in a Buildroot build, or from a package. An image
-# for QEMU is a development image unless told otherwise. FARHAND_BIN names a daemon built before.
+# what does comes from board/ and overlay/, as in a Buildroot build, or from a package. FARHAND_BIN names a daemon
+# built before. A production image takes only updates that its owner signed, so it needs KEYRING= (see
+# image/keys.sh); without one, and for QEMU, this makes a development image.
 set -eu
 
 die() {
@@ -20,10 +21,11 @@ board=${1:-}
 case ${2:-} in
 --development) variant=development ;;
 --production) variant=production ;;
-'') [ "$board" = virt ] && variant=development || variant=production ;;
+'') [ "$board" = virt ] || [ -z "${KEYRING:-}" ] && variant=development || variant=production ;;
 *) die "unknown option $2" ;;
 esac
 
+printf '%s: %s image for %s\n' "${0##*/}" "$variant" "$board"
 image/need.sh cryptsetup-bin device-tree-compiler dosfstools e2fsprogs genimage mtools squashfs-tools u-boot-tools
 daemon=${FARHAND_BIN:-target/cross/aarch64-unknown-linux-gnu/release/farhand}
 [ -n "${FARHAND_BIN:-}" ] || image/cross-cargo.sh build --release --locked

@@ -27,7 +27,11 @@ while read -r link; do
 	ln -s /usr/bin/busybox "$target$link"
 done <"$busybox/links"
 
-set -- libc6 libgcc-s1 e2fsprogs libext2fs2 libcom-err2 libblkid1 libuuid1
+rauc=$("$here/rauc.sh")
+install -m 755 "$rauc/rauc" "$target/usr/bin/rauc"
+
+set -- libc6 libgcc-s1 e2fsprogs libext2fs2 libcom-err2 libblkid1 libuuid1 \
+	libubootenv-tool libubootenv0.1 libglib2.0-0 libssl3 libpcre2-8-0 libffi8 libmount1 libselinux1 zlib1g
 for package in "$@"; do
 	shift
 	set -- "$@" "$package:arm64"
@@ -37,6 +41,11 @@ debs=$("$here/fetch-deb.sh" "$@")
 # /data is checked before it is mounted; BusyBox cannot.
 # shellcheck disable=SC2086  # One argument for each directory.
 install -m 755 "$(find $debs -path '*/sbin/e2fsck')" "$target/usr/sbin/e2fsck"
+# U-Boot's environment, where a slot is tried, confirmed or given up.
+for tool in fw_printenv fw_setenv; do
+	# shellcheck disable=SC2086
+	install -m 755 "$(find $debs -path "*/bin/$tool")" "$target/usr/bin/$tool"
+done
 # shellcheck disable=SC2086
 "$here/libraries.sh" "$target" $debs
 

@@ -73,7 +73,7 @@ grep -rlI '^#!/bin/sh' "$target/etc" "$target/usr/libexec" | while read -r scrip
 	sed -n '/)$/d; s/#.*//; s/^[[:space:]]*\(exec \)\{0,1\}\([a-z][a-z0-9_-]*\)\([[:space:]].*\)\{0,1\}$/\2/p' "$script" |
 		sort -u | while read -r word; do
 		case $word in
-		break | 'case' | continue | 'do' | 'done' | echo | 'elif' | 'else' | 'esac' | exec | exit | 'fi' | 'for' | 'if' | printf | read | 'then' | return | set | shift | trap | umask | 'while') continue ;;
+		break | 'case' | cd | continue | 'do' | 'done' | echo | 'elif' | 'else' | 'esac' | exec | exit | 'fi' | 'for' | 'if' | printf | read | 'then' | return | set | shift | trap | umask | 'while') continue ;;
 		esac
 		! grep -q "^$word() {" "$script" || continue
 		[ -e "$target/usr/bin/$word" ] || [ -L "$target/usr/bin/$word" ] || [ -L "$target/usr/sbin/$word" ] ||

@@ -4,7 +4,8 @@
 # Usage: post-build.sh TARGET_DIR BOARD
 #
 # Both builds call this last before they pack the root. From the environment: FARHAND_BUILD
-# (quick or buildroot), FARHAND_VARIANT (production or development), SOURCE_DATE_EPOCH.
+# (quick or buildroot), FARHAND_VARIANT (production or development), SOURCE_DATE_EPOCH, and for a
+# production image KEYRING, the certificates whose updates it will take.
 set -eu
 
 die() {
@@ -30,6 +31,8 @@ VERSION_ID=$version
 VARIANT="$FARHAND_VARIANT"
 VARIANT_ID=$FARHAND_BUILD
 END
+
+"$top/board/common/rauc/configure.sh" "$target" "$2" "$version"
 
 # The mount points of a root that cannot be written later.
 for directory in data dev firmware proc run sys tmp; do

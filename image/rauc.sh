@@ -1,0 +1,52 @@
+#!/bin/sh
+# Build RAUC, which installs updates, for arm64 from Debian's source, or find the one built earlier; print where it is.
+#
+# Usage: rauc.sh
+#
+# Debian 12's own is older than `min-bundle-version` and drags in D-Bus and curl, so this takes the
+# source of Debian 13 with its security patches, and the libraries of this machine's Debian. apt
+# verifies the source by the signature of the archive's lists; upstream's part must also be the one
+# we know. The directory holds the program `rauc`, and may be deleted to take up newer patches.
+set -eu
+
+die() {
+	printf '%s: %s\n' "${0##*/}" "$1" >&2
+	exit 1
+}
+
+here=$(cd "${0%/*}" && pwd)
+known=1ddb218a5d713c8dbd6e04d5501d96629f1c8e2521576fbd9e7751edb7da113e
+"$here/need.sh" gcc-aarch64-linux-gnu libc6-dev-arm64-cross libc6:arm64 dpkg-dev libglib2.0-dev-bin meson ninja-build patch pkg-config xz-utils >&2
+
+set -- libglib2.0-0 libglib2.0-dev libssl3 libssl-dev libpcre2-8-0 libpcre2-dev zlib1g zlib1g-dev libffi8 libffi-dev \
+	libmount1 libmount-dev libblkid1 libblkid-dev libselinux1 libselinux1-dev libsepol-dev
+for package in "$@"; do
+	shift
+	set -- "$@" "$package:arm64"
+done
+versions=$("$here/deb-version.sh" "$@")
+key=$({ echo "$versions"; cat "$here/rauc.sh" "$here/rauc-build.sh"; } | sha256sum | cut -c1-16)
+cache=${FARHAND_CACHE:-$HOME/.cache/farhand}
+rauc=$cache/rauc-$key
+mkdir -p "$cache"
+exec 9>"$cache/rauc.lock"
+flock 9
+if [ ! -d "$rauc" ]; then
+	work=$(mktemp -d "$cache/rauc.XXXXXX")
+	trap 'rm -rf "$work"' EXIT
+	"$here/fetch-source.sh" rauc "$work" trixie
+	echo "$known  $(echo "$work"/rauc_*.orig.tar.xz)" | sha256sum --quiet -c || die "this is not the RAUC that we know"
+	dpkg-source --no-check -x "$work"/rauc_*.dsc "$work/tree" >/dev/null
+	printf '%s: building %s\n' "${0##*/}" "$(sed -n '1s/ (\(.*\)).*/ \1/p' "$work/tree/debian/changelog")" >&2
+	debs=$("$here/fetch-deb.sh" "$@")
+	mkdir "$work/out"
+	# shellcheck disable=SC2086  # One argument for each directory.
+	"$here/rauc-build.sh" "$work/tree" "$work/out" $debs >"$work/log" 2>&1 || {
+		tail "$work/log" >&2
+		die "cannot build RAUC"
+	}
+	mkdir "$work/kept"
+	mv "$work/out/rauc" "$work/kept"
+	mv -T "$work/kept" "$rauc" || die "could not keep $rauc"
+fi
+echo "$rauc"
