@@ -56,6 +56,7 @@ test-browser: build tests/browser/node_modules ## The page in Chromium, on the s
 
 test-image: image-quick tests/browser/node_modules ## The image in QEMU; ONLY=name runs one scenario
 	@$(NEED) chromium
+	@$(NEED) openssl rauc squashfs-tools
 	@image/need-qemu.sh qemu-system-arm qemu-system-x86
 	tests/image/disc.sh
 	cargo test --locked --test image -- --test-threads=1 $(ONLY)
@@ -70,6 +71,9 @@ contract: ## Check the image of a card, IMG=FILE, against what every card promis
 	@$(NEED) binutils cryptsetup-bin e2fsprogs fdisk mtools squashfs-tools xz-utils
 	board/common/check-card.sh "$(IMG)"
 
+bundle: ## Make the signed update of an image that was built: BOARD=rpi4 for a Pi's
+	image/bundle.sh $(BOARD)
+
 bench: build ## Measure the video path beside Debian's ustreamer
 	tests/bench/run.sh
 
@@ -79,4 +83,4 @@ clean: ## Remove what was built here; the cache in ~/.cache/farhand stays
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: run demo build web tools check test test-browser test-image image-quick image contract bench clean help
+.PHONY: run demo build web tools check test test-browser test-image image-quick image contract bundle bench clean help
