@@ -12,6 +12,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::ports::{KeyboardLeds, Lamps, SeatId, Signal, Size, Udc};
+use crate::pulse::Pulse;
 
 /// One picture of the target's screen.
 #[derive(Debug, Clone)]
@@ -145,4 +146,6 @@ pub struct SeatBus {
     pub frames: FrameBus,
     /// Its status.
     pub status: StatusBus,
+    /// Whether whoever fills them still moves.
+    pub pulse: Pulse,
 }

@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use log::{error, info, warn};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -30,6 +31,7 @@ use crate::net::people::PeopleError;
 use crate::net::tls::{self, TlsError};
 use crate::net::{self, Site};
 use crate::ports::{Board, Screen, SeatId};
+use crate::pulse::Pulse;
 use crate::report::chain;
 use crate::sim;
 use crate::tasks::{self, Stop, Tasks};
@@ -209,7 +211,12 @@ fn run(start: impl AsyncFnOnce(&Tasks, Stop) -> Result<(), StartError>) -> Resul
 }
 
 fn buses(config: &Config) -> Vec<SeatBus> {
-    let bus = |seat: &SeatId| SeatBus { seat: seat.clone(), frames: FrameBus::default(), status: StatusBus::default() };
+    let bus = |seat: &SeatId| SeatBus {
+        seat: seat.clone(),
+        frames: FrameBus::default(),
+        status: StatusBus::default(),
+        pulse: Pulse::new(Instant::now()),
+    };
     config.seats.keys().map(bus).collect()
 }
 

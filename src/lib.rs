@@ -12,6 +12,7 @@ pub mod hw;
 pub mod net;
 pub mod ports;
 pub mod power;
+pub mod pulse;
 pub mod report;
 pub mod session;
 pub mod sim;

@@ -25,6 +25,7 @@ use crate::hid::keyboard::Usage;
 use crate::hid::text::Stroke;
 use crate::hid::typist::MOST_JOBS;
 use crate::ports::{Contact, SeatId};
+use crate::pulse::Pulse;
 use crate::tasks::Tasks;
 
 /// How often the other end hears from us. It lets go of everything after a second of silence.
@@ -134,6 +135,7 @@ struct Shared {
     overflow: AtomicBool,
     last_id: AtomicU64,
     seats: BTreeMap<SeatId, Seat>,
+    pulse: Pulse,
 }
 
 #[derive(Debug)]
@@ -181,6 +183,7 @@ impl Hands {
             overflow: AtomicBool::new(false),
             last_id: AtomicU64::new(0),
             seats: seats.iter().map(seat).collect(),
+            pulse: Pulse::new(Instant::now().into_std()),
         };
         (Hands { requests, shared: Arc::new(shared) }, receiver)
     }
@@ -222,6 +225,11 @@ impl Hands {
         self.reach(seat)?;
         let id = self.shared.last_id.fetch_add(1, Ordering::Relaxed);
         self.ask(ToHands::Press { seat: seat.clone(), id, contact, millis }).await
+    }
+
+    /// For how long nothing has been heard of the process with the hardware.
+    pub fn silence(&self, now: std::time::Instant) -> Duration {
+        self.shared.pulse.still(now)
     }
 
     /// Asks for something to be typed, and has it stopped if the caller does not wait for the end.
@@ -433,6 +441,7 @@ impl Conversation<'_> {
 
     fn hear(&mut self, message: FromHands) {
         self.shared.up.store(true, Ordering::Relaxed);
+        self.shared.pulse.beat(Instant::now().into_std());
         match message {
             FromHands::Beat => (),
             FromHands::Done { id, error, .. } => {

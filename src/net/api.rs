@@ -4,7 +4,7 @@
 //! nothing; what there is beyond that goes to the log where it happened.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hyper::body::Incoming;
@@ -18,6 +18,7 @@ use crate::session::accounts::AccountError;
 use super::assets::AssetError;
 use super::body::{Body, BodyError};
 use super::door::{self, DoorError};
+use super::entry::Unwell;
 use super::http::Connection;
 use super::people::{EntryError, Visitor};
 use super::routes::{self, Access, Deed, RouteError};
@@ -69,7 +70,7 @@ async fn attempt(site: &Arc<Site>, connection: &Arc<Connection>, request: Reques
     };
     let seat = seat.map(|seat| seats::find(site, seat)).transpose()?;
     match (route.deed, known, seat) {
-        (Deed::Health, ..) => Ok(json(StatusCode::OK, &entry::Health { ok: true })),
+        (Deed::Health, ..) => Ok(json(StatusCode::OK, &entry::health(site, Instant::now())?)),
         (Deed::Session, ..) => Ok(json(StatusCode::OK, &entry::session(site, &credential))),
         (Deed::Claim, ..) => logged_in(entry::claim(site, connection.peer(), request).await?),
         (Deed::Login, ..) => logged_in(entry::login(site, connection.peer(), &credential, request).await?),
@@ -230,6 +231,12 @@ impl From<AssetError> for Problem {
             AssetError::NotFound => Problem::new(StatusCode::NOT_FOUND, "not-found", error),
             AssetError::NotBuilt => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no-page", error),
         }
+    }
+}
+
+impl From<Unwell> for Problem {
+    fn from(error: Unwell) -> Problem {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unwell", error)
     }
 }
 

@@ -1,11 +1,14 @@
 //! Lets people in and out: claim, login, tokens.
 
 use std::net::IpAddr;
+use std::time::{Duration, Instant};
 
 use hyper::Request;
 use hyper::body::Incoming;
 use serde::{Deserialize, Serialize};
 
+use crate::ports::SeatId;
+use crate::pulse::STILL;
 use crate::session::accounts::Name;
 use crate::session::role::Role;
 
@@ -14,11 +17,26 @@ use super::api::Problem;
 use super::body::{self, BodyError};
 use super::people::{Credential, EntryError, Visitor};
 
-/// That we are alive: nothing that a stranger could use.
+/// That every part moves: nothing that a stranger could use.
 #[derive(Debug, Serialize)]
 pub struct Health {
-    /// Always.
-    pub ok: bool,
+    ok: bool,
+}
+
+/// Why we are not well.
+#[derive(Debug, thiserror::Error)]
+pub enum Unwell {
+    /// A capture thread hangs.
+    #[error("the capture thread of seat {seat} has not moved for {} s", still.as_secs())]
+    Screen {
+        /// Whose.
+        seat: SeatId,
+        /// For how long.
+        still: Duration,
+    },
+    /// The other process is away, or hangs.
+    #[error("nothing has been heard of the process that holds keyboard and relays for {} s", .0.as_secs())]
+    Hands(Duration),
 }
 
 /// What a page must show first.
@@ -56,6 +74,19 @@ struct TokenRequest {
 #[derive(Debug, Serialize)]
 pub struct TokenAnswer {
     token: String,
+}
+
+/// Whether every part has moved lately.
+pub fn health(site: &Site, now: Instant) -> Result<Health, Unwell> {
+    let hung = |still: Duration| STILL <= still;
+    for (seat, bus) in &site.seats {
+        let still = bus.pulse.still(now);
+        if hung(still) {
+            return Err(Unwell::Screen { seat: seat.clone(), still });
+        }
+    }
+    let silence = site.hands.silence(now);
+    if hung(silence) { Err(Unwell::Hands(silence)) } else { Ok(Health { ok: true }) }
 }
 
 /// Who the sender is, if anybody.

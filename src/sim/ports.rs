@@ -172,6 +172,7 @@ impl Recording {
     fn run(mut self, stop: &Stop) {
         while !stop.is_requested() {
             self.look();
+            self.bus.pulse.beat(Instant::now());
             self.machine.wait(self.shown.back().map(|last| *last + FRAME_INTERVAL));
         }
     }
@@ -233,6 +234,7 @@ fn code(encoder: &mut Encoder, raw: &Raw) -> Option<Bytes> {
 
 #[cfg(test)]
 mod tests {
+    use crate::pulse::Pulse;
     use std::future::poll_fn;
 
     use tokio::time::timeout;
@@ -283,7 +285,12 @@ mod tests {
         const TEXT: Size = Size { width: 720, height: 400 };
         let (mut board, screen) = machine();
         let seat = "main".to_string().try_into().unwrap();
-        let bus = SeatBus { seat, frames: FrameBus::default(), status: StatusBus::default() };
+        let bus = SeatBus {
+            seat,
+            frames: FrameBus::default(),
+            status: StatusBus::default(),
+            pulse: Pulse::new(Instant::now()),
+        };
         let (stopper, stop) = tasks::stop();
         let thread = std::thread::spawn({
             let bus = bus.clone();

@@ -14,6 +14,7 @@ use farhand::hands::server::{Door, listen, run};
 use farhand::hid::keyboard::Usage;
 use farhand::hid::text::strokes;
 use farhand::ports::{Contact, KeyboardLeds, Lamps, Report, SeatId, UsbEvent};
+use farhand::pulse::Pulse;
 use farhand::tasks::{Stopper, Tasks, stop};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -44,7 +45,8 @@ struct Bench {
 
 fn bus() -> (SeatBus, StatusBus) {
     let status = StatusBus::default();
-    (SeatBus { seat: seat(), frames: FrameBus::default(), status: status.clone() }, status)
+    let pulse = Pulse::new(std::time::Instant::now());
+    (SeatBus { seat: seat(), frames: FrameBus::default(), status: status.clone(), pulse }, status)
 }
 
 impl Bench {

@@ -3,6 +3,7 @@
 mod bench;
 mod door;
 mod entry;
+mod health;
 mod pictures;
 mod seats;
 mod socket;

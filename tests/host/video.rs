@@ -1,16 +1,18 @@
 //! Capture without a capture device: the picture that says so, and the return of what was missing.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use farhand::bus::{Frame, FrameBus, SeatBus, StatusBus};
 use farhand::config::{Config, Video};
 use farhand::hw::v4l2::V4l2Screen;
 use farhand::ports::{Screen, Signal};
+use farhand::pulse::Pulse;
 use farhand::tasks::{self, Tasks};
 use farhand::video::{card, encode, jpeg};
 
 /// Long enough for a loaded machine; nothing here takes a tenth of it.
 const DEADLINE: Duration = Duration::from_secs(10);
+const LONG: Duration = Duration::from_secs(600);
 
 /// A screen on a thread of its own, as the daemon runs it.
 struct Running {
@@ -25,7 +27,9 @@ impl Running {
         let mut config = Config::parse(&text).unwrap();
         let (seat, parts) = config.seats.pop_first().unwrap();
         let video: Video = parts.video;
-        let bus = SeatBus { seat, frames: FrameBus::default(), status: StatusBus::default() };
+        // Of a thread that has been hanging for a while, as far as anybody knows.
+        let pulse = Pulse::new(Instant::now().checked_sub(LONG).unwrap());
+        let bus = SeatBus { seat, frames: FrameBus::default(), status: StatusBus::default(), pulse };
         let (stopper, stop) = tasks::stop();
         let tasks = Tasks::new(stop);
         let (screen, screen_bus) = (Box::new(V4l2Screen::new(video)), bus.clone());
@@ -57,6 +61,7 @@ impl Running {
 async fn a_missing_device_gives_the_card_that_says_so() {
     let running = Running::start("/dev/farhand-test-has-no-such-device");
     running.signal(Signal::NoDevice).await;
+    assert!(running.bus.pulse.still(Instant::now()) < LONG, "without a device its thread must go round all the same");
     let expected = encode::jpeg_from_rgb(card::SIZE, &card::draw(Signal::NoDevice)).unwrap();
     let frame = running.picture(|frame| frame.jpeg == expected).await;
     assert_eq!(card::SIZE, frame.size);

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -14,6 +14,7 @@ use farhand::hands;
 use farhand::hands::client::Hands;
 use farhand::net::{self, Site, http, tls};
 use farhand::ports::{SeatId, Size};
+use farhand::pulse::Pulse;
 use farhand::session::accounts::{Accounts, Name};
 use farhand::session::role::Role;
 use farhand::session::secret::{Bearer, hash_password};
@@ -99,6 +100,7 @@ pub struct Bench {
     pub https: SocketAddr,
     pub plain: SocketAddr,
     pub redirect: SocketAddr,
+    pub site: Arc<Site>,
     pub stopper: Stopper,
     servers: Vec<JoinHandle<()>>,
     tls: tokio_rustls::TlsConnector,
@@ -115,12 +117,18 @@ impl Bench {
 
     /// A device as the folders left it.
     pub async fn over(folders: Folders) -> Bench {
+        // No thread paints here, so nobody beats: for an hour that is none too long.
+        Bench::with(folders, Pulse::new(Instant::now() + Duration::from_secs(3600))).await
+    }
+
+    /// A device whose capture thread has this pulse.
+    pub async fn with(folders: Folders, pulse: Pulse) -> Bench {
         let machine = Machine::new();
         let (stopper, stop) = stop();
         let tasks = Tasks::new(stop.clone());
         let (frames, status) = (FrameBus::default(), StatusBus::default());
         let seat = seat();
-        let bus = SeatBus { seat: seat.clone(), frames: frames.clone(), status: status.clone() };
+        let bus = SeatBus { seat: seat.clone(), frames: frames.clone(), status: status.clone(), pulse };
         let (ours, theirs) = UnixStream::pair().unwrap();
         let boards = BTreeMap::from([(seat.clone(), machine.board())]);
         tasks.spawn("hands", hands::server::run(hands::server::Door::Stream(theirs), boards, stop.clone()));
@@ -154,6 +162,7 @@ impl Bench {
             https: https_at,
             plain: plain_at,
             redirect: redirect_at,
+            site,
             stopper,
             servers,
             tls: connector(&certificate),
@@ -227,13 +236,13 @@ async fn listen() -> TcpListener {
 fn connector(certificate: &Path) -> tokio_rustls::TlsConnector {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(certificate).unwrap()).unwrap();
-    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    tokio_rustls::TlsConnector::from(std::sync::Arc::new(config))
+    tokio_rustls::TlsConnector::from(Arc::new(config))
 }
 
 pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
