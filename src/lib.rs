@@ -6,6 +6,7 @@ pub mod bus;
 pub mod config;
 pub mod daemon;
 pub mod gadget;
+pub mod guard;
 pub mod hands;
 pub mod hid;
 pub mod hw;

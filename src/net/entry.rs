@@ -1,7 +1,7 @@
 //! Lets people in and out: claim, login, tokens.
 
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use hyper::Request;
 use hyper::body::Incoming;
@@ -27,16 +27,11 @@ pub struct Health {
 #[derive(Debug, thiserror::Error)]
 pub enum Unwell {
     /// A capture thread hangs.
-    #[error("the capture thread of seat {seat} has not moved for {} s", still.as_secs())]
-    Screen {
-        /// Whose.
-        seat: SeatId,
-        /// For how long.
-        still: Duration,
-    },
+    #[error("the capture thread of seat {0} has not moved for {still} s", still = STILL.as_secs())]
+    Screen(SeatId),
     /// The other process is away, or hangs.
-    #[error("nothing has been heard of the process that holds keyboard and relays for {} s", .0.as_secs())]
-    Hands(Duration),
+    #[error("nothing has been heard of the process that holds keyboard and relays for {still} s", still = STILL.as_secs())]
+    Hands,
 }
 
 /// What a page must show first.
@@ -78,15 +73,10 @@ pub struct TokenAnswer {
 
 /// Whether every part has moved lately.
 pub fn health(site: &Site, now: Instant) -> Result<Health, Unwell> {
-    let hung = |still: Duration| STILL <= still;
-    for (seat, bus) in &site.seats {
-        let still = bus.pulse.still(now);
-        if hung(still) {
-            return Err(Unwell::Screen { seat: seat.clone(), still });
-        }
+    if let Some(bus) = site.seats.values().find(|bus| STILL <= bus.pulse.still(now)) {
+        return Err(Unwell::Screen(bus.seat.clone()));
     }
-    let silence = site.hands.silence(now);
-    if hung(silence) { Err(Unwell::Hands(silence)) } else { Ok(Health { ok: true }) }
+    if STILL <= site.hands.silence(now) { Err(Unwell::Hands) } else { Ok(Health { ok: true }) }
 }
 
 /// Who the sender is, if anybody.

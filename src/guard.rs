@@ -1,0 +1,532 @@
+//! Decides whether the machine is well, and what follows from that.
+//!
+//! What judges health is none of the judged: a process of its own asks the page as a browser would. While it is well the
+//! hardware watchdog is fed, and a slot that is tried for the first time is confirmed once that has lasted. [`Guard`] does
+//! no I/O and reads no clock: the caller carries out each [`Action`], says what came of it, and is back at [`Guard::deadline`].
+
+pub mod slots;
+pub mod started;
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use slots::{Environment, Slot, Standing};
+
+/// How often the page is asked.
+const APART: Duration = Duration::from_secs(5);
+/// How long all must have been well without a break to count as proven.
+const PROVEN: Duration = Duration::from_secs(30);
+/// Two good answers further apart than this do not make one unbroken time: nobody knows what was in between.
+const GAP: Duration = Duration::from_secs(20);
+/// How long the machine may be unwell before it is given up. What has crashed is back in seconds.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The same at the start: the first one makes keys and waits for devices, on a card that is slow.
+const START: Duration = Duration::from_secs(90);
+/// How long a new slot may take to prove itself, since one that never does must not stay either.
+const TRIAL: Duration = Duration::from_secs(180);
+
+/// What came of asking the page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Page {
+    /// It says that it is well.
+    Well,
+    /// It says what is wrong.
+    Unwell(String),
+    /// It does not answer.
+    Silent(String),
+}
+
+/// What is looked at besides, in a machine with slots, until the running one is confirmed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Examination {
+    /// What is wrong with the machine though the page is well.
+    pub faults: Vec<String>,
+    /// What the boot loader remembers.
+    pub environment: Result<Environment, String>,
+}
+
+/// Everything that one look shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sight {
+    /// The page.
+    pub page: Page,
+    /// Whether the daemon runs in its rescue mode.
+    pub rescue: bool,
+    /// The rest, if it was asked for.
+    pub examination: Option<Examination>,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Ask the page, and examine the machine if so told; answered by [`Guard::saw`].
+    Look {
+        /// Whether an [`Examination`] is wanted.
+        examine: bool,
+    },
+    /// Feed the watchdog.
+    Feed,
+    /// Write this to the boot loader's memory and read it back; answered by [`Guard::wrote`].
+    Write(Environment),
+    /// Forget that services crashed in an earlier life.
+    Forgive,
+    /// Note down why the machine is about to be reset, and restart it if so told.
+    GiveUp {
+        /// What is wrong.
+        reason: String,
+        /// Whether to restart it rather than wait for the watchdog.
+        restart: bool,
+    },
+    /// Take that note back: it has come round.
+    TakeBack,
+    /// Say that something is wrong.
+    Warn(String),
+    /// Say what has been done.
+    Note(String),
+}
+
+/// An unbroken time.
+#[derive(Debug, Default)]
+struct Run(Option<(Instant, Instant)>);
+
+impl Run {
+    fn good(&mut self, now: Instant) {
+        self.0 = match self.0 {
+            Some((since, last)) if now.saturating_duration_since(last) <= GAP => Some((since, now)),
+            _ => Some((now, now)),
+        };
+    }
+
+    fn broken(&mut self) {
+        self.0 = None;
+    }
+
+    fn proves(&self) -> bool {
+        self.0.is_some_and(|(since, last)| PROVEN <= last.saturating_duration_since(since))
+    }
+}
+
+/// Watches one life of the machine, from its start.
+#[derive(Debug)]
+pub struct Guard {
+    begun: Instant,
+    slot: Option<Slot>,
+    next: Instant,
+    looking: bool,
+    /// When somebody last answered who can be left to go on.
+    alive: Option<Instant>,
+    well: Run,
+    fit: Run,
+    /// Nothing is left to be confirmed.
+    settled: bool,
+    /// The running slot has never been confirmed.
+    trial: bool,
+    writing: Option<Environment>,
+    forgiven: bool,
+    given_up: bool,
+    /// Given up for good: it would not prove itself even if it came round now.
+    condemned: bool,
+    /// What was last said to be wrong, so that it is said once.
+    wrong: String,
+    actions: VecDeque<Action>,
+}
+
+impl Guard {
+    /// Begins to watch. `slot` is the one that runs; a machine without slots has nothing to confirm.
+    pub fn new(now: Instant, slot: Option<Slot>) -> Guard {
+        Guard {
+            begun: now,
+            slot,
+            next: now,
+            looking: false,
+            alive: None,
+            well: Run::default(),
+            fit: Run::default(),
+            settled: slot.is_none(),
+            trial: false,
+            writing: None,
+            forgiven: false,
+            given_up: false,
+            condemned: false,
+            wrong: "the page has not answered yet".into(),
+            actions: VecDeque::new(),
+        }
+    }
+
+    /// Tells the guard what time it is.
+    pub fn tick(&mut self, now: Instant) {
+        if !self.looking && self.next <= now {
+            self.looking = true;
+            self.next = now + APART;
+            self.actions.push_back(Action::Look { examine: !self.settled });
+        }
+        self.judge(now);
+    }
+
+    /// Takes in what a look has shown.
+    pub fn saw(&mut self, now: Instant, sight: Sight) {
+        self.looking = false;
+        let Sight { page, rescue, examination } = sight;
+        if page == Page::Well || (rescue && matches!(page, Page::Unwell(_))) {
+            // Someone can update it from the rescue page, which is what a reset would take away.
+            self.alive = Some(now);
+        }
+        match page {
+            Page::Well if !rescue => self.well.good(now),
+            _ => self.well.broken(),
+        }
+        let trouble = match (page, rescue) {
+            (Page::Silent(why), _) => format!("the page does not answer: {why}"),
+            (_, true) => "the daemon runs in rescue mode".into(),
+            (Page::Unwell(why), _) => why,
+            (Page::Well, _) => String::new(),
+        };
+        let trouble = self.examined(now, trouble, examination);
+        self.tell(trouble);
+        if self.well.proves() && !self.forgiven {
+            self.forgiven = true;
+            self.actions.push_back(Action::Forgive);
+        }
+        self.judge(now);
+    }
+
+    /// Takes in what has become of [`Action::Write`]: what was read back, or why it failed.
+    pub fn wrote(&mut self, outcome: Result<Environment, String>) {
+        let (Some(wanted), Some(slot)) = (self.writing.take(), self.slot) else { return };
+        match outcome {
+            Ok(back) if back == wanted => {
+                self.settled = true;
+                self.trial = false;
+                self.actions.push_back(Action::Note(format!("slot {slot} is confirmed")));
+            }
+            // It is tried again after the next look.
+            Ok(back) => self.warn(format!("slot {slot} is not confirmed: wrote {wanted}, and read back {back}")),
+            Err(why) => self.warn(format!("slot {slot} is not confirmed: {why}")),
+        }
+    }
+
+    /// Takes the next action; drain this after every call that takes `now`.
+    pub fn poll(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// When [`Guard::tick`] next has something to do.
+    pub fn deadline(&self) -> Instant {
+        self.next
+    }
+
+    /// Considers what else was looked at. Gives all that is wrong, in words.
+    fn examined(&mut self, now: Instant, trouble: String, examination: Option<Examination>) -> String {
+        let (Some(slot), Some(examination), false) = (self.slot, examination, self.settled) else { return trouble };
+        let environment = match examination.environment {
+            Ok(environment) => environment,
+            Err(why) => {
+                self.fit.broken();
+                return join(trouble, &format!("cannot read what the boot loader remembers: {why}"));
+            }
+        };
+        let standing = environment.standing(slot);
+        self.trial = standing == Standing::Trial;
+        if matches!(standing, Standing::Confirmed | Standing::Superseded) {
+            self.settled = true;
+            return trouble;
+        }
+        // One that was confirmed before need not prove more than that it is back.
+        let faults = if self.trial { examination.faults.join("; ") } else { String::new() };
+        if trouble.is_empty() && faults.is_empty() {
+            self.fit.good(now);
+        } else {
+            self.fit.broken();
+        }
+        if self.fit.proves() && !self.condemned {
+            let wanted = environment.confirming(slot);
+            self.writing = Some(wanted.clone());
+            self.actions.push_back(Action::Write(wanted));
+        }
+        join(trouble, &faults)
+    }
+
+    /// Feeds the watchdog, or gives the machine up.
+    fn judge(&mut self, now: Instant) {
+        let since = |then: Instant| now.saturating_duration_since(then);
+        let overdue = self.trial && !self.settled && TRIAL <= since(self.begun);
+        let lost = match self.alive {
+            Some(alive) => PATIENCE <= since(alive),
+            None => START <= since(self.begun),
+        };
+        if overdue && !self.condemned {
+            self.condemned = true;
+            let reason = format!("the new slot did not prove itself in {} s: {}", TRIAL.as_secs(), self.wrong);
+            self.give_up(reason);
+        } else if lost && !self.given_up {
+            self.give_up(self.wrong.clone());
+        } else if !lost && !self.condemned {
+            if self.given_up {
+                self.given_up = false;
+                self.actions.push_back(Action::TakeBack);
+            }
+            self.actions.push_back(Action::Feed);
+        }
+    }
+
+    fn give_up(&mut self, reason: String) {
+        self.given_up = true;
+        // With slots the machine is all ours, and an orderly end is kinder to /data than the watchdog's, which comes
+        // anyway should this one hang.
+        self.actions.push_back(Action::GiveUp { reason, restart: self.slot.is_some() });
+    }
+
+    /// Says what is wrong when that changes.
+    fn tell(&mut self, trouble: String) {
+        if trouble.is_empty() && !self.wrong.is_empty() {
+            self.actions.push_back(Action::Note("all is well".into()));
+        } else if trouble != self.wrong {
+            self.warn(trouble.clone());
+        }
+        self.wrong = trouble;
+    }
+
+    fn warn(&mut self, text: String) {
+        self.actions.push_back(Action::Warn(text));
+    }
+}
+
+fn join(one: String, other: &str) -> String {
+    match (one.is_empty(), other.is_empty()) {
+        (true, _) => other.to_string(),
+        (_, true) => one,
+        _ => format!("{one}; {other}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRIED: &str = "BOOT_ORDER=B A\nBOOT_A_LEFT=3\nBOOT_B_LEFT=2\nCONFIRMED=A\n";
+    const GOOD: &str = "BOOT_ORDER=B A\nBOOT_A_LEFT=3\nBOOT_B_LEFT=3\nCONFIRMED=B\n";
+    const FALLEN: &str = "BOOT_ORDER=A B\nBOOT_A_LEFT=0\nBOOT_B_LEFT=3\nCONFIRMED=B\n";
+    const INSTALLED: &str = "BOOT_ORDER=A B\nBOOT_A_LEFT=3\nBOOT_B_LEFT=3\nCONFIRMED=B\n";
+
+    /// A machine whose slot B runs, looked at every time the guard asks.
+    struct Machine {
+        guard: Guard,
+        begun: Instant,
+        now: Instant,
+        page: Page,
+        rescue: bool,
+        faults: Vec<String>,
+        memory: String,
+        /// What a write leaves there, if not what was written.
+        misread: Option<String>,
+        done: Vec<(u64, Action)>,
+    }
+
+    impl Machine {
+        fn new(slot: Option<Slot>, memory: &str) -> Machine {
+            let begun = Instant::now();
+            Machine {
+                guard: Guard::new(begun, slot),
+                begun,
+                now: begun,
+                page: Page::Well,
+                rescue: false,
+                faults: Vec::new(),
+                memory: memory.into(),
+                misread: None,
+                done: Vec::new(),
+            }
+        }
+
+        /// Runs until this second of its life.
+        fn until(&mut self, secs: u64) {
+            let end = self.begun + Duration::from_secs(secs);
+            while self.now.max(self.guard.deadline()) < end {
+                self.now = self.now.max(self.guard.deadline());
+                self.guard.tick(self.now);
+                while let Some(action) = self.guard.poll() {
+                    self.carry_out(&action);
+                    self.done.push(((self.now - self.begun).as_secs(), action));
+                }
+            }
+            self.now = end;
+        }
+
+        fn carry_out(&mut self, action: &Action) {
+            match action {
+                Action::Look { examine } => {
+                    let environment = Ok(Environment::parse(&self.memory));
+                    let examination = examine.then(|| Examination { faults: self.faults.clone(), environment });
+                    self.guard.saw(self.now, Sight { page: self.page.clone(), rescue: self.rescue, examination });
+                }
+                Action::Write(environment) => {
+                    self.memory = self.misread.clone().unwrap_or(environment.script());
+                    self.guard.wrote(Ok(Environment::parse(&self.memory)));
+                }
+                _ => (),
+            }
+        }
+
+        /// When something was done.
+        fn times(&self, wanted: impl Fn(&Action) -> bool) -> Vec<u64> {
+            self.done.iter().filter(|(_, action)| wanted(action)).map(|(at, _)| *at).collect()
+        }
+
+        fn writes(&self) -> Vec<u64> {
+            self.times(|action| matches!(action, Action::Write(_)))
+        }
+
+        fn last_feed(&self) -> u64 {
+            self.times(|action| *action == Action::Feed).last().copied().unwrap_or_default()
+        }
+
+        fn given_up(&self) -> Vec<(u64, &str, bool)> {
+            let all = self.done.iter().filter_map(|(at, action)| match action {
+                Action::GiveUp { reason, restart } => Some((*at, reason.as_str(), *restart)),
+                _ => None,
+            });
+            all.collect()
+        }
+    }
+
+    #[test]
+    fn a_good_slot_is_confirmed_once_after_thirty_seconds() {
+        let mut machine = Machine::new(Some(Slot::B), TRIED);
+        machine.until(29);
+        assert!(machine.writes().is_empty());
+        machine.until(3600);
+        assert_eq!([30], machine.writes()[..]);
+        assert_eq!(Environment::parse(GOOD), Environment::parse(&machine.memory));
+        assert_eq!([30], machine.times(|action| *action == Action::Forgive)[..]);
+        assert!(machine.given_up().is_empty());
+    }
+
+    #[test]
+    fn a_fault_starts_the_time_over() {
+        let mut machine = Machine::new(Some(Slot::B), TRIED);
+        machine.until(29);
+        machine.faults = vec!["no interface has an address".into()];
+        machine.until(34);
+        machine.faults.clear();
+        machine.until(60);
+        assert!(machine.writes().is_empty());
+        machine.until(80);
+        assert_eq!([65], machine.writes()[..]);
+    }
+
+    #[test]
+    fn an_unwell_page_starts_the_time_over() {
+        let mut machine = Machine::new(Some(Slot::B), TRIED);
+        machine.until(29);
+        machine.page = Page::Unwell("the capture thread".into());
+        machine.until(34);
+        machine.page = Page::Well;
+        machine.until(80);
+        assert_eq!([65], machine.writes()[..]);
+        assert_eq!([65], machine.times(|action| *action == Action::Forgive)[..]);
+        let warnings = machine.times(|action| *action == Action::Warn("the capture thread".into()));
+        assert_eq!([30], warnings[..]);
+    }
+
+    #[test]
+    fn time_in_which_nobody_looked_proves_nothing() {
+        let mut machine = Machine::new(Some(Slot::B), TRIED);
+        machine.until(11);
+        // As when the whole machine stood still: the clock has gone on, and nothing else.
+        machine.now += Duration::from_secs(25);
+        machine.until(66);
+        assert!(machine.writes().is_empty(), "{:?}", machine.done);
+        machine.until(80);
+        assert_eq!([66], machine.writes()[..]);
+    }
+
+    #[test]
+    fn a_read_back_that_differs_is_an_error_and_is_tried_again() {
+        let mut machine = Machine::new(Some(Slot::B), TRIED);
+        machine.misread = Some(TRIED.into());
+        machine.until(44);
+        assert_eq!([30, 35, 40], machine.writes()[..]);
+        let warned = |action: &Action| matches!(action, Action::Warn(why) if why.contains("read back"));
+        assert_eq!([30, 35, 40], machine.times(warned)[..]);
+        machine.misread = None;
+        machine.until(100);
+        assert_eq!([30, 35, 40, 45], machine.writes()[..]);
+    }
+
+    #[test]
+    fn a_slot_that_was_confirmed_before_is_left_as_it_is() {
+        let mut machine = Machine::new(Some(Slot::B), GOOD);
+        machine.until(600);
+        assert!(machine.writes().is_empty());
+        let examined = machine.times(|action| *action == Action::Look { examine: true });
+        assert_eq!([0], examined[..], "each examination writes to the card");
+    }
+
+    #[test]
+    fn an_installed_update_is_never_written_over() {
+        let mut machine = Machine::new(Some(Slot::B), FALLEN);
+        machine.until(20);
+        machine.memory = INSTALLED.into();
+        machine.until(600);
+        assert!(machine.writes().is_empty());
+        assert_eq!(INSTALLED, machine.memory);
+    }
+
+    #[test]
+    fn a_slot_that_it_fell_back_to_takes_its_turn_again_whatever_the_faults() {
+        let mut machine = Machine::new(Some(Slot::B), FALLEN);
+        machine.faults = vec!["no interface has an address".into()];
+        machine.until(600);
+        assert_eq!([30], machine.writes()[..]);
+        assert!(machine.given_up().is_empty());
+    }
+
+    #[test]
+    fn a_new_slot_that_never_proves_itself_is_restarted() {
+        let mut machine = Machine::new(Some(Slot::B), TRIED);
+        machine.faults = vec!["no interface has an address".into()];
+        machine.until(600);
+        let given_up = machine.given_up();
+        assert!(matches!(given_up[..], [(180, why, true)] if why.contains("no interface")), "{given_up:?}");
+        assert_eq!(175, machine.last_feed());
+    }
+
+    #[test]
+    fn the_watchdog_is_fed_only_while_the_page_was_well_lately() {
+        let mut machine = Machine::new(None, "");
+        machine.until(100);
+        machine.page = Page::Silent("timed out".into());
+        machine.until(300);
+        assert!((120..130).contains(&machine.last_feed()), "{}", machine.last_feed());
+        assert_eq!([(125, "the page does not answer: timed out", false)], machine.given_up()[..]);
+        machine.page = Page::Well;
+        machine.until(400);
+        assert_eq!([300], machine.times(|action| *action == Action::TakeBack)[..]);
+        assert_eq!(395, machine.last_feed());
+    }
+
+    #[test]
+    fn a_slow_start_is_given_time_but_not_for_ever() {
+        let mut machine = Machine::new(Some(Slot::B), GOOD);
+        machine.page = Page::Silent("connection refused".into());
+        machine.until(300);
+        assert_eq!(85, machine.last_feed());
+        assert_eq!([(90, "the page does not answer: connection refused", true)], machine.given_up()[..]);
+    }
+
+    #[test]
+    fn the_rescue_page_keeps_the_machine_up_and_confirms_nothing() {
+        let mut machine = Machine::new(Some(Slot::B), FALLEN);
+        machine.rescue = true;
+        for page in [Page::Well, Page::Unwell("rescue".into())] {
+            machine.page = page;
+            machine.until((machine.now - machine.begun).as_secs() + 300);
+        }
+        assert!(machine.writes().is_empty() && machine.given_up().is_empty());
+        assert!(machine.times(|action| *action == Action::Forgive).is_empty());
+        assert_eq!(595, machine.last_feed());
+        machine.page = Page::Silent("connection refused".into());
+        machine.until(700);
+        assert_eq!(1, machine.given_up().len());
+    }
+}

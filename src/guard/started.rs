@@ -1,0 +1,155 @@
+//! Says why the machine last started, from the traces that the end before it left.
+//!
+//! Nobody sees an appliance restart, so what it says afterwards is all there is. No trace at all means that the power went.
+
+use serde::Serialize;
+
+use super::slots::{Environment, Slot, Standing};
+
+/// The longest detail: a sentence, or one line of a kernel's last words.
+const LONGEST: usize = 300;
+
+/// What ended the life before this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Why {
+    /// Nothing left a trace, as when the power goes.
+    Power,
+    /// A part hung, and the machine was reset.
+    Watchdog,
+    /// A new version had been installed.
+    Update,
+    /// The kernel gave up.
+    Panic,
+    /// Somebody asked for it, or a service kept on crashing.
+    Restart,
+    /// The new version did not prove itself, so that this is the one before.
+    Fallback,
+}
+
+/// The answer, as `GET /api/v1/system` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Started {
+    /// In a word.
+    pub why: Why,
+    /// In a sentence; empty when there is nothing to add.
+    pub detail: String,
+}
+
+/// The traces.
+#[derive(Debug, Clone, Default)]
+pub struct Evidence {
+    /// Which slot runs, if there are slots.
+    pub slot: Option<Slot>,
+    /// What the boot loader remembers of them.
+    pub environment: Option<Environment>,
+    /// The last words of a kernel that panicked.
+    pub last_words: Option<String>,
+    /// What whoever restarted the machine wrote down first: a word, then a sentence.
+    pub note: Option<String>,
+    /// Whether a hardware watchdog says that it reset the machine.
+    pub bitten: bool,
+}
+
+impl Evidence {
+    /// Draws the conclusion. What is rarer, and says more, comes first.
+    pub fn conclusion(&self) -> Started {
+        let panic = self.last_words.as_deref().map(panic_line);
+        let note = self.note.as_deref().map(|note| {
+            let note = note.trim();
+            let (word, rest) = note.split_once(char::is_whitespace).unwrap_or((note, ""));
+            (word, rest.trim())
+        });
+        let (why, detail) = match (self.fallen_from(), panic, note) {
+            (Some(slot), panic, note) => {
+                let cause = panic.or(note.map(|(_, rest)| rest.to_string())).unwrap_or_default();
+                let cause = if cause.is_empty() { cause } else { format!(": {cause}") };
+                (Why::Fallback, format!("slot {slot} did not prove itself in three attempts{cause}"))
+            }
+            (None, Some(line), _) => (Why::Panic, line),
+            (None, None, Some(("update", rest))) => (Why::Update, rest.to_string()),
+            (None, None, Some(("watchdog", rest))) => (Why::Watchdog, rest.to_string()),
+            (None, None, Some(("person", rest))) => (Why::Restart, or(rest, "somebody asked for it")),
+            (None, None, Some((_, rest))) => (Why::Restart, rest.to_string()),
+            (None, None, None) if self.bitten => (Why::Watchdog, "the whole system hung".to_string()),
+            (None, None, None) => (Why::Power, String::new()),
+        };
+        Started { why, detail: detail.chars().filter(|c| !c.is_control()).take(LONGEST).collect() }
+    }
+
+    fn fallen_from(&self) -> Option<Slot> {
+        let (running, environment) = (self.slot?, self.environment.as_ref()?);
+        (environment.standing(running) == Standing::FallenBack).then_some(running.other())
+    }
+}
+
+fn or(text: &str, otherwise: &str) -> String {
+    if text.is_empty() { otherwise } else { text }.to_string()
+}
+
+/// The line of a kernel's log that names the cause, without its time stamp and level.
+fn panic_line(text: &str) -> String {
+    let line = text.lines().find(|line| line.contains("Kernel panic"));
+    let line = line.or(text.lines().rfind(|line| !line.trim().is_empty())).unwrap_or_default();
+    // "<0>[   12.345678] Kernel panic - not syncing: ..."
+    line.split_once("] ").map_or(line, |(_, rest)| rest).trim().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PANIC: &str = "Panic#1 Part1\n<6>[    1.0] usb 1-1: new device\n\
+                         <0>[   12.345678] Kernel panic - not syncing: Fatal exception\n<4>[   12.4] CPU: 1\n";
+
+    fn note(text: &str) -> Evidence {
+        Evidence { note: Some(text.into()), ..Evidence::default() }
+    }
+
+    #[track_caller]
+    fn check(evidence: &Evidence, why: Why, detail: &str) {
+        assert_eq!(Started { why, detail: detail.into() }, evidence.conclusion());
+    }
+
+    #[test]
+    fn without_a_trace_it_was_the_power() {
+        check(&Evidence::default(), Why::Power, "");
+    }
+
+    #[test]
+    fn a_note_is_taken_at_its_word() {
+        check(&note("update 0.2.0 in slot B\n"), Why::Update, "0.2.0 in slot B");
+        check(&note("person"), Why::Restart, "somebody asked for it");
+        check(&note("crashes serve ended five times in a minute"), Why::Restart, "serve ended five times in a minute");
+        check(&note("watchdog the page does not answer"), Why::Watchdog, "the page does not answer");
+        check(&note(""), Why::Restart, "");
+    }
+
+    #[test]
+    fn a_note_explains_a_bite() {
+        check(&Evidence { bitten: true, ..Evidence::default() }, Why::Watchdog, "the whole system hung");
+        check(&Evidence { bitten: true, ..note("person") }, Why::Restart, "somebody asked for it");
+    }
+
+    #[test]
+    fn last_words_are_cut_to_the_line_that_counts() {
+        let evidence = Evidence { last_words: Some(PANIC.into()), ..note("watchdog x") };
+        check(&evidence, Why::Panic, "Kernel panic - not syncing: Fatal exception");
+        let garbled = Evidence { last_words: Some("\u{1b}[2J\u{0}".repeat(1000)), ..Evidence::default() };
+        let detail = garbled.conclusion().detail;
+        assert!(detail.len() <= LONGEST && detail.chars().all(|c| !c.is_control()), "{detail:?}");
+    }
+
+    #[test]
+    fn a_fallback_says_what_the_new_version_died_of() {
+        let environment = Some(Environment::parse("BOOT_ORDER=B A\nBOOT_A_LEFT=3\nBOOT_B_LEFT=0\nCONFIRMED=A\n"));
+        let fallen = Evidence { slot: Some(Slot::A), environment, ..Evidence::default() };
+        check(&fallen, Why::Fallback, "slot B did not prove itself in three attempts");
+        let noted = Evidence { note: Some("watchdog no address".into()), ..fallen.clone() };
+        check(&noted, Why::Fallback, "slot B did not prove itself in three attempts: no address");
+        let panicked = Evidence { last_words: Some(PANIC.into()), ..fallen.clone() };
+        let detail = "slot B did not prove itself in three attempts: Kernel panic - not syncing: Fatal exception";
+        check(&panicked, Why::Fallback, detail);
+        check(&Evidence { slot: Some(Slot::B), ..fallen }, Why::Power, "");
+    }
+}
