@@ -11,12 +11,18 @@ use serde::Deserialize;
 
 use crate::ports::{SeatId, Size};
 
+mod guard;
+
+pub use guard::{Guard, Watchdog};
+
 /// Everything that can be configured.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// The network side.
     pub server: Server,
+    /// What supervises the machine.
+    pub guard: Guard,
     /// One table for each target machine.
     pub seats: BTreeMap<SeatId, Seat>,
 }
@@ -254,7 +260,7 @@ impl TryFrom<i64> for Line {
 impl Default for Config {
     fn default() -> Config {
         let main = SeatId::try_from("main".to_string()).expect("a lower-case word is a seat name");
-        Config { server: Server::default(), seats: BTreeMap::from([(main, Seat::default())]) }
+        Config { server: Server::default(), guard: Guard::default(), seats: BTreeMap::from([(main, Seat::default())]) }
     }
 }
 
@@ -466,6 +472,7 @@ mod tests {
         refuses("[seats.main.usb]\nname = \"a\\nb\"", &["126 printable"]);
         refuses("[server]\nhttps = \"443\"", &["https", "443"]);
         refuses("[server]\nhttp = \"80\"", &["\"80\"", "none", "[::]:80"]);
+        refuses("[guard]\nwatchdog = \"yes\"", &["watchdog \"yes\"", "auto", "none", "/dev/watchdog0"]);
         refuses("[server]\nnames = [\"a b\"]", &["server.names", "a b"]);
     }
 }

@@ -17,8 +17,9 @@ use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::bus::{FrameBus, SeatBus, StatusBus};
-use crate::config::{Config, ConfigError, Redirect};
+use crate::config::{Config, ConfigError, Controller, Redirect};
 use crate::gadget::plan;
+use crate::guard::duty::{self, Post};
 use crate::hands::client::Hands;
 use crate::hands::server::{self, Door};
 use crate::hw::configfs;
@@ -160,6 +161,24 @@ pub fn hands(config: &Config, socket: &Path) -> Result<(), StartError> {
         info!("holding {} for {}", seat_names(config), socket.display());
         Ok(())
     })
+}
+
+/// Judges the machine's health from outside the other processes, and acts on it.
+pub fn guard(config: &Config, data: PathBuf, run_folder: PathBuf) -> Result<(), StartError> {
+    let wants_gadget = config.seats.values().any(|seat| seat.usb.controller != Controller::None);
+    let (page, watchdog) = (config.server.https, config.guard.watchdog.clone());
+    let post = Post { page, data, run: run_folder, watchdog, wants_gadget };
+    run(async move |tasks, stop| {
+        tasks.spawn("guard", duty::stand(post, stop));
+        Ok(())
+    })
+}
+
+/// Serves a page that can take an update and restart the machine, and nothing else: no picture, no keys.
+pub fn serve_rescue(config: Config, places: Places, hands: &Path) -> Result<(), StartError> {
+    warn!("rescue mode: a service kept on crashing; the page takes an update, and says so");
+    // Without seats there is nothing to capture, and nothing for the hands to hold.
+    serve(Config { seats: BTreeMap::new(), ..config }, places, hands)
 }
 
 /// Opens every relay that the configuration names, and unplugs a keyboard that nobody serves any more.

@@ -4,6 +4,7 @@
 //! hardware watchdog is fed, and a slot that is tried for the first time is confirmed once that has lasted. [`Guard`] does
 //! no I/O and reads no clock: the caller carries out each [`Action`], says what came of it, and is back at [`Guard::deadline`].
 
+pub mod duty;
 pub mod slots;
 pub mod started;
 

@@ -1,9 +1,13 @@
 //! Joins the ports to Linux: V4L2, configfs, HID gadget nodes and GPIO. The only place that names their crates.
 
+pub mod bootenv;
+pub mod condition;
 pub mod configfs;
 mod gpio;
 pub mod hidg;
 pub mod lamps;
 mod late;
 pub mod relay;
+pub mod traces;
 pub mod v4l2;
+pub mod watchdog;

@@ -1,5 +1,6 @@
 //! Reads the command line and starts what it asks for.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -28,6 +29,20 @@ enum Job {
         /// Where `serve` will ask.
         #[arg(long, default_value = SOCKET)]
         socket: PathBuf,
+        /// Touch no hardware: install updates and restart the machine only.
+        #[arg(long)]
+        rescue: bool,
+    },
+    /// Feed the watchdog while the page is well, and confirm a new version once it has proven itself.
+    Guard {
+        #[command(flatten)]
+        common: Common,
+        /// Where users and keys are kept.
+        #[arg(long, default_value = "/data")]
+        data: PathBuf,
+        /// What the processes share until the next reboot.
+        #[arg(long, default_value = "/run/farhand")]
+        run: PathBuf,
     },
     /// Open every relay that the configuration names. Init runs it when `hands` has died.
     Failsafe {
@@ -73,6 +88,9 @@ struct Serve {
     /// Where `hands` answers.
     #[arg(long, default_value = SOCKET)]
     hands: PathBuf,
+    /// Serve a page that takes an update and restarts the machine, and nothing else.
+    #[arg(long, conflicts_with = "board")]
+    rescue: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -116,9 +134,13 @@ fn run(job: Job) -> Result<(), StartError> {
             Ok(())
         }
         Job::Failsafe { common } => daemon::failsafe(&common.read()?),
-        Job::Hands { common, socket } => daemon::hands(&common.read()?, &socket),
+        Job::Guard { common, data, run } => daemon::guard(&common.read_or_default(), data, run),
+        Job::Hands { common, socket, rescue: false } => daemon::hands(&common.read()?, &socket),
+        Job::Hands { common, socket, rescue: true } => {
+            daemon::hands(&Config { seats: BTreeMap::new(), ..common.read_or_default() }, &socket)
+        }
         Job::Serve(serve) => {
-            let mut config = serve.common.read()?;
+            let mut config = if serve.rescue { serve.common.read_or_default() } else { serve.common.read()? };
             if serve.board == Board::Sim && serve.common.config.is_none() {
                 // Someone who tries it out has no rights to the appliance's ports, and no wish to serve the whole network.
                 config.server.https = SocketAddr::from(([127, 0, 0, 1], 8443));
@@ -130,6 +152,7 @@ fn run(job: Job) -> Result<(), StartError> {
             let places = Places { data: serve.data, run, plain: serve.plain };
             match serve.board {
                 Board::Sim => daemon::serve_sim(config, places),
+                Board::Devices if serve.rescue => daemon::serve_rescue(config, places, &serve.hands),
                 Board::Devices => daemon::serve(config, places, &serve.hands),
             }
         }
@@ -137,6 +160,14 @@ fn run(job: Job) -> Result<(), StartError> {
 }
 
 impl Common {
+    /// For whoever must run whatever an owner has written: a mistake there is what may have brought us here.
+    fn read_or_default(&self) -> Config {
+        self.read().unwrap_or_else(|error| {
+            log::error!("{}; going on with the defaults", chain(&error));
+            Config::default()
+        })
+    }
+
     fn read(&self) -> Result<Config, StartError> {
         self.config.as_deref().map_or_else(|| Ok(Config::default()), read)
     }

@@ -10,7 +10,9 @@ pub mod door;
 pub mod entry;
 pub mod http;
 pub mod people;
+pub mod probe;
 mod redirect;
+mod rescue;
 pub mod routes;
 pub mod seats;
 pub mod socket;
@@ -60,6 +62,11 @@ impl Site {
         let (people, code) = People::open(data, run)?;
         let site = Site { seats, hands, names, people, strangers: Arc::default(), ids: AtomicU64::new(1) };
         Ok((Arc::new(site), code))
+    }
+
+    /// Whether the daemon runs in its rescue mode: only then are there no seats.
+    fn is_rescue(&self) -> bool {
+        self.seats.is_empty()
     }
 
     fn next_id(&self) -> u64 {

@@ -25,7 +25,7 @@ use super::routes::{self, Access, Deed, RouteError};
 use super::seats::{KeysError, SeatError};
 use super::socket::HandshakeError;
 use super::stream::NoPicture;
-use super::{Site, assets, entry, seats, socket};
+use super::{Site, assets, entry, rescue, seats, socket};
 
 /// What an answer is made of.
 pub type Answer = Result<Response<Body>, Problem>;
@@ -42,7 +42,7 @@ async fn attempt(site: &Arc<Site>, connection: &Arc<Connection>, request: Reques
     let host = door::host(request.uri(), headers, &site.names)?;
     let path = request.uri().path();
     if !path.starts_with("/api/") {
-        return asset(request.method(), path);
+        return asset(site, request.method(), path);
     }
     let (route, seat) = routes::find(request.method(), path)?;
     let is_socket = route.deed == Deed::Socket;
@@ -99,8 +99,8 @@ async fn attempt(site: &Arc<Site>, connection: &Arc<Connection>, request: Reques
     }
 }
 
-fn asset(method: &Method, path: &str) -> Answer {
-    let asset = assets::find(path)?;
+fn asset(site: &Site, method: &Method, path: &str) -> Answer {
+    let asset = if site.is_rescue() { rescue::find(path)? } else { assets::find(path)? };
     if *method != Method::GET && *method != Method::HEAD {
         return Err(RouteError::WrongMethod(vec!["GET", "HEAD"]).into());
     }

@@ -32,6 +32,9 @@ pub enum Unwell {
     /// The other process is away, or hangs.
     #[error("nothing has been heard of the process that holds keyboard and relays for {still} s", still = STILL.as_secs())]
     Hands,
+    /// A service kept on crashing.
+    #[error("rescue mode: a service kept on crashing, so there is neither picture nor keyboard")]
+    Rescue,
 }
 
 /// What a page must show first.
@@ -73,6 +76,9 @@ pub struct TokenAnswer {
 
 /// Whether every part has moved lately.
 pub fn health(site: &Site, now: Instant) -> Result<Health, Unwell> {
+    if site.is_rescue() {
+        return Err(Unwell::Rescue);
+    }
     if let Some(bus) = site.seats.values().find(|bus| STILL <= bus.pulse.still(now)) {
         return Err(Unwell::Screen(bus.seat.clone()));
     }

@@ -1,6 +1,5 @@
 //! A site on this machine's loopback, and a client that says exactly what a test wants said.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -118,29 +117,38 @@ impl Bench {
     /// A device as the folders left it.
     pub async fn over(folders: Folders) -> Bench {
         // No thread paints here, so nobody beats: for an hour that is none too long.
-        Bench::with(folders, Pulse::new(Instant::now() + Duration::from_secs(3600))).await
+        Bench::with(folders, Some(Pulse::new(Instant::now() + Duration::from_secs(3600)))).await
     }
 
-    /// A device whose capture thread has this pulse.
-    pub async fn with(folders: Folders, pulse: Pulse) -> Bench {
+    /// A device whose capture thread has this pulse; in rescue mode it has no thread, and no seat.
+    pub async fn with(folders: Folders, pulse: Option<Pulse>) -> Bench {
         let machine = Machine::new();
         let (stopper, stop) = stop();
         let tasks = Tasks::new(stop.clone());
         let (frames, status) = (FrameBus::default(), StatusBus::default());
         let seat = seat();
-        let bus = SeatBus { seat: seat.clone(), frames: frames.clone(), status: status.clone(), pulse };
+        let bus = |pulse| SeatBus { seat: seat.clone(), frames: frames.clone(), status: status.clone(), pulse };
+        let buses: Vec<SeatBus> = pulse.map(bus).into_iter().collect();
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let boards = BTreeMap::from([(seat.clone(), machine.board())]);
+        let boards = buses.iter().map(|bus| (bus.seat.clone(), machine.board())).collect();
         tasks.spawn("hands", hands::server::run(hands::server::Door::Stream(theirs), boards, stop.clone()));
-        let hands = Hands::over(ours, std::slice::from_ref(&bus), &tasks);
-        let mut known = status.watch();
-        soon("the target is known", known.wait_for(|status| status.target.takes_keys())).await.unwrap();
+        let hands = Hands::over(ours, &buses, &tasks);
+        if !buses.is_empty() {
+            let mut known = status.watch();
+            soon("the target is known", known.wait_for(|status| status.target.takes_keys())).await.unwrap();
+        }
 
         let names = net::names("kvm", &["kvm.example.org".to_string()]);
         let acceptor = tls::acceptor(&folders.data().join("tls"), &names).unwrap();
         let certificate = folders.data().join("tls/certificate.pem");
-        let (site, code) =
-            Site::open(BTreeMap::from([(seat, bus)]), hands, names, &folders.data(), &folders.run()).unwrap();
+        let (site, code) = Site::open(
+            buses.into_iter().map(|bus| (bus.seat.clone(), bus)).collect(),
+            hands,
+            names,
+            &folders.data(),
+            &folders.run(),
+        )
+        .unwrap();
         let (https, plain, redirect) = (listen().await, listen().await, listen().await);
         let address = |listener: &TcpListener| listener.local_addr().unwrap();
         let (https_at, plain_at, redirect_at) = (address(&https), address(&plain), address(&redirect));

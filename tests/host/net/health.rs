@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use farhand::net::entry;
+use farhand::guard::Page;
+use farhand::net::{entry, probe};
 use farhand::pulse::Pulse;
 
-use super::bench::{Bench, Folders};
+use super::bench::{Bench, Folders, soon};
 
 const LATER: Duration = Duration::from_secs(11);
 
@@ -20,7 +21,7 @@ async fn a_daemon_whose_parts_move_is_well() {
 async fn a_hung_capture_thread_is_told_to_anybody() {
     let folders = Folders::new();
     folders.claim();
-    let bench = Bench::with(folders, Pulse::new(Instant::now().checked_sub(LATER).unwrap())).await;
+    let bench = Bench::with(folders, Some(Pulse::new(Instant::now().checked_sub(LATER).unwrap()))).await;
     let answer = bench.ask("GET /api/v1/health", "", "").await;
     assert_eq!(503, answer.status);
     let text = answer.text();
@@ -34,4 +35,46 @@ async fn silent_hands_are_told_after_ten_seconds_and_not_before() {
     assert!(entry::health(&bench.site, now + Duration::from_secs(7)).is_ok());
     let unwell = entry::health(&bench.site, now + LATER).unwrap_err().to_string();
     assert!(unwell.contains("keyboard and relays"), "{unwell}");
+}
+
+#[tokio::test]
+async fn the_guard_hears_what_the_page_says() {
+    let bench = Bench::new().await;
+    let data = bench.folders.data();
+    assert_eq!(Page::Well, soon("an answer", probe::ask(bench.https, &data)).await);
+    let folders = Folders::new();
+    folders.claim();
+    let hung = Bench::with(folders, Some(Pulse::new(Instant::now().checked_sub(LATER).unwrap()))).await;
+    let page = soon("an answer", probe::ask(hung.https, &hung.folders.data())).await;
+    assert!(matches!(&page, Page::Unwell(why) if why.contains("capture thread")), "{page:?}");
+}
+
+#[tokio::test]
+async fn the_guard_believes_no_page_but_ours() {
+    let (bench, other) = (Bench::new().await, Bench::new().await);
+    // As good a certificate, of another device.
+    let page = soon("an answer", probe::ask(bench.https, &other.folders.data())).await;
+    assert!(matches!(&page, Page::Silent(why) if why.contains("certificate")), "{page:?}");
+    let data = bench.folders.data();
+    assert!(matches!(soon("an answer", probe::ask(bench.plain, &data)).await, Page::Silent(_)), "without TLS");
+}
+
+#[tokio::test]
+async fn in_rescue_mode_there_is_a_page_that_says_so_and_nothing_is_well() {
+    let folders = Folders::new();
+    folders.claim();
+    let bench = Bench::with(folders, None).await;
+    let page = bench.ask("GET /", "", "").await;
+    assert_eq!(200, page.status);
+    assert!(page.text().contains("<h1>Rescue mode</h1>"), "{}", page.text());
+    // Everything it names is ours to give.
+    let script = bench.ask("GET /rescue.js", "", "").await;
+    assert_eq!((200, Some("text/javascript; charset=utf-8")), (script.status, script.line("content-type")));
+    assert_eq!(404, bench.ask("GET /index.html", "", "").await.status);
+    let health = bench.ask("GET /api/v1/health", "", "").await;
+    assert!(health.status == 503 && health.text().contains("rescue mode"), "{health:?}");
+    let cookie = bench.login().await;
+    let seats = bench.ask("GET /api/v1/seats", &cookie, "").await;
+    assert_eq!((200, r#"{"seats":[]}"#.to_string()), (seats.status, seats.text()));
+    assert_eq!(404, bench.ask("GET /api/v1/seats/main", &cookie, "").await.status);
 }

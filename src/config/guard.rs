@@ -1,0 +1,39 @@
+//! What supervises the machine, as far as an owner may choose.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// How the machine is supervised.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Guard {
+    /// What resets it when it hangs.
+    pub watchdog: Watchdog,
+}
+
+/// `"auto"`, `"none"` or a path below `/dev`.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Watchdog {
+    /// The first there is, hardware before the kernel's own timer.
+    #[default]
+    Auto,
+    /// Nothing.
+    None,
+    /// This one only.
+    Path(PathBuf),
+}
+
+impl TryFrom<String> for Watchdog {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Watchdog, String> {
+        match text.as_str() {
+            "auto" => Ok(Watchdog::Auto),
+            "none" => Ok(Watchdog::None),
+            path if path.starts_with("/dev/watchdog") && !path.contains("..") => Ok(Watchdog::Path(path.into())),
+            _ => Err(format!("watchdog {text:?} must be \"auto\", \"none\" or a path such as \"/dev/watchdog0\"")),
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Carries out what the guard decides: asks, feeds, writes, and restarts.
+//!
+//! Nothing in here ends it, and nothing keeps it from feeding for longer than the watchdog waits: what may hang (a card that
+//! does not answer, a command) has a thread of its own and a time limit.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::slots::Slot;
+use super::started::{Evidence, Why};
+use super::{Action, Examination, Guard, Sight};
+use crate::config::Watchdog;
+use crate::hw::traces::{self, Traces};
+use crate::hw::watchdog::{self, Dog};
+use crate::hw::{bootenv, condition};
+use crate::net::probe;
+use crate::tasks::Stop;
+
+/// How long storage or a command may take. With the page's time, less than the watchdog waits.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What the guard is to know of the machine.
+#[derive(Debug, Clone)]
+pub struct Post {
+    /// Where the page listens.
+    pub page: SocketAddr,
+    /// What survives a reboot.
+    pub data: PathBuf,
+    /// What the daemon's processes share until then.
+    pub run: PathBuf,
+    /// Which watchdog to feed.
+    pub watchdog: Watchdog,
+    /// Whether some seat has a keyboard.
+    pub wants_gadget: bool,
+}
+
+/// Guards until told to stop.
+pub async fn stand(post: Post, mut stop: Stop) {
+    let slot = fs::read_to_string("/proc/cmdline").ok().and_then(|line| Slot::running(&line));
+    let mut duty = Duty { traces: Traces::new(&post.data), kennel: Kennel::default(), post, slot };
+    duty.report().await;
+    let mut guard = Guard::new(now(), slot);
+    loop {
+        guard.tick(now());
+        while let Some(action) = guard.poll() {
+            duty.carry_out(action, &mut guard).await;
+        }
+        tokio::select! {
+            () = stop.requested() => return,
+            () = sleep_until(guard.deadline().into()) => (),
+        }
+    }
+}
+
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
+}
+
+struct Duty {
+    post: Post,
+    slot: Option<Slot>,
+    traces: Traces,
+    kennel: Kennel,
+}
+
+impl Duty {
+    /// Says why the machine has started, once and for all.
+    async fn report(&mut self) {
+        let (traces, slot) = (self.traces.clone(), self.slot);
+        let gathered = patiently(move || {
+            let environment = slot.map(|_| bootenv::read()).and_then(|environment| {
+                environment.map_err(|error| log::warn!("cannot read the boot loader's memory: {error}")).ok()
+            });
+            let (last_words, note) = (traces.take_last_words(), traces.take_note());
+            Evidence { slot, environment, last_words, note, bitten: watchdog::bitten() }
+        });
+        match gathered.await {
+            Ok(evidence) => {
+                self.say(&evidence);
+                self.kennel.evidence = Some(evidence);
+            }
+            Err(why) => log::error!("cannot find out why the machine has started: {why}"),
+        }
+    }
+
+    /// Puts it where the page finds it.
+    fn say(&self, evidence: &Evidence) {
+        let started = evidence.conclusion();
+        match (started.why, started.detail.as_str()) {
+            (why @ (Why::Power | Why::Update | Why::Restart), detail) => log::info!("started after {why:?}: {detail}"),
+            (why, detail) => log::warn!("started after {why:?}: {detail}"),
+        }
+        let text = serde_json::to_vec(&started).expect("two strings are plain data");
+        let path = self.post.run.join("started.json");
+        if let Err(error) = traces::keep(&path, &text) {
+            log::error!("cannot write {}: {error}", path.display());
+        }
+    }
+
+    async fn carry_out(&mut self, action: Action, guard: &mut Guard) {
+        match action {
+            Action::Look { examine } => {
+                let sight = self.look(examine).await;
+                guard.saw(now(), sight);
+            }
+            Action::Feed => {
+                if let Some(evidence) = self.kennel.feed(&self.post.watchdog) {
+                    self.say(&evidence);
+                }
+            }
+            Action::Write(environment) => {
+                let written = patiently(move || bootenv::write(&environment)).await;
+                guard.wrote(written.and_then(|written| written.map_err(|error| error.to_string())));
+            }
+            Action::Forgive => {
+                let traces = self.traces.clone();
+                // Whether it hangs makes no difference: the next examination finds out.
+                let _ = patiently(move || traces.forgive()).await;
+            }
+            Action::GiveUp { reason, restart } => {
+                log::error!("giving up: {reason}");
+                let (traces, note) = (self.traces.clone(), format!("watchdog {reason}"));
+                let noted = patiently(move || traces.note(&note)).await;
+                if let Err(why) = noted.and_then(|noted| noted.map_err(|error| error.to_string())) {
+                    log::error!("cannot note that down: {why}");
+                }
+                if restart {
+                    restart_machine();
+                }
+            }
+            Action::TakeBack => {
+                let traces = self.traces.clone();
+                let _ = patiently(move || traces.take_note()).await;
+            }
+            Action::Warn(text) => log::warn!("{text}"),
+            Action::Note(text) => log::info!("{text}"),
+        }
+    }
+
+    async fn look(&self, examine: bool) -> Sight {
+        let page = probe::ask(self.post.page, &self.post.data).await;
+        let rescue = self.post.run.join("rescue").exists();
+        let examination = if examine { Some(self.examine().await) } else { None };
+        Sight { page, rescue, examination }
+    }
+
+    async fn examine(&self) -> Examination {
+        let (data, wants_gadget) = (self.post.data.clone(), self.post.wants_gadget);
+        let examined = patiently(move || {
+            let environment = bootenv::read().map_err(|error| error.to_string());
+            Examination { faults: condition::faults(&data, wants_gadget), environment }
+        });
+        let hung = |why: String| Examination { faults: vec![why.clone()], environment: Err(why) };
+        examined.await.unwrap_or_else(hung)
+    }
+}
+
+/// Does something that may hang, for as long as we can wait for it.
+async fn patiently<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+    match timeout(PATIENCE, spawn_blocking(work)).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(panic)) => Err(panic.to_string()),
+        Err(_) => Err(format!("storage does not answer within {} s", PATIENCE.as_secs())),
+    }
+}
+
+/// Asks init to end everything in order. If that hangs, the watchdog, which is not fed any more, does not wait for it.
+fn restart_machine() {
+    match Command::new("reboot").status() {
+        Ok(status) if status.success() => (),
+        Ok(status) => log::error!("cannot restart: reboot ended with {status}"),
+        Err(error) => log::error!("cannot restart: {error}"),
+    }
+}
+
+/// The watchdog, as far as there is one: its driver may be loaded after us.
+#[derive(Debug, Default)]
+struct Kennel {
+    dog: Option<Dog>,
+    /// What was last wrong with it, so that it is said once.
+    wrong: String,
+    /// What the start was judged by, until a watchdog that came later has been heard.
+    evidence: Option<Evidence>,
+}
+
+impl Kennel {
+    /// Feeds the watchdog. Gives the evidence anew, once, if the one that has just come adds to it.
+    fn feed(&mut self, which: &Watchdog) -> Option<Evidence> {
+        if let Some(dog) = &self.dog {
+            if let Err(error) = dog.feed() {
+                self.complain(format!("cannot feed {}: {error}", dog.name));
+                self.dog = None;
+            }
+            return None;
+        }
+        match Dog::open(which) {
+            Ok(dog) => {
+                log::info!("feeding {}", dog.name);
+                self.wrong.clear();
+                // Opening starts it with a full time.
+                self.dog = Some(dog);
+                let mut evidence = self.evidence.take().filter(|evidence| !evidence.bitten)?;
+                evidence.bitten = watchdog::bitten();
+                evidence.bitten.then_some(evidence)
+            }
+            Err(error) => {
+                if *which != Watchdog::None {
+                    self.complain(format!("no watchdog: {error}"));
+                }
+                None
+            }
+        }
+    }
+
+    fn complain(&mut self, text: String) {
+        if text != self.wrong {
+            log::warn!("{text}");
+            self.wrong = text;
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Examines what a machine needs beside a page that answers: storage, clock, network, and the cable to its target.
+//!
+//! A new version that lacks one of these must not be confirmed, even if everything of ours runs.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::time::SystemTime;
+
+use nix::ifaddrs::getifaddrs;
+use nix::net::if_::InterfaceFlags;
+use nix::sys::socket::{AddressFamily, SockaddrLike as _};
+
+use super::configfs::{CONTROLLERS, GADGETS};
+
+/// What a clock must not be before: when the image was built.
+const STAMP: &str = "/etc/os-release";
+
+/// Everything that is wrong, in words. `wants_gadget`: whether some seat has a keyboard.
+pub fn faults(data: &Path, wants_gadget: bool) -> Vec<String> {
+    let storage = store(data).err().map(|error| format!("{} cannot be written: {error}", data.display()));
+    let gadget = (wants_gadget && !is_plugged(Path::new(CONTROLLERS), Path::new(GADGETS)))
+        .then(|| "the keyboard is not bound to its controller".to_string());
+    let clock = is_early(SystemTime::now()).then(|| "the clock is before this version was built".to_string());
+    let network = has_address().err().map(|error| format!("the network is not up: {error}"));
+    [storage, gadget, clock, network].into_iter().flatten().collect()
+}
+
+/// Writes to the card itself, not only to the memory in front of it.
+fn store(data: &Path) -> io::Result<()> {
+    let path = data.join("state/.examined");
+    // One of a life that was cut short is in the way of O_EXCL, which we want against planted links.
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => (),
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).open(&path)?;
+    file.write_all(b"written")?;
+    file.sync_all()?;
+    fs::remove_file(&path)
+}
+
+/// Whether a gadget is bound, or there is nothing to bind it to.
+fn is_plugged(controllers: &Path, gadgets: &Path) -> bool {
+    let entries = |path: &Path| fs::read_dir(path).into_iter().flatten().flatten();
+    if entries(controllers).next().is_none() {
+        return true;
+    }
+    let bound = |gadget: fs::DirEntry| fs::read_to_string(gadget.path().join("UDC")).unwrap_or_default();
+    entries(gadgets).any(|gadget| !bound(gadget).trim().is_empty())
+}
+
+fn is_early(now: SystemTime) -> bool {
+    fs::metadata(STAMP).and_then(|metadata| metadata.modified()).is_ok_and(|built| now < built)
+}
+
+/// Whether some interface can be reached from outside. An address of its own making will do: it has a cable.
+fn has_address() -> io::Result<()> {
+    let reachable = getifaddrs()?.any(|interface| {
+        let up = InterfaceFlags::IFF_UP | InterfaceFlags::IFF_RUNNING;
+        let family = interface.address.and_then(|address| address.family());
+        interface.flags.contains(up)
+            && !interface.flags.contains(InterfaceFlags::IFF_LOOPBACK)
+            && matches!(family, Some(AddressFamily::Inet | AddressFamily::Inet6))
+    });
+    if reachable { Ok(()) } else { Err(io::Error::other("no interface has an address")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    fn folder(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("farhand-condition-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        path
+    }
+
+    #[test]
+    fn storage_is_proven_by_writing_and_leaves_nothing() {
+        let data = folder("data");
+        assert!(store(&data).is_err(), "there is no folder for it");
+        fs::create_dir(data.join("state")).unwrap();
+        fs::write(data.join("state/.examined"), "left").unwrap();
+        store(&data).unwrap();
+        assert_eq!(0, fs::read_dir(data.join("state")).unwrap().count());
+        fs::remove_dir_all(data).unwrap();
+    }
+
+    #[test]
+    fn a_gadget_is_bound_or_has_nothing_to_be_bound_to() {
+        let (controllers, gadgets) = (folder("controllers"), folder("gadgets"));
+        assert!(is_plugged(&controllers, &gadgets) && is_plugged(Path::new("/nowhere"), &gadgets));
+        fs::write(controllers.join("dummy_udc.0"), "").unwrap();
+        assert!(!is_plugged(&controllers, &gadgets));
+        fs::create_dir_all(gadgets.join("farhand-main")).unwrap();
+        for (udc, plugged) in [("\n", false), ("dummy_udc.0\n", true)] {
+            fs::write(gadgets.join("farhand-main/UDC"), udc).unwrap();
+            assert_eq!(plugged, is_plugged(&controllers, &gadgets), "{udc:?}");
+        }
+        fs::remove_dir_all(controllers).unwrap();
+        fs::remove_dir_all(gadgets).unwrap();
+    }
+
+    #[test]
+    fn a_clock_may_not_be_before_the_build() {
+        assert!(!is_early(SystemTime::now()));
+        assert!(is_early(SystemTime::UNIX_EPOCH + Duration::from_secs(60)));
+    }
+}

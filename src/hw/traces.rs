@@ -1,0 +1,155 @@
+//! Keeps, and takes up, what one life of the machine leaves for the next to read.
+//!
+//! What a kernel said when it panicked is in RAM that survives a reset (pstore, ramoops), and taken from there at once, so
+//! that the next panic finds room. Everything else is a line below `/data/state`, which is root's alone to write.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// Where the kernel shows what it kept.
+const PSTORE: &str = "/sys/fs/pstore";
+/// The most that is kept of a kernel's last words, from their end: the cause and the registers are a tenth of it.
+const LAST_WORDS: usize = 64 * 1024;
+/// The most that is read of a note.
+const NOTE: u64 = 1024;
+
+/// The files below one state folder.
+#[derive(Debug, Clone)]
+pub struct Traces {
+    state: PathBuf,
+}
+
+impl Traces {
+    /// Those of this data folder.
+    pub fn new(data: &Path) -> Traces {
+        Traces { state: data.join("state") }
+    }
+
+    /// Notes why the machine will restart: a word, then a sentence.
+    pub fn note(&self, text: &str) -> io::Result<()> {
+        keep(&self.state.join("restart"), text.as_bytes())
+    }
+
+    /// Takes that note: it is read once.
+    pub fn take_note(&self) -> Option<String> {
+        let path = self.state.join("restart");
+        let mut text = String::new();
+        let read = File::open(&path).and_then(|file| file.take(NOTE).read_to_string(&mut text));
+        // One that cannot be read is as much in the way of the next as one that can.
+        forget(&path);
+        read.ok().map(|_| text)
+    }
+
+    /// Forgets that services crashed in an earlier life.
+    pub fn forgive(&self) {
+        forget(&self.state.join("crash-loop"));
+    }
+
+    /// Takes the last words of a kernel that panicked, and keeps them in `panic.txt` until the next ones.
+    pub fn take_last_words(&self) -> Option<String> {
+        let words = take_records(Path::new(PSTORE))?;
+        if let Err(error) = keep(&self.state.join("panic.txt"), words.as_bytes()) {
+            log::warn!("cannot keep the kernel's last words: {error}");
+        }
+        Some(words)
+    }
+}
+
+/// Reads and removes the kernel's records; what they hold of a panic, from its end.
+fn take_records(pstore: &Path) -> Option<String> {
+    let mut records: Vec<_> = fs::read_dir(pstore).ok()?.flatten().map(|entry| entry.path()).collect();
+    // The parts of one panic are numbered from its end; the first is the last.
+    records.sort();
+    let mut words = String::new();
+    for record in records {
+        let is_panic = record.file_name().is_some_and(|name| name.to_string_lossy().starts_with("dmesg-"));
+        let mut bytes = Vec::new();
+        let read = File::open(&record).and_then(|file| file.take(LAST_WORDS as u64).read_to_end(&mut bytes));
+        if is_panic && read.is_ok() && words.len() + bytes.len() <= LAST_WORDS {
+            words.insert_str(0, &String::from_utf8_lossy(&bytes));
+        }
+        forget(&record);
+    }
+    (!words.is_empty()).then_some(words)
+}
+
+/// Replaces a file as one step, readable to its folder's group.
+pub fn keep(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = path.with_extension("new");
+    // One of a life that was cut short is in the way of O_EXCL, which we want against planted links.
+    forget(&temporary);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o640).open(&temporary)?;
+    // Whatever the mask is.
+    file.set_permissions(fs::Permissions::from_mode(0o640))?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+}
+
+fn forget(path: &Path) {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            log::warn!("cannot remove {}: {error}", path.display());
+        }
+        _ => (),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("farhand-traces-{name}-{}", std::process::id()));
+        fs::create_dir_all(path.join("state")).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_note_is_read_once() {
+        let data = folder("note");
+        let traces = Traces::new(&data);
+        assert_eq!(None, traces.take_note());
+        traces.note("person").unwrap();
+        traces.note("update 0.2.0").unwrap();
+        assert_eq!(Some("update 0.2.0".to_string()), traces.take_note());
+        assert_eq!(None, traces.take_note());
+        fs::write(data.join("state/restart"), [0xff; 9]).unwrap();
+        assert_eq!(None, traces.take_note());
+        assert_eq!(0, fs::read_dir(data.join("state")).unwrap().count());
+        fs::remove_dir_all(data).unwrap();
+    }
+
+    #[test]
+    fn records_are_put_in_order_bounded_and_removed() {
+        let pstore = folder("pstore");
+        assert_eq!(None, take_records(&pstore.join("nowhere")));
+        fs::remove_dir(pstore.join("state")).unwrap();
+        assert_eq!(None, take_records(&pstore));
+        fs::write(pstore.join("dmesg-ramoops-0"), "the end\n").unwrap();
+        fs::write(pstore.join("dmesg-ramoops-1"), "before it\n").unwrap();
+        fs::write(pstore.join("dmesg-ramoops-2"), vec![b'x'; LAST_WORDS]).unwrap();
+        fs::write(pstore.join("console-ramoops-0"), "chatter\n").unwrap();
+        assert_eq!(Some("before it\nthe end\n".to_string()), take_records(&pstore));
+        assert_eq!(0, fs::read_dir(&pstore).unwrap().count());
+        fs::remove_dir_all(pstore).unwrap();
+    }
+
+    #[test]
+    fn a_link_in_the_way_is_not_followed() {
+        let data = folder("link");
+        let (victim, path) = (data.join("victim"), data.join("started.json"));
+        fs::write(&victim, "whole").unwrap();
+        for link in [data.join("started.new"), path.clone()] {
+            std::os::unix::fs::symlink(&victim, link).unwrap();
+        }
+        keep(&path, b"{}").unwrap();
+        assert_eq!(("whole".to_string(), "{}".to_string()), {
+            (fs::read_to_string(&victim).unwrap(), fs::read_to_string(&path).unwrap())
+        });
+        fs::remove_dir_all(data).unwrap();
+    }
+}

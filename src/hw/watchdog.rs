@@ -1,0 +1,119 @@
+//! Holds the hardware watchdog (Linux watchdog API, Documentation/watchdog/watchdog-api.rst).
+//!
+//! Once open it resets the machine unless it is fed, whatever becomes of us: that is its use. So it is opened by the one
+//! process that feeds it, which asks for the time it needs and takes what it gets.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::fd::AsRawFd as _;
+use std::path::{Path, PathBuf};
+
+use crate::config::Watchdog;
+
+/// How long it waits for food, in seconds: the most that a Pi's can. It is fed every five.
+const WAIT: i32 = 15;
+
+/// Where the kernel lists them.
+const LIST: &str = "/sys/class/watchdog";
+
+/// What the kernel's own timer calls itself. It hangs with the kernel, so hardware is better.
+const SOFTWARE: &str = "Software Watchdog";
+
+/// `WDIOF_CARDRESET`: the card reset the machine.
+const CARD_RESET: u32 = 0x20;
+
+mod raw {
+    use nix::{ioctl_read, ioctl_readwrite, libc};
+
+    // The kernel declares it a read, though nothing is read.
+    ioctl_read!(keepalive, b'W', 5, libc::c_int);
+    ioctl_readwrite!(settimeout, b'W', 6, libc::c_int);
+}
+
+/// An open watchdog.
+#[derive(Debug)]
+pub struct Dog {
+    file: File,
+    /// Which, and how long it waits.
+    pub name: String,
+}
+
+impl Dog {
+    /// Opens the one that the configuration means. `NotFound`: there is none, or not yet.
+    pub fn open(which: &Watchdog) -> io::Result<Dog> {
+        let path = match which {
+            Watchdog::None => return Err(io::ErrorKind::NotFound.into()),
+            Watchdog::Path(path) => path.clone(),
+            Watchdog::Auto => choose(Path::new(LIST)).ok_or(io::ErrorKind::NotFound)?,
+        };
+        let file = OpenOptions::new().write(true).open(&path)?;
+        let mut wait = WAIT;
+        // SAFETY: the descriptor is open, and the kernel reads and writes one int.
+        if let Err(error) = unsafe { raw::settimeout(file.as_raw_fd(), &mut wait) } {
+            log::warn!("{}: keeps its own time: {error}", path.display());
+        }
+        let identity = attribute(&path, "identity").unwrap_or_default();
+        Ok(Dog { file, name: format!("{} ({identity}, {wait} s)", path.display()) })
+    }
+
+    /// Feeds it.
+    pub fn feed(&self) -> io::Result<()> {
+        let mut unused = 0;
+        // SAFETY: the descriptor is open, and the kernel writes one int at most.
+        unsafe { raw::keepalive(self.file.as_raw_fd(), &mut unused) }?;
+        Ok(())
+    }
+}
+
+/// Whether any watchdog says that it reset the machine before this start.
+pub fn bitten() -> bool {
+    let list = fs::read_dir(LIST).into_iter().flatten().flatten();
+    list.filter_map(|entry| fs::read_to_string(entry.path().join("bootstatus")).ok()).any(|text| is_bite(&text))
+}
+
+fn is_bite(bootstatus: &str) -> bool {
+    bootstatus.trim().parse::<u32>().is_ok_and(|status| status & CARD_RESET != 0)
+}
+
+/// The first by name, hardware before software.
+fn choose(list: &Path) -> Option<PathBuf> {
+    let mut names: Vec<_> = fs::read_dir(list).ok()?.flatten().map(|entry| entry.file_name()).collect();
+    names.sort();
+    let is_software = |name: &&_| {
+        fs::read_to_string(list.join(name).join("identity")).is_ok_and(|identity| identity.trim() == SOFTWARE)
+    };
+    let hardware = names.iter().find(|name| !is_software(name));
+    hardware.or(names.first()).map(|name| Path::new("/dev").join(name))
+}
+
+fn attribute(device: &Path, name: &str) -> Option<String> {
+    let text = fs::read_to_string(Path::new(LIST).join(device.file_name()?).join(name)).ok()?;
+    Some(text.trim().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hardware_comes_before_software() {
+        let list = std::env::temp_dir().join(format!("farhand-watchdogs-{}", std::process::id()));
+        let add = |name: &str, identity: &str| {
+            fs::create_dir_all(list.join(name)).unwrap();
+            fs::write(list.join(name).join("identity"), identity).unwrap();
+        };
+        assert_eq!(None, choose(&list));
+        add("watchdog0", "Software Watchdog\n");
+        assert_eq!(Some("/dev/watchdog0".into()), choose(&list));
+        add("watchdog2", "Broadcom BCM2835 Watchdog timer\n");
+        add("watchdog1", "i6300ESB timer\n");
+        assert_eq!(Some("/dev/watchdog1".into()), choose(&list));
+        fs::remove_dir_all(list).unwrap();
+    }
+
+    #[test]
+    fn a_bite_is_one_bit_of_the_status() {
+        assert!(is_bite("32\n") && is_bite("36"));
+        assert!(!is_bite("0\n") && !is_bite("") && !is_bite("power"));
+    }
+}
