@@ -183,7 +183,6 @@ pub fn serve_rescue(config: Config, places: Places, hands: &Path) -> Result<(), 
 
 /// Opens every relay that the configuration names, and unplugs a keyboard that nobody serves any more.
 pub fn failsafe(config: &Config) -> Result<(), StartError> {
-    unplug();
     let mut outcome = Ok(());
     // One that cannot be opened is no reason to leave another closed.
     for (seat, parts) in &config.seats {
@@ -192,6 +191,8 @@ pub fn failsafe(config: &Config) -> Result<(), StartError> {
             outcome = outcome.and(Err(StartError::Relay { seat: seat.clone(), source }));
         }
     }
+    // After the relays: a held power button switches the target off in seconds, a held key does not.
+    unplug();
     outcome
 }
 

@@ -77,8 +77,8 @@ impl Environment {
     /// Reads what `fw_printenv` prints.
     pub fn parse(text: &str) -> Environment {
         let value = |name: &str| {
-            let values = text.lines().filter_map(|line| line.split_once('=')).filter(|(own, _)| *own == name);
-            values.last().map_or("", |(_, value)| value.trim()).to_string()
+            let mut values = text.lines().filter_map(|line| line.split_once('=')).filter(|(own, _)| *own == name);
+            values.next_back().map_or("", |(_, value)| value.trim()).to_string()
         };
         let (order, confirmed) = (value("BOOT_ORDER"), value("CONFIRMED"));
         Environment { order, left_a: value("BOOT_A_LEFT"), left_b: value("BOOT_B_LEFT"), confirmed }

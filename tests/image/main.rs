@@ -13,4 +13,5 @@ mod pc;
 mod rig;
 mod root;
 mod story;
+mod supervision;
 mod vm;

@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 /// Long enough for an emulated machine beside a busy build; a boot takes a tenth of it.
 pub const BOOT: Duration = Duration::from_secs(90);
 
+/// What the guest's shell says first.
+const GREETING: &str = "built-in shell";
+
 /// What a command in the guest printed, and how it ended.
 #[derive(Debug)]
 pub struct Output {
@@ -136,11 +139,24 @@ impl Vm {
         self.meet_shell();
     }
 
+    /// Waits until the guest has restarted by itself.
+    #[track_caller]
+    pub fn wait_restart(&mut self, within: Duration) {
+        self.read_shell(GREETING, within);
+        self.console.forget();
+        self.enter_shell();
+    }
+
     /// Makes the guest's new shell one for programs: no echo, no prompt, no line editing.
     #[track_caller]
     fn meet_shell(&mut self) {
         // Its greeting first: a shell that is dying in a reboot shows a prompt, too.
-        self.read_shell("built-in shell", BOOT);
+        self.read_shell(GREETING, BOOT);
+        self.enter_shell();
+    }
+
+    #[track_caller]
+    fn enter_shell(&mut self) {
         self.read_shell("# ", BOOT);
         // A shell whose output is a pipe does not think that it talks to a person.
         self.shell.write_all(b"stty -echo -opost; sh 2>&1 | cat\n").expect("the machine is running");

@@ -36,11 +36,11 @@ async function announced(child: ChildProcess, names: readonly string[]): Promise
   throw new Error(`the daemon ended before it said ${names.join(" and ")}`);
 }
 
-/** Starts a daemon with the simulated machine on a free port. */
-export async function startDaemon(): Promise<Daemon> {
+/** Starts a daemon on a free port, with the simulated machine unless told otherwise. */
+export async function startDaemon(mode: readonly string[] = ["--board", "sim"]): Promise<Daemon> {
   const data = mkdtempSync(join(tmpdir(), "farhand-test-"));
   const launch = (port: string) =>
-    spawn(BINARY, ["serve", "--board", "sim", "--data", data, "--https", `127.0.0.1:${port}`], {
+    spawn(BINARY, ["serve", ...mode, "--data", data, "--https", `127.0.0.1:${port}`], {
       stdio: ["ignore", "pipe", "inherit"],
     });
   let child = launch("0");

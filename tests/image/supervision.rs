@@ -1,0 +1,179 @@
+//! Hangs, crashes and panics: each ends in a machine that is there again, and says what it was.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use farhand::guard::Page;
+use farhand::net::probe;
+
+use crate::vm::{BOOT, Vm};
+
+/// What makes QEMU's card reset the machine as a board's own watchdog would.
+const WATCHDOG: [&str; 4] = ["-device", "i6300esb", "-action", "watchdog=reset"];
+
+/// From a hang to the reset: ten seconds until it counts, thirty of patience, fifteen of the watchdog's; and the boot.
+const RESET: Duration = Duration::from_secs(10 + 30 + 15 + 90);
+
+fn boot(name: &str) -> Vm {
+    let mut vm = Vm::boot_with(name, &WATCHDOG.map(String::from));
+    wait_well(&mut vm);
+    vm.ask("until grep -q 'feeding /dev/watchdog0 (i6300ESB' /run/log/guard/current; do sleep 0.2; done");
+    vm
+}
+
+/// Waits until the guard has found everything well.
+fn wait_well(vm: &mut Vm) {
+    vm.ask("until grep -q 'all is well' /run/log/guard/current; do sleep 0.2; done");
+}
+
+/// Why the machine says that it has started, once its guard has said so.
+fn started(vm: &mut Vm) -> serde_json::Value {
+    let text = vm.ask("until [ -s /run/farhand/started.json ]; do sleep 0.2; done; cat /run/farhand/started.json");
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// Freezes a process for good, and waits for the machine to come back.
+#[track_caller]
+fn freeze(name: &str, service: &str, why: &str) {
+    let mut vm = boot(name);
+    assert_eq!("power", started(&mut vm)["why"]);
+    vm.ask(&format!("kill -STOP $(cat /run/sv/{service}/pid)"));
+    let frozen = Instant::now();
+    vm.wait_restart(RESET);
+    println!("{service}: restarted {} s after it froze", frozen.elapsed().as_secs());
+    wait_well(&mut vm);
+    let started = started(&mut vm);
+    assert_eq!("watchdog", started["why"], "{started}");
+    assert!(started["detail"].as_str().unwrap_or_default().contains(why), "{started}");
+    // What was noted is told once: the next start has another reason.
+    vm.reboot();
+    wait_well(&mut vm);
+    assert_eq!("power", self::started(&mut vm)["why"]);
+}
+
+#[test]
+fn a_frozen_page_resets_the_machine() {
+    freeze("frozen-page", "serve", "the page does not answer");
+}
+
+#[test]
+fn frozen_hands_reset_the_machine() {
+    freeze("frozen-hands", "hands", "the process that holds keyboard and relays");
+}
+
+#[test]
+fn a_frozen_guard_cannot_keep_the_watchdog_quiet() {
+    freeze("frozen-guard", "guard", "the whole system hung");
+}
+
+/// Asks the page from outside, trusting its certificate alone.
+fn ask(vm: &mut Vm, name: &str) -> Page {
+    let data: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("out/run").join(name);
+    fs::create_dir_all(data.join("tls")).unwrap();
+    fs::write(data.join("tls/certificate.pem"), vm.ask("cat /data/tls/certificate.pem")).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(probe::ask(SocketAddr::from(([127, 0, 0, 1], vm.https)), &data))
+}
+
+/// Kills a service as soon as it is up, until it has crashed this often. The last leaves nothing to wait for.
+fn crash(vm: &mut Vm, service: &str, times: u32) {
+    let pid = format!("/run/sv/{service}/pid");
+    let kill = format!("until [ -s {pid} ] && kill -KILL $(cat {pid}); do sleep 0.1; done");
+    for crashed in 1..=times {
+        vm.ask(&kill);
+        let told = format!("grep -q 'crash {crashed} within' /run/log/{service}/current");
+        vm.sh(&format!("until {told}; do sleep 0.1; done"));
+    }
+}
+
+#[test]
+fn five_crashes_restart_once_and_then_leave_a_rescue_page() {
+    let name = "crashes";
+    let mut vm = Vm::boot(name);
+    vm.wait_console("claim code: ", BOOT);
+    assert_eq!(Page::Well, ask(&mut vm, name));
+    crash(&mut vm, "serve", 5);
+    vm.wait_restart(BOOT);
+    let again = started(&mut vm);
+    assert_eq!(("restart", "serve crashed five times in a minute"), {
+        (again["why"].as_str().unwrap(), again["detail"].as_str().unwrap())
+    });
+
+    vm.wait_console("claim code: ", BOOT);
+    crash(&mut vm, "serve", 5);
+    vm.ask("until [ -e /run/farhand/rescue ]; do sleep 0.1; done");
+    vm.wait_console("claim code: ", BOOT);
+    let deadline = Instant::now() + BOOT;
+    let page = loop {
+        match ask(&mut vm, name) {
+            page @ Page::Unwell(_) => break page,
+            page => assert!(Instant::now() < deadline, "{page:?}"),
+        }
+    };
+    assert!(matches!(&page, Page::Unwell(why) if why.contains("rescue mode")), "{page:?}");
+    for service in ["serve", "hands"] {
+        let process = format!("tr '\\0' ' ' </proc/$(cat /run/sv/{service}/pid)/cmdline | grep -q -- --rescue");
+        vm.ask(&format!("until {process}; do sleep 0.2; done"));
+    }
+    // Nothing of the target's is held by anybody.
+    assert_eq!("", vm.ask("ls /sys/kernel/config/usb_gadget").trim());
+
+    // The fault is gone: it comes back whole, and forgets.
+    vm.reboot();
+    wait_well(&mut vm);
+    assert_eq!(Page::Well, ask(&mut vm, name));
+    vm.ask("[ -e /data/state/crash-loop ]; until [ ! -e /data/state/crash-loop ]; do sleep 0.5; done");
+}
+
+#[test]
+fn a_crashed_service_waits_longer_each_time() {
+    let mut vm = Vm::boot("back-off");
+    vm.wait_console("claim code: ", BOOT);
+    // The guard, because its crashes stop nothing that a person uses.
+    let pid = "/run/sv/guard/pid";
+    for crashed in 1..=3u64 {
+        vm.ask(&format!("until [ -s {pid} ] && kill -KILL $(cat {pid}); do sleep 0.1; done"));
+        let (up, down) = ("[ \"$(cat /run/sv/guard/stat)\" = run ]", "[ \"$(cat /run/sv/guard/stat)\" = finish ]");
+        vm.ask(&format!("until {down}; do :; done"));
+        let waited = vm.ask(&format!(
+            "read begin _ </proc/uptime; until {up}; do sleep 0.05; done; read end _ </proc/uptime; echo $begin $end"
+        ));
+        let times: Vec<f64> = waited.split_whitespace().map(|word| word.parse().unwrap()).collect();
+        assert!(crashed as f64 - 0.3 <= times[1] - times[0], "after crash {crashed}: {times:?}");
+    }
+}
+
+#[test]
+fn a_kernel_that_panics_leaves_its_last_words() {
+    // The last megabytes of memory are kept out of the kernel's hands, as a board's device tree does it.
+    let command_line = "root=/dev/vda ro rootfstype=squashfs console=ttyAMA0 loglevel=4 mem=504M \
+                        ramoops.mem_address=0x5f800000 ramoops.mem_size=0x100000 ramoops.record_size=0x20000";
+    let mut vm = Vm::boot_with("panic", &["-append", command_line].map(String::from));
+    wait_well(&mut vm);
+    assert_eq!("power", started(&mut vm)["why"]);
+    // It runs out of memory on purpose.
+    vm.ask("echo 2 >/proc/sys/vm/panic_on_oom; (sleep 1; tail /dev/zero) >/dev/null 2>&1 &");
+    vm.wait_restart(BOOT);
+    let panic = started(&mut vm);
+    assert_eq!("panic", panic["why"], "{panic}");
+    assert!(panic["detail"].as_str().unwrap().starts_with("Kernel panic - not syncing: Out of memory"), "{panic}");
+    assert!(vm.ask("cat /data/state/panic.txt").contains("panic_on_oom"));
+    assert_eq!("", vm.ask("ls /sys/fs/pstore").trim(), "the next panic must find room");
+}
+
+#[test]
+fn a_killed_press_ends_within_a_tenth_of_a_second() {
+    let mut vm = Vm::boot("failsafe");
+    vm.wait_console("claim code: ", BOOT);
+    // What runs between the death of the hands and an open relay, whatever drives it.
+    let run = "farhand failsafe --config /run/farhand.toml";
+    vm.ask(&format!("until [ -d /sys/kernel/config/gpio-sim/farhand/bank0/line3 ]; do sleep 0.1; done; sv -w 10 down hands; {run}"));
+    let loops = format!("for i in 1 2 3 4 5 6 7 8 9 10; do {run}; done");
+    let times = vm.ask(&format!("read a _ </proc/uptime; {loops}; read b _ </proc/uptime; echo $a $b"));
+    let times: Vec<f64> = times.split_whitespace().map(|word| word.parse().unwrap()).collect();
+    let each = Duration::from_secs_f64((times[1] - times[0]) / 10.0);
+    println!("farhand failsafe takes {} ms", each.as_millis());
+    assert!(each < Duration::from_millis(100), "{each:?}");
+}
