@@ -17,5 +17,6 @@ pub mod pulse;
 pub mod report;
 pub mod session;
 pub mod sim;
+pub mod store;
 pub mod tasks;
 pub mod video;

@@ -16,7 +16,6 @@ mod rescue;
 pub mod routes;
 pub mod seats;
 pub mod socket;
-mod store;
 pub mod strangers;
 pub mod stream;
 pub mod tls;

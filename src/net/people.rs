@@ -24,7 +24,7 @@ use crate::session::limiter::{Limiter, Try};
 use crate::session::role::Role;
 use crate::session::secret::{self, Bearer, ClaimCode, Digest};
 
-use super::store;
+use crate::store;
 
 /// Password hashes worked on at once: each takes 19 MiB, and pictures need the other cores.
 const HASHING: usize = 2;

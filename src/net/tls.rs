@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tokio_rustls::TlsAcceptor;
 
-use super::store;
+use crate::store;
 
 /// Why there is no TLS.
 #[derive(Debug, thiserror::Error)]
