@@ -12,6 +12,7 @@ use serde::Deserialize;
 use crate::ports::{SeatId, Size};
 
 mod guard;
+pub mod newer;
 
 pub use guard::{Guard, Watchdog};
 
@@ -19,6 +20,8 @@ pub use guard::{Guard, Watchdog};
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// Which form the file has; see [`newer`].
+    pub schema: u32,
     /// The network side.
     pub server: Server,
     /// What supervises the machine.
@@ -260,7 +263,12 @@ impl TryFrom<i64> for Line {
 impl Default for Config {
     fn default() -> Config {
         let main = SeatId::try_from("main".to_string()).expect("a lower-case word is a seat name");
-        Config { server: Server::default(), guard: Guard::default(), seats: BTreeMap::from([(main, Seat::default())]) }
+        Config {
+            schema: newer::SCHEMA,
+            server: Server::default(),
+            guard: Guard::default(),
+            seats: BTreeMap::from([(main, Seat::default())]),
+        }
     }
 }
 
@@ -304,7 +312,11 @@ pub enum ConfigError {
 impl Config {
     /// Parses and checks a configuration file's text.
     pub fn parse(text: &str) -> Result<Config, ConfigError> {
-        let config: Config = toml::from_str(text)?;
+        Config::checked(toml::from_str(text)?)
+    }
+
+    /// Refuses values that do not go together.
+    fn checked(config: Config) -> Result<Config, ConfigError> {
         if config.seats.is_empty() {
             let problem = "there is no seat: name one, such as [seats.main]".to_string();
             return Err(ConfigError::Conflict { key: "seats".into(), problem });

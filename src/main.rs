@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use farhand::config::newer::{self, Reading};
 use farhand::config::{Config, Redirect};
 use farhand::daemon::{self, Places, StartError};
 use farhand::report::chain;
@@ -129,7 +130,9 @@ fn main() -> ExitCode {
 fn run(job: Job) -> Result<(), StartError> {
     match job {
         Job::Check { file } => {
-            read(&file)?;
+            for warning in read(&file)?.warnings {
+                println!("{}: {warning}", file.display());
+            }
             println!("{}: good", file.display());
             Ok(())
         }
@@ -169,11 +172,16 @@ impl Common {
     }
 
     fn read(&self) -> Result<Config, StartError> {
-        self.config.as_deref().map_or_else(|| Ok(Config::default()), read)
+        let Some(file) = &self.config else { return Ok(Config::default()) };
+        let Reading { config, warnings } = read(file)?;
+        for warning in warnings {
+            log::warn!("{}: {warning}", file.display());
+        }
+        Ok(config)
     }
 }
 
-fn read(file: &Path) -> Result<Config, StartError> {
+fn read(file: &Path) -> Result<Reading, StartError> {
     let text = std::fs::read_to_string(file).map_err(|source| StartError::Read { file: file.into(), source })?;
-    Config::parse(&text).map_err(|source| StartError::Config { file: file.into(), source })
+    newer::read(&text).map_err(|source| StartError::Config { file: file.into(), source })
 }

@@ -1,0 +1,153 @@
+//! Reads a configuration that a newer version has written, as far as this one understands it.
+//!
+//! After an update was taken back, the older version meets a file with keys it has never heard of. To refuse it would leave
+//! the owner without a page at the moment they need it most. So what is not understood is passed over, and said. A file of
+//! our own time is read strictly all the same: there an unknown key is a misspelt one.
+
+use serde::Deserialize as _;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, Deserializer};
+
+use super::{Config, ConfigError};
+
+/// The form of the configuration that this version writes and reads strictly.
+pub const SCHEMA: u32 = 1;
+
+/// A configuration, with what was passed over to get it.
+#[derive(Debug, PartialEq)]
+pub struct Reading {
+    /// What counts.
+    pub config: Config,
+    /// What does not, each as a sentence for a person; empty unless the file is of a newer schema.
+    pub warnings: Vec<String>,
+}
+
+/// Reads a configuration file's text: strictly, unless it says that it is of a schema newer than ours.
+pub fn read(text: &str) -> Result<Reading, ConfigError> {
+    match Config::parse(text) {
+        Ok(config) if config.schema <= SCHEMA => Ok(Reading { config, warnings: Vec::new() }),
+        Err(error) if !is_newer(text) => Err(error),
+        _ => pass_over(text),
+    }
+}
+
+fn is_newer(text: &str) -> bool {
+    let Ok(table) = DeTable::parse(text) else { return false };
+    let schema = table.get_ref().get("schema").and_then(|value| value.get_ref().as_integer()?.as_str().parse().ok());
+    schema.is_some_and(|schema: u64| u64::from(SCHEMA) < schema)
+}
+
+/// Takes away what the strict reader objects to until it objects no more. Each round takes something, so there is an end.
+fn pass_over(text: &str) -> Result<Reading, ConfigError> {
+    let mut table = DeTable::parse(text)?;
+    let newer = format!("this file is of a newer schema than {SCHEMA}, which this version knows");
+    let mut warnings = vec![newer];
+    loop {
+        let read = Config::deserialize(Deserializer::from(table.clone())).map_err(ConfigError::from);
+        let error = match read.and_then(Config::checked) {
+            Ok(config) => return Ok(Reading { config, warnings }),
+            Err(error) => error,
+        };
+        let taken = match &error {
+            ConfigError::Parse(error) => error.span().and_then(|span| take_at(table.get_mut(), &span)),
+            ConfigError::Conflict { key, .. } => take(table.get_mut(), key).then(|| key.clone()),
+        };
+        match (taken, error) {
+            (Some(key), ConfigError::Parse(error)) => {
+                warnings.push(format!("{key} is passed over: {}", error.message()))
+            }
+            (Some(key), ConfigError::Conflict { problem, .. }) => {
+                warnings.push(format!("{key} is passed over: {problem}"));
+            }
+            (None, error) => return Err(error),
+        }
+    }
+}
+
+/// Takes away the key, or the value with its key, that stands at this place in the text, and gives its name in full.
+fn take_at(table: &mut DeTable, place: &std::ops::Range<usize>) -> Option<String> {
+    let found = table.iter().find(|(key, value)| {
+        let (name, content) = (key.span(), value.span());
+        let is_leaf = value.get_ref().as_table().is_none();
+        name == *place || content == *place || (is_leaf && content.start <= place.start && place.end <= content.end)
+    });
+    if let Some(key) = found.map(|(key, _)| key.get_ref().to_string()) {
+        return remove(table, &key).then_some(key);
+    }
+    // A table's own place is its header alone, so those inside it stand elsewhere.
+    table.iter_mut().find_map(|(key, value)| {
+        let DeValue::Table(inner) = value.get_mut() else { return None };
+        take_at(inner, place).map(|name| format!("{}.{name}", key.get_ref()))
+    })
+}
+
+/// Takes away what has this name, given in full.
+fn take(table: &mut DeTable, name: &str) -> bool {
+    match name.split_once('.') {
+        None => remove(table, name),
+        Some((key, rest)) => match table.get_mut(key).map(Spanned::get_mut) {
+            Some(DeValue::Table(inner)) => take(inner, rest),
+            _ => false,
+        },
+    }
+}
+
+fn remove(table: &mut DeTable, key: &str) -> bool {
+    table.remove(key).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{RelayDriver, Seat};
+
+    /// As the next version may write it: new tables, new keys in old tables, and a new value for an old key.
+    const NEXT: &str = include_str!("../../tests/data/farhand-next.toml");
+
+    #[test]
+    fn a_file_of_the_next_version_is_read_for_what_we_know() {
+        let Reading { config, warnings } = read(NEXT).unwrap();
+        assert_eq!(["kvm.example.org"].as_slice(), config.server.names);
+        let seat: &Seat = config.seats.values().next().unwrap();
+        assert_eq!((Some(17), "Anna's"), (seat.power.power.map(|line| line.0), seat.usb.name.as_str()));
+        assert_eq!(RelayDriver::Rppal, seat.power.driver);
+        let said = warnings.join("\n");
+        for name in ["audit", "server.http3", "seats.main.video.codec", "seats.main.video.size", "seats.main.audio"] {
+            assert!(said.contains(&format!("{name} is passed over")), "{name} is not in:\n{said}");
+        }
+        assert_eq!(6, warnings.len(), "the schema, and five things: {said}");
+    }
+
+    #[test]
+    fn the_same_file_without_its_schema_is_refused() {
+        let ours = NEXT.replace("schema = 2", "schema = 1");
+        assert_ne!(NEXT, ours);
+        assert!(read(&ours).is_err());
+        assert!(read(&NEXT.replace("schema = 2", "")).is_err());
+    }
+
+    #[test]
+    fn what_we_wrote_reads_without_a_word() {
+        for text in ["", "schema = 1", include_str!("../../overlay/etc/farhand.toml")] {
+            assert_eq!(Reading { config: Config::default(), warnings: vec![] }, read(text).unwrap());
+        }
+        let good = read("schema = 2\n[server]\nnames = [\"kvm\"]").unwrap();
+        assert_eq!((1, 2), (good.warnings.len(), good.config.schema), "nothing was passed over, and its age is said");
+    }
+
+    #[test]
+    fn a_driver_that_we_do_not_know_takes_its_lines_with_it() {
+        let text = "schema = 9\n[seats.main.power]\ndriver = \"pcf8574\"\npower = 3\nreset = 4\n";
+        let Reading { config, warnings } = read(text).unwrap();
+        let power = &config.seats.values().next().unwrap().power;
+        assert_eq!((RelayDriver::None, None, None), (power.driver, power.power, power.reset));
+        assert_eq!(4, warnings.len(), "{warnings:?}");
+    }
+
+    #[test]
+    fn a_file_that_is_no_toml_is_refused_at_any_age() {
+        assert!(read("schema = 2\n[server").is_err());
+        assert!(read("schema = \"2\"").is_err());
+        assert!(read("schema = -1").is_err());
+    }
+}
