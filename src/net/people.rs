@@ -59,9 +59,10 @@ struct State {
     code: Option<ClaimCode>,
 }
 
-/// Sessions as they are stored.
+/// Sessions as they are stored. Nothing in them outlives a boot, and so none is ever another version's that matters.
 #[derive(Serialize, Deserialize)]
 struct Sessions {
+    schema: u32,
     boot: String,
     book: Book,
 }
@@ -164,8 +165,9 @@ impl People {
             store::create_folder(folder).map_err(|source| failed(folder, source))?;
         }
         let accounts = match store::read(&users_file).map_err(|source| failed(&users_file, source))? {
-            Some(text) => serde_json::from_str(&text)
-                .map_err(|source| PeopleError::Damaged { path: users_file.clone(), source })?,
+            Some(text) => {
+                Accounts::parse(&text).map_err(|source| PeopleError::Damaged { path: users_file.clone(), source })?
+            }
             None => Accounts::default(),
         };
         let boot = store::read(Path::new("/proc/sys/kernel/random/boot_id")).ok().flatten().unwrap_or_default();
@@ -418,7 +420,7 @@ impl People {
 
     /// The run folder is in memory, so this neither waits nor wears anything out.
     fn store_sessions(&self, state: &State) {
-        let sessions = Sessions { boot: self.boot.clone(), book: state.book.clone() };
+        let sessions = Sessions { schema: 1, boot: self.boot.clone(), book: state.book.clone() };
         let text = serde_json::to_string(&sessions).expect("sessions are plain data with string keys");
         if let Err(error) = store::write_whole(&self.sessions_file, text.as_bytes()) {
             warn!("cannot write {}: {error}; a restart will log everyone out", self.sessions_file.display());

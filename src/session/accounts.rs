@@ -1,11 +1,14 @@
 //! Keeps who may come in: people with passwords and programs with tokens.
 //!
 //! This is what outlives a reboot, as one JSON file. It holds hashes only: reading the card gives nobody a way in over the
-//! network.
+//! network. After an update was taken back the file may be one that a newer version wrote: what we do not know of it is kept
+//! for that version, and lets nobody in.
 
 use std::collections::BTreeMap;
 
+use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::role::Role;
 use super::secret::Digest;
@@ -16,32 +19,69 @@ const TOKENS: usize = 64;
 /// Times closer together than this are not worth a write: cards wear out, and tokens last for days.
 const COARSE: u64 = 3600;
 
+/// The form of the file that this version writes. A file without a number is of the first.
+const SCHEMA: u32 = 1;
+
 /// Everyone who may come in, by name.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Accounts {
-    users: BTreeMap<Name, User>,
-    tokens: BTreeMap<Name, Token>,
+    #[serde(default = "ours")]
+    schema: u32,
+    users: BTreeMap<Name, Entry<User>>,
+    tokens: BTreeMap<Name, Entry<Token>>,
     /// The latest time that was noted, in seconds since 1970; see [`super::calendar`].
     #[serde(default)]
     seen: u64,
+    #[serde(flatten)]
+    kept: Map<String, Value>,
+}
+
+/// Somebody as stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Entry<T> {
+    Known(T),
+    /// Such as one whose role has been thought of since.
+    Newer(Value),
+}
+
+impl<T> Entry<T> {
+    fn known(&self) -> Option<&T> {
+        match self {
+            Entry::Known(known) => Some(known),
+            Entry::Newer(_) => None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct User {
     role: Role,
     /// Argon2id as a PHC string.
     password: String,
+    #[serde(flatten)]
+    kept: Map<String, Value>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Token {
     role: Role,
     secret: Digest,
     /// Seconds since 1970, by the wall clock, since a token outlives a boot.
     expires: Option<u64>,
+    #[serde(flatten)]
+    kept: Map<String, Value>,
+}
+
+fn ours() -> u32 {
+    SCHEMA
+}
+
+impl Default for Accounts {
+    fn default() -> Accounts {
+        let (users, tokens) = (BTreeMap::new(), BTreeMap::new());
+        Accounts { schema: SCHEMA, users, tokens, seen: 0, kept: Map::new() }
+    }
 }
 
 /// The name of a person or a program: 1 to 32 of letters, digits and `.-_@`, so that it can stand in a log line as it is.
@@ -89,6 +129,23 @@ pub fn check_password(password: &str) -> Result<(), AccountError> {
 }
 
 impl Accounts {
+    /// Reads the file's text. Of our own schema or an older one, everything must be understood: what is not is damage.
+    pub fn parse(text: &str) -> Result<Accounts, serde_json::Error> {
+        let accounts: Accounts = serde_json::from_str(text)?;
+        if accounts.schema <= SCHEMA && !accounts.is_understood() {
+            let message =
+                format!("it holds what schema {SCHEMA} does not know, and claims to be of schema {}", accounts.schema);
+            return Err(serde_json::Error::custom(message));
+        }
+        Ok(accounts)
+    }
+
+    fn is_understood(&self) -> bool {
+        let users = self.users.values().all(|user| user.known().is_some_and(|user| user.kept.is_empty()));
+        let tokens = self.tokens.values().all(|token| token.known().is_some_and(|token| token.kept.is_empty()));
+        users && tokens && self.kept.is_empty()
+    }
+
     /// Whether the device has an owner.
     pub fn claimed(&self) -> bool {
         !self.users.is_empty()
@@ -96,17 +153,18 @@ impl Accounts {
 
     /// Adds or changes a person.
     pub fn put_user(&mut self, name: Name, role: Role, password_hash: String) {
-        self.users.insert(name, User { role, password: password_hash });
+        let kept = self.users.get(&name).and_then(Entry::known).map(|user| user.kept.clone()).unwrap_or_default();
+        self.users.insert(name, Entry::Known(User { role, password: password_hash, kept }));
     }
 
     /// A person's password hash.
     pub fn password_hash(&self, name: &str) -> Option<&str> {
-        self.users.get(&Name(name.to_string())).map(|user| user.password.as_str())
+        self.users.get(&Name(name.to_string()))?.known().map(|user| user.password.as_str())
     }
 
     /// A person's role.
     pub fn role(&self, name: &Name) -> Option<Role> {
-        self.users.get(name).map(|user| user.role)
+        self.users.get(name)?.known().map(|user| user.role)
     }
 
     /// Adds a program; one of the same name is replaced, and those that have expired by `now` make room.
@@ -121,11 +179,12 @@ impl Accounts {
         if expires.is_some_and(|expires| expires <= now) {
             return Err(AccountError::Expired);
         }
-        self.tokens.retain(|_, token| token.expires.is_none_or(|expires| now < expires));
+        let over = |token: &Token| token.expires.is_some_and(|expires| expires <= now);
+        self.tokens.retain(|_, token| !token.known().is_some_and(over));
         if self.tokens.len() >= TOKENS && !self.tokens.contains_key(&name) {
             return Err(AccountError::TooMany);
         }
-        self.tokens.insert(name, Token { role, secret, expires });
+        self.tokens.insert(name, Entry::Known(Token { role, secret, expires, kept: Map::new() }));
         Ok(())
     }
 
@@ -142,12 +201,13 @@ impl Accounts {
     /// Whether the time is worth noting by itself: a token may have expired that would be good again without it.
     pub fn time_is_worth_noting(&self, now: u64) -> bool {
         let expires = |token: &Token| token.expires.is_some_and(|expires| self.seen < expires);
-        self.seen.saturating_add(COARSE) <= now && self.tokens.values().any(expires)
+        self.seen.saturating_add(COARSE) <= now && self.tokens.values().filter_map(Entry::known).any(expires)
     }
 
     /// The program that has this secret, unless its time is over.
     pub fn token(&self, now: u64, secret: Digest) -> Option<(&Name, Role)> {
-        let (name, token) = self.tokens.iter().find(|(_, token)| token.secret == secret)?;
+        let mut known = self.tokens.iter().filter_map(|(name, token)| Some((name, token.known()?)));
+        let (name, token) = known.find(|(_, token)| token.secret == secret)?;
         token.expires.is_none_or(|expires| now < expires).then_some((name, token.role))
     }
 }
@@ -242,7 +302,55 @@ mod tests {
         accounts.put_token(0, name("ci"), Role::Viewer, secret(1), Some(5)).unwrap();
         accounts.see(3);
         let text = serde_json::to_string(&accounts).unwrap();
-        assert_eq!(accounts, serde_json::from_str(&text).unwrap());
+        assert_eq!(accounts, Accounts::parse(&text).unwrap());
         assert!(!text.contains(&Bearer::new([1; 32]).reveal()));
+    }
+
+    /// As the next version may write it.
+    const NEXT: &str = include_str!("../../tests/data/users-next.json");
+
+    #[test]
+    fn what_the_next_version_wrote_lets_in_whom_we_know_and_is_kept() {
+        let mut accounts = Accounts::parse(NEXT).unwrap();
+        assert!(accounts.claimed());
+        assert_eq!(Some(Role::Administrator), accounts.role(&name("anna")));
+        assert_eq!((None, None), (accounts.role(&name("bert")), accounts.password_hash("bert")), "an unknown role");
+        assert_eq!(Some(Role::Viewer), accounts.token(0, secret(1)).map(|(_, role)| role));
+        accounts.put_user(name("anna"), Role::Administrator, "other hash".into());
+        accounts.put_user(name("carl"), Role::Viewer, "hash".into());
+        accounts.put_token(0, name("new"), Role::Viewer, secret(2), None).unwrap();
+        accounts.see(1_900_000_000);
+        let (before, after): (Value, Value) = (
+            serde_json::from_str(NEXT).unwrap(),
+            serde_json::from_str(&serde_json::to_string(&accounts).unwrap()).unwrap(),
+        );
+        for place in ["/schema", "/users/anna/second_factor", "/users/bert", "/tokens/ci", "/tokens/scoped", "/audit"] {
+            assert!(before.pointer(place).is_some(), "{place}");
+            assert_eq!(before.pointer(place), after.pointer(place), "{place}");
+        }
+        assert_eq!(Some(&Value::from(1_900_000_000)), after.pointer("/seen"));
+    }
+
+    #[test]
+    fn what_the_version_before_the_numbers_wrote_is_read() {
+        let text = r#"{"users":{"anna":{"role":"administrator","password":"x"}},"tokens":{}}"#;
+        let accounts = Accounts::parse(text).unwrap();
+        assert!(accounts.claimed());
+        assert!(serde_json::to_string(&accounts).unwrap().starts_with(r#"{"schema":1,"#));
+    }
+
+    #[test]
+    fn what_is_not_understood_of_our_own_schema_is_damage() {
+        for text in [
+            NEXT.replace("\"schema\": 2", "\"schema\": 1"),
+            r#"{"users":{},"tokens":{},"more":1}"#.into(),
+            r#"{"users":{"anna":{"role":"king","password":"x"}},"tokens":{}}"#.into(),
+            r#"{"users":{"anna":{"role":"viewer","password":"x","more":1}},"tokens":{}}"#.into(),
+            r#"{"users":{"a b":{"role":"viewer","password":"x"}},"tokens":{}}"#.into(),
+            "{}".into(),
+            String::new(),
+        ] {
+            assert!(Accounts::parse(&text).is_err(), "{text}");
+        }
     }
 }
