@@ -19,4 +19,5 @@ pub mod session;
 pub mod sim;
 pub mod store;
 pub mod tasks;
+pub mod update;
 pub mod video;

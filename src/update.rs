@@ -1,0 +1,304 @@
+//! Follows an update from its first byte to a system that waits to be started.
+//!
+//! The network process receives the file and the hands have it installed, so each knows a part of the way: [`System`] puts
+//! them together for whoever looks, and [`Updater`] follows the installer. What the installer says is for engineers;
+//! [`rauc`] turns it into words for the person who chose the file.
+
+pub mod rauc;
+pub mod slots;
+
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use rauc::Said;
+use slots::Slots;
+
+/// The largest file that is taken: twice the largest bundle that is made.
+pub const LARGEST: u64 = 64 << 20;
+
+/// An installation that takes longer has hung. The slowest seen, a worn card in an emulated machine, took four minutes.
+const PATIENCE: Duration = Duration::from_secs(20 * 60);
+
+/// What is kept of the installer's talk, to find out from what went wrong.
+const MOST_LINES: usize = 32;
+const LONGEST_LINE: usize = 300;
+
+/// How far an update is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// There is none.
+    #[default]
+    Idle,
+    /// The file arrives.
+    Receiving,
+    /// Its signature and purpose are looked at.
+    Checking,
+    /// It is being written.
+    Installing,
+    /// It has been written, and is what starts next.
+    Ready,
+    /// It came to nothing, and what runs is as it was.
+    Failed,
+}
+
+/// How an update is going.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Progress {
+    /// How far it is.
+    pub phase: Phase,
+    /// How much of that phase is done; of checking and installing together.
+    pub percent: u8,
+    /// For people; empty while there is nothing to say.
+    pub message: String,
+}
+
+/// Why the appliance did not do something to itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CareError {
+    /// The machine is played, and the one underneath is not ours.
+    #[error("this is a simulation: there is no appliance to update, restart or reset")]
+    Simulated,
+    /// It was started otherwise than from a card with two systems.
+    #[error("this machine has no slots: it was not started from a Farhand card, so there is nowhere to install to")]
+    NoSlots,
+    /// One at a time.
+    #[error("an update is being received or installed; wait until that is done")]
+    Busy,
+    /// It is on its way down.
+    #[error("the appliance is restarting")]
+    Restarting,
+    /// What was left for us is not what was announced.
+    #[error("the uploaded file cannot be taken over: {0}")]
+    Spool(String),
+    /// A note for the next start could not be left, without which it would do the wrong thing.
+    #[error("the state folder cannot be written: {0}")]
+    Store(String),
+    /// A program of the system failed.
+    #[error("{0}")]
+    System(String),
+}
+
+/// What the hands know of the appliance itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Machine {
+    /// Whether there is an appliance at all to restart or reset.
+    pub real: bool,
+    /// Its two systems, if it was started from a card that has them.
+    pub slots: Option<Slots>,
+    /// The installation.
+    pub update: Progress,
+}
+
+/// Everything there is to know of the appliance itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct System {
+    /// What the hands said last; `None` while they are away.
+    pub machine: Option<Machine>,
+    /// How many percent of an upload have come, while there is one.
+    pub receiving: Option<u8>,
+}
+
+impl System {
+    /// How the update is going.
+    pub fn update(&self) -> Progress {
+        let receiving = |percent| Progress { phase: Phase::Receiving, percent, message: String::new() };
+        let installing = || self.machine.as_ref().map(|machine| machine.update.clone()).unwrap_or_default();
+        self.receiving.map_or_else(installing, receiving)
+    }
+
+    /// Whether an upload may begin.
+    pub fn check_update(&self) -> Result<(), CareError> {
+        let machine = self.machine.as_ref().filter(|machine| machine.real).ok_or(CareError::Simulated)?;
+        if machine.slots.is_none() {
+            return Err(CareError::NoSlots);
+        }
+        if self.update().phase.is_busy() { Err(CareError::Busy) } else { Ok(()) }
+    }
+}
+
+impl Phase {
+    /// Whether another update has to wait.
+    pub fn is_busy(self) -> bool {
+        matches!(self, Phase::Receiving | Phase::Checking | Phase::Installing)
+    }
+}
+
+/// How the installer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It says that all is written.
+    Done,
+    /// It says that it failed.
+    Failed,
+    /// It could not even be started.
+    Absent,
+}
+
+/// Follows one installation after another.
+#[derive(Debug, Default)]
+pub struct Updater {
+    progress: Progress,
+    lines: Vec<String>,
+    until: Option<Instant>,
+}
+
+impl Updater {
+    /// Notes that the installer is about to be started.
+    pub fn begin(&mut self, now: Instant) -> Result<(), CareError> {
+        if self.progress.phase.is_busy() {
+            return Err(CareError::Busy);
+        }
+        self.progress = Progress { phase: Phase::Checking, ..Progress::default() };
+        self.lines.clear();
+        self.until = Some(now + PATIENCE);
+        Ok(())
+    }
+
+    /// Takes a line that the installer said.
+    pub fn hear(&mut self, line: &str) {
+        if !self.progress.phase.is_busy() {
+            return;
+        }
+        match rauc::hear(line) {
+            // Its steps nest, and a percentage may go back by a little; a bar must not.
+            Said::Percent(percent) => self.progress.percent = self.progress.percent.max(percent),
+            Said::Writing => self.progress.phase = Phase::Installing,
+            Said::Other => {
+                if self.lines.len() == MOST_LINES {
+                    self.lines.remove(0);
+                }
+                self.lines.push(line.chars().take(LONGEST_LINE).collect());
+            }
+        }
+    }
+
+    /// Notes how the installer ended.
+    pub fn end(&mut self, outcome: Outcome) {
+        if !self.progress.phase.is_busy() {
+            return;
+        }
+        let percent = self.progress.percent;
+        self.until = None;
+        let lines = std::mem::take(&mut self.lines);
+        self.progress = match outcome {
+            Outcome::Done => {
+                let message = "The update is installed and starts with the next restart. If it does not prove itself then, \
+                               the appliance comes back with what runs now.";
+                Progress { phase: Phase::Ready, percent: 100, message: message.into() }
+            }
+            Outcome::Failed => Progress { phase: Phase::Failed, percent, message: rauc::explain(&lines) },
+            Outcome::Absent => {
+                let message = "The installer could not be started; see the log of the hands.";
+                Progress { phase: Phase::Failed, percent, message: message.into() }
+            }
+        };
+    }
+
+    /// Whether the installer has been at it for so long that it must be ended.
+    pub fn tick(&mut self, now: Instant) -> bool {
+        let late = self.until.is_some_and(|until| until <= now);
+        if late {
+            self.until = None;
+            let minutes = PATIENCE.as_secs() / 60;
+            let message = format!("The installation did not end within {minutes} minutes and was stopped.");
+            self.progress = Progress { phase: Phase::Failed, message, ..self.progress };
+        }
+        late
+    }
+
+    /// When [`Updater::tick`] next has work to do.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.until
+    }
+
+    /// How it is going.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn heard(text: &str, outcome: Outcome) -> (Updater, Vec<Progress>) {
+        let (mut updater, mut seen) = (Updater::default(), Vec::new());
+        updater.begin(Instant::now()).unwrap();
+        for line in text.lines() {
+            updater.hear(line);
+            if seen.last() != Some(updater.progress()) {
+                seen.push(updater.progress().clone());
+            }
+        }
+        updater.end(outcome);
+        (updater, seen)
+    }
+
+    #[test]
+    fn a_good_installation_goes_through_its_phases_and_never_back() {
+        let (updater, seen) = heard(rauc::tests::GOOD, Outcome::Done);
+        assert_eq!((Phase::Ready, 100), (updater.progress().phase, updater.progress().percent));
+        assert!(updater.progress().message.contains("restart"));
+        assert!(seen.is_sorted_by_key(|progress| progress.percent), "{seen:?}");
+        let mut phases: Vec<_> = seen.iter().map(|progress| progress.phase).collect();
+        phases.dedup();
+        assert_eq!(vec![Phase::Checking, Phase::Installing], phases);
+        assert_eq!(None, updater.deadline());
+    }
+
+    #[test]
+    fn one_at_a_time_and_the_next_one_afterwards() {
+        let now = Instant::now();
+        let mut updater = Updater::default();
+        updater.begin(now).unwrap();
+        assert_eq!(Err(CareError::Busy), updater.begin(now));
+        updater.end(Outcome::Failed);
+        assert_eq!(Phase::Failed, updater.progress().phase);
+        updater.begin(now).unwrap();
+        assert_eq!(Progress { phase: Phase::Checking, ..Progress::default() }, *updater.progress());
+    }
+
+    #[test]
+    fn an_installer_that_hangs_is_ended() {
+        let now = Instant::now();
+        let mut updater = Updater::default();
+        assert!(!updater.tick(now));
+        updater.begin(now).unwrap();
+        assert_eq!(Some(now + PATIENCE), updater.deadline());
+        assert!(!updater.tick(now + PATIENCE - Duration::from_millis(1)));
+        assert!(updater.tick(now + PATIENCE));
+        assert!(updater.progress().message.contains("20 minutes"), "{:?}", updater.progress());
+        updater.end(Outcome::Failed);
+        assert!(updater.progress().message.contains("20 minutes"), "being killed is not news");
+    }
+
+    #[test]
+    fn a_talkative_installer_does_not_fill_the_memory() {
+        let (mut updater, long) = (Updater::default(), "x".repeat(10 * LONGEST_LINE));
+        updater.begin(Instant::now()).unwrap();
+        for _ in 0..10 * MOST_LINES {
+            updater.hear(&long);
+        }
+        assert_eq!(MOST_LINES, updater.lines.len());
+        assert!(updater.lines.iter().all(|line| line.len() == LONGEST_LINE));
+    }
+
+    #[test]
+    fn what_is_being_received_counts_before_what_was_installed() {
+        let update = Progress { phase: Phase::Ready, percent: 100, message: "x".into() };
+        let slots = slots::read(slots::Name::A, "1.0.0", "", "");
+        let machine = Machine { real: true, slots: Some(slots), update: update.clone() };
+        let mut system = System { machine: Some(machine), receiving: None };
+        assert_eq!((update, Ok(())), (system.update(), system.check_update()));
+        system.receiving = Some(7);
+        assert_eq!((Phase::Receiving, 7), (system.update().phase, system.update().percent));
+        assert_eq!(Err(CareError::Busy), system.check_update());
+        system.machine = Some(Machine { real: true, ..Machine::default() });
+        assert_eq!(Err(CareError::NoSlots), system.check_update());
+        system.machine = None;
+        assert_eq!(Err(CareError::Simulated), system.check_update());
+    }
+}
