@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::ports::{KeyboardLeds, Lamps, SeatId, Signal, Size, Udc};
 use crate::pulse::Pulse;
+use crate::update::System;
 
 /// One picture of the target's screen.
 #[derive(Debug, Clone)]
@@ -133,6 +134,27 @@ impl StatusBus {
 
     /// Follows the status; the receiver skips what it was too slow for.
     pub fn watch(&self) -> watch::Receiver<SeatStatus> {
+        self.0.subscribe()
+    }
+}
+
+/// Hands the newest news of the appliance itself to everyone who watches.
+#[derive(Debug, Clone, Default)]
+pub struct SystemBus(watch::Sender<System>);
+
+impl SystemBus {
+    /// Changes what is known, if `change` says that it did.
+    pub fn update(&self, change: impl FnOnce(&mut System) -> bool) -> bool {
+        self.0.send_if_modified(change)
+    }
+
+    /// What is known now.
+    pub fn now(&self) -> System {
+        self.0.borrow().clone()
+    }
+
+    /// Follows it; the receiver skips what it was too slow for.
+    pub fn watch(&self) -> watch::Receiver<System> {
         self.0.subscribe()
     }
 }

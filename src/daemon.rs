@@ -20,6 +20,7 @@ use crate::bus::{FrameBus, SeatBus, StatusBus};
 use crate::config::{Config, ConfigError, Controller, Redirect};
 use crate::gadget::plan;
 use crate::guard::duty::{self, Post};
+use crate::hands::care::{self, Care};
 use crate::hands::client::Hands;
 use crate::hands::server::{self, Door};
 use crate::hw::configfs;
@@ -30,7 +31,7 @@ use crate::hw::v4l2::V4l2Screen;
 use crate::net::http::{self, Front};
 use crate::net::people::PeopleError;
 use crate::net::tls::{self, TlsError};
-use crate::net::{self, Site};
+use crate::net::{self, Folders, Site};
 use crate::ports::{Board, Screen, SeatId};
 use crate::pulse::Pulse;
 use crate::report::chain;
@@ -39,6 +40,9 @@ use crate::tasks::{self, Stop, Tasks};
 
 /// The unprivileged user whose `serve` the hands obey.
 const SERVE_USER: &str = "farhand";
+
+/// Where svlogd keeps what our services say.
+const LOGS: &str = "/run/log";
 
 /// Where a daemon keeps things and listens, beside what its configuration says.
 #[derive(Debug)]
@@ -49,6 +53,8 @@ pub struct Places {
     pub run: PathBuf,
     /// Where to serve without TLS, for measuring.
     pub plain: Option<SocketAddr>,
+    /// What to take care of in the place of an appliance, beside a simulated machine. Only a test has this.
+    pub care: Option<care::Places>,
 }
 
 /// Why the daemon did not start, or ended.
@@ -134,7 +140,11 @@ pub fn serve_sim(config: Config, places: Places) -> Result<(), StartError> {
             boards.insert(bus.seat.clone(), board);
             watch(bus.clone(), Box::new(screen), tasks)?;
         }
-        tasks.spawn("hands", server::run(Door::Stream(theirs), boards, stop.clone()));
+        let care = match places.care.clone() {
+            Some(places) => Care::start(places, tasks, stop.clone()),
+            None => Care::simulated(),
+        };
+        tasks.spawn("hands", server::run(Door::Stream(theirs), boards, care, stop.clone()));
         let hands = Hands::over(ours, &seats, tasks);
         listen(&config, &places, seats, hands, tasks, &stop).await
     })
@@ -157,7 +167,8 @@ pub fn hands(config: &Config, socket: &Path) -> Result<(), StartError> {
             boards.insert(seat.clone(), board);
         }
         let (listener, allowed) = private_socket(socket).map_err(cannot(format!("listen at {}", socket.display())))?;
-        tasks.spawn("hands", server::run(Door::Socket { listener, allowed }, boards, stop.clone()));
+        let care = Care::start(care::Places::default(), tasks, stop.clone());
+        tasks.spawn("hands", server::run(Door::Socket { listener, allowed }, boards, care, stop.clone()));
         info!("holding {} for {}", seat_names(config), socket.display());
         Ok(())
     })
@@ -269,8 +280,10 @@ async fn listen(
         warn!("cannot raise the limit of open files: {error}");
     }
 
+    let folders = Folders { data: places.data.clone(), run: places.run.clone(), logs: LOGS.into() };
+
     // Who there is, and for a device without an owner the code that its first one must know.
-    let (site, code) = Site::open(seats, hands, names.clone(), &places.data, &places.run)?;
+    let (site, code) = Site::open(seats, hands, names.clone(), folders)?;
 
     // The key is made here, at the first start, and never leaves.
     let tls = tls::acceptor(&places.data.join("tls"), &names)?;

@@ -152,7 +152,7 @@ fn run(job: Job) -> Result<(), StartError> {
             config.server.https = serve.https.unwrap_or(config.server.https);
             config.server.http = serve.http.map_or(config.server.http, Redirect::At);
             let run = serve.run.unwrap_or_else(|| serve.data.join("run"));
-            let places = Places { data: serve.data, run, plain: serve.plain };
+            let places = Places { data: serve.data, run, plain: serve.plain, care: None };
             match serve.board {
                 Board::Sim => daemon::serve_sim(config, places),
                 Board::Devices if serve.rescue => daemon::serve_rescue(config, places, &serve.hands),

@@ -9,6 +9,7 @@ pub mod body;
 pub mod door;
 pub mod entry;
 pub mod http;
+pub mod logs;
 pub mod people;
 pub mod probe;
 mod redirect;
@@ -18,12 +19,14 @@ pub mod seats;
 pub mod socket;
 pub mod strangers;
 pub mod stream;
+pub mod system;
 pub mod tls;
 pub mod transport;
+pub mod upload;
 pub mod wire;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -35,6 +38,17 @@ use crate::session::secret::ClaimCode;
 use people::{People, PeopleError};
 use strangers::Strangers;
 
+/// Where things are kept and found.
+#[derive(Debug)]
+pub struct Folders {
+    /// What survives a reboot.
+    pub data: PathBuf,
+    /// What survives a restart only.
+    pub run: PathBuf,
+    /// The services' logs, each in a folder of its name.
+    pub logs: PathBuf,
+}
+
 /// Everything that requests are answered from, on whichever listener they come.
 #[derive(Debug)]
 pub struct Site {
@@ -42,6 +56,7 @@ pub struct Site {
     hands: Hands,
     /// By which we answer, beside addresses and `localhost`.
     names: Vec<String>,
+    folders: Folders,
     people: Arc<People>,
     strangers: Arc<Strangers>,
     /// Numbers viewers and everyone else who may hold keys.
@@ -55,11 +70,10 @@ impl Site {
         seats: BTreeMap<SeatId, SeatBus>,
         hands: Hands,
         names: Vec<String>,
-        data: &Path,
-        run: &Path,
+        folders: Folders,
     ) -> Result<(Arc<Site>, Option<ClaimCode>), PeopleError> {
-        let (people, code) = People::open(data, run)?;
-        let site = Site { seats, hands, names, people, strangers: Arc::default(), ids: AtomicU64::new(1) };
+        let (people, code) = People::open(&folders.data, &folders.run)?;
+        let site = Site { seats, hands, names, folders, people, strangers: Arc::default(), ids: AtomicU64::new(1) };
         Ok((Arc::new(site), code))
     }
 

@@ -17,10 +17,7 @@ pub fn create_folder(path: &Path) -> io::Result<()> {
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension("new");
     // One that an earlier life left half-written is in the way of O_EXCL, which we want against planted links.
-    match std::fs::remove_file(&temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => (),
-    }
+    remove(&temporary)?;
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
     file.write_all(bytes)?;
     file.sync_all()?;
@@ -41,4 +38,12 @@ pub fn read(path: &Path) -> io::Result<Option<String>> {
     let mut text = String::new();
     file.take(LONGEST).read_to_string(&mut text)?;
     Ok(Some(text))
+}
+
+/// Removes a file of ours, if there is one.
+pub fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }

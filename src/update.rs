@@ -64,6 +64,9 @@ pub enum CareError {
     /// It was started otherwise than from a card with two systems.
     #[error("this machine has no slots: it was not started from a Farhand card, so there is nowhere to install to")]
     NoSlots,
+    /// The process that would do it does not answer.
+    #[error("the process that takes care of the appliance is restarting; try again in a second")]
+    Away,
     /// One at a time.
     #[error("an update is being received or installed; wait until that is done")]
     Busy,
@@ -111,7 +114,10 @@ impl System {
 
     /// Whether an upload may begin.
     pub fn check_update(&self) -> Result<(), CareError> {
-        let machine = self.machine.as_ref().filter(|machine| machine.real).ok_or(CareError::Simulated)?;
+        let machine = self.machine.as_ref().ok_or(CareError::Away)?;
+        if !machine.real {
+            return Err(CareError::Simulated);
+        }
         if machine.slots.is_none() {
             return Err(CareError::NoSlots);
         }
@@ -164,8 +170,13 @@ impl Updater {
         }
         match rauc::hear(line) {
             // Its steps nest, and a percentage may go back by a little; a bar must not.
-            Said::Percent(percent) => self.progress.percent = self.progress.percent.max(percent),
-            Said::Writing => self.progress.phase = Phase::Installing,
+            // And "100% Installing failed." comes at the end of a failure, too: the last hundredth is for the end.
+            Said::Percent(percent) => {
+                self.progress.percent = self.progress.percent.max(percent.min(99));
+                if rauc::WRITING <= percent {
+                    self.progress.phase = Phase::Installing;
+                }
+            }
             Said::Other => {
                 if self.lines.len() == MOST_LINES {
                     self.lines.remove(0);
@@ -298,7 +309,9 @@ mod tests {
         assert_eq!(Err(CareError::Busy), system.check_update());
         system.machine = Some(Machine { real: true, ..Machine::default() });
         assert_eq!(Err(CareError::NoSlots), system.check_update());
-        system.machine = None;
+        system.machine = Some(Machine::default());
         assert_eq!(Err(CareError::Simulated), system.check_update());
+        system.machine = None;
+        assert_eq!(Err(CareError::Away), system.check_update());
     }
 }

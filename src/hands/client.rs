@@ -18,12 +18,12 @@ use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
+pub use super::error::HandsError;
 use super::message::{Decoder, FromHands, LARGEST_CHORD, MOST_STROKES, ToHands, encode};
-use crate::bus::{SeatBus, StatusBus, TargetStatus};
+use crate::bus::{SeatBus, StatusBus, SystemBus, TargetStatus};
 pub use crate::hid::keyboard::Owner;
 use crate::hid::keyboard::Usage;
 use crate::hid::text::Stroke;
-use crate::hid::typist::MOST_JOBS;
 use crate::ports::{Contact, SeatId};
 use crate::pulse::Pulse;
 use crate::tasks::Tasks;
@@ -81,45 +81,6 @@ impl Input {
     }
 }
 
-/// Why the hands did not do as asked.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum HandsError {
-    /// The process with the hardware does not answer.
-    #[error("the process that holds keyboard and relays is restarting; try again in a second")]
-    Away,
-    /// The target takes no reports.
-    #[error("the target does not take keys: USB is not plugged in, or the target is off")]
-    Unplugged,
-    /// The target has taken the keyboard, but fetches no reports.
-    #[error("the target did not fetch the keys for 2 seconds: it is off, asleep or hung; they were dropped")]
-    Stale,
-    /// More was sent than the target fetches.
-    #[error("the target is too slow for this much input; what was waiting has been dropped and all keys released")]
-    Flooded,
-    /// Too many want something typed at the same time.
-    #[error("{MOST_JOBS} texts or chords wait to be typed already; try again when one is done")]
-    TooMany,
-    /// More than fits into one request.
-    #[error("a text has at most {MOST_STROKES} keys and a chord at most {LARGEST_CHORD}")]
-    TooLong,
-    /// A text did not come to its end.
-    #[error("all keys were released before this was typed to its end; look what has arrived and send the rest")]
-    CutShort,
-    /// Another press lasts.
-    #[error("the {0:?} contact is being pressed already")]
-    Busy(Contact),
-    /// Nothing to press with.
-    #[error("no relay is configured for the {0:?} contact; see [seats.NAME.power] in the configuration")]
-    NoRelay(Contact),
-    /// A press outside its range.
-    #[error("a press lasts 0.05 to 12 seconds")]
-    Length,
-    /// The relay did not move.
-    #[error("the relay did not move: {0}")]
-    Relay(String),
-}
-
 /// The network process's end of the hands. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Hands {
@@ -136,6 +97,7 @@ struct Shared {
     last_id: AtomicU64,
     seats: BTreeMap<SeatId, Seat>,
     pulse: Pulse,
+    system: SystemBus,
 }
 
 #[derive(Debug)]
@@ -184,6 +146,7 @@ impl Hands {
             last_id: AtomicU64::new(0),
             seats: seats.iter().map(seat).collect(),
             pulse: Pulse::new(Instant::now().into_std()),
+            system: SystemBus::default(),
         };
         (Hands { requests, shared: Arc::new(shared) }, receiver)
     }
@@ -230,6 +193,33 @@ impl Hands {
     /// For how long nothing has been heard of the process with the hardware.
     pub fn silence(&self, now: std::time::Instant) -> Duration {
         self.shared.pulse.still(now)
+    }
+
+    /// What is known of the appliance itself.
+    pub fn system(&self) -> &SystemBus {
+        &self.shared.system
+    }
+
+    /// Has the file in the spool folder installed; answers once the installer runs.
+    pub async fn install(&self, len: u64) -> Result<(), HandsError> {
+        self.care(|id| ToHands::Install { id, len }).await
+    }
+
+    /// Restarts the appliance; answers once that has begun.
+    pub async fn restart(&self) -> Result<(), HandsError> {
+        self.care(|id| ToHands::Restart { id }).await
+    }
+
+    /// Makes the appliance forget everything but what is installed; answers once that has begun.
+    pub async fn factory_reset(&self) -> Result<(), HandsError> {
+        self.care(|id| ToHands::FactoryReset { id }).await
+    }
+
+    async fn care(&self, ask: impl FnOnce(u64) -> ToHands) -> Result<(), HandsError> {
+        if !self.shared.up.load(Ordering::Relaxed) {
+            return Err(HandsError::Away);
+        }
+        self.ask(ask(self.shared.last_id.fetch_add(1, Ordering::Relaxed))).await
     }
 
     /// Asks for something to be typed, and has it stopped if the caller does not wait for the end.
@@ -366,6 +356,7 @@ async fn talk(stream: UnixStream, shared: &Shared, requests: &mut mpsc::Receiver
         seat.takes_keys.store(false, Ordering::Relaxed);
         seat.status.update(|status| status.target = TargetStatus::default());
     }
+    shared.system.update(|system| system.machine.take().is_some());
     for answer in conversation.waiting.into_values() {
         let _ = answer.send(Err(HandsError::Away));
     }
@@ -448,6 +439,18 @@ impl Conversation<'_> {
                 if let Some(answer) = self.waiting.remove(&id) {
                     let _ = answer.send(error.map_or(Ok(()), Err));
                 }
+            }
+            FromHands::Cared { id, error } => {
+                if let Some(answer) = self.waiting.remove(&id) {
+                    let _ = answer.send(error.map_or(Ok(()), |error| Err(error.into())));
+                }
+            }
+            FromHands::Machine { machine } => {
+                self.shared.system.update(|system| {
+                    let changed = system.machine.as_ref() != Some(&machine);
+                    system.machine = Some(machine);
+                    changed
+                });
             }
             FromHands::Dropped { seat, error } => {
                 if let Some(seat) = self.shared.seats.get(&seat) {

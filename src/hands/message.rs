@@ -14,6 +14,7 @@ use crate::hid::keymap;
 use crate::hid::outbox::TYPIST;
 use crate::hid::pointer::{BUTTONS, FAR};
 use crate::ports::{Contact, SeatId};
+use crate::update::{CareError, LARGEST, Machine};
 
 /// The longest body of a frame. A text of [`MOST_STROKES`] takes a third of it.
 pub const LONGEST: usize = 32 * 1024;
@@ -84,6 +85,23 @@ pub enum ToHands {
         /// Of which target.
         seat: SeatId,
     },
+    /// Take over the file in the spool folder and install it; answered once the installer runs.
+    Install {
+        /// What the answer will name.
+        id: u64,
+        /// How long the file is.
+        len: u64,
+    },
+    /// Let go of everything and restart the appliance; answered once that has begun.
+    Restart {
+        /// What the answer will name.
+        id: u64,
+    },
+    /// Forget everything but what is installed, with a restart; answered once that has begun.
+    FactoryReset {
+        /// What the answer will name.
+        id: u64,
+    },
 }
 
 /// What the hands say.
@@ -115,13 +133,25 @@ pub enum FromHands {
         /// All of it.
         status: TargetStatus,
     },
+    /// What is known of the appliance itself, at first and whenever it changes.
+    Machine {
+        /// All of it.
+        machine: Machine,
+    },
+    /// The answer to a request that concerns the appliance itself.
+    Cared {
+        /// The request's number.
+        id: u64,
+        /// Why it failed, if it did.
+        error: Option<CareError>,
+    },
 }
 
 impl ToHands {
     /// Which target it is for.
     pub fn seat(&self) -> Option<&SeatId> {
         match self {
-            ToHands::Beat => None,
+            ToHands::Beat | ToHands::Install { .. } | ToHands::Restart { .. } | ToHands::FactoryReset { .. } => None,
             ToHands::Input { seat, .. }
             | ToHands::Strokes { seat, .. }
             | ToHands::Chord { seat, .. }
@@ -135,6 +165,7 @@ impl ToHands {
     pub fn id(&self) -> Option<u64> {
         match self {
             ToHands::Strokes { id, .. } | ToHands::Chord { id, .. } | ToHands::Press { id, .. } => Some(*id),
+            ToHands::Install { id, .. } | ToHands::Restart { id } | ToHands::FactoryReset { id } => Some(*id),
             ToHands::Beat | ToHands::Input { .. } | ToHands::Cancel { .. } | ToHands::LetGo { .. } => None,
         }
     }
@@ -164,7 +195,13 @@ impl ToHands {
                 holds(usages.len() <= LARGEST_CHORD, "too large a chord")?;
                 holds(usages.iter().all(|usage| keymap::knows(*usage)), "an unknown key")
             }
-            ToHands::Beat | ToHands::Cancel { .. } | ToHands::Press { .. } | ToHands::LetGo { .. } => Ok(()),
+            ToHands::Install { len, .. } => holds((1..=LARGEST).contains(len), "an update of impossible length"),
+            ToHands::Beat
+            | ToHands::Cancel { .. }
+            | ToHands::Press { .. }
+            | ToHands::LetGo { .. }
+            | ToHands::Restart { .. }
+            | ToHands::FactoryReset { .. } => Ok(()),
         }
     }
 }
@@ -224,6 +261,7 @@ mod tests {
     use super::*;
     use crate::bus::TargetStatus;
     use crate::ports::{KeyboardLeds, Lamps, Udc};
+    use crate::update::{Phase, Progress, slots};
 
     fn seat() -> SeatId {
         SeatId::try_from("main".to_string()).unwrap()
@@ -243,6 +281,9 @@ mod tests {
             ToHands::Cancel { seat: seat.clone(), id: u64::MAX },
             ToHands::Press { seat: seat.clone(), id: 3, contact: Contact::Reset, millis: 500 },
             ToHands::LetGo { seat },
+            ToHands::Install { id: 4, len: LARGEST },
+            ToHands::Restart { id: 5 },
+            ToHands::FactoryReset { id: 6 },
         ]
     }
 
@@ -275,6 +316,9 @@ mod tests {
             keyboard_leds: KeyboardLeds { num: true, ..KeyboardLeds::default() },
             udc: Some(Udc { name: "dummy_udc.0".into(), state: "not attached".into() }),
         };
+        let update = Progress { phase: Phase::Failed, percent: 40, message: "damaged".into() };
+        let machine =
+            Machine { real: true, slots: Some(slots::read(slots::Name::B, "1.0.0", "CONFIRMED=A", "")), update };
         let answers = [
             FromHands::Beat,
             FromHands::Done { seat: seat(), id: 1, error: None },
@@ -282,6 +326,8 @@ mod tests {
             FromHands::Done { seat: seat(), id: 3, error: Some(HandsError::Relay("no such chip".into())) },
             FromHands::Dropped { seat: seat(), error: HandsError::Stale },
             FromHands::Status { seat: seat(), status },
+            FromHands::Machine { machine },
+            FromHands::Cared { id: 4, error: Some(CareError::Spool("gone".into())) },
         ];
         let mut decoder = Decoder::default();
         for answer in answers {
@@ -336,6 +382,8 @@ mod tests {
             ToHands::Strokes { seat: seat.clone(), id: 1, owner, strokes: vec![(Usage(1), 0)] },
             ToHands::Chord { seat: seat.clone(), id: 1, owner: TYPIST, usages: vec![] },
             ToHands::Chord { seat: seat.clone(), id: 1, owner, usages: vec![Usage(4); LARGEST_CHORD + 1] },
+            ToHands::Install { id: 1, len: 0 },
+            ToHands::Install { id: 1, len: LARGEST + 1 },
         ] {
             assert!(message.check().is_err(), "{message:?}");
         }

@@ -16,6 +16,7 @@ use nix::unistd::{Gid, chown};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use super::care::{Care, Order};
 use super::client::HandsError;
 use super::line::{Hangup, Line};
 use super::message::{FromHands, ToHands};
@@ -23,6 +24,7 @@ use super::station::Station;
 use crate::bus::TargetStatus;
 use crate::ports::{Board, SeatId, UsbEvent};
 use crate::tasks::Stop;
+use crate::update::Machine;
 
 /// How often the client hears that we are alive.
 const BEAT: Duration = Duration::from_secs(1);
@@ -59,8 +61,8 @@ pub fn listen(path: &Path, group: Option<u32>) -> io::Result<UnixListener> {
 }
 
 /// Serves until told to stop, then lets go of everything.
-pub async fn run(door: Door, boards: BTreeMap<SeatId, Board>, mut stop: Stop) {
-    let mut desk = Desk { stations: BTreeMap::new(), client: None };
+pub async fn run(door: Door, boards: BTreeMap<SeatId, Board>, care: Care, mut stop: Stop) {
+    let mut desk = Desk { stations: BTreeMap::new(), client: None, care };
     for (seat, board) in boards {
         desk.stations.insert(seat.clone(), Station::new(seat, board));
     }
@@ -79,6 +81,7 @@ pub async fn run(door: Door, boards: BTreeMap<SeatId, Board>, mut stop: Stop) {
             stream = knock(&door) => desk.welcome(stream),
             (seat, event) = next_event(&mut desk.stations) => desk.event(&seat, event),
             ready = ready(&desk.client) => desk.hear(ready),
+            answer = desk.care.next() => desk.cared(answer),
             () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => (),
         }
     }
@@ -134,6 +137,7 @@ async fn ready(client: &Option<Client>) -> io::Result<()> {
 struct Client {
     line: Line,
     told: BTreeMap<SeatId, TargetStatus>,
+    told_machine: Option<Machine>,
     beaten: Option<std::time::Instant>,
 }
 
@@ -141,6 +145,7 @@ struct Client {
 struct Desk {
     stations: BTreeMap<SeatId, Station>,
     client: Option<Client>,
+    care: Care,
 }
 
 impl Desk {
@@ -151,7 +156,8 @@ impl Desk {
             return;
         }
         log::info!("hands: a client has come");
-        self.client = Some(Client { line: Line::new(stream, now()), told: BTreeMap::new(), beaten: None });
+        let line = Line::new(stream, now());
+        self.client = Some(Client { line, told: BTreeMap::new(), told_machine: None, beaten: None });
         self.stations.values_mut().for_each(|station| station.read_lamps(now()));
     }
 
@@ -198,6 +204,13 @@ impl Desk {
             }
         }
         if let Some(client) = &mut self.client
+            && client.told_machine.as_ref() != Some(&*self.care.machine())
+        {
+            let machine = self.care.machine().clone();
+            client.told_machine = Some(machine.clone());
+            client.line.tell(&FromHands::Machine { machine })?;
+        }
+        if let Some(client) = &mut self.client
             && client.beaten.is_none_or(|beaten| beaten + BEAT <= now())
         {
             client.beaten = Some(now());
@@ -215,11 +228,25 @@ impl Desk {
         let Some(client) = &mut self.client else { return Ok(()) };
         client.line.exchange(now())?;
         while let Some(message) = client.line.poll()? {
-            if let Some(answer) = carry_out(&mut self.stations, message) {
+            let answer = match message {
+                ToHands::Install { id, len } => self.care.order(id, Order::Install { len }),
+                ToHands::Restart { id } => take_leave(&mut self.stations, &self.care, id, Order::Restart),
+                ToHands::FactoryReset { id } => take_leave(&mut self.stations, &self.care, id, Order::FactoryReset),
+                message => carry_out(&mut self.stations, message),
+            };
+            if let Some(answer) = answer {
                 client.line.tell(&answer)?;
             }
         }
         Ok(())
+    }
+
+    /// Passes on what became of an order. What became of the machine goes out with the next report.
+    fn cared(&mut self, answer: Option<FromHands>) {
+        if let (Some(answer), Some(client)) = (answer, &mut self.client) {
+            let told = client.line.tell(&answer);
+            self.check(told);
+        }
     }
 
     /// Drops a client with which something is wrong, and with it all that it held.
@@ -232,15 +259,29 @@ impl Desk {
     }
 
     fn let_go(&mut self) {
+        let_go(&mut self.stations);
         for station in self.stations.values_mut() {
-            station.release_all(now());
-            station.let_go(now());
-            station.turn(now());
             // What was being typed has been cancelled, and nobody is left to be told.
             while station.poll().is_some() {}
             station.dropped();
         }
     }
+}
+
+fn let_go(stations: &mut BTreeMap<SeatId, Station>) {
+    for station in stations.values_mut() {
+        station.release_all(now());
+        station.let_go(now());
+        station.turn(now());
+    }
+}
+
+/// Passes on an order to restart. Relays and keys first: nothing may be held by a machine that is on its way down.
+fn take_leave(stations: &mut BTreeMap<SeatId, Station>, care: &Care, id: u64, order: Order) -> Option<FromHands> {
+    if care.machine().real {
+        let_go(stations);
+    }
+    care.order(id, order)
 }
 
 /// Does what one message asks, and says what to answer at once.
@@ -257,7 +298,8 @@ fn carry_out(stations: &mut BTreeMap<SeatId, Station>, message: ToHands) -> Opti
     };
     let dropped = |outcome: Result<(), _>, seat| outcome.err().map(|error| FromHands::Dropped { seat, error });
     match message {
-        ToHands::Beat => None,
+        // These have no seat, and are done by now.
+        ToHands::Beat | ToHands::Install { .. } | ToHands::Restart { .. } | ToHands::FactoryReset { .. } => None,
         ToHands::Input { owner, input, .. } => dropped(station.input(now, owner, input), seat),
         ToHands::Cancel { id, .. } => dropped(station.cancel(now, id), seat),
         ToHands::Strokes { id, owner, strokes, .. } => {

@@ -14,18 +14,22 @@ use serde::Serialize;
 
 use crate::hands::client::HandsError;
 use crate::session::accounts::AccountError;
+use crate::update::CareError;
 
 use super::assets::AssetError;
 use super::body::{Body, BodyError};
 use super::door::{self, DoorError};
 use super::entry::Unwell;
 use super::http::Connection;
+use super::logs::LogError;
 use super::people::{EntryError, Visitor};
 use super::routes::{self, Access, Deed, RouteError};
 use super::seats::{KeysError, SeatError};
 use super::socket::HandshakeError;
 use super::stream::NoPicture;
-use super::{Site, assets, entry, rescue, seats, socket};
+use super::system::WrongName;
+use super::upload::UploadError;
+use super::{Site, assets, entry, logs, rescue, seats, socket, system, upload};
 
 /// What an answer is made of.
 pub type Answer = Result<Response<Body>, Problem>;
@@ -93,9 +97,18 @@ async fn attempt(site: &Arc<Site>, connection: &Arc<Connection>, request: Reques
             Ok(json(StatusCode::ACCEPTED, &seats::power(site, &visitor, &bus, request).await?))
         }
         (Deed::Keys, _, Some(bus)) => Ok(json(StatusCode::OK, &seats::keys(site, &bus, request).await?)),
+        (Deed::System, ..) => Ok(json(StatusCode::OK, &system::status(site).await)),
+        (Deed::Update, Some(visitor), _) => {
+            Ok(json(StatusCode::ACCEPTED, &upload::receive(site, connection, &visitor, request).await?))
+        }
+        (Deed::Restart, Some(visitor), _) => accepted(system::restart(site, &visitor).await),
+        (Deed::FactoryReset, Some(visitor), _) => accepted(system::factory_reset(site, &visitor, request).await),
+        (Deed::Logs, ..) => Ok(logs::log(site, request.uri().query()).await?),
         // The table gives these a visitor and a seat; one that does not is a mistake there, and closed.
         (Deed::Logout | Deed::Tokens | Deed::Seat | Deed::Snapshot | Deed::Stream, ..)
-        | (Deed::Socket | Deed::Power | Deed::Keys, ..) => Err(RouteError::NotFound.into()),
+        | (Deed::Socket | Deed::Power | Deed::Keys | Deed::Update | Deed::Restart | Deed::FactoryReset, ..) => {
+            Err(RouteError::NotFound.into())
+        }
     }
 }
 
@@ -114,6 +127,11 @@ fn logged_in((secret, answer): (String, entry::SessionAnswer)) -> Answer {
     let mut response = json(StatusCode::OK, &answer);
     response.headers_mut().insert(hyper::header::SET_COOKIE, cookie(&secret, ""));
     Ok(response)
+}
+
+/// The answer to what has begun and ends without us.
+fn accepted(begun: Result<(), Problem>) -> Answer {
+    begun.map(|()| json(StatusCode::ACCEPTED, &serde_json::json!({})))
 }
 
 fn cookie(secret: &str, more: &str) -> HeaderValue {
@@ -312,6 +330,54 @@ impl From<HandsError> for Problem {
             HandsError::NoRelay(_) => (StatusCode::SERVICE_UNAVAILABLE, "no-relay"),
             HandsError::Length | HandsError::TooLong => (StatusCode::BAD_REQUEST, "malformed"),
             HandsError::Relay(_) => (StatusCode::INTERNAL_SERVER_ERROR, "relay-failed"),
+            HandsError::Care(error) => return error.into(),
+        };
+        Problem::new(status, code, error)
+    }
+}
+
+impl From<CareError> for Problem {
+    fn from(error: CareError) -> Problem {
+        let (status, code) = match error {
+            CareError::Simulated => (StatusCode::NOT_IMPLEMENTED, "simulated"),
+            CareError::NoSlots => (StatusCode::NOT_IMPLEMENTED, "no-slots"),
+            CareError::Away => (StatusCode::SERVICE_UNAVAILABLE, "hands-away"),
+            CareError::Busy => (StatusCode::CONFLICT, "busy"),
+            CareError::Restarting => (StatusCode::CONFLICT, "restarting"),
+            CareError::Spool(_) => (StatusCode::INTERNAL_SERVER_ERROR, "not-taken-over"),
+            CareError::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "not-stored"),
+            CareError::System(_) => (StatusCode::INTERNAL_SERVER_ERROR, "not-restarted"),
+        };
+        Problem::new(status, code, error)
+    }
+}
+
+impl From<UploadError> for Problem {
+    fn from(error: UploadError) -> Problem {
+        let (status, code) = match error {
+            UploadError::NotLabelled => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-octets"),
+            UploadError::NoLength => (StatusCode::LENGTH_REQUIRED, "no-length"),
+            UploadError::TooLong => (StatusCode::PAYLOAD_TOO_LARGE, "too-long"),
+            UploadError::NoSpace { .. } => (StatusCode::INSUFFICIENT_STORAGE, "no-space"),
+            UploadError::TooSlow => (StatusCode::REQUEST_TIMEOUT, "too-slow"),
+            UploadError::Broken => (StatusCode::BAD_REQUEST, "malformed"),
+            UploadError::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "not-stored"),
+        };
+        Problem::new(status, code, error)
+    }
+}
+
+impl From<WrongName> for Problem {
+    fn from(error: WrongName) -> Problem {
+        Problem::new(StatusCode::BAD_REQUEST, "not-confirmed", error)
+    }
+}
+
+impl From<LogError> for Problem {
+    fn from(error: LogError) -> Problem {
+        let (status, code) = match error {
+            LogError::Unknown => (StatusCode::BAD_REQUEST, "unknown-service"),
+            LogError::None(_) => (StatusCode::NOT_FOUND, "no-log"),
         };
         Problem::new(status, code, error)
     }

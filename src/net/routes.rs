@@ -47,6 +47,16 @@ pub enum Deed {
     Power,
     /// Types.
     Keys,
+    /// Tells of the appliance itself.
+    System,
+    /// Receives an update.
+    Update,
+    /// Restarts the appliance.
+    Restart,
+    /// Makes it forget its owner.
+    FactoryReset,
+    /// Shows a log.
+    Logs,
 }
 
 /// One row of the table.
@@ -85,6 +95,11 @@ pub const ROUTES: &[Route] = &[
     route(Method::GET,  "/api/v1/seats/{seat}/socket", Access::Needs(Privilege::View), Deed::Socket),
     route(Method::POST, "/api/v1/seats/{seat}/power", Access::Needs(Privilege::Power), Deed::Power),
     route(Method::POST, "/api/v1/seats/{seat}/keys", Access::Needs(Privilege::Input), Deed::Keys),
+    route(Method::GET,  "/api/v1/system", Access::Needs(Privilege::Configure), Deed::System),
+    route(Method::POST, "/api/v1/update", Access::Needs(Privilege::Configure), Deed::Update),
+    route(Method::POST, "/api/v1/restart", Access::Needs(Privilege::Configure), Deed::Restart),
+    route(Method::POST, "/api/v1/factory-reset", Access::Needs(Privilege::Configure), Deed::FactoryReset),
+    route(Method::GET,  "/api/v1/logs", Access::Needs(Privilege::Configure), Deed::Logs),
 ];
 
 /// Why no route was found.
@@ -181,7 +196,15 @@ mod tests {
         for route in ROUTES {
             let changes = matches!(
                 route.deed,
-                Deed::Claim | Deed::Login | Deed::Logout | Deed::Tokens | Deed::Power | Deed::Keys
+                Deed::Claim
+                    | Deed::Login
+                    | Deed::Logout
+                    | Deed::Tokens
+                    | Deed::Power
+                    | Deed::Keys
+                    | Deed::Update
+                    | Deed::Restart
+                    | Deed::FactoryReset
             );
             assert_eq!(changes, route.method == Method::POST, "{}", route.path);
         }

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::{Request, Response};
 use log::debug;
+use tokio::sync::watch;
 use tokio::time::{sleep_until, timeout};
 use tokio_tungstenite::tungstenite::error::CapacityError;
 use tokio_tungstenite::tungstenite::handshake::server::create_response;
@@ -23,6 +24,7 @@ use crate::session::protocol::{self, FromDaemon, Status, ToDaemon};
 use crate::session::role::Privilege;
 use crate::session::viewer::{Action, Refusal, Viewer};
 use crate::tasks::Stop;
+use crate::update::{Progress, System};
 
 use super::Site;
 use super::api::Problem;
@@ -118,11 +120,23 @@ async fn view(
     let (mut frames, mut status) = (bus.frames.watch(), bus.status.watch());
     frames.mark_changed();
     let (mut drops, mut acted) = (site.hands.drops(&bus.seat), None::<Instant>);
+    // Whose business it is hears how an update goes, and at first only if one does.
+    let mut updates = visitor.role.may(Privilege::Configure).then(|| site.hands.system().watch());
+    let mut told = Progress::default();
     let mut gone = std::pin::pin!(site.people.ended(visitor));
     let hello = FromDaemon::Hello { seat: &bus.seat, id, user: visitor.name.as_str(), role: visitor.role };
     wire.say(hello.to_text())?;
     viewer.tick(Instant::now());
     loop {
+        if let Some(updates) = &mut updates
+            && wire.has_room()
+        {
+            let progress = updates.borrow_and_update().update();
+            if progress != told {
+                wire.say(FromDaemon::Update(&progress).to_text())?;
+                told = progress;
+            }
+        }
         while let Some(action) = viewer.poll(wire.has_room()) {
             match action {
                 Action::Input(input) => {
@@ -174,10 +188,21 @@ async fn view(
             () = stop.requested() => return Ok(Closing::new(GOING_AWAY, "the daemon stops")),
             () = &mut gone => return Ok(Closing::new(SESSION_ENDED, "the session has ended")),
             Ok(()) = status.changed() => viewer.status_changed(),
+            () = changed(&mut updates), if wire.has_room() => (),
             () = sleep_until(deadline.unwrap_or_else(Instant::now).into()), if deadline.is_some() => (),
         }
         viewer.tick(Instant::now());
     }
+}
+
+/// Waits for news of the appliance, if any are to be told.
+async fn changed(updates: &mut Option<watch::Receiver<System>>) {
+    if let Some(updates) = updates
+        && updates.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
 }
 
 /// Takes a message, or says why the socket must be closed over it.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bus::{SeatStatus, Viewer};
 use crate::ports::{KeyboardLeds, Lamps, SeatId, Signal, Size, Udc};
+use crate::update::Progress;
 
 use super::role::Role;
 
@@ -99,6 +100,8 @@ pub enum FromDaemon<'a> {
         /// From capture to `shown`, in milliseconds.
         ms: f64,
     },
+    /// How an update of the appliance is going; for administrators.
+    Update(&'a Progress),
     /// A message was understood and not carried out.
     Refused {
         /// Stable.

@@ -1,16 +1,17 @@
 //! Understands what RAUC 1.13's `rauc install` says, and says it again for people.
 //!
-//! It prints a percentage with a step's name for each step, and between them what it does in words; the reason of a failure
-//! is one of those words, and nothing marks it. So everything that is no percentage is remembered, and looked through at the
-//! end for phrases of RAUC's own source.
+//! It prints a percentage with a step's name for each step, and between them what it does in words. The reason of a failure is
+//! one of many such lines: what our own check before the writing says stands behind `Error:`, everything else in RAUC's event
+//! of the failure. So whatever is no percentage is remembered, and looked through at the end.
+
+/// From this percentage on all checks are over, and a slot is being written.
+pub const WRITING: u8 = 40;
 
 /// What one line means.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Said {
     /// So much is done.
     Percent(u8),
-    /// All checks are over, and a slot is being written.
-    Writing,
     /// Words, perhaps those that tell why it failed.
     Other,
 }
@@ -21,18 +22,28 @@ pub fn hear(line: &str) -> Said {
     let percent = line.split_once('%').and_then(|(number, _)| number.parse().ok()).filter(|percent| *percent <= 100);
     match percent {
         Some(percent) => Said::Percent(percent),
-        None if line == "Updating slots..." => Said::Writing,
         None => Said::Other,
     }
 }
 
 /// What every installation says, so that it explains nothing.
-const COMMONPLACE: &[&str] =
-    &["started", "finished", "Checking and mounting bundle...", "Updating slot", "Checking slot", "Installing `"];
+const COMMONPLACE: &[&str] = &[
+    "started",
+    "finished",
+    "rauc-event-Message:",
+    "Checking and mounting bundle...",
+    "Updating slot",
+    "Checking slot",
+    "Installing `",
+];
 
 /// A phrase of RAUC's and what it means to whoever chose the file. The first that fits counts, so what is particular stands
 /// before what is general.
 const MEANINGS: &[(&str, &str)] = &[
+    ("still on trial", "What runs now has not proven itself yet. Wait half a minute and try again."),
+    ("another update is being installed", "Another update is being installed already. Wait until that is done."),
+    ("the bundle's ", "This file holds something else in the place of a system, so it is not taken."),
+    ("the bundle is ", "This file is damaged. Download it again."),
     (
         "certificate has expired",
         "The certificate of the key that signed this file had expired. Get the file afresh from whoever made it.",
@@ -72,38 +83,50 @@ const MEANINGS: &[(&str, &str)] = &[
 
 /// Explains a failure from what was said on the way to it.
 pub fn explain(lines: &[String]) -> String {
-    if let Some((ours, theirs)) = quoted(lines, "Compatible mismatch: Expected ") {
+    let reason = reason(lines);
+    if let Some((ours, theirs)) = quoted(reason, "Compatible mismatch: Expected ") {
         return format!("This file is for another device: it is made for {theirs}, and this is {ours}.");
     }
-    if let Some((ours, theirs)) = quoted(lines, "Version mismatch: Expected at least ") {
+    if let Some((ours, theirs)) = quoted(reason, "Version mismatch: Expected at least ") {
         return format!(
             "This file is older than what runs here: it is version {theirs}, and at least {ours} is needed."
         );
     }
-    if lines.iter().any(|line| line.contains("Version mismatch")) {
+    if reason.contains("Version mismatch") {
         return "This file does not say which version it is, so it is not taken.".into();
     }
+    if let Some((_, more)) = reason.split_once("the bundle holds more than an update: ") {
+        return format!("This file holds more than an update, namely {}, so it is not taken.", more.trim());
+    }
     for (phrase, meaning) in MEANINGS {
-        if lines.iter().any(|line| line.contains(phrase)) {
+        if reason.contains(phrase) {
             return (*meaning).into();
         }
     }
-    let tells = |line: &&String| !COMMONPLACE.iter().any(|common| line.trim().starts_with(common));
-    match lines.iter().rfind(tells) {
-        Some(line) => format!("The installer failed, and said: {}", line.trim()),
-        None => "The installer failed without a word; see the log of the hands.".into(),
+    match reason {
+        "" => "The installer failed without a word; see the log of the hands.".into(),
+        reason => format!("The installer failed, and said: {reason}"),
     }
 }
 
+/// The words that come nearest to a reason: our own check's, RAUC's of its failure, or the last that were not said every time.
+fn reason(lines: &[String]) -> &str {
+    let ours = lines.iter().rev().find_map(|line| line.strip_prefix("Error: "));
+    let events = lines.iter().rev().filter(|line| line.starts_with("rauc-event-Message: "));
+    let event = events.filter_map(|line| line.split_once(" failed: ")).map(|(_, reason)| reason).next();
+    let tells = |line: &&String| !COMMONPLACE.iter().any(|common| line.trim().starts_with(common));
+    ours.or(event).or_else(|| lines.iter().rfind(tells).map(String::as_str)).unwrap_or_default().trim()
+}
+
 /// The two words in quotation marks that follow a phrase.
-fn quoted<'a>(lines: &'a [String], phrase: &str) -> Option<(&'a str, &'a str)> {
-    let (_, rest) = lines.iter().find_map(|line| line.split_once(phrase))?;
+fn quoted<'a>(text: &'a str, phrase: &str) -> Option<(&'a str, &'a str)> {
+    let (_, rest) = text.split_once(phrase)?;
     let mut parts = rest.split('\'');
     Some((parts.nth(1)?, parts.nth(1)?))
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// What RAUC 1.13 says without its service.
@@ -111,7 +134,9 @@ pub mod tests {
 
     #[track_caller]
     fn explains(said: &str, parts: &[&str]) {
-        let lines = format!("started\nChecking and mounting bundle...\n{said}\nfinished\nInstalling `/x` failed");
+        let event = format!("rauc-event-Message: 14:52: Installation 0a1b2c3d failed: {said}");
+        let lines =
+            format!("started\nChecking and mounting bundle...\n{event}\n{said}\nfinished\nInstalling `/x` failed");
         let lines: Vec<String> = lines.lines().map(String::from).collect();
         let explained = explain(&lines);
         for part in parts {
@@ -123,7 +148,6 @@ pub mod tests {
     fn percentages_are_told_from_words() {
         assert_eq!(Said::Percent(0), hear("  0% Installing"));
         assert_eq!(Said::Percent(100), hear("100% Installing done."));
-        assert_eq!(Said::Writing, hear("Updating slots..."));
         for words in ["101% x", "x 5%", "%", "", "started", "-1% x", "999999999999% x"] {
             assert_eq!(Said::Other, hear(words), "{words}");
         }
@@ -155,6 +179,11 @@ pub mod tests {
         explains("bundle payload is corrupted", &["damaged"]);
         explains("something new", &["The installer failed, and said: something new"]);
         assert!(explain(&[]).contains("without a word"));
+        let check = "Error: the bundle holds more than an update: hook.sh\n\
+            rauc-event-Message: x: Installation 0 failed: Pre-install handler error: Child process exited with code 1";
+        explains(check, &["more than an update, namely hook.sh"]);
+        explains("Error: the running release is still on trial", &["half a minute"]);
+        explains("Error: the bundle is damaged", &["damaged"]);
     }
 
     #[test]
@@ -164,7 +193,7 @@ pub mod tests {
         );
         for length in 0..text.len() {
             let lines: Vec<String> = text[..length].lines().map(String::from).collect();
-            lines.iter().for_each(|line| drop(hear(line)));
+            lines.iter().for_each(|line| _ = hear(line));
             explain(&lines);
         }
         for bit in 0..text.len() * 8 {
@@ -172,7 +201,7 @@ pub mod tests {
             bytes[bit / 8] ^= 1 << (bit % 8);
             let text = String::from_utf8_lossy(&bytes);
             let lines: Vec<String> = text.lines().map(String::from).collect();
-            lines.iter().for_each(|line| drop(hear(line)));
+            lines.iter().for_each(|line| _ = hear(line));
         }
     }
 }

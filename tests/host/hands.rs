@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use farhand::bus::{FrameBus, SeatBus, StatusBus};
+use farhand::hands::care::Care;
 use farhand::hands::client::{Hands, HandsError, Input, Owner};
 use farhand::hands::message::{Decoder, FromHands, ToHands, encode};
 use farhand::hands::server::{Door, listen, run};
@@ -54,7 +55,12 @@ impl Bench {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let machine = Machine::new();
         let (stopper, stop) = stop();
-        let server = tokio::spawn(run(Door::Stream(theirs), BTreeMap::from([(seat(), machine.board())]), stop.clone()));
+        let server = tokio::spawn(run(
+            Door::Stream(theirs),
+            BTreeMap::from([(seat(), machine.board())]),
+            Care::simulated(),
+            stop.clone(),
+        ));
         let tasks = Tasks::new(stop);
         let (bus, status) = bus();
         let hands = Hands::over(ours, &[bus], &tasks);
@@ -133,7 +139,7 @@ async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
 fn with_stranger() -> (Stranger, Machine, Stopper) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let (machine, (stopper, stop)) = (Machine::new(), stop());
-    tokio::spawn(run(Door::Stream(theirs), BTreeMap::from([(seat(), machine.board())]), stop));
+    tokio::spawn(run(Door::Stream(theirs), BTreeMap::from([(seat(), machine.board())]), Care::simulated(), stop));
     (Stranger::new(ours), machine, stopper)
 }
 
@@ -471,7 +477,7 @@ async fn one_client_at_a_time_and_the_next_when_it_has_gone() {
     let directory = Directory::new("one");
     let (machine, (_stopper, stop)) = (Machine::new(), stop());
     let door = Door::Socket { listener: listen(&directory.socket(), None).unwrap(), allowed: vec![me()] };
-    tokio::spawn(run(door, BTreeMap::from([(seat(), machine.board())]), stop));
+    tokio::spawn(run(door, BTreeMap::from([(seat(), machine.board())]), Care::simulated(), stop));
     let mut first = Stranger::new(UnixStream::connect(directory.socket()).await.unwrap());
     assert!(first.hear().await.is_some());
     let mut second = Stranger::new(UnixStream::connect(directory.socket()).await.unwrap());
@@ -489,7 +495,7 @@ async fn another_user_may_not_come_in() {
     let directory = Directory::new("user");
     let (machine, (_stopper, stop)) = (Machine::new(), stop());
     let door = Door::Socket { listener: listen(&directory.socket(), None).unwrap(), allowed: vec![me() + 1] };
-    tokio::spawn(run(door, BTreeMap::from([(seat(), machine.board())]), stop));
+    tokio::spawn(run(door, BTreeMap::from([(seat(), machine.board())]), Care::simulated(), stop));
     let mut stranger = Stranger::new(UnixStream::connect(directory.socket()).await.unwrap());
     assert_eq!(None, stranger.hear().await);
 }
@@ -520,7 +526,7 @@ async fn the_client_comes_back_when_the_hands_do() {
     for _ in 0..2 {
         let (machine, (stopper, stop)) = (Machine::new(), stop());
         let door = Door::Socket { listener: listen(&directory.socket(), None).unwrap(), allowed: vec![me()] };
-        let server = tokio::spawn(run(door, BTreeMap::from([(seat(), machine.board())]), stop));
+        let server = tokio::spawn(run(door, BTreeMap::from([(seat(), machine.board())]), Care::simulated(), stop));
         soon("the target is known", target.wait_for(|status| status.target.takes_keys())).await.unwrap();
         hands.press(&seat(), Contact::Power, HALF).await.unwrap();
         stopper.stop();

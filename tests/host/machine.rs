@@ -70,6 +70,15 @@ impl Machine {
         result
     }
 
+    /// What this contact did, in order: whether it was closed each time that this changed.
+    pub fn moves(&self, contact: Contact) -> Vec<bool> {
+        let state = self.state.lock().unwrap();
+        let moves = state.moved.iter().filter(|(_, moved, _)| *moved == contact);
+        let mut moves: Vec<bool> = moves.map(|(_, _, closed)| *closed).collect();
+        moves.dedup();
+        moves
+    }
+
     pub fn target(&self, target: Target) {
         self.change(|state| {
             state.target = target;

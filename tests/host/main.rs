@@ -3,6 +3,7 @@
 // Helpers are not `#[test]` functions, for which clippy.toml already allows it.
 #![allow(clippy::unwrap_used)]
 
+mod appliance;
 mod command;
 mod hands;
 mod machine;

@@ -7,4 +7,5 @@ mod health;
 mod pictures;
 mod seats;
 mod socket;
+mod system;
 mod tls;

@@ -18,6 +18,7 @@ export type FromDaemon =
   | { type: "hello"; seat: string; id: number; user: string; role: Role }
   | ({ type: "status" } & Status)
   | { type: "latency"; ms: number }
+  | ({ type: "update" } & Update)
   | { type: "refused"; code: string; message: string };
 
 export type Role = "viewer" | "operator" | "administrator";
@@ -50,6 +51,29 @@ export type Status = {
 
 export type Session = { claimed: boolean; user: string | null; role: Role | null };
 
+/** How an update of the appliance is going. */
+export type Update = {
+  phase: "idle" | "receiving" | "checking" | "installing" | "ready" | "failed";
+  percent: number;
+  message: string;
+};
+
+export type Slot = { version: string | null; installed: string | null; tries_left: number | null };
+
+/** The appliance itself, as `GET /api/v1/system` shows it. */
+export type System = {
+  host: string;
+  version: string;
+  build: string | null;
+  variant: string | null;
+  board: string;
+  slot: "A" | "B" | null;
+  confirmed: boolean | null;
+  slots: { A: Slot; B: Slot } | null;
+  started: { why: string; detail: string } | null;
+  update: Update;
+};
+
 export type Press = "tap" | "hold" | "reset";
 
 /**
@@ -66,6 +90,6 @@ export function parseMessage(text: string): FromDaemon | null {
     return null;
   }
   if (typeof message !== "object" || message === null || !("type" in message)) return null;
-  const names: readonly unknown[] = ["hello", "status", "latency", "refused"];
+  const names: readonly unknown[] = ["hello", "status", "latency", "update", "refused"];
   return names.includes(message.type) ? (message as FromDaemon) : null;
 }

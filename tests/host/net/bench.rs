@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use farhand::bus::{FrameBus, SeatBus, StatusBus};
 use farhand::hands;
+use farhand::hands::care::Care;
 use farhand::hands::client::Hands;
 use farhand::net::{self, Site, http, tls};
 use farhand::ports::{SeatId, Size};
@@ -25,6 +26,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::appliance::Appliance;
 use crate::machine::Machine;
 
 pub const USER: &str = "anna";
@@ -52,6 +54,15 @@ impl Folders {
 
     pub fn run(&self) -> PathBuf {
         self.0.join("run")
+    }
+
+    pub fn logs(&self) -> PathBuf {
+        self.0.join("logs")
+    }
+
+    /// The appliance around this data, once there is one.
+    pub fn appliance(&self) -> PathBuf {
+        self.0.join("appliance")
     }
 
     /// Puts a user and a token for each role in place, as an earlier life of the daemon would have.
@@ -114,6 +125,14 @@ impl Bench {
         Bench::over(folders).await
     }
 
+    /// A device that has an owner and two slots.
+    pub async fn with_slots() -> (Bench, Appliance) {
+        let folders = Folders::new();
+        folders.claim();
+        let appliance = Appliance::new(&folders.appliance());
+        (Bench::over(folders).await, appliance)
+    }
+
     /// A device as the folders left it.
     pub async fn over(folders: Folders) -> Bench {
         // No thread paints here, so nobody beats: for an hour that is none too long.
@@ -131,24 +150,31 @@ impl Bench {
         let buses: Vec<SeatBus> = pulse.map(bus).into_iter().collect();
         let (ours, theirs) = UnixStream::pair().unwrap();
         let boards = buses.iter().map(|bus| (bus.seat.clone(), machine.board())).collect();
-        tasks.spawn("hands", hands::server::run(hands::server::Door::Stream(theirs), boards, stop.clone()));
+        let care = if folders.appliance().exists() {
+            Care::start(Appliance::at(&folders.appliance()).places(&folders.data()), &tasks, stop.clone())
+        } else {
+            Care::simulated()
+        };
+        tasks.spawn("hands", hands::server::run(hands::server::Door::Stream(theirs), boards, care, stop.clone()));
         let hands = Hands::over(ours, &buses, &tasks);
         if !buses.is_empty() {
             let mut known = status.watch();
             soon("the target is known", known.wait_for(|status| status.target.takes_keys())).await.unwrap();
         }
+        let has_slots = std::fs::read_to_string(folders.appliance().join("cmdline"));
+        let has_slots = has_slots.is_ok_and(|text| text.contains("rauc.slot="));
+        let mut system = hands.system().watch();
+        let is_known = |system: &farhand::update::System| {
+            system.machine.as_ref().is_some_and(|machine| has_slots == machine.slots.is_some())
+        };
+        soon("the machine is known", system.wait_for(is_known)).await.unwrap();
 
         let names = net::names("kvm", &["kvm.example.org".to_string()]);
         let acceptor = tls::acceptor(&folders.data().join("tls"), &names).unwrap();
         let certificate = folders.data().join("tls/certificate.pem");
-        let (site, code) = Site::open(
-            buses.into_iter().map(|bus| (bus.seat.clone(), bus)).collect(),
-            hands,
-            names,
-            &folders.data(),
-            &folders.run(),
-        )
-        .unwrap();
+        let kept = net::Folders { data: folders.data(), run: folders.run(), logs: folders.logs() };
+        let buses = buses.into_iter().map(|bus| (bus.seat.clone(), bus)).collect();
+        let (site, code) = Site::open(buses, hands, names, kept).unwrap();
         let (https, plain, redirect) = (listen().await, listen().await, listen().await);
         let address = |listener: &TcpListener| listener.local_addr().unwrap();
         let (https_at, plain_at, redirect_at) = (address(&https), address(&plain), address(&redirect));

@@ -17,7 +17,7 @@ const PATH: &str = "/api/v1/seats/main/socket";
 const HANDSHAKE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
-struct Socket {
+pub struct Socket {
     socket: WebSocketStream<Box<dyn Stream>>,
 }
 
@@ -31,7 +31,7 @@ struct Picture {
 
 impl Socket {
     /// Opens one with the header lines given, and reads `hello` and the first status.
-    async fn open(bench: &Bench, lines: &str) -> Socket {
+    pub async fn open(bench: &Bench, lines: &str) -> Socket {
         Socket::over(bench.connect().await, &bench.https.to_string(), lines).await
     }
 
@@ -63,15 +63,19 @@ impl Socket {
     }
 
     /// The next event of this type; others and pictures are passed over.
-    async fn event(&mut self, kind: &str) -> Value {
-        loop {
+    pub async fn event(&mut self, kind: &str) -> Value {
+        self.until(kind).await.pop().unwrap()
+    }
+
+    /// All events up to the next of this type; pictures are passed over.
+    pub async fn until(&mut self, kind: &str) -> Vec<Value> {
+        let mut events: Vec<Value> = Vec::new();
+        while events.last().is_none_or(|event| event["type"] != kind) {
             if let Message::Text(text) = self.next().await.expect("an event before the end") {
-                let event: Value = serde_json::from_str(&text).unwrap();
-                if event["type"] == kind {
-                    return event;
-                }
+                events.push(serde_json::from_str(&text).unwrap());
             }
         }
+        events
     }
 
     /// The next picture; events are passed over.
@@ -103,7 +107,7 @@ impl Socket {
         }
     }
 
-    async fn say(&mut self, message: Value) {
+    pub async fn say(&mut self, message: Value) {
         soon("sending", self.socket.send(Message::text(message.to_string()))).await.unwrap();
     }
 

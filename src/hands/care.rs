@@ -1,0 +1,396 @@
+//! Updates, restarts and resets the appliance itself, on the network process's request.
+//!
+//! A task of its own, beside the loop that opens relays, because all of this waits for a card. What the network process has
+//! received is taken out of its reach before anybody looks at it, and what is wrong with it is the installer's decision:
+//! that one checks the signature, the board and the version, and writes only where we do not run.
+
+pub mod spool;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::process::Stdio;
+use std::time::Duration;
+
+use log::{debug, error, info, warn};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::unix::pipe;
+use tokio::process::Command;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::message::FromHands;
+use crate::store;
+use crate::tasks::{Stop, Tasks};
+use crate::update::rauc::{self, Said};
+use crate::update::slots::{self, Slots};
+use crate::update::{CareError, Machine, Outcome, Phase, Updater};
+
+/// Orders on their way. There is one person who gives them, and each is answered.
+const MOST_WAITING: usize = 4;
+
+/// How often to look whether the running system has been confirmed, until it has.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// What reads a few sectors of the card, or tells init to go down, is done sooner than this.
+const SOON: Duration = Duration::from_secs(10);
+
+/// A line of the installer's that is longer says nothing more at its end.
+const LONGEST_LINE: usize = 1000;
+
+/// Where the parts of the appliance are. These are the image's own places; only a test has others.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// Where the network process leaves a file to be installed.
+    pub spool: PathBuf,
+    /// Where only we can touch it. On the same file system as the spool.
+    pub taken: PathBuf,
+    /// Where notes for the next start are left.
+    pub state: PathBuf,
+    /// RAUC.
+    pub installer: PathBuf,
+    /// What RAUC has written where.
+    pub status: PathBuf,
+    /// Prints the boot loader's variables.
+    pub printenv: PathBuf,
+    /// Asks init to restart the machine.
+    pub reboot: PathBuf,
+    /// The kernel's command line, which names the slot that runs.
+    pub cmdline: PathBuf,
+}
+
+impl Default for Places {
+    fn default() -> Places {
+        Places {
+            spool: "/data/spool".into(),
+            taken: "/data/install".into(),
+            state: "/data/state".into(),
+            installer: "/usr/libexec/install-bundle".into(),
+            status: "/data/rauc/central.raucs".into(),
+            printenv: "/usr/bin/fw_printenv".into(),
+            reboot: "/sbin/reboot".into(),
+            cmdline: "/proc/cmdline".into(),
+        }
+    }
+}
+
+/// Something that the appliance is to do to itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Install what lies in the spool.
+    Install {
+        /// How long it is.
+        len: u64,
+    },
+    /// Start again.
+    Restart,
+    /// Start again and forget everything but what is installed.
+    FactoryReset,
+}
+
+/// The server's end of the caretaker.
+#[derive(Debug)]
+pub struct Care {
+    machine: watch::Receiver<Machine>,
+    line: Option<Line>,
+}
+
+#[derive(Debug)]
+struct Line {
+    orders: mpsc::Sender<(u64, Order)>,
+    answers: mpsc::Receiver<(u64, Option<CareError>)>,
+}
+
+impl Care {
+    /// Takes care of this machine.
+    pub fn start(places: Places, tasks: &Tasks, stop: Stop) -> Care {
+        let (orders, received) = mpsc::channel(MOST_WAITING);
+        let (answer, answers) = mpsc::channel(MOST_WAITING);
+        let known = watch::Sender::new(Machine { real: true, ..Machine::default() });
+        let machine = known.subscribe();
+        let caretaker =
+            Caretaker { places, updater: Updater::default(), slots: None, known, is_leaving: false, installs: None };
+        tasks.spawn("the care of the machine", caretaker.run(received, answer, stop));
+        Care { machine, line: Some(Line { orders, answers }) }
+    }
+
+    /// Takes care of nothing: the targets are played, and the machine underneath is somebody's laptop.
+    pub fn simulated() -> Care {
+        Care { machine: watch::Sender::default().subscribe(), line: None }
+    }
+
+    /// What is known of the machine.
+    pub fn machine(&self) -> watch::Ref<'_, Machine> {
+        self.machine.borrow()
+    }
+
+    /// Gives an order; gives the answer if there is one at once.
+    pub fn order(&self, id: u64, order: Order) -> Option<FromHands> {
+        let error = match &self.line {
+            None => CareError::Simulated,
+            Some(line) if line.orders.try_send((id, order)).is_err() => CareError::Busy,
+            Some(_) => return None,
+        };
+        Some(FromHands::Cared { id, error: Some(error) })
+    }
+
+    /// Waits until there is something to tell: an answer, or that something about the machine has changed.
+    pub async fn next(&mut self) -> Option<FromHands> {
+        // Without a caretaker nothing changes; and if it has ended, the whole process does.
+        let Some(line) = &mut self.line else { return std::future::pending().await };
+        tokio::select! {
+            Some((id, error)) = line.answers.recv() => Some(FromHands::Cared { id, error }),
+            Ok(()) = self.machine.changed() => None,
+            else => std::future::pending().await,
+        }
+    }
+}
+
+struct Caretaker {
+    places: Places,
+    updater: Updater,
+    slots: Option<Slots>,
+    known: watch::Sender<Machine>,
+    is_leaving: bool,
+    installs: Option<Install>,
+}
+
+/// An installer that runs. It is killed when this is dropped.
+struct Install {
+    lines: mpsc::Receiver<String>,
+    outcome: JoinSet<Outcome>,
+}
+
+enum News {
+    Line(String),
+    End(Outcome),
+}
+
+impl Caretaker {
+    async fn run(
+        mut self,
+        mut orders: mpsc::Receiver<(u64, Order)>,
+        answers: mpsc::Sender<(u64, Option<CareError>)>,
+        mut stop: Stop,
+    ) {
+        // What an earlier life was installing when it died is of no use any more.
+        let leftover = spool::file(&self.places.taken);
+        let _ = spawn_blocking(move || spool::remove(&leftover)).await;
+        self.look().await;
+        let mut look = pin!(sleep_until(Instant::now() + LOOK_AGAIN));
+        loop {
+            self.publish();
+            let late = self.updater.deadline().map(Instant::from_std);
+            tokio::select! {
+                () = stop.requested() => return,
+                Some((id, order)) = orders.recv() => {
+                    let error = self.carry_out(order).await.err();
+                    // Whoever has the answer must not find the state of before.
+                    self.publish();
+                    if let Some(error) = &error {
+                        warn!("{order:?} was not carried out: {error}");
+                    }
+                    if answers.send((id, error)).await.is_err() {
+                        return;
+                    }
+                }
+                news = news(&mut self.installs) => match news {
+                    News::Line(line) => self.hear(&line),
+                    News::End(outcome) => self.end(outcome).await,
+                },
+                () = &mut look => {
+                    self.look().await;
+                    let proven = self.slots.as_ref().is_none_or(|slots| slots.confirmed == Some(true));
+                    look.set(sleep_until(Instant::now() + if proven { Duration::from_secs(86400) } else { LOOK_AGAIN }));
+                }
+                () = sleep_until(late.unwrap_or_else(Instant::now)), if late.is_some() => {
+                    if self.updater.tick(Instant::now().into_std()) {
+                        error!("the installer has hung and is killed");
+                        self.clear().await;
+                    }
+                }
+            }
+        }
+    }
+
+    fn publish(&self) {
+        let machine = Machine { real: true, slots: self.slots.clone(), update: self.updater.progress().clone() };
+        self.known.send_if_modified(|known| {
+            let changed = *known != machine;
+            *known = machine;
+            changed
+        });
+    }
+
+    async fn carry_out(&mut self, order: Order) -> Result<(), CareError> {
+        if self.is_leaving {
+            return Err(CareError::Restarting);
+        }
+        if self.updater.progress().phase.is_busy() {
+            return Err(CareError::Busy);
+        }
+        match order {
+            Order::Install { len } => self.install(len).await,
+            Order::Restart => self.leave(false).await,
+            Order::FactoryReset => self.leave(true).await,
+        }
+    }
+
+    async fn install(&mut self, len: u64) -> Result<(), CareError> {
+        if self.slots.is_none() {
+            return Err(CareError::NoSlots);
+        }
+        let (spool, taken) = (self.places.spool.clone(), self.places.taken.clone());
+        let took = spawn_blocking(move || spool::take_over(&spool, &taken, len)).await;
+        let file = took.map_err(io::Error::from).flatten().map_err(|error| CareError::Spool(error.to_string()))?;
+        self.updater.begin(Instant::now().into_std())?;
+        info!("installing an update of {len} bytes");
+        let (say, lines) = mpsc::channel(16);
+        let mut outcome = JoinSet::new();
+        outcome.spawn(run_installer(self.places.installer.clone(), file, say));
+        self.installs = Some(Install { lines, outcome });
+        Ok(())
+    }
+
+    fn hear(&mut self, line: &str) {
+        if matches!(rauc::hear(line), Said::Percent(_)) {
+            debug!("installer: {line}");
+        } else {
+            info!("installer: {line}");
+        }
+        self.updater.hear(line);
+    }
+
+    async fn end(&mut self, outcome: Outcome) {
+        self.clear().await;
+        self.updater.end(outcome);
+        let progress = self.updater.progress();
+        match progress.phase {
+            Phase::Ready => info!("an update is installed and waits for a restart"),
+            _ => warn!("an update was not installed: {}", progress.message),
+        }
+        self.look().await;
+    }
+
+    /// Ends the installer if it still runs, and removes what it was given.
+    async fn clear(&mut self) {
+        if let Some(mut install) = self.installs.take() {
+            install.outcome.shutdown().await;
+        }
+        let file = spool::file(&self.places.taken);
+        if let Ok(Err(error)) = spawn_blocking(move || spool::remove(&file)).await {
+            error!("cannot remove the installed file: {error}");
+        }
+    }
+
+    /// Finds out what is in the slots.
+    async fn look(&mut self) {
+        let places = self.places.clone();
+        let texts = spawn_blocking(move || {
+            let read = |path: &Path| store::read(path).ok().flatten().unwrap_or_default();
+            (read(&places.cmdline), read(&places.status))
+        });
+        let (cmdline, status) = texts.await.unwrap_or_default();
+        let Some(running) = slots::running(&cmdline) else { return };
+        let environment = match finish(Command::new(&self.places.printenv)).await {
+            Ok(said) => said,
+            Err(error) => {
+                debug!("the boot loader's variables cannot be read: {error}");
+                String::new()
+            }
+        };
+        self.slots = Some(slots::read(running, env!("CARGO_PKG_VERSION"), &environment, &status));
+    }
+
+    /// Leaves a note of why, and tells init to restart the machine.
+    async fn leave(&mut self, forget: bool) -> Result<(), CareError> {
+        let why = if self.updater.progress().phase == Phase::Ready { "update" } else { "person" };
+        let state = self.places.state.clone();
+        let noted = spawn_blocking(move || {
+            store::create_folder(&state)?;
+            // A word, then perhaps a sentence, for the guard of the next life.
+            store::write_whole(&state.join("restart"), format!("{why}\n").as_bytes())?;
+            if forget { store::write_whole(&state.join("factory-reset"), b"") } else { Ok(()) }
+        });
+        noted.await.map_err(io::Error::from).flatten().map_err(|error| CareError::Store(error.to_string()))?;
+        info!("restarting: {}", if forget { "factory reset" } else { why });
+        if let Err(error) = finish(Command::new(&self.places.reboot)).await {
+            // Somebody would be surprised by a reset days later.
+            let _ = store::remove(&self.places.state.join("factory-reset"));
+            let _ = store::remove(&self.places.state.join("restart"));
+            return Err(CareError::System(format!("the appliance cannot be restarted: {error}")));
+        }
+        self.is_leaving = true;
+        Ok(())
+    }
+}
+
+async fn news(install: &mut Option<Install>) -> News {
+    let Some(Install { lines, outcome }) = install else { return std::future::pending().await };
+    // Everything that was said comes before the end.
+    if let Some(line) = lines.recv().await {
+        return News::Line(line);
+    }
+    let outcome = outcome.join_next().await.and_then(Result::ok);
+    News::End(outcome.unwrap_or(Outcome::Failed))
+}
+
+/// Runs a small program of the system to its end, and gives what it printed.
+async fn finish(mut command: Command) -> io::Result<String> {
+    let output = timeout(SOON, command.stdin(Stdio::null()).kill_on_drop(true).output()).await??;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Err(io::Error::other(format!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim())))
+}
+
+/// Has a file installed, and passes on what is said.
+async fn run_installer(program: PathBuf, file: PathBuf, say: mpsc::Sender<String>) -> Outcome {
+    let ended = async {
+        // One pipe for both of its outputs, so that what it says stays in order.
+        let (reader, writer) = io::pipe()?;
+        let mut command = Command::new(&program);
+        command.arg(&file).stdin(Stdio::null());
+        command.stdout(writer.try_clone()?).stderr(writer).env("LC_ALL", "C").kill_on_drop(true);
+        let mut child = command.spawn()?;
+        // With it go our copies of the pipe's other end, or there would be no end to read.
+        drop(command);
+        listen(pipe::Receiver::from_owned_fd(reader.into())?, &say).await?;
+        child.wait().await
+    };
+    match ended.await {
+        Ok(status) if status.success() => Outcome::Done,
+        Ok(status) => {
+            warn!("installer: {status}");
+            Outcome::Failed
+        }
+        Err(error) => {
+            error!("cannot run {}: {error}", program.display());
+            Outcome::Absent
+        }
+    }
+}
+
+/// Passes on lines as they come, of a length that fits anywhere.
+async fn listen(mut pipe: pipe::Receiver, say: &mpsc::Sender<String>) -> io::Result<()> {
+    let (mut piece, mut line) = ([0; 1024], Vec::new());
+    loop {
+        let len = pipe.read(&mut piece).await?;
+        for &byte in &piece[..len] {
+            if byte != b'\n' && line.len() < LONGEST_LINE {
+                line.push(byte);
+            }
+            if byte == b'\n' {
+                let said = String::from_utf8_lossy(&line).replace(char::is_control, " ");
+                line.clear();
+                if say.send(said).await.is_err() {
+                    return Ok(());
+                }
+            }
+        }
+        if len == 0 {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Tells of the appliance itself, and restarts or resets it, for one request at a time.
+
+use std::path::Path;
+
+use hyper::Request;
+use hyper::body::Incoming;
+use log::info;
+use serde::{Deserialize, Serialize};
+use tokio::task::spawn_blocking;
+
+use crate::store;
+use crate::update::Progress;
+use crate::update::slots::{Name, Slots};
+
+use super::Site;
+use super::api::Problem;
+use super::body;
+use super::people::Visitor;
+
+/// What the appliance is, runs and does to itself.
+#[derive(Debug, Serialize)]
+pub struct SystemAnswer {
+    host: String,
+    version: &'static str,
+    build: Option<String>,
+    variant: Option<String>,
+    board: String,
+    slot: Option<Name>,
+    confirmed: Option<bool>,
+    slots: Option<std::collections::BTreeMap<Name, crate::update::slots::Slot>>,
+    started: Option<Started>,
+    update: Progress,
+}
+
+/// Why the machine last started, as the guard found out. It may be another version's guard that says it, so words that we do
+/// not know are passed on.
+#[derive(Debug, Serialize, Deserialize)]
+struct Started {
+    why: String,
+    #[serde(default)]
+    detail: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ResetRequest {
+    confirm: String,
+}
+
+/// Something confirmed with another name than ours.
+#[derive(Debug, thiserror::Error)]
+#[error("to confirm, give the host name of this device, {0:?}")]
+pub struct WrongName(String);
+
+/// Tells everything.
+pub async fn status(site: &Site) -> SystemAnswer {
+    let system = site.hands.system().now();
+    let is_real = system.machine.as_ref().is_none_or(|machine| machine.real);
+    let started = site.folders.run.join("started.json");
+    let read = spawn_blocking(move || {
+        let text = |path: &Path| store::read(path).ok().flatten();
+        let release = text(Path::new("/etc/os-release")).unwrap_or_default();
+        let board = text(Path::new("/proc/device-tree/model"));
+        let started = text(&started).and_then(|text| serde_json::from_str(&text).ok());
+        (release, board, started)
+    });
+    let (release, board, started) = read.await.unwrap_or_default();
+    // On a laptop this file is somebody else's.
+    let word = |key| release_word(&release, key).filter(|_| release_word(&release, "ID").as_deref() == Some("farhand"));
+    let board = match board {
+        _ if !is_real => "simulated".into(),
+        Some(model) => model.trim_end_matches('\0').to_string(),
+        None => "unknown".into(),
+    };
+    let update = system.update();
+    let slots = system.machine.and_then(|machine| machine.slots);
+    let (slot, confirmed) = slots.as_ref().map_or((None, None), |slots| (Some(slots.running), slots.confirmed));
+    SystemAnswer {
+        host: hostname(),
+        version: env!("CARGO_PKG_VERSION"),
+        build: word("VARIANT_ID"),
+        variant: word("VARIANT"),
+        board,
+        slot,
+        confirmed,
+        slots: slots.map(|Slots { slots, .. }| slots),
+        started,
+        update,
+    }
+}
+
+/// The value of a key in an os-release file.
+fn release_word(text: &str, key: &str) -> Option<String> {
+    let value = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
+    Some(value.trim_matches('"').to_string())
+}
+
+fn hostname() -> String {
+    nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// Restarts the appliance.
+pub async fn restart(site: &Site, visitor: &Visitor) -> Result<(), Problem> {
+    info!("{} asked for a restart", visitor.name.as_str());
+    Ok(site.hands.restart().await?)
+}
+
+/// Makes the appliance forget its owner.
+pub async fn factory_reset(site: &Site, visitor: &Visitor, request: Request<Incoming>) -> Result<(), Problem> {
+    let ResetRequest { confirm } = body::json(request, body::VISITORS).await?;
+    let name = hostname();
+    if confirm != name {
+        return Err(WrongName(name).into());
+    }
+    info!("{} asked for a factory reset", visitor.name.as_str());
+    Ok(site.hands.factory_reset().await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_file_gives_its_words() {
+        let text = "NAME=Farhand\nID=farhand\nVARIANT=\"development\"\nVARIANT_ID=quick\n";
+        let word = |key| release_word(text, key);
+        assert_eq!((Some("development"), Some("quick")), (word("VARIANT").as_deref(), word("VARIANT_ID").as_deref()));
+        assert_eq!((Some("farhand"), None), (word("ID").as_deref(), word("VERSION")));
+    }
+}

@@ -1,0 +1,207 @@
+//! Receives an update into the spool folder, for the hands to take over.
+//!
+//! It is the one body that is not small, so it never lies in memory: each piece goes to a thread that writes it. The space is
+//! asked for first, and a part of the card left free: an appliance that cannot save its owner's settings because of an upload
+//! would be worse off than without one. Whatever ends an upload early, nothing of it stays.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::BodyExt as _;
+use hyper::Request;
+use hyper::body::{Body as _, Incoming};
+use hyper::header::CONTENT_TYPE;
+use log::{info, warn};
+use nix::errno::Errno;
+use nix::fcntl::{FallocateFlags, OFlag, fallocate};
+use nix::sys::statvfs::statvfs;
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use crate::bus::SystemBus;
+use crate::hands::care::spool;
+use crate::store;
+use crate::update::{CareError, LARGEST, Progress};
+
+use super::Site;
+use super::api::{Problem, end_of};
+use super::http::Connection;
+use super::people::{EntryError, Visitor};
+
+/// How long nothing may come. The whole may take its time: a slow line is no offence.
+const SILENCE: Duration = Duration::from_secs(15);
+
+/// But not for ever, because others wait: the largest file at 20 kB/s.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// Pieces that may wait to be written; then the sender waits. Hyper's are 8 KiB at most.
+const MOST_WAITING: usize = 8;
+
+/// What stays free on a card of the usual size, and on a small one the eighth part.
+const RESERVE: u64 = 64 << 20;
+
+/// Why an upload came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum UploadError {
+    /// Labelled as something else.
+    #[error("the body must be the update itself and say so: Content-Type: application/octet-stream")]
+    NotLabelled,
+    /// Not announced, so that no space can be asked for.
+    #[error("say how long the update is: Content-Length")]
+    NoLength,
+    /// Longer than any update.
+    #[error("an update is {} MiB at most", LARGEST >> 20)]
+    TooLong,
+    /// The card is full.
+    #[error("there is not enough space for this update: {free} MiB are free, and {needed} MiB are needed")]
+    NoSpace {
+        /// In MiB, without the reserve.
+        free: u64,
+        /// In MiB.
+        needed: u64,
+    },
+    /// Nothing came any more.
+    #[error("nothing of the update arrived for {} seconds", SILENCE.as_secs())]
+    TooSlow,
+    /// It stopped in the middle.
+    #[error("the update broke off")]
+    Broken,
+    /// It cannot be written.
+    #[error("the update could not be stored; see the log")]
+    Store(#[source] io::Error),
+}
+
+/// Receives an update and has it installed; answers once the installer runs.
+pub async fn receive(
+    site: &Arc<Site>,
+    connection: &Connection,
+    visitor: &Visitor,
+    request: Request<Incoming>,
+) -> Result<Progress, Problem> {
+    let bus = site.hands.system();
+    bus.now().check_update()?;
+    let label = request.headers().get(CONTENT_TYPE).and_then(|label| label.to_str().ok()).unwrap_or_default();
+    if !label.eq_ignore_ascii_case("application/octet-stream") {
+        return Err(UploadError::NotLabelled.into());
+    }
+    // Before the first byte, and before hyper asks for it with 100 Continue.
+    let len = request.body().size_hint().exact().filter(|len| *len > 0).ok_or(UploadError::NoLength)?;
+    if LARGEST < len {
+        return Err(UploadError::TooLong.into());
+    }
+    let upload = Upload::begin(bus, spool::file(&site.folders.data.join("spool")))?;
+    let peer = connection.peer();
+    info!("{} uploads an update of {len} bytes from {peer}", visitor.name.as_str());
+    let stored = tokio::select! {
+        stored = timeout(LONGEST, upload.store(len, request.into_body())) => stored.unwrap_or(Err(UploadError::TooSlow)),
+        () = end_of(site.clone(), visitor.clone(), connection.stop()) => return Err(EntryError::NotLoggedIn.into()),
+    };
+    if let Err(error) = &stored {
+        warn!("an upload came to nothing: {}", crate::report::chain(error));
+    }
+    stored?;
+    // From here on it is the hands' file, and theirs to remove.
+    site.hands.install(len).await?;
+    Ok(Upload::end(upload))
+}
+
+/// An upload under way. Dropped, it leaves nothing.
+struct Upload<'a> {
+    bus: &'a SystemBus,
+    file: PathBuf,
+}
+
+impl<'a> Upload<'a> {
+    /// Makes this the only one.
+    fn begin(bus: &'a SystemBus, file: PathBuf) -> Result<Upload<'a>, CareError> {
+        let mut outcome = Ok(());
+        bus.update(|system| {
+            outcome = system.check_update();
+            if outcome.is_ok() {
+                system.receiving = Some(0);
+            }
+            outcome.is_ok()
+        });
+        outcome.map(|()| Upload { bus, file })
+    }
+
+    /// Writes a body to the file.
+    async fn store(&self, len: u64, mut body: Incoming) -> Result<(), UploadError> {
+        let path = self.file.clone();
+        let file = spawn_blocking(move || reserve(&path, len)).await.map_err(io::Error::from);
+        let mut file = file.map_err(UploadError::Store)??;
+        let (pieces, mut waiting) = mpsc::channel::<Bytes>(MOST_WAITING);
+        let writer = spawn_blocking(move || {
+            while let Some(piece) = waiting.blocking_recv() {
+                file.write_all(&piece)?;
+            }
+            io::Result::Ok(())
+        });
+        let mut received = 0;
+        while received < len {
+            let frame = timeout(SILENCE, body.frame()).await.map_err(|_| UploadError::TooSlow)?;
+            let frame = frame.and_then(Result::ok).ok_or(UploadError::Broken)?;
+            let Ok(piece) = frame.into_data() else { continue };
+            received += piece.len() as u64;
+            self.bus.update(|system| {
+                let percent = u8::try_from(received * 100 / len).unwrap_or(100);
+                system.receiving.replace(percent) != Some(percent)
+            });
+            if pieces.send(piece).await.is_err() {
+                // The writer has failed, and says why below.
+                break;
+            }
+        }
+        drop(pieces);
+        writer.await.map_err(io::Error::from).flatten().map_err(UploadError::Store)
+    }
+
+    /// Hands the file over, and tells how it goes on.
+    fn end(self) -> Progress {
+        self.bus.update(|system| system.receiving.take().is_some());
+        self.bus.now().update()
+    }
+}
+
+impl Drop for Upload<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = store::remove(&self.file) {
+            warn!("cannot remove {}: {error}", self.file.display());
+        }
+        self.bus.update(|system| system.receiving.take().is_some());
+    }
+}
+
+/// Makes the file at its full length, if that leaves enough free.
+fn reserve(path: &Path, len: u64) -> Result<File, UploadError> {
+    let made = || {
+        let folder = path.parent().unwrap_or(path);
+        store::create_folder(folder)?;
+        // One that an earlier life left is in the way of O_EXCL, which we want against planted links.
+        store::remove(path)?;
+        Ok(statvfs(folder)?)
+    };
+    let space = made().map_err(UploadError::Store)?;
+    let (all, free) = (space.blocks() * space.fragment_size(), space.blocks_available() * space.fragment_size());
+    let free = free.saturating_sub(RESERVE.min(all / 8));
+    if free < len {
+        return Err(UploadError::NoSpace { free: free >> 20, needed: (len >> 20) + 1 });
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600).custom_flags(OFlag::O_NOFOLLOW.bits());
+    let file = options.open(path).map_err(UploadError::Store)?;
+    match fallocate(&file, FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, len.cast_signed()) {
+        // Not every file system can; then a full card shows while writing.
+        Ok(()) | Err(Errno::EOPNOTSUPP) => Ok(file),
+        Err(error) => {
+            let _ = store::remove(path);
+            Err(UploadError::Store(error.into()))
+        }
+    }
+}
