@@ -8,5 +8,6 @@ mod command;
 mod hands;
 mod machine;
 mod net;
+mod reset;
 mod tidy;
 mod video;

@@ -1,0 +1,110 @@
+//! The script that makes an appliance forget its owner, on a folder of a test's own.
+
+use std::collections::BTreeSet;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+struct Data(PathBuf);
+
+impl Data {
+    fn new(name: &str) -> Data {
+        let path = std::env::temp_dir().join(format!("farhand-reset-{}-{name}", std::process::id()));
+        for folder in ["tls", "rauc", "state", "lost+found", "spool/deep", ".hidden"] {
+            fs::create_dir_all(path.join(folder)).unwrap();
+        }
+        for file in [
+            "users.json",
+            "farhand.toml",
+            "tls/key.pem",
+            "rauc/central.raucs",
+            "state/restart",
+            "state/factory-reset",
+            "spool/deep/x",
+            ".hidden/x",
+            ".farhand.new",
+            "..odd",
+            "with space",
+        ] {
+            fs::write(path.join(file), file).unwrap();
+        }
+        std::os::unix::fs::symlink(path.join("rauc"), path.join("link")).unwrap();
+        Data(path)
+    }
+
+    /// Runs the script; `tools` comes before the system's own programs.
+    fn reset(&self, tools: &Path) -> bool {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/overlay/usr/libexec/factory-reset");
+        let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
+        Command::new("sh").arg(script).arg(&self.0).env("PATH", path).status().unwrap().success()
+    }
+
+    fn left(&self) -> BTreeSet<String> {
+        let mut left = BTreeSet::new();
+        let mut folders = vec![self.0.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                left.insert(path.strip_prefix(&self.0).unwrap().display().to_string());
+                if path.is_dir() && !path.is_symlink() {
+                    folders.push(path);
+                }
+            }
+        }
+        left
+    }
+}
+
+impl Drop for Data {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn forgotten() -> BTreeSet<String> {
+    ["lost+found", "rauc", "rauc/central.raucs", "state"].map(String::from).into()
+}
+
+#[test]
+fn a_reset_keeps_what_is_installed_and_nothing_else() {
+    let data = Data::new("all");
+    assert!(data.reset(Path::new("/nowhere")));
+    assert_eq!(forgotten(), data.left());
+    assert!(data.reset(Path::new("/nowhere")), "on a card that has just been written");
+    assert_eq!(forgotten(), data.left());
+}
+
+#[test]
+fn a_reset_cut_short_is_taken_up_again() {
+    let data = Data::new("cut");
+    let tools = data.0.with_extension("tools");
+    fs::create_dir_all(&tools).unwrap();
+    let allowed = |count: usize| {
+        // Removes so many times, then the power is gone.
+        let rm = format!(
+            "#!/bin/sh\necho >>'{0}/done'\n[ $(wc -l <'{0}/done') -le {count} ] || kill -9 $PPID\nexec /bin/rm \"$@\"\n",
+            tools.display()
+        );
+        fs::write(tools.join("rm"), rm).unwrap();
+        fs::set_permissions(tools.join("rm"), Permissions::from_mode(0o755)).unwrap();
+        fs::write(tools.join("done"), "").unwrap();
+    };
+    let mut cuts = 0;
+    loop {
+        allowed(cuts);
+        let data = Data::new(&format!("cut{cuts}"));
+        if data.reset(&tools) {
+            assert_eq!(forgotten(), data.left());
+            break;
+        }
+        let left = data.left();
+        assert!(left.contains("state/factory-reset") || left == forgotten(), "after {cuts}: {left:?}");
+        allowed(1000);
+        assert!(data.reset(&tools));
+        assert_eq!(forgotten(), data.left(), "after {cuts}");
+        cuts += 1;
+    }
+    assert!(8 < cuts, "{cuts} is fewer than there were things to remove");
+    fs::remove_dir_all(tools).unwrap();
+}
