@@ -52,7 +52,8 @@ test: check test-browser test-image ## Everything
 
 test-browser: build tests/browser/node_modules ## The page in Chromium, on the simulated machine
 	@$(NEED) chromium
-	$(BROWSER) story.spec.ts sim.spec.ts page.spec.ts rescue.spec.ts
+	cargo build --release --locked --example appliance
+	$(BROWSER) story.spec.ts sim.spec.ts page.spec.ts rescue.spec.ts system.spec.ts
 
 test-image: image-quick tests/browser/node_modules ## The image in QEMU; ONLY=name runs one scenario
 	@$(NEED) chromium

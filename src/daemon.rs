@@ -41,9 +41,6 @@ use crate::tasks::{self, Stop, Tasks};
 /// The unprivileged user whose `serve` the hands obey.
 const SERVE_USER: &str = "farhand";
 
-/// Where svlogd keeps what our services say.
-const LOGS: &str = "/run/log";
-
 /// Where a daemon keeps things and listens, beside what its configuration says.
 #[derive(Debug)]
 pub struct Places {
@@ -51,6 +48,8 @@ pub struct Places {
     pub data: PathBuf,
     /// What survives a restart only: sessions.
     pub run: PathBuf,
+    /// The services' logs.
+    pub logs: PathBuf,
     /// Where to serve without TLS, for measuring.
     pub plain: Option<SocketAddr>,
     /// What to take care of in the place of an appliance, beside a simulated machine. Only a test has this.
@@ -280,7 +279,7 @@ async fn listen(
         warn!("cannot raise the limit of open files: {error}");
     }
 
-    let folders = Folders { data: places.data.clone(), run: places.run.clone(), logs: LOGS.into() };
+    let folders = Folders { data: places.data.clone(), run: places.run.clone(), logs: places.logs.clone() };
 
     // Who there is, and for a device without an owner the code that its first one must know.
     let (site, code) = Site::open(seats, hands, names.clone(), folders)?;

@@ -102,6 +102,9 @@ enum Board {
 
 const SOCKET: &str = "/run/farhand/hands.sock";
 
+/// Where svlogd keeps what our services say.
+const LOGS: &str = "/run/log";
+
 /// Takes the one address on which passwords may travel in the clear.
 fn loopback(text: &str) -> Result<SocketAddr, String> {
     match text.parse::<SocketAddr>() {
@@ -152,7 +155,7 @@ fn run(job: Job) -> Result<(), StartError> {
             config.server.https = serve.https.unwrap_or(config.server.https);
             config.server.http = serve.http.map_or(config.server.http, Redirect::At);
             let run = serve.run.unwrap_or_else(|| serve.data.join("run"));
-            let places = Places { data: serve.data, run, plain: serve.plain, care: None };
+            let places = Places { data: serve.data, run, logs: LOGS.into(), plain: serve.plain, care: None };
             match serve.board {
                 Board::Sim => daemon::serve_sim(config, places),
                 Board::Devices if serve.rescue => daemon::serve_rescue(config, places, &serve.hands),

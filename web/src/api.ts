@@ -4,7 +4,7 @@
  * Every refusal arrives as one kind of error that carries the server's own message, which says what
  * to do better than this page could.
  */
-import type { Press, Session, Status } from "./protocol";
+import type { Press, Session, Status, System } from "./protocol";
 
 /** A request was not carried out; `message` is for the person. */
 export class Refusal extends Error {
@@ -28,14 +28,18 @@ export const asRefusal = (cause: unknown): Refusal =>
 const unreachable = () =>
   new Refusal("unreachable", "Farhand does not answer. Is it on, and is the network up?", 0);
 
-type Options = { body?: unknown; signal?: AbortSignal };
+type Options = { body?: unknown; file?: File; signal?: AbortSignal };
 
 async function request(method: string, path: string, options: Options = {}): Promise<Response> {
-  const { body, signal } = options;
+  const { body, file, signal } = options;
   const init: RequestInit = { method, cache: "no-store", signal: signal ?? null };
   if (body !== undefined) {
     init.headers = { "Content-Type": "application/json" };
     init.body = JSON.stringify(body);
+  }
+  if (file !== undefined) {
+    init.headers = { "Content-Type": "application/octet-stream" };
+    init.body = file;
   }
   let response: Response;
   try {
@@ -78,6 +82,12 @@ export const api = {
     request("POST", `${seatPath(seat)}/power`, { body: { press } }),
   type: (seat: string, text: string) =>
     request("POST", `${seatPath(seat)}/keys`, { body: { text } }),
+  health: (signal: AbortSignal) => request("GET", "/health", { signal }),
+  system: async () => (await (await request("GET", "/system")).json()) as System,
+  update: (file: File, signal: AbortSignal) => request("POST", "/update", { file, signal }),
+  restart: () => request("POST", "/restart"),
+  factoryReset: (confirm: string) => request("POST", "/factory-reset", { body: { confirm } }),
+  log: async (service: string) => (await request("GET", `/logs?service=${service}`)).text(),
   streamUrl: (seat: string) => `/api/v1${seatPath(seat)}/stream.mjpeg`,
   socketUrl: (seat: string) =>
     `${location.origin.replace(/^http/, "ws")}/api/v1${seatPath(seat)}/socket`,

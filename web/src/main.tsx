@@ -4,6 +4,7 @@
 import "./style.css";
 import "./status.css";
 import "./console.css";
+import "./system.css";
 import { effect } from "@preact/signals";
 import { render } from "preact";
 import { loadSession } from "./session";

@@ -13,6 +13,7 @@ import { sayProblem } from "./notices";
 import type { FromDaemon, Role, Status, ToDaemon } from "./protocol";
 import { loadSession, session } from "./session";
 import { openSocket, SESSION_ENDED } from "./socket";
+import { hearUpdate } from "./system";
 
 /** `watching`: no socket is to be had, but pictures come over plain HTTP. */
 export type Connection = "connecting" | "open" | "lost" | "watching";
@@ -66,6 +67,9 @@ export function openSeat(first: Status): Seat {
         latencyMs.value = message.ms;
         clearTimeout(stale);
         stale = setTimeout(() => (latencyMs.value = null), LATENCY_MS);
+        break;
+      case "update":
+        hearUpdate(message);
         break;
       case "refused":
         sayProblem(message.message, `refused ${message.code}`);

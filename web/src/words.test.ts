@@ -1,5 +1,15 @@
 import { expect, test } from "vitest";
-import { othersWord, powerWord, signalWord, snapshotName, usbWord } from "./words";
+import type { System } from "./protocol";
+import {
+  otherSlotWord,
+  othersWord,
+  phaseWord,
+  powerWord,
+  signalWord,
+  snapshotName,
+  startedWord,
+  usbWord,
+} from "./words";
 
 test("a state this page does not know is shown as it is", () => {
   expect(signalWord("no-signal").text).toBe("No signal");
@@ -32,4 +42,32 @@ test("saved pictures sort by time", () => {
   expect(snapshotName("main", new Date("2026-11-22T09:08:07.6Z"))).toBe(
     "main-2026-11-22-090807.jpg",
   );
+});
+
+test("an update counts while there is something to count", () => {
+  const word = (phase: "receiving" | "checking" | "installing" | "ready") =>
+    phaseWord({ phase, percent: 42, message: "" });
+  expect(word("receiving")).toContain("42 %");
+  expect(word("checking")).not.toContain("42");
+  expect(word("installing")).toContain("42 %");
+  expect(word("ready")).not.toContain("42");
+});
+
+test("a start is told with its detail, and one that this page does not know as it is", () => {
+  expect(startedWord(null)).toBe("Not known");
+  expect(startedWord({ why: "power", detail: "" })).toBe("The power came on");
+  expect(startedWord({ why: "panic", detail: "BUG" })).toBe("Its kernel failed (BUG)");
+  expect(startedWord({ why: "moonlight", detail: "" })).toBe("moonlight");
+});
+
+test("the slot beside the running one is told as far as it is known", () => {
+  const slot = { version: null, installed: null, tries_left: 3 };
+  const b = { version: "0.2.0", installed: "2026-11-22T14:00:00Z", tries_left: 3 };
+  const system = (slot: System["slot"], slots: System["slots"]) =>
+    ({ slot, slots }) as unknown as System;
+  expect(otherSlotWord(system("A", { A: slot, B: b }))).toBe(
+    "0.2.0 in slot B, installed 2026-11-22",
+  );
+  expect(otherSlotWord(system("B", { A: slot, B: b }))).toBe("Slot A, as the card was written");
+  expect(otherSlotWord(system(null, null))).toBeNull();
 });

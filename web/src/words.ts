@@ -4,7 +4,7 @@
  * Whoever stands before a black picture wants to know what to do, so each state names the thing to
  * look at. A code that this page does not know is shown as it is rather than hidden.
  */
-import type { Status, Viewer } from "./protocol";
+import type { Status, System, Update, Viewer } from "./protocol";
 
 type Tone = "good" | "waiting" | "bad" | "off";
 export type Word = { text: string; tone: Tone };
@@ -43,6 +43,45 @@ export function powerWord(power: Status["power"]): Word {
   if (power === "on") return { text: "Power on", tone: "good" };
   if (power === "off") return { text: "Power off", tone: "off" };
   return { text: "Power unknown", tone: "waiting" };
+}
+
+const PHASE: Record<Update["phase"], string> = {
+  idle: "",
+  receiving: "Sending the file",
+  checking: "Checking signature and purpose",
+  installing: "Writing the new system",
+  ready: "Installed",
+  failed: "Not installed",
+};
+
+export function phaseWord({ phase, percent }: Update): string {
+  const word = PHASE[phase] ?? phase;
+  return phase === "receiving" || phase === "installing" ? `${word}: ${percent} %` : word;
+}
+
+const STARTED: Record<string, string> = {
+  power: "The power came on",
+  watchdog: "It hung, and was restarted",
+  update: "An update was installed",
+  panic: "Its kernel failed",
+  restart: "It was restarted",
+  fallback: "A new version did not prove itself, so this one came back",
+};
+
+export function startedWord(started: System["started"]): string {
+  if (started === null) return "Not known";
+  const word = STARTED[started.why] ?? started.why;
+  return started.detail === "" ? word : `${word} (${started.detail})`;
+}
+
+/** What is in the slot that does not run; null where there are none. */
+export function otherSlotWord({ slot, slots }: System): string | null {
+  if (slot === null || slots === null) return null;
+  const name = slot === "A" ? "B" : "A";
+  const { version, installed } = slots[name];
+  if (version === null) return `Slot ${name}, as the card was written`;
+  const day = installed === null ? "" : `, installed ${installed.slice(0, 10)}`;
+  return `${version} in slot ${name}${day}`;
 }
 
 /** Who else is here; null when nobody is. */

@@ -13,6 +13,8 @@ export interface Daemon {
   readonly url: string;
   /** What claims it, once. */
   readonly code: string;
+  /** Where it keeps everything. */
+  readonly folder: string;
   /** Kills it, lets `meanwhile` look, and starts it again on the same data and port. */
   restart(meanwhile: () => Promise<void>): Promise<void>;
   /** Ends it and removes its data. */
@@ -20,6 +22,7 @@ export interface Daemon {
 }
 
 const BINARY = process.env["FARHAND_BINARY"] ?? "../../target/release/farhand";
+const APPLIANCE = process.env["FARHAND_APPLIANCE"] ?? "../../target/release/examples/appliance";
 
 /** Reads the lines in which the daemon says what a person needs to know. */
 async function announced(child: ChildProcess, names: readonly string[]): Promise<Map<string, string>> {
@@ -37,12 +40,16 @@ async function announced(child: ChildProcess, names: readonly string[]): Promise
 }
 
 /** Starts a daemon on a free port, with the simulated machine unless told otherwise. */
-export async function startDaemon(mode: readonly string[] = ["--board", "sim"]): Promise<Daemon> {
+export const startDaemon = (mode: readonly string[] = ["--board", "sim"]): Promise<Daemon> =>
+  start(BINARY, (folder, address) => ["serve", ...mode, "--data", folder, "--https", address]);
+
+/** Starts one that believes itself on an appliance with two slots, where only the installer and the restart are played. */
+export const startAppliance = (): Promise<Daemon> => start(APPLIANCE, (folder, address) => [folder, address]);
+
+async function start(binary: string, arguments_: (folder: string, address: string) => string[]): Promise<Daemon> {
   const data = mkdtempSync(join(tmpdir(), "farhand-test-"));
   const launch = (port: string) =>
-    spawn(BINARY, ["serve", ...mode, "--data", data, "--https", `127.0.0.1:${port}`], {
-      stdio: ["ignore", "pipe", "inherit"],
-    });
+    spawn(binary, arguments_(data, `127.0.0.1:${port}`), { stdio: ["ignore", "pipe", "inherit"] });
   let child = launch("0");
   const said = await announced(child, ["address", "claim code"]);
   const url = said.get("address") ?? "";
@@ -50,6 +57,7 @@ export async function startDaemon(mode: readonly string[] = ["--board", "sim"]):
   return {
     url,
     code: said.get("claim code") ?? "",
+    folder: data,
     async restart(meanwhile) {
       const gone = ended(child);
       child.kill("SIGKILL");

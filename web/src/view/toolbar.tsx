@@ -7,13 +7,14 @@ import { api, asRefusal } from "../api";
 import { isFullScreen, toggleFullScreen } from "../fullscreen";
 import { sayProblem, sayResult } from "../notices";
 import type { Seat } from "../seat";
-import { logOut } from "../session";
+import { logOut, session } from "../session";
 import { nextTheme, theme } from "../theme";
 import { snapshotName } from "../words";
 import { Icon, Mark, type IconName } from "./icons";
 import { KeysPanel } from "./keys";
 import { PasteDialog } from "./paste";
 import { PowerPanel } from "./power";
+import { SystemDialog } from "./system";
 
 type Props = {
   seat: Seat;
@@ -25,6 +26,8 @@ type Props = {
 
 export function Toolbar({ seat, seats, user, root, focusScreen }: Props) {
   const pasting = useSignal(false);
+  const caring = useSignal(false);
+  const isAdministrator = session.value?.role === "administrator";
   const watchOnly = seat.me.value?.role === "viewer";
   const full = isFullScreen.value;
 
@@ -52,10 +55,21 @@ export function Toolbar({ seat, seats, user, root, focusScreen }: Props) {
             focusScreen();
           }}
         />
+        {isAdministrator && (
+          <Tool icon="gear" label="System" quiet does={() => (caring.value = true)} />
+        )}
         <Tool icon={theme.value} label={`Theme: ${theme.value}`} quiet does={nextTheme} />
         <span class="user">{user}</span>
         <Tool icon="leave" label="Log out" quiet does={() => attempt(logOut)} />
       </div>
+      {caring.value && (
+        <SystemDialog
+          closed={() => {
+            caring.value = false;
+            focusScreen();
+          }}
+        />
+      )}
       {pasting.value && (
         <PasteDialog
           seat={seat}
