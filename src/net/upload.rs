@@ -189,7 +189,7 @@ fn reserve(path: &Path, len: u64) -> Result<File, UploadError> {
     };
     let space = made().map_err(UploadError::Store)?;
     let (all, free) = (space.blocks() * space.fragment_size(), space.blocks_available() * space.fragment_size());
-    let free = free.saturating_sub(RESERVE.min(all / 8));
+    let free = room(all, free);
     if free < len {
         return Err(UploadError::NoSpace { free: free >> 20, needed: (len >> 20) + 1 });
     }
@@ -203,5 +203,38 @@ fn reserve(path: &Path, len: u64) -> Result<File, UploadError> {
             let _ = store::remove(path);
             Err(UploadError::Store(error.into()))
         }
+    }
+}
+
+/// How much of what is free an update may take.
+fn room(all: u64, free: u64) -> u64 {
+    free.saturating_sub(RESERVE.min(all / 8))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_the_card_stays_free() {
+        const MIB: u64 = 1 << 20;
+        assert_eq!(936 * MIB, room(29_000 * MIB, 1000 * MIB));
+        assert_eq!(0, room(29_000 * MIB, 64 * MIB));
+        assert_eq!(42 * MIB, room(64 * MIB, 50 * MIB), "on a card that has not grown yet a bundle still fits");
+        assert_eq!(0, room(64 * MIB, 8 * MIB));
+        assert_eq!(0, room(0, 0));
+    }
+
+    #[test]
+    fn more_than_there_is_room_for_is_refused_and_makes_no_file() {
+        let folder = std::env::temp_dir().join(format!("farhand-upload-{}", std::process::id()));
+        let file = folder.join("update.raucb");
+        let error = reserve(&file, 1 << 60).unwrap_err();
+        assert!(matches!(error, UploadError::NoSpace { .. }), "{error}");
+        assert!(!file.exists());
+        drop(reserve(&file, 4096).unwrap());
+        assert_eq!(0, std::fs::metadata(&file).unwrap().len(), "reserved, and empty all the same");
+        reserve(&file, 4096).expect("one of an earlier life is replaced");
+        std::fs::remove_dir_all(folder).unwrap();
     }
 }

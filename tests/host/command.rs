@@ -30,6 +30,16 @@ fn a_good_configuration_is_called_good() {
 }
 
 #[test]
+fn a_configuration_of_the_next_version_is_good_and_what_is_passed_over_is_said() {
+    let output = farhand(&["check", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/farhand-next.toml")]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    for part in ["newer schema", "audit is passed over", "seats.main.video.codec is passed over", ": good"] {
+        assert!(said.contains(part), "{part:?} is not in: {said}");
+    }
+}
+
+#[test]
 fn a_bad_configuration_is_refused_by_every_job_before_it_touches_anything() {
     let folder = std::env::temp_dir().join(format!("farhand-command-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();

@@ -201,6 +201,20 @@ async fn an_upload_that_breaks_off_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn what_an_earlier_life_left_is_removed() {
+    let (bench, appliance) = Bench::with_slots().await;
+    assert_eq!(202, upload(&bench, "hangs").await.status);
+    until_exists(appliance.path("given")).await;
+    assert_eq!(1, left(&bench).len());
+    // The installer dies with the hands, and the next hands clear up.
+    let bench = bench.restart().await;
+    assert_eq!(Vec::<PathBuf>::new(), left(&bench));
+    assert_eq!("idle", system(&bench).await["update"]["phase"]);
+    assert_eq!(202, upload(&bench, "good").await.status);
+    phase(&bench, &["ready"]).await;
+}
+
+#[tokio::test]
 async fn an_upload_ends_with_the_session_it_came_from() {
     let (bench, _appliance) = Bench::with_slots().await;
     let cookie = bench.login().await;
