@@ -64,7 +64,7 @@ test("an update shows its progress to every administrator, and waits for a resta
   const sheet = await open(page);
   const other = await browser.newPage();
   const second = await open(other);
-  await choose(sheet, `slow ${"x".repeat(3_000_000)}`);
+  await choose(sheet, `slow\n${"x".repeat(3_000_000)}`);
   for (const each of [sheet, second]) {
     const bar = each.getByRole("progressbar", { name: "Update" });
     await expect.poll(async () => Number(await bar.getAttribute("value"))).toBeGreaterThanOrEqual(40);
@@ -82,7 +82,10 @@ test("an update shows its progress to every administrator, and waits for a resta
   expect(existsSync(inAppliance("rebooted"))).toBe(true);
   expect(readFileSync(join(daemon.folder, "data/state/restart"), "utf8")).toBe("update\n");
   // The appliance goes, and comes back with a page that is loaded anew: it has forgotten the dialog.
-  await daemon.restart(async () => expect(sheet.getByText(/is restarting/)).toBeVisible());
+  await daemon.restart(async () => {
+    await page.waitForEvent("requestfailed", (request) => request.url().endsWith("/health"));
+    await expect(sheet.getByText(/is restarting/)).toBeVisible();
+  });
   await expect(sheet).toBeHidden({ timeout: 30_000 });
 });
 
@@ -104,7 +107,7 @@ test("a factory reset asks for the appliance's name", async ({ page }) => {
   const forget = sheet.getByRole("button", { name: "Forget everything" });
   await sheet.getByLabel(/Type .* to confirm/).fill(`${host}x`);
   await expect(forget).toHaveAttribute("aria-disabled", "true");
-  await forget.click();
+  await sheet.getByLabel(/Type .* to confirm/).press("Enter");
   const marker = join(daemon.folder, "data/state/factory-reset");
   await sheet.getByLabel(/Type .* to confirm/).fill(host);
   await expect(forget).toHaveAttribute("aria-disabled", "false");
