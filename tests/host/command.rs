@@ -52,6 +52,25 @@ fn a_bad_configuration_is_refused_by_every_job_before_it_touches_anything() {
     fs::remove_dir_all(folder).unwrap();
 }
 
+#[test]
+fn the_rescue_page_comes_in_spite_of_a_bad_configuration() {
+    let folder = std::env::temp_dir().join(format!("farhand-rescue-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("bad.toml");
+    fs::write(&file, "[seats.main.power]\ndriver = \"rppal\"\npower = 45\n").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_farhand"));
+    command.args(["serve", "--rescue", "--https", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
+    command.arg("--config").arg(&file).arg("--data").arg(folder.join("data")).arg("--hands").arg(folder.join("hands"));
+    let mut serve = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let address = BufReader::new(serve.stdout.take().unwrap()).lines().map(Result::unwrap).next();
+    serve.kill().unwrap();
+    let said = serve.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(address.is_some_and(|address| address.starts_with("address: https://127.0.0.1:")), "{said}");
+    assert!(said.contains("seats.main.power.power") && said.contains("going on with the defaults"), "{said}");
+    fs::remove_dir_all(folder).unwrap();
+}
+
 /// Two seats, each with relays on a chip that is not there.
 const NO_CHIPS: &str = r#"
 [seats.one]
