@@ -108,7 +108,6 @@ fn five_crashes_restart_once_and_then_leave_a_rescue_page() {
     vm.wait_console("claim code: ", BOOT);
     crash(&mut vm, "serve", 5);
     vm.ask("until [ -e /run/farhand/rescue ]; do sleep 0.1; done");
-    vm.wait_console("claim code: ", BOOT);
     let deadline = Instant::now() + BOOT;
     let page = loop {
         match ask(&mut vm, name) {

@@ -139,11 +139,11 @@ impl Vm {
         self.meet_shell();
     }
 
-    /// Waits until the guest has restarted by itself.
+    /// Waits until the guest has restarted by itself. What was said before is not searched any more.
     #[track_caller]
     pub fn wait_restart(&mut self, within: Duration) {
-        self.read_shell(GREETING, within);
         self.console.forget();
+        self.read_shell(GREETING, within);
         self.enter_shell();
     }
 
