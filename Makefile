@@ -68,6 +68,9 @@ image-quick: tools web ## Build the image from Debian's arm64 packages; BOARD=rp
 image: tools web ## Build a release for a Pi with Buildroot: hours, and the internet
 	image/buildroot.sh rpi4
 
+pack: ## Pack the card of BOARD for its owners: out/farhand-BOARD-VERSION.img.xz and its map
+	image/pack.sh $(BOARD)
+
 contract: ## Check the image of a card, IMG=FILE, against what every card promises
 	@$(NEED) binutils cryptsetup-bin e2fsprogs fdisk mtools squashfs-tools xz-utils
 	board/common/check-card.sh "$(IMG)"
@@ -84,4 +87,4 @@ clean: ## Remove what was built here; the cache in ~/.cache/farhand stays
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: run demo build web tools check test test-browser test-image image-quick image contract bundle bench clean help
+.PHONY: run demo build web tools check test test-browser test-image image-quick image pack contract bundle bench clean help
