@@ -17,3 +17,9 @@ define FARHAND_INSTALL_FIRMWARE_LICENCE
 	$(INSTALL) -m 0644 $(@D)/boot/LICENCE.broadcom $(BINARIES_DIR)/rpi-firmware/
 endef
 RPI_FIRMWARE_POST_INSTALL_IMAGES_HOOKS += FARHAND_INSTALL_FIRMWARE_LICENCE
+
+# What a card tells of its kernel's configuration, and is checked by.
+define FARHAND_INSTALL_KERNEL_CONFIG
+	$(INSTALL) -m 0644 $(LINUX_DIR)/.config $(BINARIES_DIR)/kernel.config
+endef
+LINUX_POST_INSTALL_IMAGES_HOOKS += FARHAND_INSTALL_KERNEL_CONFIG

@@ -4,8 +4,9 @@
 # Usage: buildroot.sh BOARD [TARGET_OF_BUILDROOT...]
 #
 # From the environment: BUILDROOT, see need-buildroot.sh; BR2_DL_DIR, where Buildroot keeps what it
-# downloads; FARHAND_VARIANT, production unless told otherwise, which wants KEYRING. Buildroot works
-# in out/buildroot. Without a target, out/BOARD then has what `make image-quick` leaves there.
+# downloads; FARHAND_VARIANT, production unless told otherwise, which wants KEYRING, and SIGN_KEY and
+# SIGN_CERT for the update. Buildroot works in out/buildroot; without a target, out/BOARD is what
+# `make image-quick` leaves there, and the release is packed.
 set -eu
 
 die() {
@@ -19,7 +20,7 @@ defconfig=buildroot/configs/farhand_${board}_defconfig
 [ -s "$defconfig" ] || die "usage: ${0##*/} BOARD [TARGET_OF_BUILDROOT...]"
 shift
 
-image/need.sh bc bzip2 cpio file g++ git make patch perl python3 rsync unzip wget xz-utils
+image/need.sh bc binutils bzip2 cpio fdisk file g++ git make patch perl python3 rsync unzip wget xz-utils
 buildroot=$(image/need-buildroot.sh)
 export BR2_EXTERNAL="$PWD/buildroot"
 export BR2_DL_DIR="${BR2_DL_DIR:-${FARHAND_CACHE:-$HOME/.cache/farhand}/buildroot-dl}"
@@ -29,12 +30,26 @@ build() {
 	make --no-print-directory -C "$buildroot" O="$PWD/out/buildroot" "$@"
 }
 
+if [ "${FARHAND_VARIANT:=production}" = production ]; then
+	[ -s "${KEYRING:-}" ] || die "a production image needs KEYRING=, the certificates whose updates it will take: see docs/build.md"
+	KEYRING=$(realpath "$KEYRING")
+	export KEYRING
+fi
+export FARHAND_VARIANT
+
 build -s "${defconfig##*/}"
 board/common/check-config.sh out/buildroot/.config "$defconfig"
 build "$@"
 [ $# -eq 0 ] || exit 0
 rm -rf "out/$board"
 cp -a out/buildroot/images "out/$board"
+
+image/pack.sh "$board"
+if [ "$FARHAND_VARIANT" = development ] || [ -n "${SIGN_KEY:-}" ]; then
+	image/bundle.sh "$board"
+else
+	echo "${0##*/}: no SIGN_KEY=, so no update was made: image/bundle.sh $board makes it on the machine that signs" >&2
+fi
 
 # What a release owes those whose work is in it: their licences, and a list of the parts.
 build legal-info
