@@ -44,6 +44,7 @@ check: tools web tests/browser/node_modules ## Formats, lints, licences, unit an
 	cargo test --locked
 	@$(NEED) python3-kconfiglib
 	/usr/bin/python3 tests/host/buildroot.py
+	/usr/bin/python3 tests/host/sbom.py
 	cd web && npm run --silent check
 	cd tests/browser && npm run --silent check
 	git ls-files -z '*.sh' overlay board | xargs -0 grep -lZ '^#!/bin/sh' | xargs -0 shellcheck
@@ -64,6 +65,10 @@ test-image: image-quick tests/browser/node_modules ## The image in QEMU; ONLY=na
 
 image-quick: tools web ## Build the image from Debian's arm64 packages; BOARD=rpi4 for a Pi's, else for QEMU
 	image/assemble.sh $(BOARD) $(VARIANT:%=--%)
+
+sbom: tools ## List what the image of BOARD consists of, for who asks whether a hole is in it
+	@$(NEED) python3 squashfs-tools
+	image/sbom.py $(BOARD)
 
 image: tools web ## Build a release for a Pi with Buildroot: hours, and the internet
 	image/buildroot.sh rpi4
@@ -87,4 +92,4 @@ clean: ## Remove what was built here; the cache in ~/.cache/farhand stays
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: run demo build web tools check test test-browser test-image image-quick image pack contract bundle bench clean help
+.PHONY: run demo build web tools check test test-browser test-image image-quick image pack sbom contract bundle bench clean help

@@ -53,6 +53,5 @@ fi
 
 # What a release owes those whose work is in it: their licences, and a list of the parts.
 build legal-info
-version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
-build -s show-info | "$buildroot/utils/generate-cyclonedx" --project-name farhand --project-version "$version" \
-	-o "out/farhand-$board-$version.cdx.json"
+build -s show-info | "$buildroot/utils/generate-cyclonedx" --project-name farhand -o out/buildroot/parts.json
+image/sbom.py "$board" out/buildroot/parts.json
