@@ -71,7 +71,7 @@ sbom: tools ## List what the image of BOARD consists of, for who asks whether a 
 	image/sbom.py $(BOARD)
 
 image: tools web ## Build a release for a Pi with Buildroot: hours, and the internet
-	image/buildroot.sh rpi4
+	FARHAND_VARIANT=$(VARIANT) image/buildroot.sh rpi4
 
 pack: ## Pack the card of BOARD for its owners: out/farhand-BOARD-VERSION.img.xz and its map
 	image/pack.sh $(BOARD)

@@ -30,12 +30,14 @@ build() {
 	make --no-print-directory -C "$buildroot" O="$PWD/out/buildroot" "$@"
 }
 
-if [ "${FARHAND_VARIANT:=production}" = production ]; then
-	[ -s "${KEYRING:-}" ] || die "a production image needs KEYRING=, the certificates whose updates it will take: see docs/build.md"
-	KEYRING=$(realpath "$KEYRING")
+export FARHAND_VARIANT="${FARHAND_VARIANT:-production}"
+if [ -n "${KEYRING:-}" ]; then
+	# Buildroot calls our scripts from elsewhere.
+	KEYRING=$(realpath -e "$KEYRING") || die "there is no keyring at $KEYRING"
 	export KEYRING
+elif [ "$FARHAND_VARIANT" = production ] && [ $# -eq 0 ]; then
+	die "a production image needs KEYRING=, the certificates whose updates it will take: see docs/build.md"
 fi
-export FARHAND_VARIANT
 
 build -s "${defconfig##*/}"
 board/common/check-config.sh out/buildroot/.config "$defconfig"
