@@ -34,8 +34,7 @@ export FARHAND_VARIANT="${FARHAND_VARIANT:-production}"
 if [ -n "${KEYRING:-}" ]; then
 	# Buildroot calls our scripts from elsewhere.
 	[ -s "$KEYRING" ] || die "there is no keyring at $KEYRING"
-	KEYRING=$(realpath "$KEYRING")
-	export KEYRING
+	KEYRING=$(realpath "$KEYRING") && export KEYRING
 elif [ "$FARHAND_VARIANT" = production ] && [ $# -eq 0 ]; then
 	die "a production image needs KEYRING=, the certificates whose updates it will take: see docs/build.md"
 fi
