@@ -12,9 +12,11 @@ use serde::Deserialize;
 use crate::ports::{SeatId, Size};
 
 mod guard;
+pub mod network;
 pub mod newer;
 
 pub use guard::{Guard, Watchdog};
+use network::{Network, Time};
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -22,7 +24,11 @@ pub use guard::{Guard, Watchdog};
 pub struct Config {
     /// Which form the file has; see [`newer`].
     pub schema: u32,
-    /// The network side.
+    /// The machine on its network.
+    pub network: Network,
+    /// Its clock.
+    pub time: Time,
+    /// What is served there.
     pub server: Server,
     /// What supervises the machine.
     pub guard: Guard,
@@ -265,6 +271,8 @@ impl Default for Config {
         let main = SeatId::try_from("main".to_string()).expect("a lower-case word is a seat name");
         Config {
             schema: newer::SCHEMA,
+            network: Network::default(),
+            time: Time::default(),
             server: Server::default(),
             guard: Guard::default(),
             seats: BTreeMap::from([(main, Seat::default())]),
@@ -327,6 +335,8 @@ impl Config {
                 return Err(ConfigError::Conflict { key: "server.names".into(), problem });
             }
         }
+        config.network.check()?;
+        config.time.check()?;
         for (id, seat) in &config.seats {
             seat.power.check(&format!("seats.{id}.power"))?;
         }

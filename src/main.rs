@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use farhand::config::newer::{self, Reading};
-use farhand::config::{Config, Redirect};
+use farhand::config::{Config, Redirect, network};
 use farhand::daemon::{self, Places, StartError};
 use farhand::report::chain;
 
@@ -54,6 +54,11 @@ enum Job {
     Check {
         /// The file.
         file: PathBuf,
+    },
+    /// Print what init's scripts must know of a configuration, as shell assignments.
+    Settings {
+        #[command(flatten)]
+        common: Common,
     },
 }
 
@@ -137,6 +142,11 @@ fn run(job: Job) -> Result<(), StartError> {
                 println!("{}: {warning}", file.display());
             }
             println!("{}: good", file.display());
+            Ok(())
+        }
+        Job::Settings { common } => {
+            let config = common.read()?;
+            print!("{}", network::assignments(&config.network, &config.time));
             Ok(())
         }
         Job::Failsafe { common } => daemon::failsafe(&common.read()?),
