@@ -290,6 +290,11 @@ async fn listen(
     let address = https.local_addr().map_err(cannot("read our own address"))?;
     serve_on("https", https, Front::Tls(tls), &site, tasks, stop);
 
+    // An address that only this machine reaches is nothing to tell others of.
+    if config.network.mdns && !hostname.is_empty() && !address.ip().is_loopback() {
+        tasks.spawn("nearby", net::nearby::run(hostname, address.port(), stop.clone()));
+    }
+
     if let Redirect::At(http) = config.server.http {
         serve_on("http", bind(http).await?, Front::Redirect(address.port()), &site, tasks, stop);
     }

@@ -10,6 +10,7 @@ pub mod door;
 pub mod entry;
 pub mod http;
 pub mod logs;
+pub mod nearby;
 pub mod people;
 pub mod probe;
 mod redirect;
