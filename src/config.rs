@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use crate::ports::{SeatId, Size};
 
+pub mod card;
 mod guard;
 pub mod network;
 pub mod newer;
@@ -305,7 +306,7 @@ impl Default for Usb {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// It is not TOML, has a key nobody knows, or a value outside its range; the text shows the line.
-    #[error("{0}")]
+    #[error(transparent)]
     Parse(#[from] toml::de::Error),
     /// Two values do not go together.
     #[error("{key}: {problem}")]

@@ -4,7 +4,7 @@
 //! of them, from the first part to the last; what they have in common follows.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io::{self, BufRead as _, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::adopt::{self, AdoptError, Outcome};
 use crate::bus::{FrameBus, SeatBus, StatusBus};
 use crate::config::{Config, ConfigError, Controller, Redirect};
 use crate::gadget::plan;
@@ -35,6 +36,8 @@ use crate::net::{self, Folders, Site};
 use crate::ports::{Board, Screen, SeatId};
 use crate::pulse::Pulse;
 use crate::report::chain;
+use crate::session::accounts::{AccountError, check_password};
+use crate::session::secret;
 use crate::sim;
 use crate::tasks::{self, Stop, Tasks};
 
@@ -89,6 +92,12 @@ pub enum StartError {
     /// The certificate cannot be made or read.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The card's configuration was not taken.
+    #[error(transparent)]
+    Adopt(#[from] AdoptError),
+    /// The password cannot be used.
+    #[error(transparent)]
+    Password(#[from] AccountError),
     /// A relay cannot be had to be opened.
     #[error("seat {seat}")]
     Relay {
@@ -206,6 +215,33 @@ pub fn failsafe(config: &Config) -> Result<(), StartError> {
     outcome
 }
 
+/// Takes the configuration that an owner left on the card, and tells the person at the console what became of it.
+pub fn adopt(card: &Path, data: &Path) -> Result<(), StartError> {
+    let user = nix::unistd::User::from_name(SERVE_USER).map_err(|error| cannot("look up our user")(error.into()))?;
+    // Only root can give files away; anybody else tries it out on files of their own.
+    let serve = user.filter(|_| nix::unistd::geteuid().is_root()).map(|user| (user.uid.as_raw(), user.gid.as_raw()));
+    match adopt::adopt(card, data, serve)? {
+        Outcome::Claimed | Outcome::Nothing | Outcome::Known => (),
+        Outcome::Taken => println!("took farhand.toml from the card"),
+        Outcome::TakenWithOwner => println!("took farhand.toml, and the owner that it names, from the card"),
+    }
+    Ok(())
+}
+
+/// Reads a password and prints its hash.
+pub fn hash_password() -> Result<(), StartError> {
+    let mut password = String::new();
+    // As on the page, a password has an end.
+    let line = io::stdin().lock().take(1024).read_line(&mut password);
+    line.map_err(cannot("read the password from standard input"))?;
+    let password = password.trim_end_matches(['\r', '\n']);
+    check_password(password)?;
+    let mut salt = [0; 16];
+    getrandom::fill(&mut salt).map_err(|error| cannot("get random numbers")(io::Error::other(error)))?;
+    println!("{}", secret::hash_password(password, salt));
+    Ok(())
+}
+
 /// Takes down every gadget of ours: it outlives its process, and the target would go on seeing the last key held.
 fn unplug() {
     if let Err(error) = configfs::clear_all(Path::new(configfs::GADGETS)) {
@@ -303,14 +339,31 @@ async fn listen(
     }
 
     // Standard output is for the person at the console, and for programs that start us; the log goes elsewhere.
-    let mut said = format!("address: https://{address}\n");
-    if let Some(code) = code {
-        said += &format!("claim code: {code}\n");
-    }
+    say(&format!("address: https://{address}"));
+    let Some(code) = code else {
+        say(OWNED);
+        return Ok(());
+    };
+    say(&format!("claim code: {code}"));
+    // Whoever wrote the code down for the owner can throw it away now.
+    let mut stop = stop.clone();
+    tasks.spawn("owner", async move {
+        tokio::select! {
+            () = site.owned() => say(OWNED),
+            () = stop.requested() => (),
+        }
+        stop.requested().await;
+    });
+    Ok(())
+}
+
+/// Init's script `show-claim` waits for these words.
+const OWNED: &str = "claimed: this device has an owner";
+
+fn say(line: &str) {
     let mut stdout = io::stdout().lock();
     // Nobody need be listening.
-    let _ = stdout.write_all(said.as_bytes()).and_then(|()| stdout.flush());
-    Ok(())
+    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
 }
 
 fn serve_on(name: &str, listener: TcpListener, front: Front, site: &Arc<Site>, tasks: &Tasks, stop: &Stop) {

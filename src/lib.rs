@@ -2,6 +2,7 @@
 //!
 //! `ARCHITECTURE.md` is the map. [`daemon`] builds every part in order and says why: read it first.
 
+pub mod adopt;
 pub mod bus;
 pub mod config;
 pub mod daemon;

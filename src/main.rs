@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use farhand::config::card::Card;
 use farhand::config::newer::{self, Reading};
 use farhand::config::{Config, Redirect, network};
 use farhand::daemon::{self, Places, StartError};
@@ -55,6 +56,16 @@ enum Job {
         /// The file.
         file: PathBuf,
     },
+    /// Take the configuration that an owner left on the card, if the device has no owner yet. Init runs it at boot.
+    Adopt {
+        /// The card's farhand.toml.
+        file: PathBuf,
+        /// Where configuration, users and keys are kept.
+        #[arg(long, default_value = "/data")]
+        data: PathBuf,
+    },
+    /// Read a password, one line, and print the hash that a card's [claim] takes.
+    HashPassword,
     /// Print what init's scripts must know of a configuration, as shell assignments.
     Settings {
         #[command(flatten)]
@@ -138,12 +149,17 @@ fn main() -> ExitCode {
 fn run(job: Job) -> Result<(), StartError> {
     match job {
         Job::Check { file } => {
-            for warning in read(&file)?.warnings {
+            // What an owner puts on the card is a configuration, and may name the owner beside that.
+            let card =
+                Card::parse(&text(&file)?).map_err(|source| StartError::Config { file: file.clone(), source })?;
+            for warning in card.warnings {
                 println!("{}: {warning}", file.display());
             }
             println!("{}: good", file.display());
             Ok(())
         }
+        Job::Adopt { file, data } => daemon::adopt(&file, &data),
+        Job::HashPassword => daemon::hash_password(),
         Job::Settings { common } => {
             let config = common.read()?;
             print!("{}", network::assignments(&config.network, &config.time));
@@ -195,6 +211,9 @@ impl Common {
 }
 
 fn read(file: &Path) -> Result<Reading, StartError> {
-    let text = std::fs::read_to_string(file).map_err(|source| StartError::Read { file: file.into(), source })?;
-    newer::read(&text).map_err(|source| StartError::Config { file: file.into(), source })
+    newer::read(&text(file)?).map_err(|source| StartError::Config { file: file.into(), source })
+}
+
+fn text(file: &Path) -> Result<String, StartError> {
+    std::fs::read_to_string(file).map_err(|source| StartError::Read { file: file.into(), source })
 }

@@ -83,6 +83,11 @@ impl Site {
         self.seats.is_empty()
     }
 
+    /// Waits until the device has an owner.
+    pub async fn owned(&self) {
+        self.people.owned().await;
+    }
+
     fn next_id(&self) -> u64 {
         self.ids.fetch_add(1, Ordering::Relaxed)
     }

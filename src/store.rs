@@ -1,8 +1,8 @@
 //! Writes files so that a power cut leaves the old one or the new one, never half of either.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 /// Far more than any of our files has; a file that is longer is not ours.
@@ -15,13 +15,25 @@ pub fn create_folder(path: &Path) -> io::Result<()> {
 
 /// Replaces a file as one step, readable to us alone.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_with_mode(path, bytes, 0o600)
+}
+
+/// Replaces a file as one step; `mode` says who may read it.
+pub fn write_with_mode(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let temporary = path.with_extension("new");
     // One that an earlier life left half-written is in the way of O_EXCL, which we want against planted links.
     remove(&temporary)?;
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
     file.write_all(bytes)?;
+    // The mode that was asked for, whatever the umask is.
+    file.set_permissions(Permissions::from_mode(mode))?;
     file.sync_all()?;
-    std::fs::rename(&temporary, path)?;
+    rename(&temporary, path)
+}
+
+/// Puts a finished file in another's place, for good once this returns.
+pub fn rename(from: &Path, path: &Path) -> io::Result<()> {
+    std::fs::rename(from, path)?;
     match path.parent() {
         Some(folder) => File::open(folder)?.sync_all(),
         None => Ok(()),

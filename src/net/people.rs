@@ -164,12 +164,7 @@ impl People {
         for folder in [data, run] {
             store::create_folder(folder).map_err(|source| failed(folder, source))?;
         }
-        let accounts = match store::read(&users_file).map_err(|source| failed(&users_file, source))? {
-            Some(text) => {
-                Accounts::parse(&text).map_err(|source| PeopleError::Damaged { path: users_file.clone(), source })?
-            }
-            None => Accounts::default(),
-        };
+        let accounts = read_accounts(&users_file)?;
         let boot = store::read(Path::new("/proc/sys/kernel/random/boot_id")).ok().flatten().unwrap_or_default();
         let stored = store::read(&sessions_file).map_err(|source| failed(&sessions_file, source))?;
         // Sessions of another boot, or a damaged file: people log in again, nothing worse.
@@ -326,6 +321,15 @@ impl People {
         }
     }
 
+    /// Waits until the device has an owner.
+    pub async fn owned(&self) {
+        let mut changes = self.changes.subscribe();
+        while !self.claimed() {
+            // We hold the sender ourselves, so this cannot fail.
+            let _ = changes.changed().await;
+        }
+    }
+
     /// Notes the time now and then, as long as there is a token that it may end. Any number of tasks may do this: which one
     /// writes is settled under the lock.
     pub async fn keep_time(self: &Arc<Self>) {
@@ -405,8 +409,7 @@ impl People {
                 state.accounts.clone()
             };
             change(&mut accounts)?;
-            let text = serde_json::to_string_pretty(&accounts).expect("accounts are plain data with string keys");
-            store::write_whole(&people.users_file, text.as_bytes()).map_err(|error| {
+            store::write_whole(&people.users_file, accounts_text(&accounts).as_bytes()).map_err(|error| {
                 log::error!("cannot write {}: {error}", people.users_file.display());
                 EntryError::Store(error)
             })?;
@@ -453,6 +456,18 @@ impl State {
     fn attempt(&mut self, peer: IpAddr) -> Result<Try, EntryError> {
         self.limiter.attempt(now(), peer).map_err(EntryError::TooManyTries)
     }
+}
+
+/// Reads who may come in; nobody, when there is no such file.
+pub fn read_accounts(file: &Path) -> Result<Accounts, PeopleError> {
+    let text = store::read(file).map_err(|source| PeopleError::File { path: file.to_path_buf(), source })?;
+    let Some(text) = text else { return Ok(Accounts::default()) };
+    Accounts::parse(&text).map_err(|source| PeopleError::Damaged { path: file.to_path_buf(), source })
+}
+
+/// What [`read_accounts`] reads.
+pub fn accounts_text(accounts: &Accounts) -> String {
+    serde_json::to_string_pretty(accounts).expect("accounts are plain data with string keys")
 }
 
 /// The time since boot. It goes on during suspend, and nobody can set it.

@@ -4,6 +4,7 @@
 //! in a time that does not depend on where the two differ.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -15,6 +16,12 @@ const LETTERS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /// Letters in a claim code: 40 bits, beyond guessing at the limiter's thirty tries a minute.
 const CODE_LEN: usize = 8;
+
+/// What a hash from elsewhere may cost. The least is what OWASP still recommends, with more passes; at the most, the two
+/// that are worked on at once leave a Pi with 1 GiB enough for pictures.
+const MEMORY_KIB: RangeInclusive<u32> = 9 * 1024..=64 * 1024;
+const PASSES: RangeInclusive<u32> = 1..=10;
+const LANES: RangeInclusive<u32> = 1..=4;
 
 /// The code that proves that whoever claims a fresh device can see its console.
 #[derive(Clone, PartialEq, Eq)]
@@ -136,6 +143,59 @@ pub fn hash_password(password: &str, salt: [u8; 16]) -> String {
     argon2().hash_password(password.as_bytes(), &salt).expect("parameters and salt are constant and valid").to_string()
 }
 
+/// A password's hash that somebody made elsewhere: Argon2id, as [`hash_password`] writes it or dearer, but not so dear that
+/// a login would take memory or time from everybody else, nor so cheap that the hash gives the password away.
+#[derive(Clone, PartialEq, serde::Deserialize)]
+#[serde(try_from = "String")]
+pub struct PasswordDigest(String);
+
+impl TryFrom<String> for PasswordDigest {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<PasswordDigest, String> {
+        // The hash itself is not repeated: messages reach consoles and logs.
+        let params = PasswordHash::new(&text).ok().filter(|hash| {
+            hash.algorithm.as_str() == "argon2id"
+                && hash.version == Some(Version::V0x13.into())
+                && hash.salt.is_some()
+                && hash.hash.is_some_and(|output| 16 <= output.len())
+        });
+        let fits = params.and_then(|hash| Params::try_from(&hash).ok()).is_some_and(|params| {
+            MEMORY_KIB.contains(&params.m_cost())
+                && PASSES.contains(&params.t_cost())
+                && LANES.contains(&params.p_cost())
+                && params.keyid().is_empty()
+                && params.data().is_empty()
+        });
+        if fits {
+            return Ok(PasswordDigest(text));
+        }
+        Err(format!(
+            "password_hash must be Argon2id, version 19, with m={} to {}, t={} to {} and p={} to {}; \
+             'farhand hash-password' makes one",
+            MEMORY_KIB.start(),
+            MEMORY_KIB.end(),
+            PASSES.start(),
+            PASSES.end(),
+            LANES.start(),
+            LANES.end()
+        ))
+    }
+}
+
+impl PasswordDigest {
+    /// The PHC string, for the accounts.
+    pub fn into_phc(self) -> String {
+        self.0
+    }
+}
+
+impl fmt::Debug for PasswordDigest {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("PasswordDigest(..)")
+    }
+}
+
 /// Checks a password. Without a hash, because nobody has that name, it works as long and says no.
 pub fn verify_password(password: &str, hash: Option<&str>) -> bool {
     // A hash that does not parse is treated like none, so that a damaged file costs an account, not the device.
@@ -195,6 +255,33 @@ mod tests {
         assert!(!verify_password("", Some(&hash)));
         assert!(!verify_password("correct horse", Some("not a hash")));
         assert!(!verify_password("correct horse", None));
+    }
+
+    #[test]
+    fn a_hash_from_elsewhere_has_bounds() {
+        let good = hash_password("correct horse", [7; 16]);
+        assert!(PasswordDigest::try_from(good.clone()).is_ok());
+        for (from, to) in [
+            ("m=19456", "m=1048576"),
+            ("m=19456", "m=64"),
+            ("t=2", "t=1000000"),
+            ("t=2", "t=0"),
+            ("p=1", "p=255"),
+            ("p=1", "p=1,keyid=AAAA"),
+            ("argon2id", "argon2i"),
+            ("argon2id", "scrypt"),
+            ("v=19", "v=16"),
+            ("$v=19", ""),
+        ] {
+            let bad = good.replace(from, to);
+            assert_ne!(good, bad);
+            let said = PasswordDigest::try_from(bad.clone()).unwrap_err();
+            assert!(said.contains("hash-password") && !said.contains(&good[30..]), "{bad}: {said}");
+        }
+        for length in 0..good.len() - 36 {
+            assert!(PasswordDigest::try_from(good[..length].to_string()).is_err(), "the first {length} characters");
+        }
+        assert!(PasswordDigest::try_from("correct horse".to_string()).is_err());
     }
 
     #[test]

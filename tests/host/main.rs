@@ -3,6 +3,7 @@
 // Helpers are not `#[test]` functions, for which clippy.toml already allows it.
 #![allow(clippy::unwrap_used)]
 
+mod adopt;
 mod appliance;
 mod command;
 mod hands;
