@@ -4,7 +4,7 @@
 //! of them, from the first part to the last; what they have in common follows.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead as _, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::adopt::{self, AdoptError, Outcome};
+use crate::adopt::AdoptError;
 use crate::bus::{FrameBus, SeatBus, StatusBus};
 use crate::config::{Config, ConfigError, Controller, Redirect};
 use crate::gadget::plan;
@@ -25,6 +25,7 @@ use crate::hands::care::{self, Care};
 use crate::hands::client::Hands;
 use crate::hands::server::{self, Door};
 use crate::hw::configfs;
+use crate::hw::grow::GrowError;
 use crate::hw::hidg;
 use crate::hw::lamps;
 use crate::hw::relay::{self, RelayError};
@@ -36,13 +37,12 @@ use crate::net::{self, Folders, Site};
 use crate::ports::{Board, Screen, SeatId};
 use crate::pulse::Pulse;
 use crate::report::chain;
-use crate::session::accounts::{AccountError, check_password};
-use crate::session::secret;
+use crate::session::accounts::AccountError;
 use crate::sim;
 use crate::tasks::{self, Stop, Tasks};
 
 /// The unprivileged user whose `serve` the hands obey.
-const SERVE_USER: &str = "farhand";
+pub const SERVE_USER: &str = "farhand";
 
 /// Where a daemon keeps things and listens, beside what its configuration says.
 #[derive(Debug)]
@@ -98,6 +98,12 @@ pub enum StartError {
     /// The password cannot be used.
     #[error(transparent)]
     Password(#[from] AccountError),
+    /// The card's last partition is as small as before.
+    #[error(transparent)]
+    Grow(#[from] GrowError),
+    /// The pin that asks for a factory reset cannot be read.
+    #[error(transparent)]
+    Pin(RelayError),
     /// A relay cannot be had to be opened.
     #[error("seat {seat}")]
     Relay {
@@ -112,7 +118,7 @@ pub enum StartError {
 }
 
 /// Names what could not be done.
-fn cannot(what: impl Into<String>) -> impl FnOnce(io::Error) -> StartError {
+pub fn cannot(what: impl Into<String>) -> impl FnOnce(io::Error) -> StartError {
     let what = what.into();
     move |source| StartError::System { what, source }
 }
@@ -213,33 +219,6 @@ pub fn failsafe(config: &Config) -> Result<(), StartError> {
     // After the relays: a held power button switches the target off in seconds, a held key does not.
     unplug();
     outcome
-}
-
-/// Takes the configuration that an owner left on the card, and tells the person at the console what became of it.
-pub fn adopt(card: &Path, data: &Path) -> Result<(), StartError> {
-    let user = nix::unistd::User::from_name(SERVE_USER).map_err(|error| cannot("look up our user")(error.into()))?;
-    // Only root can give files away; anybody else tries it out on files of their own.
-    let serve = user.filter(|_| nix::unistd::geteuid().is_root()).map(|user| (user.uid.as_raw(), user.gid.as_raw()));
-    match adopt::adopt(card, data, serve)? {
-        Outcome::Claimed | Outcome::Nothing | Outcome::Known => (),
-        Outcome::Taken => println!("took farhand.toml from the card"),
-        Outcome::TakenWithOwner => println!("took farhand.toml, and the owner that it names, from the card"),
-    }
-    Ok(())
-}
-
-/// Reads a password and prints its hash.
-pub fn hash_password() -> Result<(), StartError> {
-    let mut password = String::new();
-    // As on the page, a password has an end.
-    let line = io::stdin().lock().take(1024).read_line(&mut password);
-    line.map_err(cannot("read the password from standard input"))?;
-    let password = password.trim_end_matches(['\r', '\n']);
-    check_password(password)?;
-    let mut salt = [0; 16];
-    getrandom::fill(&mut salt).map_err(|error| cannot("get random numbers")(io::Error::other(error)))?;
-    println!("{}", secret::hash_password(password, salt));
-    Ok(())
 }
 
 /// Takes down every gadget of ours: it outlives its process, and the target would go on seeing the last key held.

@@ -6,6 +6,7 @@ pub mod adopt;
 pub mod bus;
 pub mod config;
 pub mod daemon;
+pub mod errands;
 pub mod gadget;
 pub mod guard;
 pub mod hands;

@@ -10,6 +10,8 @@ use farhand::config::card::Card;
 use farhand::config::newer::{self, Reading};
 use farhand::config::{Config, Redirect, network};
 use farhand::daemon::{self, Places, StartError};
+use farhand::errands;
+use farhand::hw::reset_pin;
 use farhand::report::chain;
 
 /// Keyboard, screen, mouse and power button of another machine, over the network.
@@ -66,6 +68,24 @@ enum Job {
     },
     /// Read a password, one line, and print the hash that a card's [claim] takes.
     HashPassword,
+    /// Give /data the rest of the card, if there is some left. Init runs it at boot.
+    Grow {
+        /// The whole card.
+        #[arg(long, default_value = "/dev/slots/disk")]
+        disk: PathBuf,
+        /// Its data partition.
+        #[arg(long, default_value = "/dev/slots/data")]
+        data: PathBuf,
+    },
+    /// Print "held" if the pin that asks for a factory reset is held to ground. Init runs it at boot.
+    ResetPin {
+        /// The GPIO chip's label or node.
+        #[arg(long, default_value = reset_pin::CHIP)]
+        chip: String,
+        /// Its line.
+        #[arg(long, default_value_t = reset_pin::LINE)]
+        line: u16,
+    },
     /// Print what init's scripts must know of a configuration, as shell assignments.
     Settings {
         #[command(flatten)]
@@ -158,8 +178,10 @@ fn run(job: Job) -> Result<(), StartError> {
             println!("{}: good", file.display());
             Ok(())
         }
-        Job::Adopt { file, data } => daemon::adopt(&file, &data),
-        Job::HashPassword => daemon::hash_password(),
+        Job::Adopt { file, data } => errands::adopt(&file, &data),
+        Job::HashPassword => errands::hash_password(),
+        Job::Grow { disk, data } => errands::grow(&disk, &data),
+        Job::ResetPin { chip, line } => errands::reset_pin(&chip, line, reset_pin::HOLD),
         Job::Settings { common } => {
             let config = common.read()?;
             print!("{}", network::assignments(&config.network, &config.time));
