@@ -57,8 +57,7 @@ test-browser: build tests/browser/node_modules ## The page in Chromium, on the s
 	$(BROWSER) story.spec.ts sim.spec.ts page.spec.ts rescue.spec.ts system.spec.ts
 
 test-image: image-quick tests/browser/node_modules ## The image in QEMU; ONLY=name runs one scenario
-	@$(NEED) chromium
-	@$(NEED) openssl rauc squashfs-tools
+	@$(NEED) chromium curl dosfstools mtools openssl rauc squashfs-tools
 	@image/need-qemu.sh qemu-system-arm qemu-system-x86
 	tests/image/disc.sh
 	cargo test --locked --test image -- --test-threads=1 $(ONLY)

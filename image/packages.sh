@@ -38,11 +38,9 @@ for package in "$@"; do
 done
 debs=$("$here/fetch-deb.sh" "$@")
 
-# /data is checked before it is mounted, and grown to its card; BusyBox can do neither.
-for program in e2fsck resize2fs; do
-	# shellcheck disable=SC2086  # One argument for each directory.
-	install -m 755 "$(find $debs -path "*/sbin/$program")" "$target/usr/sbin/$program"
-done
+# /data is checked before it is mounted; BusyBox cannot.
+# shellcheck disable=SC2086  # One argument for each directory.
+install -m 755 "$(find $debs -path '*/sbin/e2fsck')" "$target/usr/sbin/e2fsck"
 # U-Boot's environment, where a slot is tried, confirmed or given up.
 for tool in fw_printenv fw_setenv; do
 	# shellcheck disable=SC2086

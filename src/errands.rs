@@ -42,8 +42,8 @@ pub fn hash_password() -> Result<(), StartError> {
 }
 
 /// Gives the data partition, and its file system, the rest of the card. Says so only when there was something to give.
-pub fn grow(disk: &Path, data: &Path) -> Result<(), StartError> {
-    if let grow::Outcome::Grown(bytes) = grow::grow(disk, data)? {
+pub fn grow(disk: &Path, data: &Path, mounted: &Path) -> Result<(), StartError> {
+    if let grow::Outcome::Grown(bytes) = grow::grow(disk, data, mounted)? {
         println!("the card's data partition has grown to {} MiB", bytes >> 20);
     }
     Ok(())

@@ -76,6 +76,9 @@ enum Job {
         /// Its data partition.
         #[arg(long, default_value = "/dev/slots/data")]
         data: PathBuf,
+        /// Where that is mounted.
+        #[arg(long, default_value = "/data")]
+        mounted: PathBuf,
     },
     /// Print "held" if the pin that asks for a factory reset is held to ground. Init runs it at boot.
     ResetPin {
@@ -180,7 +183,7 @@ fn run(job: Job) -> Result<(), StartError> {
         }
         Job::Adopt { file, data } => errands::adopt(&file, &data),
         Job::HashPassword => errands::hash_password(),
-        Job::Grow { disk, data } => errands::grow(&disk, &data),
+        Job::Grow { disk, data, mounted } => errands::grow(&disk, &data, &mounted),
         Job::ResetPin { chip, line } => errands::reset_pin(&chip, line, reset_pin::HOLD),
         Job::Settings { common } => {
             let config = common.read()?;

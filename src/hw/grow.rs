@@ -6,16 +6,16 @@
 //! 1. The partition table gets a longer last entry: one sector, written past the cache, which a card writes whole or not at
 //!    all. The kernel of the next boot would believe it without the second step.
 //! 2. The kernel is told, though its partition is mounted.
-//! 3. The file system is grown by `resize2fs`, mounted as it is: its journal sees to cuts.
+//! 3. The file system is grown by the kernel, mounted as it is: its journal sees to cuts. `resize2fs` would ask for the same,
+//!    but wants to open the partition for writing, which our kernel refuses everybody while it is mounted.
 
 mod mbr;
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use nix::libc;
 
@@ -57,18 +57,10 @@ pub enum GrowError {
         /// Why.
         source: io::Error,
     },
-    /// The file system could not be grown.
-    #[error("resize2fs failed on {}: {said}", data.display())]
-    Resize {
-        /// The partition.
-        data: PathBuf,
-        /// What it says.
-        said: String,
-    },
 }
 
-/// Grows the partition `data` of `disk`, and its file system, as far as the disk reaches.
-pub fn grow(disk: &Path, data: &Path) -> Result<Outcome, GrowError> {
+/// Grows the partition `data` of `disk`, and the file system that is mounted from it at `mounted`, as far as the disk reaches.
+pub fn grow(disk: &Path, data: &Path, mounted: &Path) -> Result<Outcome, GrowError> {
     if let Some(growth) = read_table(disk)? {
         let op = |op| move |source| GrowError::Io { file: disk.into(), op, source };
         let file = OpenOptions::new()
@@ -80,7 +72,7 @@ pub fn grow(disk: &Path, data: &Path) -> Result<Outcome, GrowError> {
         file.write_all_at(&Aligned(growth.sector).0, 0).map_err(op("writing the partition table"))?;
         tell_kernel(&file, &growth).map_err(op("BLKPG_RESIZE_PARTITION"))?;
     }
-    grow_file_system(data)
+    grow_file_system(data, mounted)
 }
 
 fn read_table(disk: &Path) -> Result<Option<Growth>, GrowError> {
@@ -92,42 +84,47 @@ fn read_table(disk: &Path) -> Result<Option<Growth>, GrowError> {
     mbr::grow(&sector, bytes / SECTOR as u64).map_err(|source| GrowError::Table { disk: disk.into(), source })
 }
 
-fn grow_file_system(data: &Path) -> Result<Outcome, GrowError> {
-    // By its own name, under which it is mounted.
-    let data =
-        fs::canonicalize(data).map_err(|source| GrowError::Io { file: data.into(), op: "finding it", source })?;
-    if !has_room(&data)? {
+fn grow_file_system(data: &Path, mounted: &Path) -> Result<Outcome, GrowError> {
+    let before = Sizes::read(data)?;
+    if before.there < before.used + SLACK {
         return Ok(Outcome::Full);
     }
-    let output = Command::new("resize2fs").arg(&data).output();
-    let output = output.map_err(|source| GrowError::Io { file: data.clone(), op: "starting resize2fs", source })?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr).trim().to_string();
-        return Err(GrowError::Resize { data, said });
-    }
-    Ok(Outcome::Grown(sizes(&data)?.0))
+    let op = |op| move |source| GrowError::Io { file: mounted.into(), op, source };
+    let root = File::open(mounted).map_err(op("open"))?;
+    let blocks = before.there / before.block;
+    // SAFETY: the kernel reads the number that the pointer leads to, and keeps nothing of it.
+    unsafe { raw::resize_fs(root.as_raw_fd(), &raw const blocks) }
+        .map_err(|errno| op("EXT4_IOC_RESIZE_FS")(errno.into()))?;
+    Ok(Outcome::Grown(Sizes::read(data)?.used))
 }
 
-fn has_room(data: &Path) -> Result<bool, GrowError> {
-    let (used, there) = sizes(data)?;
-    Ok(used + SLACK <= there)
+/// Sizes in bytes.
+struct Sizes {
+    /// What the file system says it takes.
+    used: u64,
+    /// What its partition has.
+    there: u64,
+    /// Its unit.
+    block: u64,
 }
 
-/// How large a file system says it is, and how large its partition is, in bytes.
-fn sizes(data: &Path) -> Result<(u64, u64), GrowError> {
-    let op = |op| move |source| GrowError::Io { file: data.into(), op, source };
-    let mut file = File::open(data).map_err(op("open"))?;
-    let mut superblock = [0; 1024];
-    file.read_exact_at(&mut superblock, 1024).map_err(op("reading the superblock"))?;
-    let there = file.seek(SeekFrom::End(0)).map_err(op("asking for its size"))?;
-    // Names and places as in the kernel's Documentation/filesystems/ext4/super.rst.
-    let word = |at: usize| u32::from_le_bytes(std::array::from_fn(|index| superblock[at + index]));
-    let (s_blocks_count_lo, s_log_block_size, s_magic) = (word(0x4), word(0x18), word(0x38) & 0xffff);
-    if s_magic != 0xef53 || 6 < s_log_block_size {
-        return Err(GrowError::NotExt4(data.into()));
+impl Sizes {
+    fn read(data: &Path) -> Result<Sizes, GrowError> {
+        let op = |op| move |source| GrowError::Io { file: data.into(), op, source };
+        let mut file = File::open(data).map_err(op("open"))?;
+        let mut superblock = [0; 1024];
+        file.read_exact_at(&mut superblock, 1024).map_err(op("reading the superblock"))?;
+        let there = file.seek(SeekFrom::End(0)).map_err(op("asking for its size"))?;
+        // Names and places as in the kernel's Documentation/filesystems/ext4/super.rst.
+        let word = |at: usize| u32::from_le_bytes(std::array::from_fn(|index| superblock[at + index]));
+        let (s_blocks_count_lo, s_log_block_size, s_magic) = (word(0x4), word(0x18), word(0x38) & 0xffff);
+        if s_magic != 0xef53 || 6 < s_log_block_size {
+            return Err(GrowError::NotExt4(data.into()));
+        }
+        let block = 1024 << s_log_block_size;
+        // The upper half of the count is for more blocks than a partition table of this kind can hold.
+        Ok(Sizes { used: u64::from(s_blocks_count_lo) * block, there, block })
     }
-    // The upper half counts only with the 64bit feature; a card never has so many blocks.
-    Ok((u64::from(s_blocks_count_lo) << (10 + s_log_block_size), there))
 }
 
 /// Direct I/O wants its memory on such a border.
@@ -157,6 +154,8 @@ const BLKPG_RESIZE_PARTITION: libc::c_int = 3;
 
 mod raw {
     nix::ioctl_write_ptr_bad!(blkpg, nix::request_code_none!(0x12, 105), super::BlkpgArgument);
+    // ext4's own number: fs/ext4/ext4.h, EXT4_IOC_RESIZE_FS.
+    nix::ioctl_write_ptr!(resize_fs, b'f', 16, u64);
 }
 
 fn tell_kernel(disk: &File, growth: &Growth) -> io::Result<()> {

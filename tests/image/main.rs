@@ -7,8 +7,11 @@
 // Helpers outside #[test] functions may fail a test, too.
 #![allow(clippy::unwrap_used)]
 
+mod blank;
 mod browser;
 mod contract;
+mod firstboot;
+mod lan;
 mod pc;
 mod rig;
 mod root;

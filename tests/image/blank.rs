@@ -1,0 +1,92 @@
+//! Makes cards as an owner has them before the first boot: partitioned as the image is, with files on the FAT partition.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+const MIB: u64 = 1 << 20;
+/// Where the partitions are, in MiB: firmware; the slots, of which nothing is needed here; data.
+const FIRMWARE: (u64, u64) = (4, 48);
+const SLOTS: (u64, u64) = (52, 4);
+const DATA: (u64, u64) = (56, 64);
+
+/// A card in a file.
+pub struct Blank {
+    /// The file.
+    pub path: PathBuf,
+}
+
+impl Blank {
+    /// A card of so many MiB.
+    #[track_caller]
+    pub fn new(name: &str, size: u64) -> Blank {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("out/run").join(name);
+        fs::create_dir_all(&folder).unwrap();
+        let (path, part) = (folder.join("card.img"), folder.join("part.img"));
+        let card = File::create(&path).unwrap();
+        card.set_len(size * MIB).unwrap();
+        let mut table = [0; 512];
+        table[440..444].copy_from_slice(&0xfa7a_4d01_u32.to_le_bytes());
+        table[510..].copy_from_slice(&[0x55, 0xaa]);
+        for (index, (kind, (start, length))) in [(0x0c, FIRMWARE), (0x05, SLOTS), (0x83, DATA)].into_iter().enumerate()
+        {
+            let entry = &mut table[446 + 16 * index..][..16];
+            entry[4] = kind;
+            entry[8..12].copy_from_slice(&sectors(start));
+            entry[12..].copy_from_slice(&sectors(length));
+        }
+        card.write_all_at(&table, 0).unwrap();
+        for (make, (start, length)) in [
+            (["mkfs.vfat", "-F", "16", "-n", "FARHAND"].as_slice(), FIRMWARE),
+            (["mke2fs", "-q", "-t", "ext4", "-b", "4096", "-L", "farhand-data"].as_slice(), DATA),
+        ] {
+            File::create(&part).unwrap().set_len(length * MIB).unwrap();
+            let made = Command::new(make[0]).args(&make[1..]).arg(&part).stdout(Stdio::null()).status();
+            assert!(made.expect("make test-image installs it").success(), "{make:?}");
+            card.write_all_at(&fs::read(&part).unwrap(), start * MIB).unwrap();
+        }
+        fs::remove_file(part).unwrap();
+        Blank { path }
+    }
+
+    /// What QEMU must be told: the card is the guest's fourth disc.
+    pub fn arguments(&self) -> Vec<String> {
+        let drive = format!("if=none,id=card,format=raw,file={}", self.path.display());
+        ["-drive", &drive, "-device", "virtio-blk-pci,drive=card"].map(String::from).into()
+    }
+
+    /// Puts a file on the FAT partition, as a laptop would.
+    #[track_caller]
+    pub fn put(&self, name: &str, text: &str) {
+        let mut copy = Command::new("mcopy")
+            .args(["-o", "-i", &self.firmware(), "-", &format!("::{name}")])
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("make test-image installs mtools");
+        copy.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        assert!(copy.wait().unwrap().success(), "{name}");
+    }
+
+    /// What a laptop would read there; `None` if there is no such file.
+    pub fn read(&self, name: &str) -> Option<String> {
+        let output = Command::new("mtype").args(["-i", &self.firmware(), &format!("::{name}")]).output().unwrap();
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// The partition table.
+    pub fn table(&self) -> [u8; 512] {
+        let mut table = [0; 512];
+        File::open(&self.path).unwrap().read_exact_at(&mut table, 0).unwrap();
+        table
+    }
+
+    fn firmware(&self) -> String {
+        format!("{}@@{}M", self.path.display(), FIRMWARE.0)
+    }
+}
+
+fn sectors(mib: u64) -> [u8; 4] {
+    u32::try_from(mib * MIB / 512).unwrap().to_le_bytes()
+}

@@ -1,0 +1,238 @@
+//! Starts the appliance as its first owner does: from a card just written, on a network that knows nothing of it.
+//!
+//! The everyday image boots without a card, so each test plugs one in and then has rcS's own last lines run again.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::blank::Blank;
+use crate::lan::{self, GUEST, Lan, TODAY, US, labels};
+use crate::vm::{BOOT, Vm};
+
+/// Long enough for a service to start beside a busy build.
+const SOON: Duration = Duration::from_secs(60);
+
+/// Names the card's parts as on a board, and takes its /data instead of the one that the machine started with.
+const PLUG_IN: &str = "sv stop serve hands >/dev/null
+    mkdir -p /dev/slots
+    ln -s /dev/vdd /dev/slots/disk
+    ln -s /dev/vdd1 /dev/slots/firmware
+    ln -s /dev/vdd3 /dev/slots/data
+    umount /data
+    e2fsck -p /dev/slots/data >/dev/null
+    mount -t ext4 -o nosuid,nodev,noexec,noatime /dev/vdd3 /data && chown root:farhand /data && chmod 1770 /data";
+
+/// What rcS does once /data is there.
+const GO_ON: &str = "sed -n '/^.usr.libexec.first-boot/,$p' /etc/init.d/rcS >/tmp/rest
+    [ -s /tmp/rest ] && sh /tmp/rest && sv restart network >/dev/null && sv start hands serve >/dev/null";
+
+fn boot(name: &str, card: &Blank) -> Vm {
+    let mut vm = Vm::boot_with(name, &card.arguments());
+    vm.wait_console("claim code: ", BOOT);
+    vm.ask(PLUG_IN);
+    vm.ask(GO_ON);
+    vm
+}
+
+/// Waits until the code is on the card and the guest has done with it: two systems must not write one file system at a time.
+#[track_caller]
+fn note(vm: &mut Vm, card: &Blank) -> String {
+    let note = until("the code is on the card", || card.read("claim-code.txt").filter(|note| note.ends_with('\n')));
+    vm.ask("while grep -q ' /firmware ' /proc/mounts; do :; done");
+    note
+}
+
+/// Sends JSON to the page's interface, and returns the status and the answer.
+fn post(vm: &Vm, path: &str, json: &str) -> (String, String) {
+    let url = format!("https://127.0.0.1:{}{path}", vm.https);
+    let output = Command::new("curl")
+        .args(["-sk", "--retry", "20", "--retry-connrefused", "--retry-all-errors", "-w", "\n%{http_code}"])
+        .args(["-H", "Content-Type: application/json", "-d", json, &url])
+        .output()
+        .expect("make test-image installs curl");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let (body, status) = text.rsplit_once('\n').unwrap_or_default();
+    (status.to_string(), body.to_string())
+}
+
+#[track_caller]
+fn until<T>(what: &str, mut so: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + SOON;
+    loop {
+        if let Some(found) = so() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "not within {SOON:?}: {what}");
+    }
+}
+
+#[test]
+fn an_owner_without_a_screen_finds_the_code_on_the_card() {
+    let card = Blank::new("code", 128);
+    let mut vm = boot("code", &card);
+    let note = note(&mut vm, &card);
+    let code = note.trim().trim_start_matches("claim code: ");
+    assert_eq!(9, code.len(), "{note:?}");
+    assert_ne!(0, vm.sh(&format!("grep -r -e {code} /run/log /data")).status, "the code is kept where it can be read");
+    assert_ne!(0, vm.sh("grep firmware /proc/mounts").status, "the partition that the board boots from stays mounted");
+
+    let claim = format!(r#"{{"code":"{code}","user":"anna","password":"correct horse"}}"#);
+    let (status, said) = post(&vm, "/api/v1/claim", &claim);
+    assert_eq!("200", status, "{said}");
+    until("the code is taken away again", || card.read("claim-code.txt").is_none().then_some(()));
+
+    vm.ask("while grep -q ' /firmware ' /proc/mounts; do :; done");
+    // The next start finds an owner; a note that a power cut left behind goes, too.
+    card.put("claim-code.txt", &note);
+    vm.ask("sv restart serve");
+    until("an old code is taken away", || card.read("claim-code.txt").is_none().then_some(()));
+}
+
+#[test]
+fn the_card_counts_until_it_names_an_owner() {
+    let card = Blank::new("card", 128);
+    card.put("farhand.toml", "[network]\nhost = \"rack 7\"\n");
+    let mut vm = boot("card", &card);
+    note(&mut vm, &card);
+    let error = card.read("farhand-error.txt").expect("it says what is wrong where the owner will look");
+    assert!(error.contains("rack 7") && error.contains("line 2"), "{error}");
+    vm.wait_console("rack 7", SOON);
+    assert_ne!(0, vm.sh("ls /data/farhand.toml").status);
+    assert_eq!("farhand-3456\n", vm.ask("hostname"), "named by its network card, for want of a serial number");
+
+    let hash = vm.ask("echo 'correct horse' | farhand hash-password");
+    let good = format!(
+        "[network]\nhost = \"rack-7\"\naddress = \"10.0.2.15/24\"\ngateway = \"10.0.2.2\"\ndns = [\"10.0.2.3\"]\n\
+         [claim]\nuser = \"anna\"\npassword_hash = \"{}\"\n",
+        hash.trim()
+    );
+    card.put("farhand.toml", &good);
+    vm.ask(GO_ON);
+    vm.wait_console("took farhand.toml, and the owner", SOON);
+    assert_eq!(None, card.read("farhand-error.txt"), "what was wrong is right now");
+    assert_eq!("rack-7\n", vm.ask("hostname"));
+    let kept = vm.ask("cat /data/farhand.toml");
+    assert!(kept.contains("rack-7") && !kept.contains("argon2"), "{kept}");
+    assert_eq!("root:root:644\nfarhand:farhand:600\n", vm.ask("stat -c %U:%G:%a /data/farhand.toml /data/users.json"));
+    // A fixed address, with no DHCP client beside it.
+    vm.ask("until ip -4 addr show dev eth0 | grep -q 'inet 10.0.2.15/24'; do sleep 0.1; done");
+    assert_eq!("nameserver 10.0.2.3\n", vm.ask("cat /run/resolv.conf"));
+    assert!(vm.ask("ip route").contains("default via 10.0.2.2"));
+    assert_ne!(0, vm.sh("ps | grep '[u]dhcpc'").status);
+
+    let (status, said) = post(&vm, "/api/v1/login", r#"{"user":"anna","password":"correct horse"}"#);
+    assert_eq!("200", status, "{said}");
+
+    // By its name, which its certificate carries.
+    let certificate = card.path.with_extension("pem");
+    std::fs::write(&certificate, vm.ask("cat /data/tls/certificate.pem")).unwrap();
+    for (name, expected) in [("rack-7.local", "401"), ("rack-7", "401"), ("farhand-3456.local", "")] {
+        let output = Command::new("curl")
+            .args(["-s", "-o", "/dev/null", "-w", "%{http_code}", "--cacert"])
+            .arg(&certificate)
+            .args(["--resolve", &format!("{name}:{}:127.0.0.1", vm.https)])
+            .arg(format!("https://{name}:{}/api/v1/seats", vm.https))
+            .output()
+            .expect("make test-image installs curl");
+        // 60: the certificate is another's.
+        assert_eq!(expected.is_empty(), output.status.code() == Some(60), "{name}: {output:?}");
+        assert!(expected.is_empty() || output.stdout == expected.as_bytes(), "{name}: {output:?}");
+    }
+
+    // Somebody borrows the card.
+    card.put("farhand.toml", "[network]\nhost = \"mine-now\"\n");
+    vm.ask(GO_ON);
+    assert_eq!(kept, vm.ask("cat /data/farhand.toml"));
+    assert_eq!("rack-7\n", vm.ask("hostname"));
+}
+
+#[test]
+fn data_grows_to_its_card_once_and_after_a_cut() {
+    let card = Blank::new("grow", 8192);
+    let before = card.table();
+    let mut vm = Vm::boot_with("grow", &card.arguments());
+    vm.ask(PLUG_IN);
+    vm.ask("echo kept >/data/note; sync");
+    vm.ask("farhand grow >/tmp/grown 2>&1 &");
+    // Somebody pulls the plug the moment that the first step is done.
+    until("the table is written", || (card.table() != before).then_some(()));
+    drop(vm);
+
+    let grown = card.table();
+    let mut vm = Vm::boot_with("grow", &card.arguments());
+    vm.ask(PLUG_IN);
+    assert_eq!("kept\n", vm.ask("cat /data/note"));
+    vm.ask("farhand grow");
+    let kib: u32 = vm.ask("df -k /data | sed -n 's/^.dev[^ ]* *\\([0-9]*\\).*/\\1/p'").trim().parse().unwrap();
+    assert!((7500..8136).contains(&(kib / 1024)), "{kib} KiB");
+    assert_eq!("kept\n", vm.ask("cat /data/note"));
+
+    assert_eq!("", vm.ask("umount /data; e2fsck -fn /dev/vdd3 >/tmp/fsck 2>&1 || cat /tmp/fsck"));
+    let writes = "sync; read -r _ _ _ _ writes _ </sys/block/vdd/stat; echo $writes";
+    let quiet = vm.ask(writes);
+    vm.ask("mkdir -p /tmp/card && mount -t ext4 -o ro,noload /dev/vdd3 /tmp/card");
+    assert_eq!("", vm.ask("farhand grow --mounted /tmp/card"), "there is nothing left to do or to say");
+    assert_eq!(quiet, vm.ask(writes), "a later boot writes nothing");
+    assert_eq!(grown, card.table());
+
+    // A card that somebody has partitioned for themselves.
+    vm.ask("printf 'x' | dd of=/dev/vdd bs=1 seek=440 conv=notrunc");
+    let refused = vm.sh("farhand grow");
+    assert!(refused.status != 0 && refused.text.contains("not one of ours"), "{refused:?}");
+}
+
+#[test]
+fn the_network_learns_the_name_and_gives_address_and_time() {
+    let (socket, arguments) = lan::plan("first");
+    let mut vm = Vm::boot_with("lan", &arguments);
+    let lan = Lan::plug(&socket);
+    // QEMU's own network announces an IPv6 prefix, as most routers do.
+    vm.ask("until ip -6 addr show dev eth0 | grep -q 'inet6 fec0:.*5054:ff:fe12:3456'; do sleep 0.2; done");
+    assert_ne!(0, vm.sh("ps | grep '[n]tpd'").status, "a clock is asked that nobody named");
+
+    vm.ask(
+        "sv stop network >/dev/null
+        ip link set eth0 down && ip link set eth0 name spare
+        ip link set eth1 down && ip link set eth1 name eth0
+        /usr/libexec/own-name && sv start network >/dev/null",
+    );
+    // Option 12, the host name, with its length.
+    lan.wait_dhcp(b"\x0c\x0cfarhand-beef");
+    vm.ask(&format!("until ip -4 addr show dev eth0 | grep -q 'inet {GUEST}/24'; do sleep 0.2; done"));
+    assert_eq!(format!("nameserver {US}\n"), vm.ask("cat /run/resolv.conf"));
+
+    // Option 42 named a clock. It is far ahead of this build, and believed.
+    let today = vm.ask(&format!("until date +%F | grep {}; do sleep 0.2; done", TODAY.0));
+    assert_eq!(TODAY.0, today.trim());
+
+    // The name was taken by serve when it started; an owner's next boot would have the new one from the beginning.
+    vm.ask("sv restart serve");
+    let host = labels("farhand-beef.local");
+    let address = [&host[..], &[0, 1, 0x80, 1]].concat();
+    lan.ask("farhand-beef.local", 1, &address);
+    lan.ask("farhand-beef.local", 1, &GUEST.octets());
+    let instance = labels("farhand-beef");
+    lan.ask("_https._tcp.local", 12, &instance[..instance.len() - 1]);
+}
+
+#[test]
+fn a_wire_at_power_on_asks_for_a_factory_reset() {
+    let mut vm = Vm::boot("reset-pin");
+    // A chip that calls itself as a Pi's does.
+    vm.ask(
+        "until [ -d /sys/kernel/config/gpio-sim ]; do sleep 0.1; done
+        pi=/sys/kernel/config/gpio-sim/pi
+        mkdir -p $pi/bank0 && echo 28 >$pi/bank0/num_lines && echo pinctrl-bcm2711 >$pi/bank0/label && echo 1 >$pi/live",
+    );
+    vm.ask("/usr/libexec/reset-pin; [ ! -e /data/state/factory-reset ]");
+    // Asking for a pull-up moves a simulated line up once; a wire is stronger. When the wire comes late, the script ends
+    // early and is run again.
+    vm.ask(
+        "pull=$(echo /sys/devices/platform/gpio-sim.*/gpiochip*/sim_gpio26/pull)
+        while :; do echo pull-down >$pull; done &
+        wire=$!
+        until [ -e /data/state/factory-reset ]; do /usr/libexec/reset-pin; done
+        kill $wire",
+    );
+    vm.wait_console("the reset pin is held", SOON);
+}
