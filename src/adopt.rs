@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 
 use crate::config::ConfigError;
 use crate::config::card::Card;
-use crate::net::people::{self, PeopleError};
-use crate::store;
+use crate::net::kept;
+use crate::net::people::PeopleError;
 use crate::session::role::Role;
+use crate::store;
 
 /// What became of the card's configuration.
 #[derive(Debug, PartialEq)]
@@ -58,7 +59,7 @@ pub enum AdoptError {
 /// Puts the card's configuration into force. `serve` is the user and group that the accounts must belong to.
 pub fn adopt(card: &Path, data: &Path, serve: Option<(u32, u32)>) -> Result<Outcome, AdoptError> {
     let users_file = data.join("users.json");
-    let mut accounts = people::read_accounts(&users_file)?;
+    let mut accounts = kept::read_accounts(&users_file)?;
     if accounts.claimed() {
         return Ok(Outcome::Claimed);
     }
@@ -79,7 +80,7 @@ pub fn adopt(card: &Path, data: &Path, serve: Option<(u32, u32)>) -> Result<Outc
     // Last, because after it the card counts no more: a power cut before this line is a boot that takes it again.
     accounts.put_user(claim.user, Role::Administrator, claim.password_hash.into_phc());
     let ready = data.join("users.ready");
-    store::write_with_mode(&ready, people::accounts_text(&accounts).as_bytes(), 0o600)
+    store::write_with_mode(&ready, kept::accounts_text(&accounts).as_bytes(), 0o600)
         .and_then(|()| serve.map_or(Ok(()), |(user, group)| chown(&ready, Some(user), Some(group))))
         .and_then(|()| store::rename(&ready, &users_file))
         .map_err(|source| AdoptError::Write { file: users_file, source })?;

@@ -9,6 +9,7 @@ pub mod body;
 pub mod door;
 pub mod entry;
 pub mod http;
+pub mod kept;
 pub mod logs;
 pub mod nearby;
 pub mod people;

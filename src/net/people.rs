@@ -24,6 +24,7 @@ use crate::session::limiter::{Limiter, Try};
 use crate::session::role::Role;
 use crate::session::secret::{self, Bearer, ClaimCode, Digest};
 
+use super::kept::{accounts_text, claim_code, forget_code, read_accounts};
 use crate::store;
 
 /// Password hashes worked on at once: each takes 19 MiB, and pictures need the other cores.
@@ -46,6 +47,7 @@ pub struct People {
     /// Held while a file is being written, which takes an await, so that an older version never replaces a newer one.
     writing: Arc<tokio::sync::Mutex<()>>,
     users_file: PathBuf,
+    code_file: PathBuf,
     sessions_file: PathBuf,
     boot: String,
 }
@@ -113,7 +115,7 @@ pub enum EntryError {
     #[error("this device has an owner already; ask them to let you in")]
     Claimed,
     /// Not the code on the console.
-    #[error("that is not the code on the console; it changes each time the device starts")]
+    #[error("that is not the code on the console, which is in claim-code.txt on its card, too")]
     WrongCode,
     /// No such user, or another password: which of the two is not said.
     #[error("wrong user name or password")]
@@ -172,7 +174,13 @@ impl People {
             .and_then(|text| serde_json::from_str(&text).ok())
             .filter(|sessions: &Sessions| sessions.boot == boot)
             .map_or_else(Book::default, |sessions| sessions.book);
-        let code = if accounts.claimed() { None } else { Some(ClaimCode::new(random()?)) };
+        let code_file = data.join("claim-code");
+        let code = if accounts.claimed() {
+            forget_code(&code_file);
+            None
+        } else {
+            Some(claim_code(&code_file)?)
+        };
         let calendar = Calendar::new(now(), accounts.seen());
         let people = People {
             state: Mutex::new(State { accounts, calendar, book, limiter: Limiter::default(), code: code.clone() }),
@@ -181,6 +189,7 @@ impl People {
             hashing: Arc::new(Semaphore::new(HASHING)),
             writing: Arc::default(),
             users_file,
+            code_file,
             sessions_file,
             boot,
         };
@@ -241,6 +250,7 @@ impl People {
         })
         .await?;
         self.state().code = None;
+        forget_code(&self.code_file);
         info!("{} claimed this device from {peer}", name.as_str());
         self.begin(name)
     }
@@ -458,18 +468,6 @@ impl State {
     }
 }
 
-/// Reads who may come in; nobody, when there is no such file.
-pub fn read_accounts(file: &Path) -> Result<Accounts, PeopleError> {
-    let text = store::read(file).map_err(|source| PeopleError::File { path: file.to_path_buf(), source })?;
-    let Some(text) = text else { return Ok(Accounts::default()) };
-    Accounts::parse(&text).map_err(|source| PeopleError::Damaged { path: file.to_path_buf(), source })
-}
-
-/// What [`read_accounts`] reads.
-pub fn accounts_text(accounts: &Accounts) -> String {
-    serde_json::to_string_pretty(accounts).expect("accounts are plain data with string keys")
-}
-
 /// The time since boot. It goes on during suspend, and nobody can set it.
 fn now() -> Duration {
     clock_gettime(ClockId::CLOCK_BOOTTIME).expect("Linux has had this clock since 2.6.39").into()
@@ -479,7 +477,7 @@ fn seconds(time: SystemTime) -> u64 {
     time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-fn random<const N: usize>() -> Result<[u8; N], getrandom::Error> {
+pub(super) fn random<const N: usize>() -> Result<[u8; N], getrandom::Error> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes)?;
     Ok(bytes)

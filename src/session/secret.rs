@@ -33,6 +33,13 @@ impl ClaimCode {
         ClaimCode(random.map(|byte| LETTERS[usize::from(byte % 32)]))
     }
 
+    /// Reads what [`fmt::Display`] wrote.
+    pub fn parse(text: &str) -> Option<ClaimCode> {
+        let letters: Vec<u8> = text.trim_end().bytes().filter(|byte| *byte != b'-').collect();
+        let code = ClaimCode(letters.try_into().ok()?);
+        (code.0.iter().all(|letter| LETTERS.contains(letter)) && text.trim_end() == code.to_string()).then_some(code)
+    }
+
     /// Whether somebody typed this code, with or without the dash, in either case.
     pub fn matches(&self, typed: &str) -> bool {
         let letter = |c: char| match c.to_ascii_uppercase() {
@@ -227,6 +234,12 @@ mod tests {
         assert_eq!("01AM-Z0ZJ", shown);
         for typed in ["01AM-Z0ZJ", "01amz0zj", "oiam z o z j", "OLAM-ZOZJ"] {
             assert!(code.matches(typed), "{typed}");
+        }
+        assert_eq!(Some(&code), ClaimCode::parse(&format!("{shown}\n")).as_ref());
+        for damaged in
+            ["", "01AM-Z0Z", "01AMZ0ZJ", "01am-z0zj", "01AM-Z0ZU", "01AM-Z0ZJ0", "01AM-Z0Zé", "\0\0\0\0-\0\0\0\0"]
+        {
+            assert_eq!(None, ClaimCode::parse(damaged), "{damaged:?}");
         }
         for typed in ["", "-", "01AM-Z0Z", "01AM-Z0ZJ0", "01AM-Z0ZK", "01AM-Z0Zé"] {
             assert!(!code.matches(typed), "{typed}");

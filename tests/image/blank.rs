@@ -40,7 +40,8 @@ impl Blank {
         card.write_all_at(&table, 0).unwrap();
         for (make, (start, length)) in [
             (["mkfs.vfat", "-F", "16", "-n", "FARHAND"].as_slice(), FIRMWARE),
-            (["mke2fs", "-q", "-t", "ext4", "-b", "4096", "-L", "farhand-data"].as_slice(), DATA),
+            // As board/common/post-image.sh does it.
+            (["mke2fs", "-q", "-t", "ext4", "-b", "4096", "-i", "65536", "-E", "resize=268435456"].as_slice(), DATA),
         ] {
             File::create(&part).unwrap().set_len(length * MIB).unwrap();
             let made = Command::new(make[0]).args(&make[1..]).arg(&part).stdout(Stdio::null()).status();

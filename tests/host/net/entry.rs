@@ -49,13 +49,21 @@ async fn a_fresh_device_is_claimed_once_with_its_code() {
 }
 
 #[tokio::test]
-async fn a_code_is_good_until_the_device_starts_again() {
+async fn a_code_is_good_until_there_is_an_owner() {
     let bench = Bench::over(Folders::new()).await;
+    let file = bench.folders.data().join("claim-code");
     let first = bench.code.clone().unwrap();
     let bench = bench.restart().await;
-    assert_ne!(Some(&first), bench.code.as_ref());
+    assert_eq!(Some(&first), bench.code.as_ref(), "it was read from the card while the device was off");
+    std::fs::write(&file, "01AM").unwrap();
+    let bench = bench.restart().await;
+    let second = bench.code.clone().unwrap();
+    assert_ne!(first, second, "a damaged one is replaced");
     let answer = bench.ask("POST /api/v1/claim", "", &claim(&first, PASSWORD)).await;
     assert_eq!((403, "wrong-code".into()), (answer.status, answer.code()));
+    let answer = bench.ask("POST /api/v1/claim", "", &claim(&second, PASSWORD)).await;
+    assert_eq!(200, answer.status);
+    assert!(!file.exists(), "it has done its duty");
 }
 
 #[tokio::test]
