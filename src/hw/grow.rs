@@ -11,10 +11,10 @@
 
 mod mbr;
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom};
 use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use nix::libc;
@@ -47,6 +47,14 @@ pub enum GrowError {
     /// The data partition holds something else.
     #[error("there is no ext4 file system on {}", .0.display())]
     NotExt4(PathBuf),
+    /// To grow that would be to grow the wrong one.
+    #[error("{} is not mounted from {}", mounted.display(), data.display())]
+    Elsewhere {
+        /// The mount point.
+        mounted: PathBuf,
+        /// The data partition.
+        data: PathBuf,
+    },
     /// A step failed; the next boot tries again.
     #[error("{}: {op} failed", file.display())]
     Io {
@@ -91,6 +99,11 @@ fn grow_file_system(data: &Path, mounted: &Path) -> Result<Outcome, GrowError> {
     }
     let op = |op| move |source| GrowError::Io { file: mounted.into(), op, source };
     let root = File::open(mounted).map_err(op("open"))?;
+    let mounted_from = root.metadata().map_err(op("stat"))?.dev();
+    let device = fs::metadata(data).map_err(|source| GrowError::Io { file: data.into(), op: "stat", source })?.rdev();
+    if mounted_from != device {
+        return Err(GrowError::Elsewhere { mounted: mounted.into(), data: data.into() });
+    }
     let blocks = before.there / before.block;
     // SAFETY: the kernel reads the number that the pointer leads to, and keeps nothing of it.
     unsafe { raw::resize_fs(root.as_raw_fd(), &raw const blocks) }

@@ -103,7 +103,7 @@ fn the_card_counts_until_it_names_an_owner() {
 
     let hash = vm.ask("echo 'correct horse' | farhand hash-password");
     let good = format!(
-        "[network]\nhost = \"rack-7\"\naddress = \"10.0.2.15/24\"\ngateway = \"10.0.2.2\"\ndns = [\"10.0.2.3\"]\n\
+        "[network]\nhost = \"rack-7\"\naddress = \"10.0.2.15/24\"\ngateway = \"10.0.2.2\"\ndns = [\"10.0.2.3\"]\nmdns = false\n\
          [claim]\nuser = \"anna\"\npassword_hash = \"{}\"\n",
         hash.trim()
     );
@@ -123,6 +123,9 @@ fn the_card_counts_until_it_names_an_owner() {
 
     let (status, said) = post(&vm, "/api/v1/login", r#"{"user":"anna","password":"correct horse"}"#);
     assert_eq!("200", status, "{said}");
+
+    let listeners = vm.ask("/tmp/peek/peek listeners");
+    assert!(listeners.contains(":: 443") && !listeners.contains("5353"), "{listeners}");
 
     // By its name, which its certificate carries.
     let certificate = card.path.with_extension("pem");
@@ -214,6 +217,9 @@ fn the_network_learns_the_name_and_gives_address_and_time() {
     lan.ask("farhand-beef.local", 1, &GUEST.octets());
     let instance = labels("farhand-beef");
     lan.ask("_https._tcp.local", 12, &instance[..instance.len() - 1]);
+    // A new lease, another router: whatever the reason, the answer follows.
+    vm.ask("ip addr add 10.9.0.88/24 dev eth0");
+    lan.ask("farhand-beef.local", 1, &[10, 9, 0, 88]);
 }
 
 #[test]
