@@ -1,6 +1,6 @@
 //! Starts the appliance as its first owner does: from a card just written, on a network that knows nothing of it.
 //!
-//! The everyday image boots without a card, so each test plugs one in and then has rcS's own last lines run again.
+//! The everyday image boots without a card, so most tests plug one in and then have rcS's own last lines run again.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -148,6 +148,24 @@ fn the_card_counts_until_it_names_an_owner() {
     vm.ask(GO_ON);
     assert_eq!(kept, vm.ask("cat /data/farhand.toml"));
     assert_eq!("rack-7\n", vm.ask("hostname"));
+}
+
+#[test]
+fn the_very_card_image_is_configured_by_its_first_boot() {
+    let (card, arguments) = Blank::of_image("very-card");
+    card.put("farhand.toml", "[network]\nhost = \"rack-9\"\n");
+    let mut vm = Vm::boot_with("very-card", &arguments);
+    vm.wait_console("took farhand.toml from the card", BOOT);
+    let code = vm.wait_console("claim code: ", BOOT);
+    // Nothing was named by hand: the parts of the card are found by what the root lies on.
+    assert!(vm.ask("ls -l /dev/slots/firmware").contains("-> /dev/vdd1"));
+    assert_eq!("rack-9\n", vm.ask("hostname"));
+    assert_eq!(code.trim(), note(&mut vm, &card).trim());
+    // The everyday machine's /data is another disc, which must not be taken for the card's.
+    vm.wait_console("/data is not mounted from /dev/slots/data", SOON);
+
+    vm.reboot();
+    assert_eq!(code, vm.wait_console("claim code: ", BOOT), "who reads it from the card has switched off meanwhile");
 }
 
 #[test]
