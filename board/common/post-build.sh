@@ -39,6 +39,9 @@ for directory in data dev firmware proc run sys tmp; do
 	mkdir -p "$target/$directory"
 done
 
+# Whom to ask for names is known when there is a network.
+ln -sfn /run/resolv.conf "$target/etc/resolv.conf"
+
 # Every service has a log, and runsv keeps its state where it can write.
 for service in "$target"/etc/sv/*; do
 	name=${service##*/}
