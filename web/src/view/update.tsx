@@ -15,6 +15,15 @@ export function UpdateForm({ hasSlots }: { hasSlots: boolean }) {
   const busy = isBusy(now);
   const mayInstall = chosen.value !== null && !busy;
 
+  const send = async (file: File) => {
+    problem.value = null;
+    await install(file);
+    if (uploadProblem.value !== null) return;
+    // It has arrived; what is chosen next is another.
+    chosen.value = null;
+    if (input.current !== null) input.current.value = "";
+  };
+
   return (
     <section aria-labelledby="update-title">
       <h3 id="update-title">Update</h3>
@@ -22,8 +31,7 @@ export function UpdateForm({ hasSlots }: { hasSlots: boolean }) {
         <form
           onSubmit={(event) => {
             event.preventDefault();
-            problem.value = null;
-            if (chosen.value !== null && !busy) void install(chosen.value);
+            if (chosen.value !== null && !busy) void send(chosen.value);
           }}
         >
           <p class="hint">
@@ -64,7 +72,7 @@ export function UpdateForm({ hasSlots }: { hasSlots: boolean }) {
                 Restart into the update
               </button>
             )}
-            {now.phase !== "ready" && (
+            {(now.phase !== "ready" || mayInstall) && (
               <button type="submit" class="primary" aria-disabled={!mayInstall}>
                 Install
               </button>
