@@ -100,6 +100,18 @@ test("a log is read as text, whatever is in it", async ({ page }) => {
   expect(alerted).toBe(false);
 });
 
+test("on a phone the dialog fits the width, with its longest log open", async ({ browser }) => {
+  const context = await browser.newContext({ viewport: { width: 375, height: 740 }, hasTouch: true });
+  const page = await context.newPage();
+  const sheet = await open(page);
+  await sheet.getByText("Logs", { exact: true }).click();
+  await sheet.getByLabel("Log", { exact: true }).first().selectOption("hands");
+  await expect(sheet.getByText(/a line of a log/)).toBeVisible();
+  expect(await sheet.evaluate((element) => element.scrollWidth - element.clientWidth)).toBe(0);
+  expect(await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth)).toBe(0);
+  await context.close();
+});
+
 test("a factory reset asks for the appliance's name", async ({ page }) => {
   const sheet = await open(page);
   const { host } = await (await page.request.get(`${daemon.url}/api/v1/system`)).json();
