@@ -42,6 +42,7 @@ const COMMONPLACE: &[&str] = &[
 const MEANINGS: &[(&str, &str)] = &[
     ("still on trial", "What runs now has not proven itself yet. Wait half a minute and try again."),
     ("another update is being installed", "Another update is being installed already. Wait until that is done."),
+    ("not for both parts", "This file does not bring a whole system, so it is not taken."),
     ("the bundle's ", "This file holds something else in the place of a system, so it is not taken."),
     ("the bundle is ", "This file is damaged. Download it again."),
     (
@@ -64,6 +65,8 @@ const MEANINGS: &[(&str, &str)] = &[
     ("Unsupported bundle", "This file is not an update for Farhand. Choose one whose name ends in .raucb."),
     ("ignature", "This file is not a signed update, or it is damaged. Download it again."),
     ("is not a multiple of 4KiB", "This file is damaged or not complete. Download it again."),
+    ("for verity bundle", "This file is damaged. Download it again."),
+    ("assertion", "This file is damaged. Download it again."),
     ("payload is corrupted", "This file is damaged. Download it again."),
     ("exclusive bundle access", "This file was changed while it was being installed, so it was not taken."),
     ("No space left on device", "The system in this file is larger than the place for it on the card."),
@@ -184,6 +187,13 @@ pub(super) mod tests {
         explains(check, &["more than an update, namely hook.sh"]);
         explains("Error: the running release is still on trial", &["half a minute"]);
         explains("Error: the bundle is damaged", &["damaged"]);
+        explains("Error: the bundle is not for both parts of a slot", &["whole system"]);
+        explains("Error: the bundle's boot.img is not an image", &["something else in the place"]);
+        explains("Invalid hash for verity bundle: 00", &["damaged"]);
+        explains("Signature data is no valid CMS", &["not a signed update"]);
+        explains("Failed mounting bundle: x", &["damaged"]);
+        let died = "rauc:ERROR:../src/bundle.c:1: input_bundle: assertion failed: (size > 0)";
+        assert!(explain(&["started".into(), died.into(), " 10% x".into()]).contains("damaged"));
     }
 
     #[test]
