@@ -50,7 +50,7 @@ fi
 # What waits for connections is `farhand serve`; a service or program beside these has to be argued for.
 for service in "$target"/etc/sv/*; do
 	case ${service##*/} in
-	guard | hands | mdev | network | serve | time) ;;
+	guard | hands | kernel | mdev | network | serve | time) ;;
 	*) die "a service that is not in the list: ${service##*/}" ;;
 	esac
 done
