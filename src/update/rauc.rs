@@ -193,7 +193,7 @@ pub(super) mod tests {
         explains("Signature data is no valid CMS", &["not a signed update"]);
         explains("Failed mounting bundle: x", &["damaged"]);
         let died = "rauc:ERROR:../src/bundle.c:1: input_bundle: assertion failed: (size > 0)";
-        assert!(explain(&["started".into(), died.into(), " 10% x".into()]).contains("damaged"));
+        assert!(explain(&["started".into(), died.into()]).contains("damaged"));
     }
 
     #[test]
