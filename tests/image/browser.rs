@@ -23,21 +23,38 @@ const SERVED: Duration = Duration::from_secs(60);
 #[track_caller]
 pub fn run(name: &str, spec: &str) {
     let mut vm = Vm::boot(name);
-    let line = vm.wait_console("claim code: ", SERVED);
-    let code = line.trim_start_matches("claim code: ").trim().to_owned();
-    let url = format!("https://127.0.0.1:{}", vm.https);
+    let code = claim_code(&vm);
+    let mut playwright = playwright(&vm, &code, spec);
     // The simulated board appears while the services start; the story begins when all of it is there.
     vm.ask("until grep -q Farhand /proc/bus/input/devices && ls /dev/video0; do sleep 0.2; done");
     let witness = Witness::new(name, vm);
-    let status = Command::new("npx")
+    let status = playwright.env("FARHAND_WITNESS", &witness.socket).status();
+    let status = status.expect("npx is installed: run image/need-build.sh");
+    assert!(status.success(), "{spec} failed: {status}\n{}", witness.log());
+}
+
+/// Runs one file of browser tests, which ask nothing of the guest, against a machine that is up.
+#[track_caller]
+pub fn visit(vm: &Vm, code: &str, spec: &str) {
+    let status = playwright(vm, code, spec).status().expect("npx is installed: run image/need-build.sh");
+    assert!(status.success(), "{spec} failed: {status}");
+}
+
+/// The code that the console told last.
+#[track_caller]
+pub fn claim_code(vm: &Vm) -> String {
+    let line = vm.wait_console("claim code: ", SERVED);
+    line.trim_start_matches("claim code: ").trim().to_owned()
+}
+
+fn playwright(vm: &Vm, code: &str, spec: &str) -> Command {
+    let mut command = Command::new("npx");
+    command
         .args(["playwright", "test", spec])
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser"))
-        .env("FARHAND_URL", url)
-        .env("FARHAND_CODE", code)
-        .env("FARHAND_WITNESS", &witness.socket)
-        .status()
-        .expect("npx is installed: run image/need-build.sh");
-    assert!(status.success(), "{spec} failed: {status}\n{}", witness.log());
+        .env("FARHAND_URL", format!("https://127.0.0.1:{}", vm.https))
+        .env("FARHAND_CODE", code);
+    command
 }
 
 /// Answers questions about a machine on a socket, one after another.

@@ -131,6 +131,11 @@ impl Vm {
         self.console.wait(text, within)
     }
 
+    /// Searches the serial console only for what it says from now on.
+    pub fn forget_console(&self) {
+        self.console.forget();
+    }
+
     /// Restarts the guest as its own `reboot` does. What was said before is not searched any more.
     #[track_caller]
     pub fn reboot(&mut self) {
