@@ -9,6 +9,8 @@
 #![allow(dead_code)]
 
 mod rig;
+mod shell;
+mod terminal;
 mod vm;
 
 use std::io;

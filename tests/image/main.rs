@@ -15,6 +15,8 @@ mod lan;
 mod pc;
 mod rig;
 mod root;
+mod shell;
 mod story;
 mod supervision;
+mod terminal;
 mod vm;
