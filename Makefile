@@ -57,9 +57,10 @@ test-browser: build tests/browser/node_modules ## The page in Chromium, on the s
 	$(BROWSER) story.spec.ts sim.spec.ts page.spec.ts rescue.spec.ts system.spec.ts
 
 test-image: image-quick tests/browser/node_modules ## The image in QEMU; ONLY=name runs one scenario
-	@$(NEED) chromium curl dosfstools mtools openssl rauc squashfs-tools
+	@$(NEED) chromium curl device-tree-compiler dosfstools mtools openssl rauc squashfs-tools
 	@image/need-qemu.sh qemu-system-arm qemu-system-x86
 	tests/image/disc.sh
+	image/assemble.sh rpi4 --development
 	cargo test --locked --test image -- --test-threads=1 $(ONLY)
 
 image-quick: tools web ## Build the image from Debian's arm64 packages; BOARD=rpi4 for a Pi's, else for QEMU

@@ -1,0 +1,114 @@
+//! Works an appliance as its owner's programs do: by its network interface, with curl.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+/// An answer takes so long at most, on an emulated network.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// From the first instruction to the page, beside a busy build.
+const PAGE: Duration = Duration::from_secs(120);
+
+/// What was answered: the HTTP status, and the JSON or text that came with it.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub body: Value,
+}
+
+/// Somebody at the network, who has logged in if he has claimed the appliance.
+#[derive(Debug)]
+pub struct Owner {
+    url: String,
+    cookies: PathBuf,
+}
+
+impl Owner {
+    /// Claims an appliance that has no owner, once it serves its page at this port, with the code that its console says.
+    #[track_caller]
+    pub fn claim(port: u16, folder: &Path, code: &str) -> Owner {
+        let owner = Owner { url: format!("https://127.0.0.1:{port}"), cookies: folder.join("cookies") };
+        let _ = std::fs::remove_file(&owner.cookies);
+        owner.wait_page(PAGE);
+        let claim = json!({ "code": code, "user": "anna", "password": "correct horse battery" });
+        let answer = owner.post("/api/v1/claim", &claim);
+        assert_eq!(200, answer.status, "{answer:?}");
+        owner
+    }
+
+    /// Waits until the page is served.
+    #[track_caller]
+    pub fn wait_page(&self, within: Duration) {
+        let patience = patience(within);
+        let mut patience: Vec<&str> = patience.iter().map(String::as_str).collect();
+        // QEMU takes every connection and then drops those that the guest does not want, so nothing is refused.
+        patience.push("--retry-all-errors");
+        let (complaint, status) = self.curl(&patience, "/api/v1/health");
+        assert_eq!("200", status, "no page within {within:?}: {complaint}");
+    }
+
+    #[track_caller]
+    pub fn get(&self, path: &str) -> Answer {
+        self.answer(&[], path)
+    }
+
+    #[track_caller]
+    pub fn post(&self, path: &str, body: &Value) -> Answer {
+        self.answer(&["-H", "Content-Type: application/json", "--data-raw", &body.to_string()], path)
+    }
+
+    /// As [`Owner::post`], tried again for as long as the answer is that it does not work at the moment (503).
+    #[track_caller]
+    pub fn insist(&self, path: &str, body: &Value, within: Duration) -> Answer {
+        let (patience, body) = (patience(within), body.to_string());
+        let mut more: Vec<&str> = patience.iter().map(String::as_str).collect();
+        more.extend(["-H", "Content-Type: application/json", "--data-raw", &body]);
+        self.answer(&more, path)
+    }
+
+    /// Asks until something is so.
+    #[track_caller]
+    pub fn until(&self, what: &str, within: Duration, so: impl Fn() -> bool) {
+        let deadline = Instant::now() + within;
+        while !so() {
+            assert!(Instant::now() < deadline, "not within {within:?}: {what}");
+        }
+    }
+
+    #[track_caller]
+    fn answer(&self, more: &[&str], path: &str) -> Answer {
+        let (body, status) = self.curl(more, path);
+        let status = status.parse().unwrap_or_default();
+        assert_ne!(0, status, "{path}: no answer: {body}");
+        Answer { status, body: serde_json::from_str(&body).unwrap_or(Value::String(body)) }
+    }
+
+    /// The body, and the status as curl writes it: 000 for none, and then the body is the complaint.
+    #[track_caller]
+    fn curl(&self, more: &[&str], path: &str) -> (String, String) {
+        let mut curl = Command::new("curl");
+        // The certificate is the appliance's own.
+        curl.args(["-s", "-S", "-k", "-w", "\n%{http_code}", "-m", &ANSWER.as_secs().to_string()])
+            .arg("-b")
+            .arg(&self.cookies)
+            .arg("-c")
+            .arg(&self.cookies)
+            .args(more)
+            .arg(format!("{}{path}", self.url));
+        let output = curl.output().expect("curl is installed: run 'image/need.sh curl'");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let (body, status) = said.rsplit_once('\n').unwrap_or(("", "000"));
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        let body = if status == "000" { complaint.as_ref() } else { body };
+        (body.to_owned(), status.to_owned())
+    }
+}
+
+/// Makes curl try again each second while the answer is that it does not work at the moment.
+fn patience(within: Duration) -> Vec<String> {
+    let seconds = within.as_secs().to_string();
+    ["--retry", "1000", "--retry-delay", "1", "--retry-max-time", &seconds].map(str::to_owned).into()
+}

@@ -1,0 +1,182 @@
+//! Boots the very card that an owner would write, in QEMU's Raspberry Pi 4, and watches its relays from outside.
+//!
+//! U-Boot comes from the card, and so does the device tree but for what QEMU's model lacks (qemu-dtb.sh). The network hangs
+//! on USB, which carries 135 kB in a second; so a test fetches little. Console and root shell share the serial line.
+
+mod card;
+mod environment;
+mod pins;
+mod probe;
+mod qtest;
+mod watchdog;
+
+use std::fs::File;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::sync::Arc;
+
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+
+pub use self::card::{A, B, Card, Part, Slot};
+pub use self::pins::{POWER, Pulse, RESET};
+pub use self::probe::Probe;
+pub use self::watchdog::Why;
+use crate::shell::{BOOT, Shell};
+use crate::terminal::Terminal;
+use crate::vm::free_port;
+
+/// The device tree in the firmware's partition.
+const TREE: &str = "farhand-rpi4.dtb";
+
+/// What stands on the console before the code.
+const CLAIM: &str = "claim code: ";
+
+/// A running Pi. Dropping it pulls the plug.
+#[derive(Debug)]
+pub struct Pi {
+    qemu: Child,
+    card: Option<Card>,
+    console: Arc<Terminal>,
+    shell: Shell,
+    pub probe: Probe,
+    /// Where the guest's port 443 is to be found on this machine.
+    pub https: u16,
+}
+
+impl Pi {
+    /// Boots a copy of the card, and waits for its shell.
+    #[track_caller]
+    pub fn boot(name: &str) -> Pi {
+        let mut pi = Pi::start(Card::copy(name));
+        pi.meet_shell();
+        pi
+    }
+
+    /// Plugs a Pi with this card in.
+    #[track_caller]
+    pub fn start(card: Card) -> Pi {
+        let tree = card.folder.join("qemu.dtb");
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/image/qemu-dtb.sh");
+        card::run(Command::new(script).arg(card.take(TREE)).arg(&tree));
+        let (serial, guest) = UnixStream::pair().expect("sockets can be made");
+        let (qtest, qtest_end) = wire();
+        let (qmp, qmp_end) = wire();
+        let https = free_port();
+        let log = |name| File::create(card.folder.join(name)).expect("the folder can be written");
+
+        // A test that is killed drops nothing, so the kernel ends the machine with the thread that booted it.
+        let mut qemu = Command::new("setpriv");
+        qemu.args(["--pdeathsig", "KILL", "qemu-system-aarch64"])
+            .args(["-M", "raspi4b", "-display", "none", "-monitor", "none"])
+            // The guest's clock goes by what it has computed, a nanosecond for each instruction: what it measures, and what
+            // is measured of it, does not depend on what else this machine has to do.
+            .args(["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=on"])
+            // Stopped until somebody watches.
+            .arg("-S")
+            .arg("-kernel")
+            .arg(card.take("u-boot.bin"))
+            .arg("-dtb")
+            .arg(&tree)
+            .arg("-drive")
+            .arg(format!("if=sd,format=raw,file={}", card.path().display()))
+            .arg("-netdev")
+            .arg(format!("user,id=net,hostfwd=tcp:127.0.0.1:{https}-:443"))
+            // An address that is not of the locally administered kind, or Linux would not call it eth0.
+            .args(["-device", "usb-net,netdev=net,mac=40:54:00:12:34:56"])
+            .args(["-chardev", "socket,id=serial,fd=0", "-serial", "chardev:serial"])
+            .arg("-chardev")
+            .arg(format!("socket,id=qtest,fd={}", qtest_end.as_raw_fd()))
+            .args(["-object", "qtest,id=test,chardev=qtest,log=/dev/null"])
+            .arg("-chardev")
+            .arg(format!("socket,id=qmp,fd={}", qmp_end.as_raw_fd()))
+            .args(["-mon", "chardev=qmp,mode=control"])
+            .stdin(OwnedFd::from(guest))
+            // It tells at length what its model lacks.
+            .stderr(log("qemu.log"));
+        let qemu = qemu.spawn().expect("qemu-system-aarch64 is installed: run image/need-qemu.sh");
+        drop((qtest_end, qmp_end));
+
+        let console = Terminal::listen(serial.try_clone().expect("a socket can be cloned"), log("console.log"));
+        let shell = Shell::on(Arc::clone(&console), serial);
+        let probe = match Probe::begin(qtest, qmp) {
+            Ok(probe) => probe,
+            Err(error) => panic!("QEMU does not let its pins be watched: {error}"),
+        };
+        Pi { qemu, card: Some(card), console, shell, probe, https }
+    }
+
+    /// Waits for the shell of the system that starts.
+    #[track_caller]
+    pub fn meet_shell(&mut self) {
+        self.shell.meet(BOOT);
+        // What the kernel says from here on would stand in the middle of answers. It stays in dmesg.
+        self.ask("dmesg -n 1");
+    }
+
+    /// Runs a command that must succeed, and returns what it printed.
+    #[track_caller]
+    pub fn ask(&mut self, command: &str) -> String {
+        self.shell.ask(command)
+    }
+
+    /// Restarts the guest as its own `reboot` does.
+    #[track_caller]
+    pub fn reboot(&mut self) {
+        self.shell.say("reboot\n");
+        self.meet_shell();
+    }
+
+    /// Waits until an appliance without an owner says what claims it.
+    #[track_caller]
+    pub fn claim_code(&self) -> String {
+        let said = self.console.wait_line(0, CLAIM, BOOT);
+        said[CLAIM.len()..].trim().to_owned()
+    }
+
+    /// How often the console said `text`.
+    pub fn count(&self, text: &str) -> usize {
+        self.console.count(0, text)
+    }
+
+    /// The slot that runs, by what its kernel was told.
+    #[track_caller]
+    pub fn slot(&mut self) -> Slot {
+        let line = self.ask("cat /proc/cmdline");
+        let is = |slot: &Slot| line.split_whitespace().any(|word| word == format!("rauc.slot={}", slot.name));
+        [A, B].into_iter().find(is).unwrap_or_else(|| panic!("no slot in: {line}"))
+    }
+
+    /// What ended each system since the plug went in.
+    #[track_caller]
+    pub fn resets(&self) -> Vec<Option<Why>> {
+        self.probe.resets()
+    }
+
+    /// Pulls the plug, and takes the card out.
+    pub fn unplug(mut self) -> Card {
+        let _ = self.qemu.kill();
+        let _ = self.qemu.wait();
+        self.card.take().expect("it is taken out once")
+    }
+
+    /// Where what was kept about this machine lies.
+    pub fn folder(&self) -> PathBuf {
+        self.card.as_ref().map(|card| card.folder.clone()).expect("the card is in")
+    }
+}
+
+impl Drop for Pi {
+    fn drop(&mut self) {
+        let _ = self.qemu.kill();
+        let _ = self.qemu.wait();
+    }
+}
+
+/// Two ends of a wire: ours, and one that a child keeps.
+fn wire() -> (UnixStream, UnixStream) {
+    let (ours, theirs) = UnixStream::pair().expect("sockets can be made");
+    fcntl(&theirs, FcntlArg::F_SETFD(FdFlag::empty())).expect("an open file has flags");
+    (ours, theirs)
+}

@@ -1,0 +1,166 @@
+//! A copy of the card that an owner would write, in a file of its own, to be read and damaged from outside.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::environment::{self, COPIES, SIZE, Variables};
+
+const SECTOR: u64 = 512;
+/// The only place where U-Boot, the device tree and an owner's first configuration can be.
+const FIRMWARE: u32 = 1;
+
+/// One of the two systems on a card.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slot {
+    pub name: &'static str,
+    boot: u32,
+    root: u32,
+}
+
+pub const A: Slot = Slot { name: "A", boot: 5, root: 6 };
+pub const B: Slot = Slot { name: "B", boot: 7, root: 8 };
+
+/// One of a slot's partitions: the kernel and what it is told, or the root.
+#[derive(Debug, Clone, Copy)]
+pub enum Part {
+    Boot(Slot),
+    Root(Slot),
+}
+
+#[derive(Debug)]
+pub struct Card {
+    /// Where the copy and all else about it is kept, so it can be read after a failure.
+    pub folder: PathBuf,
+}
+
+impl Card {
+    /// Copies the card of the image that was built last.
+    #[track_caller]
+    pub fn copy(name: &str) -> Card {
+        let out = Path::new(env!("CARGO_MANIFEST_DIR")).join("out");
+        let card = Card { folder: out.join("run").join(name) };
+        fs::create_dir_all(&card.folder).expect("out/ can be written");
+        let image = out.join("rpi4/card.img");
+        // cp leaves the holes in it, which are most of it.
+        run(Command::new("cp").arg("--sparse=always").arg(&image).arg(card.path()));
+        // QEMU has no other cards; and an owner's is larger than our image, too.
+        let file = card.open();
+        let size = file.metadata().expect("the card is there").len();
+        file.set_len(size.next_power_of_two()).expect("out/ has room");
+        card
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.folder.join("card.img")
+    }
+
+    /// Takes a file out of the firmware's partition.
+    #[track_caller]
+    pub fn take(&self, name: &str) -> PathBuf {
+        let file = self.folder.join(name);
+        run(Command::new("mcopy").args(["-n", "-o", "-i", &self.firmware(), &format!("::/{name}")]).arg(&file));
+        file
+    }
+
+    /// What U-Boot will read; None for its own defaults.
+    #[track_caller]
+    pub fn environment(&self) -> Option<Variables> {
+        self.copies().map(|(_, variables)| variables)
+    }
+
+    /// Stores variables for U-Boot beside those that are there.
+    #[track_caller]
+    pub fn set_environment(&self, changes: &[(&str, &str)]) {
+        let (serial, mut variables) = self.copies().unwrap_or_default();
+        variables.extend(changes.iter().map(|(name, value)| (name.to_string(), value.to_string())));
+        for (number, at) in COPIES.into_iter().enumerate() {
+            let serial = serial.wrapping_add(number as u8 + 1);
+            self.open().write_all_at(&environment::write(serial, &variables), at).expect("the card can be written");
+        }
+    }
+
+    /// Makes both copies unreadable, as a card that loses bits may.
+    #[track_caller]
+    pub fn spoil_environment(&self) {
+        for at in COPIES {
+            self.change(at + 100, |bits| bits ^ 1);
+        }
+    }
+
+    /// Flips one bit at this place of a partition.
+    #[track_caller]
+    pub fn flip(&self, part: Part, at: u64) {
+        self.change(self.start(part) + at, |bits| bits ^ 1);
+    }
+
+    /// The number of 64 bits at this place of a partition.
+    #[track_caller]
+    pub fn number(&self, part: Part, at: u64) -> u64 {
+        let mut number = [0; 8];
+        self.open().read_exact_at(&mut number, self.start(part) + at).expect("the card has such a place");
+        u64::from_le_bytes(number)
+    }
+
+    fn change(&self, at: u64, change: impl Fn(u8) -> u8) {
+        let (file, mut byte) = (self.open(), [0]);
+        file.read_exact_at(&mut byte, at).expect("the card has such a place");
+        file.write_all_at(&[change(byte[0])], at).expect("the card can be written");
+    }
+
+    fn start(&self, part: Part) -> u64 {
+        self.partition(match part {
+            Part::Boot(slot) => slot.boot,
+            Part::Root(slot) => slot.root,
+        })
+    }
+
+    fn copies(&self) -> Option<(u8, Variables)> {
+        let copies = COPIES.map(|at| {
+            let mut copy = vec![0; SIZE];
+            self.open().read_exact_at(&mut copy, at).expect("the card has its environment");
+            copy
+        });
+        environment::read([&copies[0], &copies[1]])
+    }
+
+    /// Where a partition begins, in bytes: from the table itself, as the kernel finds it.
+    fn partition(&self, number: u32) -> u64 {
+        /// Type and first sector of an entry of the table in this sector.
+        fn entry(file: &File, table: u64, index: u64) -> (u8, u64) {
+            let mut entry = [0; 16];
+            file.read_exact_at(&mut entry, table * SECTOR + 446 + 16 * index).expect("the card has a table");
+            (entry[4], u32::from_le_bytes([entry[8], entry[9], entry[10], entry[11]]).into())
+        }
+        let file = self.open();
+        if number <= 4 {
+            return entry(&file, 0, u64::from(number) - 1).1 * SECTOR;
+        }
+        let mut primary = (0..4).map(|index| entry(&file, 0, index));
+        let (_, extended) = primary.find(|entry| matches!(entry.0, 0x05 | 0x0f)).expect("there are more than four");
+        // Each further one has a table of its own, where the next table is counted from the first.
+        let table = (5..number).fold(extended, |table, _| extended + entry(&file, table, 1).1);
+        (table + entry(&file, table, 0).1) * SECTOR
+    }
+
+    /// As mtools are told where a file system begins.
+    fn firmware(&self) -> String {
+        format!("{}@@{}", self.path().display(), self.partition(FIRMWARE))
+    }
+
+    fn open(&self) -> File {
+        File::options()
+            .read(true)
+            .write(true)
+            .open(self.path())
+            .expect("there is an image: run 'make image-quick BOARD=rpi4 VARIANT=development'")
+    }
+}
+
+/// Runs a program of this machine that must succeed.
+#[track_caller]
+pub fn run(command: &mut Command) {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}

@@ -1,0 +1,102 @@
+//! Keeps account of when a relay's pin would have closed its relay.
+//!
+//! Edges catch a glitch of a microsecond; samples catch what makes no edge, such as a pin that was set before it became an
+//! output, or one that a reset let go.
+
+use std::time::Duration;
+
+use super::qtest::Edge;
+
+/// The relays' pins by their BCM numbers, as docs/hardware.md wires them.
+pub const POWER: u8 = 17;
+pub const RESET: u8 = 27;
+const RELAYS: [u8; 2] = [POWER, RESET];
+
+const INPUT: u32 = 0;
+const OUTPUT: u32 = 1;
+
+/// How a pin was set at one moment.
+#[derive(Debug, Clone, Copy)]
+pub struct Sample {
+    /// GPFSEL1 and GPFSEL2: three bits for each of the pins 10 to 29.
+    pub functions: [u32; 2],
+    /// GPLEV0: a bit for each of the pins 0 to 31.
+    pub levels: u32,
+}
+
+/// A time during which a relay was closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pulse {
+    pub pin: u8,
+    pub start: Duration,
+    /// None while it lasts.
+    pub end: Option<Duration>,
+}
+
+impl Pulse {
+    pub fn length(&self) -> Duration {
+        self.end.expect("the pulse has ended") - self.start
+    }
+}
+
+/// All pulses of all relays since the machine was made.
+#[derive(Debug, Default)]
+pub struct Pins {
+    pulses: Vec<Pulse>,
+    samples: u64,
+    outputs: bool,
+}
+
+impl Pins {
+    pub fn edge(&mut self, now: Duration, edge: Edge) {
+        if RELAYS.contains(&edge.line) {
+            self.set(now, edge.line, edge.high);
+        }
+    }
+
+    pub fn sample(&mut self, now: Duration, sample: &Sample) {
+        self.samples += 1;
+        self.outputs = RELAYS.into_iter().all(|pin| function(sample, pin) == OUTPUT);
+        for pin in RELAYS {
+            self.set(now, pin, is_active(sample, pin));
+        }
+    }
+
+    pub fn pulses(&self) -> &[Pulse] {
+        &self.pulses
+    }
+
+    /// How often the pins were looked at. A watch that never looked has seen nothing, and proves nothing.
+    pub fn samples(&self) -> u64 {
+        self.samples
+    }
+
+    /// Whether somebody drives the relays' pins, instead of leaving them to their resistors.
+    pub fn are_outputs(&self) -> bool {
+        self.outputs
+    }
+
+    fn set(&mut self, now: Duration, pin: u8, active: bool) {
+        let open = self.pulses.iter_mut().rev().find(|pulse| pulse.pin == pin && pulse.end.is_none());
+        match (open, active) {
+            (None, true) => self.pulses.push(Pulse { pin, start: now, end: None }),
+            (Some(pulse), false) => pulse.end = Some(now),
+            _ => (),
+        }
+    }
+}
+
+/// Whether the relay at this pin would be closed. An input leaves it to the relay board's own resistor, which opens it.
+fn is_active(sample: &Sample, pin: u8) -> bool {
+    match function(sample, pin) {
+        INPUT => false,
+        OUTPUT => sample.levels >> pin & 1 == 1,
+        // A clock or a data line of some controller: nobody knows what it will do.
+        _ => true,
+    }
+}
+
+fn function(sample: &Sample, pin: u8) -> u32 {
+    let (register, shift) = (usize::from(pin / 10) - 1, u32::from(pin % 10) * 3);
+    sample.functions[register] >> shift & 7
+}

@@ -1,0 +1,253 @@
+//! Watches a Pi from outside while it runs: its relays' pins without a gap, its watchdog, its resets.
+//!
+//! A thread of its own looks at the pins every few milliseconds and hears of each edge between. Times are the guest's: its
+//! own microsecond counter, read from outside.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::pins::{Pins, Pulse, Sample};
+use super::qtest::Qtest;
+use super::watchdog::{self, Deed, Watchdog, Why};
+
+/// How long between two samples. A thousandth of a processor each; edges are heard at once.
+const LOOK: Duration = Duration::from_millis(4);
+/// The pins' registers, and those by which a test drives an input from outside.
+const GPIO: u32 = 0xfe20_0000;
+const FUNCTIONS: [u32; 2] = [GPIO + 4, GPIO + 8];
+const SET: u32 = GPIO + 0x1c;
+const CLEAR: u32 = GPIO + 0x28;
+const LEVELS: u32 = GPIO + 0x34;
+/// The lower half of the system timer: microseconds, for 71 minutes.
+const CLOCK: u32 = 0xfe00_3004;
+
+/// What has been seen so far.
+#[derive(Debug, Default)]
+pub struct Seen {
+    pub pins: Pins,
+    /// Each time the machine began anew, and what ended the system before: None for QEMU's own or the test's reset.
+    pub resets: Vec<Option<Why>>,
+    /// When that was, by the guest's clock.
+    pub now: Duration,
+    failed: Option<String>,
+}
+
+/// A watch on one machine. It ends with the machine.
+#[derive(Debug)]
+pub struct Probe {
+    shared: Arc<Shared>,
+    orders: Sender<Order>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    seen: Mutex<Seen>,
+    more: Condvar,
+}
+
+#[derive(Debug)]
+enum Order {
+    Level { pin: u8, high: bool },
+    Touch { pin: u8 },
+}
+
+impl Probe {
+    /// Begins to watch a machine that was started with `-S`, and lets it run.
+    pub fn begin(qtest: UnixStream, qmp: UnixStream) -> io::Result<Probe> {
+        let (orders, inbox) = mpsc::channel();
+        let mut qtest = Qtest::over(qtest);
+        qtest.intercept("/machine/soc/peripherals/gpio")?;
+        let mut monitor = Monitor { socket: qmp, heard: Vec::new() };
+        monitor.order("qmp_capabilities")?;
+        monitor.order("cont")?;
+        let probe = Probe { shared: Arc::default(), orders };
+        let shared = Arc::clone(&probe.shared);
+        let watch = Watch { qtest, monitor, inbox, watchdog: Watchdog::default(), why: None };
+        thread::spawn(move || {
+            if let Err(error) = watch.run(&shared) {
+                shared.seen().failed = Some(error.to_string());
+                shared.more.notify_all();
+            }
+        });
+        Ok(probe)
+    }
+
+    /// Sets the level of a pin that is an input, as a lamp's wire would.
+    pub fn level(&self, pin: u8, high: bool) {
+        self.order(Order::Level { pin, high });
+    }
+
+    /// Raises an output for a moment, as a fault would.
+    pub fn touch(&self, pin: u8) {
+        self.order(Order::Touch { pin });
+    }
+
+    /// Waits until `found` finds what it wants in what has been seen.
+    #[track_caller]
+    pub fn wait<T>(&self, what: &str, within: Duration, found: impl Fn(&Seen) -> Option<T>) -> T {
+        let deadline = Instant::now() + within;
+        let mut seen = self.shared.seen();
+        loop {
+            if let Some(failed) = seen.failed.take() {
+                drop(seen);
+                panic!("the watch over the pins ended: {failed}");
+            }
+            if let Some(found) = found(&seen) {
+                return found;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                let so_far = format!("{:?}; resets: {:?}", seen.pins.pulses(), seen.resets);
+                drop(seen);
+                panic!("not within {within:?}: {what}; pulses: {so_far}");
+            }
+            seen = self.shared.more.wait_timeout(seen, left).expect("no watch panics while it holds this").0;
+        }
+    }
+
+    /// All that the relays did until now: at least one more sample is taken first.
+    #[track_caller]
+    pub fn pulses(&self) -> Vec<Pulse> {
+        let before = self.wait("how often the pins were looked at", LOOK, |seen| Some(seen.pins.samples()));
+        let within = Duration::from_secs(30);
+        self.wait("one more look at the pins", within, |seen| {
+            (before + 1 < seen.pins.samples()).then(|| seen.pins.pulses().to_vec())
+        })
+    }
+
+    /// What ended each system so far.
+    #[track_caller]
+    pub fn resets(&self) -> Vec<Option<Why>> {
+        self.wait("what ended each system", LOOK, |seen| Some(seen.resets.clone()))
+    }
+
+    /// The guest's time at the last look, which is a few milliseconds ago.
+    #[track_caller]
+    pub fn now(&self) -> Duration {
+        self.wait("the time", LOOK, |seen| Some(seen.now))
+    }
+
+    fn order(&self, order: Order) {
+        // A watch that has ended is reported by the next wait.
+        let _ = self.orders.send(order);
+    }
+}
+
+impl Shared {
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().expect("no watch panics while it holds this")
+    }
+}
+
+struct Watch {
+    qtest: Qtest,
+    monitor: Monitor,
+    inbox: Receiver<Order>,
+    watchdog: Watchdog,
+    /// Why the reset comes that is on its way.
+    why: Option<Why>,
+}
+
+impl Watch {
+    fn run(mut self, shared: &Shared) -> io::Result<()> {
+        loop {
+            match self.inbox.try_recv() {
+                Ok(Order::Level { pin, high }) => self.qtest.write(if high { SET } else { CLEAR }, 1 << pin)?,
+                Ok(Order::Touch { pin }) => {
+                    self.qtest.write(SET, 1 << pin)?;
+                    self.qtest.write(CLEAR, 1 << pin)?;
+                }
+                Err(TryRecvError::Empty) => (),
+                Err(TryRecvError::Disconnected) => return Ok(()),
+            }
+            self.look(shared)?;
+            self.watch_dog(shared)?;
+        }
+    }
+
+    fn look(&mut self, shared: &Shared) -> io::Result<()> {
+        let edges = self.qtest.edges(LOOK)?;
+        let now = self.now()?;
+        let sample = Sample {
+            functions: [self.qtest.read(FUNCTIONS[0])?, self.qtest.read(FUNCTIONS[1])?],
+            levels: self.qtest.read(LEVELS)?,
+        };
+        // What moved between two of these reads is told by its edge; such a sample is of no one moment.
+        let moved = self.qtest.edges(Duration::from_micros(1))?;
+        let later = self.now()?;
+        let mut seen = shared.seen();
+        edges.into_iter().for_each(|edge| seen.pins.edge(now, edge));
+        if moved.is_empty() {
+            seen.pins.sample(now, &sample);
+        }
+        moved.into_iter().for_each(|edge| seen.pins.edge(later, edge));
+        seen.now = later;
+        drop(seen);
+        shared.more.notify_all();
+        Ok(())
+    }
+
+    fn watch_dog(&mut self, shared: &Shared) -> io::Result<()> {
+        if self.monitor.was_reset()? {
+            self.qtest.write(watchdog::CONTROL, 0)?;
+            self.qtest.write(watchdog::COUNT, 0)?;
+            self.watchdog.reset();
+            shared.seen().resets.push(self.why.take());
+            shared.more.notify_all();
+        }
+        let (control, count) = (self.qtest.read(watchdog::CONTROL)?, self.qtest.read(watchdog::COUNT)?);
+        let now = self.now()?;
+        match self.watchdog.look(now, control, count) {
+            Deed::None => Ok(()),
+            Deed::Count(count) => self.qtest.write(watchdog::COUNT, count),
+            // Asked for once: it is a moment until the machine has done it.
+            Deed::Reset(_) if self.why.is_some() => Ok(()),
+            Deed::Reset(why) => {
+                self.why = Some(why);
+                self.monitor.order("system_reset")
+            }
+        }
+    }
+
+    fn now(&mut self) -> io::Result<Duration> {
+        self.qtest.read(CLOCK).map(|micros| Duration::from_micros(micros.into()))
+    }
+}
+
+/// QEMU's control connection. Answers are not waited for; of the events, only resets matter.
+struct Monitor {
+    socket: UnixStream,
+    heard: Vec<u8>,
+}
+
+impl Monitor {
+    fn order(&mut self, command: &str) -> io::Result<()> {
+        self.socket.set_nonblocking(false)?;
+        self.socket.write_all(format!("{{\"execute\":\"{command}\"}}\n").as_bytes())
+    }
+
+    /// Whether the machine has begun anew since this was last asked.
+    fn was_reset(&mut self) -> io::Result<bool> {
+        self.socket.set_nonblocking(true)?;
+        let mut bytes = [0; 4096];
+        loop {
+            match self.socket.read(&mut bytes) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(len) => self.heard.extend_from_slice(&bytes[..len]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        let Some(end) = self.heard.iter().rposition(|&byte| byte == b'\n') else { return Ok(false) };
+        let lines: Vec<u8> = self.heard.drain(..=end).collect();
+        let lines = String::from_utf8_lossy(&lines);
+        if let Some(error) = lines.lines().find(|line| line.contains("\"error\"")) {
+            return Err(io::Error::other(error.to_owned()));
+        }
+        Ok(lines.lines().any(|line| line.contains("\"event\": \"RESET\"")))
+    }
+}

@@ -1,0 +1,68 @@
+//! Plays the watchdog that QEMU's Pi lacks, on registers that are plain memory there.
+//!
+//! The drivers of U-Boot and Linux write what they would write to the real one: how long it may count, and that a reset
+//! shall follow. A restart is the same with a count of a sixth of a millisecond.
+
+use std::time::Duration;
+
+/// Where tests/image/qemu-raspi4b.dtso puts the registers; their order is that of the BCM2835's power manager.
+pub const CONTROL: u32 = 0x3c00_001c;
+pub const COUNT: u32 = 0x3c00_0024;
+/// What the upper byte of a write must be, and never is in what is read.
+const PASSWORD: u32 = 0x5a;
+/// The field of the control register that says what happens at zero, and its value for a full reset.
+const AT_ZERO: u32 = 0x30;
+const RESET: u32 = 0x20;
+/// Counts in a second.
+const RATE: u64 = 65536;
+/// A shorter count than this is no time to feed in, but the way to restart at once.
+const AT_ONCE: Duration = Duration::from_millis(10);
+
+/// What ended a system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// The system asked for it: a reboot, or a panic.
+    Restart,
+    /// Nobody fed the watchdog.
+    Hang,
+}
+
+/// What to do after a look at the registers.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Deed {
+    None,
+    /// Write this to the count register, to see the next feeding.
+    Count(u32),
+    Reset(Why),
+}
+
+/// The count, in the guest's time.
+#[derive(Debug, Default)]
+pub struct Watchdog {
+    end: Option<Duration>,
+}
+
+impl Watchdog {
+    /// Looks at the registers' values.
+    pub fn look(&mut self, now: Duration, control: u32, count: u32) -> Deed {
+        if control & AT_ZERO != RESET {
+            self.end = None;
+            return Deed::None;
+        }
+        if count >> 24 == PASSWORD {
+            let count = count & 0xf_ffff;
+            let time = Duration::from_micros(u64::from(count) * 1_000_000 / RATE);
+            if time < AT_ONCE {
+                return Deed::Reset(Why::Restart);
+            }
+            self.end = Some(now + time);
+            return Deed::Count(count);
+        }
+        if self.end.is_some_and(|end| end <= now) { Deed::Reset(Why::Hang) } else { Deed::None }
+    }
+
+    /// Forgets what a system that is gone asked for.
+    pub fn reset(&mut self) {
+        self.end = None;
+    }
+}

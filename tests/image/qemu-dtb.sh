@@ -1,0 +1,30 @@
+#!/bin/sh
+# Make the device tree with which a card boots in QEMU's raspi4b from the one with which it boots on a Pi.
+#
+# Usage: qemu-dtb.sh IN.dtb OUT.dtb
+#
+# IN must have the names of its nodes. Only what QEMU's model lacks is changed, so that all else is proven by the tests.
+set -eu
+
+die() {
+	printf '%s: %s\n' "${0##*/}" "$1" >&2
+	exit 1
+}
+
+[ $# -eq 2 ] || die "usage: ${0##*/} IN.dtb OUT.dtb"
+here=$(cd "${0%/*}" && pwd)
+"$here/../../image/need.sh" device-tree-compiler
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+dtc -q -@ -I dts -O dtb -o "$work/qemu.dtbo" "$here/qemu-raspi4b.dtso"
+fdtoverlay -i "$1" -o "$work/out.dtb" "$work/qemu.dtbo" || die "$1 does not take our changes: was it built with -@?"
+# An overlay can take nothing away. The Wi-Fi's controller holds the card here, without the Wi-Fi's power switch.
+fdtput -d "$work/out.dtb" /soc/mmc@7e300000 mmc-pwrseq non-removable
+fdtput -r "$work/out.dtb" /soc/mmc@7e300000/wifi@1
+fdtput -r "$work/out.dtb" /soc/serial@7e201000/bluetooth
+# A Pi's firmware hands over randomness, without which the first TLS key waits for the kernel to collect its own.
+seed=$(od -An -v -tx1 -N 32 /dev/urandom)
+# shellcheck disable=SC2086  # One argument for each byte is meant.
+fdtput -t bx "$work/out.dtb" /chosen rng-seed $seed
+mv "$work/out.dtb" "$2"

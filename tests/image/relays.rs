@@ -1,0 +1,122 @@
+//! Proves on a Pi that no relay closes but when somebody presses it, whatever else happens.
+//!
+//! A relay that closes for a moment while the appliance starts or dies switches its owner's machine off. So the pins are
+//! watched from outside, from before the first instruction on, and nothing that the guest says about them counts.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::owner::Owner;
+use crate::pi::{POWER, Pi, Pulse, RESET};
+use crate::shell::BOOT;
+
+/// What `tap` promises.
+const TAP: Duration = Duration::from_millis(500);
+/// How soon a relay is open after whoever closed it has died.
+const LET_GO: Duration = Duration::from_millis(100);
+
+#[test]
+fn no_relay_closes_but_when_it_is_pressed() {
+    let (mut pi, owner) = claimed("relays");
+    assert_eq!(NEVER, pi.probe.pulses(), "from power-on to the page");
+    pi.probe.wait("both relays' pins are outputs", BOOT, |seen| seen.pins.are_outputs().then_some(()));
+
+    for (number, button) in ["tap", "tap", "tap", "reset"].into_iter().enumerate() {
+        press(&owner, button);
+        let count = |pulses: &[Pulse]| pulses.len() == number + 1;
+        pi.probe
+            .wait("a press and its end", BOOT, |seen| ended(seen.pins.pulses()).filter(|()| count(seen.pins.pulses())));
+    }
+    let presses = pi.probe.pulses();
+    assert_eq!([POWER, POWER, POWER, RESET], pins(&presses)[..], "{presses:?}");
+    let lengths: Vec<Duration> = presses.iter().map(Pulse::length).collect();
+    println!("presses: {lengths:?}");
+    // Whoever hears of an edge late, on a host with too much to do, takes a press for longer or shorter than it was; of
+    // four, one was heard of in time.
+    let exact = lengths.iter().filter(|length| (TAP - MARGIN..=TAP + MARGIN).contains(*length));
+    assert!(0 < exact.count(), "{lengths:?}");
+
+    for service in ["hands", "serve"] {
+        pi.ask(&format!("sv restart /etc/sv/{service}"));
+        crash(&mut pi, service);
+    }
+    owner.wait_page(BOOT);
+    pi.reboot();
+    owner.wait_page(BOOT);
+    assert_eq!(presses, pi.probe.pulses(), "through restarts, crashes and a reboot");
+
+    // All that counts for nothing if the watch is blind: it sees a touch of a few microseconds.
+    pi.probe.wait("the pins are outputs again", BOOT, |seen| seen.pins.are_outputs().then_some(()));
+    pi.probe.touch(POWER);
+    pi.probe.wait("the touch is seen", BOOT, |seen| (seen.pins.pulses().len() == presses.len() + 1).then_some(()));
+}
+
+#[test]
+fn a_death_in_mid_press_opens_the_relay_at_once() {
+    let (mut pi, owner) = claimed("deaths");
+    for driver in ["driver = \"rppal\"", "driver = \"gpiocdev\"\nchip = \"pinctrl-bcm2711\""] {
+        configure(&mut pi, driver);
+        for service in ["hands", "serve"] {
+            let before = pi.probe.pulses().len();
+            // It was restarted just now, one way or the other.
+            owner.wait_page(BOOT);
+            press(&owner, "hold");
+            let closed = |pulses: &[Pulse]| pulses.get(before).filter(|pulse| pulse.end.is_none()).map(drop);
+            pi.probe.wait("the relay is closed", BOOT, |seen| closed(seen.pins.pulses()));
+            // Before the order is on its way to the guest, so what is measured is longer than what it stands for.
+            let alive = pi.probe.now();
+            crash(&mut pi, service);
+            pi.probe.wait("the relay is open", BOOT, |seen| ended(seen.pins.pulses()));
+            let pulses = pi.probe.pulses();
+            let time = pulses[before].end.unwrap() - alive;
+            println!("{driver:?}: {service} was killed in mid-press, and the relay was open after {time:?}");
+            assert!(time <= LET_GO, "{driver}, {service}: {pulses:?}, killed after {alive:?}");
+            assert_eq!(vec![POWER; before + 1], pins(&pulses), "{pulses:?}");
+        }
+    }
+}
+
+/// Gives the appliance another driver for its relays.
+#[track_caller]
+fn configure(pi: &mut Pi, driver: &str) {
+    pi.ask(&format!(
+        "cat >/data/farhand.toml <<'END'\n[seats.main.power]\n{driver}\npower = 17\nreset = 27\nEND\n\
+         ln -sf /data/farhand.toml /run/farhand.toml && sv restart /etc/sv/hands && sv restart /etc/sv/serve"
+    ));
+}
+
+/// Kills a service outright, and waits until it is back.
+#[track_caller]
+fn crash(pi: &mut Pi, service: &str) {
+    let pid = format!("/run/sv/{service}/pid");
+    pi.ask(&format!(
+        "old=$(cat {pid}); kill -KILL $old; until [ -s {pid} ] && [ $(cat {pid}) != $old ]; do sleep 0.1; done"
+    ));
+}
+
+/// How far a press may be off.
+const MARGIN: Duration = Duration::from_millis(50);
+const NEVER: Vec<Pulse> = Vec::new();
+
+/// A Pi with an owner.
+#[track_caller]
+fn claimed(name: &str) -> (Pi, Owner) {
+    let pi = Pi::boot(name);
+    let owner = Owner::claim(pi.https, &pi.folder(), &pi.claim_code());
+    (pi, owner)
+}
+
+#[track_caller]
+fn press(owner: &Owner, button: &str) {
+    let answer = owner.insist("/api/v1/seats/main/power", &json!({ "press": button }), BOOT);
+    assert_eq!(202, answer.status, "{answer:?}");
+}
+
+fn ended(pulses: &[Pulse]) -> Option<()> {
+    pulses.iter().all(|pulse| pulse.end.is_some()).then_some(())
+}
+
+fn pins(pulses: &[Pulse]) -> Vec<u8> {
+    pulses.iter().map(|pulse| pulse.pin).collect()
+}
