@@ -24,4 +24,5 @@ mod slots;
 mod story;
 mod supervision;
 mod terminal;
+mod update;
 mod vm;

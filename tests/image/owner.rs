@@ -12,6 +12,10 @@ const ANSWER: Duration = Duration::from_secs(30);
 /// From the first instruction to the page, beside a busy build.
 const PAGE: Duration = Duration::from_secs(120);
 
+/// Who claims it.
+pub const USER: &str = "anna";
+pub const PASSWORD: &str = "correct horse battery";
+
 /// What was answered: the HTTP status, and the JSON or text that came with it.
 #[derive(Debug)]
 pub struct Answer {
@@ -33,7 +37,7 @@ impl Owner {
         let owner = Owner { url: format!("https://127.0.0.1:{port}"), cookies: folder.join("cookies") };
         let _ = std::fs::remove_file(&owner.cookies);
         owner.wait_page(PAGE);
-        let claim = json!({ "code": code, "user": "anna", "password": "correct horse battery" });
+        let claim = json!({ "code": code, "user": USER, "password": PASSWORD });
         let answer = owner.post("/api/v1/claim", &claim);
         assert_eq!(200, answer.status, "{answer:?}");
         owner

@@ -16,10 +16,11 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::sync::Arc;
+use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
-pub use self::card::{A, B, Card, Part, Slot};
+pub use self::card::{A, B, Card, Part, Slot, run};
 pub use self::pins::{POWER, Pulse, RESET};
 pub use self::probe::Probe;
 pub use self::watchdog::Why;
@@ -32,6 +33,9 @@ const TREE: &str = "farhand-rpi4.dtb";
 
 /// What stands on the console before the code.
 const CLAIM: &str = "claim code: ";
+
+/// A system may come up only after all tries of the other slot, each of which an emulated Pi takes ten seconds for.
+const UP: Duration = Duration::from_secs(300);
 
 /// A running Pi. Dropping it pulls the plug.
 #[derive(Debug)]
@@ -59,7 +63,7 @@ impl Pi {
     pub fn start(card: Card) -> Pi {
         let tree = card.folder.join("qemu.dtb");
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/image/qemu-dtb.sh");
-        card::run(Command::new(script).arg(card.take(TREE)).arg(&tree));
+        run(Command::new(script).arg(card.take(TREE)).arg(&tree));
         let (serial, guest) = UnixStream::pair().expect("sockets can be made");
         let (qtest, qtest_end) = wire();
         let (qmp, qmp_end) = wire();
@@ -110,7 +114,7 @@ impl Pi {
     /// Waits for the shell of the system that starts.
     #[track_caller]
     pub fn meet_shell(&mut self) {
-        self.shell.meet(BOOT);
+        self.shell.meet(UP);
         // What the kernel says from here on would stand in the middle of answers. It stays in dmesg.
         self.ask("dmesg -n 1");
     }
@@ -119,6 +123,21 @@ impl Pi {
     #[track_caller]
     pub fn ask(&mut self, command: &str) -> String {
         self.shell.ask(command)
+    }
+
+    /// Runs a command that must succeed but may take longer than most.
+    #[track_caller]
+    pub fn ask_within(&mut self, command: &str, within: Duration) -> String {
+        let output = self.shell.sh_within(command, within);
+        assert_eq!(0, output.status, "{command}\n{}", output.text);
+        output.text
+    }
+
+    /// Cuts the power for a moment: nothing that the guest has not written yet is written.
+    #[track_caller]
+    pub fn reset(&mut self) {
+        self.probe.reset();
+        self.meet_shell();
     }
 
     /// Restarts the guest as its own `reboot` does.

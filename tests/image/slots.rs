@@ -64,6 +64,27 @@ fn what_else_the_environment_says_is_not_believed() {
     pi.unplug();
 }
 
+#[test]
+fn power_cuts_soon_after_the_start_cost_a_confirmed_slot_nothing() {
+    let mut pi = boots(Card::copy("power-cuts"), A);
+    // One more than there are tries.
+    for _ in 0..4 {
+        pi.reset();
+        assert_eq!(A, pi.slot());
+    }
+    assert_eq!("3", left(&pi.unplug(), A));
+}
+
+#[test]
+fn a_guard_that_hangs_is_ended_by_the_watchdog() {
+    let mut pi = boots(Card::copy("hang"), A);
+    pi.ask("until sv status /etc/sv/guard | grep -q '^run:' && ls -l /proc/$(cat /run/sv/guard/pid)/fd | grep -q watchdog; do sleep 0.2; done");
+    pi.ask("kill -STOP $(cat /run/sv/guard/pid)");
+    pi.meet_shell();
+    assert_eq!([Some(Why::Hang)], pi.resets()[..]);
+    assert_eq!(A, pi.slot());
+}
+
 /// Plugs a Pi with this card in, and waits until this slot's system has come up.
 #[track_caller]
 fn boots(card: Card, expected: Slot) -> Pi {

@@ -10,6 +10,8 @@ use super::environment::{self, COPIES, SIZE, Variables};
 const SECTOR: u64 = 512;
 /// The only place where U-Boot, the device tree and an owner's first configuration can be.
 const FIRMWARE: u32 = 1;
+/// What the appliance remembers.
+const DATA: u32 = 3;
 
 /// One of the two systems on a card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +64,18 @@ impl Card {
         let file = self.folder.join(name);
         run(Command::new("mcopy").args(["-n", "-o", "-i", &self.firmware(), &format!("::/{name}")]).arg(&file));
         file
+    }
+
+    /// Puts a file where the appliance keeps its own.
+    #[track_caller]
+    pub fn give(&self, file: &Path, name: &str) {
+        let data = format!("{}?offset={}", self.path().display(), self.partition(DATA));
+        let write = format!("write {} {name}", file.display());
+        run(Command::new("debugfs").args(["-w", "-R", &write, &data]));
+        let mut check = Command::new("debugfs");
+        let output = check.args(["-R", &format!("stat {name}"), &data]).output().expect("debugfs is installed");
+        // It ends well whatever it could not do.
+        assert!(String::from_utf8_lossy(&output.stdout).contains("Type: regular"), "{write}: {output:?}");
     }
 
     /// What U-Boot will read; None for its own defaults.

@@ -53,6 +53,7 @@ struct Shared {
 enum Order {
     Level { pin: u8, high: bool },
     Touch { pin: u8 },
+    Reset,
 }
 
 impl Probe {
@@ -84,6 +85,11 @@ impl Probe {
     /// Raises an output for a moment, as a fault would.
     pub fn touch(&self, pin: u8) {
         self.order(Order::Touch { pin });
+    }
+
+    /// Presses the reset button that a Pi does not have.
+    pub fn reset(&self) {
+        self.order(Order::Reset);
     }
 
     /// Waits until `found` finds what it wants in what has been seen.
@@ -161,6 +167,7 @@ impl Watch {
                     self.qtest.write(SET, 1 << pin)?;
                     self.qtest.write(CLEAR, 1 << pin)?;
                 }
+                Ok(Order::Reset) => self.monitor.order("system_reset")?,
                 Err(TryRecvError::Empty) => (),
                 Err(TryRecvError::Disconnected) => return Ok(()),
             }
