@@ -108,8 +108,8 @@ impl Vm {
     }
 
     /// Searches the serial console only for what it says from now on.
-    pub fn forget_console(&self) {
-        self.console.forget();
+    pub fn forget_console(&mut self) {
+        self.booted = self.console.here();
     }
 
     /// Restarts the guest as its own `reboot` does. What was said before is not searched any more.
