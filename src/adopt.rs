@@ -56,8 +56,8 @@ pub enum AdoptError {
     People(#[from] PeopleError),
 }
 
-/// Puts the card's configuration into force. `serve` is the user and group that the accounts must belong to.
-pub fn adopt(card: &Path, data: &Path, serve: Option<(u32, u32)>) -> Result<Outcome, AdoptError> {
+/// Puts the card's configuration into force, over what is in `board`. `serve` is the user and group that the accounts must belong to.
+pub fn adopt(card: &Path, board: &str, data: &Path, serve: Option<(u32, u32)>) -> Result<Outcome, AdoptError> {
     let users_file = data.join("users.json");
     let mut accounts = kept::read_accounts(&users_file)?;
     if accounts.claimed() {
@@ -65,7 +65,7 @@ pub fn adopt(card: &Path, data: &Path, serve: Option<(u32, u32)>) -> Result<Outc
     }
     let text = store::read(card).map_err(|source| AdoptError::Read { file: card.into(), source })?;
     let Some(text) = text else { return Ok(Outcome::Nothing) };
-    let Card { text, claim, .. } = Card::parse(&text)?;
+    let Card { text, claim, .. } = Card::parse(board, &text)?;
 
     let config_file = data.join("farhand.toml");
     // A damaged one is replaced, not complained of.

@@ -13,6 +13,7 @@ use crate::ports::{SeatId, Size};
 
 pub mod card;
 mod guard;
+pub mod layers;
 pub mod network;
 pub mod newer;
 

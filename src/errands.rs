@@ -15,11 +15,11 @@ use crate::session::accounts::check_password;
 use crate::session::secret;
 
 /// Takes the configuration that an owner left on the card, and tells the person at the console what became of it.
-pub fn adopt(card: &Path, data: &Path) -> Result<(), StartError> {
+pub fn adopt(card: &Path, board: &str, data: &Path) -> Result<(), StartError> {
     let user = nix::unistd::User::from_name(SERVE_USER).map_err(|error| cannot("look up our user")(error.into()))?;
     // Only root can give files away; anybody else tries it out on files of their own.
     let serve = user.filter(|_| nix::unistd::geteuid().is_root()).map(|user| (user.uid.as_raw(), user.gid.as_raw()));
-    match adopt::adopt(card, data, serve)? {
+    match adopt::adopt(card, board, data, serve)? {
         Outcome::Claimed | Outcome::Nothing | Outcome::Known => (),
         Outcome::Taken => println!("took farhand.toml from the card"),
         Outcome::TakenWithOwner => println!("took farhand.toml, and the owner that it names, from the card"),

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use farhand::config::card::Card;
 use farhand::config::newer::{self, Reading};
-use farhand::config::{Config, Redirect, network};
+use farhand::config::{Config, Redirect, layers, network};
 use farhand::daemon::{self, Places, StartError};
 use farhand::errands;
 use farhand::hw::reset_pin;
@@ -62,9 +62,19 @@ enum Job {
     Adopt {
         /// The card's farhand.toml.
         file: PathBuf,
+        /// The board's own, which it is laid over.
+        #[arg(long)]
+        over: Option<PathBuf>,
         /// Where configuration, users and keys are kept.
         #[arg(long, default_value = "/data")]
         data: PathBuf,
+    },
+    /// Print an owner's configuration, laid over the board's own. Init runs it at boot.
+    Join {
+        /// The board's.
+        board: PathBuf,
+        /// The owner's.
+        file: PathBuf,
     },
     /// Read a password, one line, and print the hash that a card's [claim] takes.
     HashPassword,
@@ -174,14 +184,22 @@ fn run(job: Job) -> Result<(), StartError> {
         Job::Check { file } => {
             // What an owner puts on the card is a configuration, and may name the owner beside that.
             let card =
-                Card::parse(&text(&file)?).map_err(|source| StartError::Config { file: file.clone(), source })?;
+                Card::parse("", &text(&file)?).map_err(|source| StartError::Config { file: file.clone(), source })?;
             for warning in card.warnings {
                 println!("{}: {warning}", file.display());
             }
             println!("{}: good", file.display());
             Ok(())
         }
-        Job::Adopt { file, data } => errands::adopt(&file, &data),
+        Job::Adopt { file, over, data } => {
+            let board = over.map_or(Ok(String::new()), |over| text(&over))?;
+            errands::adopt(&file, &board, &data)
+        }
+        Job::Join { board, file } => {
+            let joined = layers::join(&text(&board)?, &text(&file)?);
+            print!("{}", joined.map_err(|source| StartError::Config { file, source })?);
+            Ok(())
+        }
         Job::HashPassword => errands::hash_password(),
         Job::Grow { disk, data, mounted } => errands::grow(&disk, &data, &mounted),
         Job::ResetPin { chip, line } => errands::reset_pin(&chip, line, reset_pin::HOLD),

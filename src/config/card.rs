@@ -8,15 +8,15 @@ use serde::Deserialize;
 use crate::session::accounts::Name;
 use crate::session::secret::PasswordDigest;
 
-use super::newer::{self, Reading};
-use super::{Config, ConfigError};
+use super::newer::Reading;
+use super::{Config, ConfigError, layers};
 
 /// What a card says.
 #[derive(Debug, PartialEq)]
 pub struct Card {
     /// What is configured.
     pub config: Config,
-    /// What of it is passed over, because a newer version knows it; see [`newer`].
+    /// What of it is passed over, because a newer version knows it; see [`newer`](super::newer).
     pub warnings: Vec<String>,
     /// The file without `[claim]`, each line where it was.
     pub text: String,
@@ -40,8 +40,8 @@ struct Whole {
 }
 
 impl Card {
-    /// Parses and checks a card's `farhand.toml`.
-    pub fn parse(text: &str) -> Result<Card, ConfigError> {
+    /// Parses a card's `farhand.toml`, and checks it as it will be in force: laid over that of the board.
+    pub fn parse(board: &str, text: &str) -> Result<Card, ConfigError> {
         let Whole { claim } = toml::from_str(text)?;
         let mut table: toml::Table = toml::from_str(text)?;
         let kept = if table.remove("claim").is_some() { without_claim(text) } else { text.to_string() };
@@ -50,7 +50,7 @@ impl Card {
             let problem = "write it as a line [claim] with user and password_hash on the next two".to_string();
             return Err(ConfigError::Conflict { key: "claim".into(), problem });
         }
-        let Reading { config, warnings } = newer::read(&kept)?;
+        let Reading { config, warnings } = layers::read(board, &kept)?;
         Ok(Card { config, warnings, text: kept, claim })
     }
 }
@@ -85,7 +85,7 @@ mod tests {
             "# mine\n[network]\nhost = \"rack-7\"\n\n [claim] # me\nuser = \"anna\"\npassword_hash = \"{}\"\n[time]\nservers = []",
             hash()
         );
-        let card = Card::parse(&text).unwrap();
+        let card = Card::parse("", &text).unwrap();
         assert_eq!("# mine\n[network]\nhost = \"rack-7\"\n\n\n\n\n[time]\nservers = []\n", card.text);
         assert_eq!(Config::parse("network.host = \"rack-7\"").unwrap(), card.config);
         let claim = card.claim.unwrap();
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_card_need_not_name_an_owner() {
-        let card = Card::parse("[network]\nhost = \"rack-7\"\n").unwrap();
+        let card = Card::parse("", "[network]\nhost = \"rack-7\"\n").unwrap();
         assert_eq!(("[network]\nhost = \"rack-7\"\n", None), (card.text.as_str(), card.claim));
     }
 
@@ -108,7 +108,7 @@ mod tests {
             format!("[\"claim\"]\nuser = \"anna\"\npassword_hash = \"{hash}\"\n"),
             format!("[claim]\nuser = \"\"\"\n[network]\"\"\"\npassword_hash = \"{hash}\"\n"),
         ] {
-            assert!(Card::parse(&text).is_err(), "{text}");
+            assert!(Card::parse("", &text).is_err(), "{text}");
         }
     }
 
@@ -127,7 +127,7 @@ mod tests {
                 ["line 5", "hots"],
             ),
         ] {
-            let said = Card::parse(&text).unwrap_err().to_string();
+            let said = Card::parse("", &text).unwrap_err().to_string();
             assert!(parts.iter().all(|part| said.contains(part)), "{said}");
         }
     }
