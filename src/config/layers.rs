@@ -5,8 +5,8 @@
 
 use toml::{Table, Value};
 
-use super::newer::{self, Reading};
 use super::ConfigError;
+use super::newer::{self, Reading};
 
 /// Reads what `text` makes of `base`, as [`newer::read`] does.
 pub fn read(base: &str, text: &str) -> Result<Reading, ConfigError> {
