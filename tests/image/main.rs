@@ -9,6 +9,7 @@
 
 mod blank;
 mod browser;
+mod bundles;
 mod contract;
 mod firstboot;
 mod lan;

@@ -1,0 +1,192 @@
+//! Makes update bundles, good ones and every kind that must be refused.
+//!
+//! What an attacker has is what is used here: Debian's `rauc` and `openssl`, the public development
+//! key, and an editor for bytes. The images inside are small, because slots are raw partitions that
+//! take anything: it is the judgement that is tested, some hundreds of times.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What the image under test is, in the words of its configuration.
+pub const COMPATIBLE: &str = "farhand-virt-quick-development";
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Larger than a few hash blocks cover, small enough to be written in a moment.
+const ROOT_LEN: usize = 640 << 10;
+const BOOT_LEN: usize = 40 << 10;
+
+/// Who signs.
+#[derive(Debug, Clone)]
+pub struct Signer {
+    pub key: PathBuf,
+    pub cert: PathBuf,
+}
+
+/// Where bundles are made.
+#[derive(Debug)]
+pub struct Forge {
+    /// All that is in here reaches the appliance as a disc.
+    pub disc: PathBuf,
+    work: PathBuf,
+}
+
+impl Forge {
+    pub fn open(name: &str) -> Forge {
+        let work = Path::new(env!("CARGO_MANIFEST_DIR")).join("out/run").join(name).join("forge");
+        let _ = fs::remove_dir_all(&work);
+        let disc = work.join("disc");
+        fs::create_dir_all(&disc).expect("out/ can be written");
+        Forge { disc, work }
+    }
+
+    /// The key that everybody has, which the image under test trusts.
+    pub fn development() -> Signer {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("board/common/keys/development");
+        Signer { key: folder.join("signer.key"), cert: folder.join("signer.pem") }
+    }
+
+    /// Keys as an owner makes them; the keyring is `NAME/keyring.pem` on the disc.
+    pub fn owner(&self, name: &str) -> Signer {
+        let folder = self.work.join(name);
+        run(Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("image/keys.sh")).arg(&folder));
+        fs::create_dir_all(self.disc.join(name)).unwrap();
+        fs::copy(folder.join("keyring.pem"), self.disc.join(name).join("keyring.pem")).unwrap();
+        Signer { key: folder.join("signer.key"), cert: folder.join("signer.pem") }
+    }
+
+    /// A signer with the extensions and the days of life that are asked for, issued by the development root or,
+    /// if `own`, by itself.
+    pub fn issue(&self, name: &str, extensions: &str, days: i32, own: bool) -> Signer {
+        let signer = Signer { key: self.work.join(format!("{name}.key")), cert: self.work.join(format!("{name}.pem")) };
+        let (request, list) = (self.work.join("request"), self.work.join("extensions"));
+        fs::write(&list, extensions).unwrap();
+        let genuine = Forge::development();
+        openssl(&["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384", "-out"], &[&signer.key]);
+        // Every signer of ours bears the name of the genuine one: names must prove nothing.
+        openssl(
+            &["x509", "-x509toreq", "-in"],
+            &[&genuine.cert, Path::new("-signkey"), &signer.key, Path::new("-out"), &request],
+        );
+        let ca = genuine.cert.with_file_name("ca.pem");
+        let days = days.to_string();
+        let mut sign = Command::new("openssl");
+        sign.args(["x509", "-req", "-days", &days, "-in"]).arg(&request).arg("-out").arg(&signer.cert);
+        sign.arg("-extfile").arg(&list);
+        if own {
+            sign.arg("-signkey").arg(&signer.key);
+        } else {
+            sign.arg("-CA").arg(&ca).arg("-CAkey").arg(ca.with_extension("key"));
+        }
+        run(&mut sign);
+        signer
+    }
+
+    /// Makes a bundle with two images of our own, and whatever else it should hold.
+    pub fn bundle(&self, name: &str, signer: &Signer, manifest: &str, more: &[(&str, &str)]) -> Vec<u8> {
+        let content = self.work.join(name);
+        fs::create_dir_all(&content).unwrap();
+        for (image, len) in [("root.img", ROOT_LEN), ("boot.img", BOOT_LEN)] {
+            let bytes = noise(&format!("{name} {image}"), len);
+            fs::write(content.join(image), &bytes).unwrap();
+        }
+        for (file, text) in more {
+            let path = content.join(file);
+            fs::write(&path, text).unwrap();
+            // As whoever wants it to be run would have it.
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        fs::write(content.join("manifest.raucm"), manifest).unwrap();
+        let bundle = self.work.join(format!("{name}.raucb"));
+        run(Command::new("rauc")
+            .arg("bundle")
+            .args(["--mksquashfs-args=-comp zstd", "--cert"])
+            .arg(&signer.cert)
+            .arg("--key")
+            .arg(&signer.key)
+            .args([&content, &bundle]));
+        fs::read(bundle).unwrap()
+    }
+
+    /// Offers a bundle as `image/bundle.sh` makes it, with its images beside it as `NAME.root.img` and `NAME.boot.img`.
+    pub fn good(&self, name: &str, signer: &Signer) -> Vec<u8> {
+        let bundle = self.bundle(name, signer, &manifest(COMPATIBLE, VERSION), &[]);
+        for image in ["root.img", "boot.img"] {
+            fs::copy(self.work.join(name).join(image), self.disc.join(format!("{name}.{image}"))).unwrap();
+        }
+        self.offer(name, &bundle);
+        bundle
+    }
+
+    /// The same payload under a manifest that `rauc bundle` would not have written, signed all the same.
+    pub fn resign(&self, bundle: &[u8], signer: &Signer, edit: impl Fn(&str) -> String) -> Vec<u8> {
+        let (payload, cms) = split(bundle);
+        let (old, new, signed) = (self.work.join("old.cms"), self.work.join("manifest"), self.work.join("new.cms"));
+        fs::write(&old, cms).unwrap();
+        let manifest = openssl(&["cms", "-verify", "-noverify", "-inform", "DER", "-in"], &[&old]);
+        fs::write(&new, edit(&String::from_utf8(manifest).unwrap())).unwrap();
+        openssl(
+            &["cms", "-sign", "-nodetach", "-binary", "-outform", "DER", "-in"],
+            &[&new, Path::new("-signer"), &signer.cert, Path::new("-inkey"), &signer.key, Path::new("-out"), &signed],
+        );
+        join(payload, &fs::read(&signed).unwrap())
+    }
+
+    /// Puts a bundle on the disc.
+    pub fn offer(&self, name: &str, bundle: &[u8]) {
+        fs::write(self.disc.join(format!("{name}.raucb")), bundle).unwrap();
+    }
+}
+
+/// What a bundle says of itself.
+pub fn manifest(compatible: &str, version: &str) -> String {
+    format!(
+        "[update]\ncompatible={compatible}\nversion={version}\n[bundle]\nformat=verity\n\
+         [image.root]\nfilename=root.img\n[image.boot]\nfilename=boot.img\n"
+    )
+}
+
+/// Payload (with its hash tree) and signature: the latter's length is in the last eight bytes.
+pub fn split(bundle: &[u8]) -> (&[u8], &[u8]) {
+    let (rest, len) = bundle.split_last_chunk().expect("a bundle has more than eight bytes");
+    rest.split_at(rest.len() - usize::try_from(u64::from_be_bytes(*len)).unwrap())
+}
+
+pub fn join(payload: &[u8], cms: &[u8]) -> Vec<u8> {
+    [payload, cms, &(cms.len() as u64).to_be_bytes()].concat()
+}
+
+/// How long the hash tree at the end of the payload is: the manifest says it in plain letters.
+pub fn tree_len(bundle: &[u8]) -> usize {
+    let text = String::from_utf8_lossy(split(bundle).1);
+    let len = text.split("verity-size=").nth(1).and_then(|rest| rest.lines().next());
+    len.expect("a verity bundle").trim().parse().expect("a number")
+}
+
+/// Bytes that no compression shortens, and that are the same in every run.
+fn noise(seed: &str, len: usize) -> Vec<u8> {
+    let mut state = seed
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+    let mut bytes = Vec::with_capacity(len);
+    while bytes.len() < len {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend(state.to_le_bytes());
+    }
+    bytes
+}
+
+fn openssl(args: &[&str], paths: &[&Path]) -> Vec<u8> {
+    run(Command::new("openssl").args(args).args(paths))
+}
+
+#[track_caller]
+fn run(command: &mut Command) -> Vec<u8> {
+    let output = command.output().expect("rauc, openssl and mksquashfs are installed: run image/need.sh");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {said}{}", String::from_utf8_lossy(&output.stdout));
+    output.stdout
+}
