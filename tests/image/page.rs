@@ -18,6 +18,8 @@ fn a_new_card_boots_to_a_page_that_says_what_is_missing() {
     for line in ["/dev/dm-0 / squashfs ro,", " /data ext4 rw,nosuid,nodev,noexec,"] {
         pi.ask(&format!("sed 's/^\\/dev\\/root /\\/dev\\/dm-0 /' /proc/mounts | grep '{line}'"));
     }
+    // The card that was put in has more room than the image that was written to it.
+    pi.ask("until [ $(df -k /data | tail -n 1 | tr -s ' ' | cut -d ' ' -f 2) -gt 150000 ]; do sleep 0.2; done");
     let owner = Owner::claim(pi.https, &pi.folder(), &pi.claim_code());
 
     let seat = |key: &str| owner.get("/api/v1/seats/main").body[key].clone();
