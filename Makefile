@@ -40,6 +40,7 @@ check: tools web tests/browser/node_modules ## Formats, lints, licences, unit an
 	@$(NEED) shellcheck
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --test image -- -D warnings
 	$$(image/need-deny.sh) --locked check licenses bans sources
 	cargo test --locked
 	@$(NEED) python3-kconfiglib
