@@ -149,13 +149,48 @@ fn page_daemon_and_docs_name_the_same_messages() {
     assert_eq!(quoted_after(&read("docs/api.md"), "{\"type\":\""), page, "docs/api.md and page differ");
 }
 
+/// What a page sets in code type.
+fn code_words(page: &str) -> Vec<String> {
+    let text = fs::read_to_string(root().join(page)).unwrap();
+    text.split('`').skip(1).step_by(2).map(str::to_string).collect()
+}
+
+/// Whether a word of a page is a path in our tree.
+fn is_path(word: &str) -> bool {
+    let plain = word.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
+    plain && word.contains('/') && !["/", "out/", "target/"].iter().any(|start| word.starts_with(start))
+}
+
 #[test]
-fn every_path_that_the_map_names_exists() {
-    let map = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
-    let named: Vec<&str> = map.split('`').skip(1).step_by(2).filter(|word| word.contains('/')).collect();
-    let plain = |path: &&&str| path.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
-    let in_tree = |path: &&&str| !path.starts_with('/') && !path.starts_with("out/") && !path.starts_with("target/");
-    let missing: Vec<&&str> =
-        named.iter().filter(plain).filter(in_tree).filter(|path| !root().join(path).exists()).collect();
-    assert!(missing.is_empty(), "ARCHITECTURE.md names what is not there: {missing:?}");
+fn every_path_that_a_page_names_exists() {
+    for page in ["ARCHITECTURE.md", "docs/threats.md"] {
+        let missing: Vec<String> =
+            code_words(page).into_iter().filter(|word| is_path(word) && !root().join(word).exists()).collect();
+        assert!(missing.is_empty(), "{page} names what is not there: {missing:?}");
+    }
+}
+
+#[test]
+fn every_test_that_the_threats_name_exists() {
+    let sources: String =
+        ["src", "tests"].iter().flat_map(|folder| files(&root().join(folder), "rs")).map(|(_, text)| text).collect();
+    let is_sentence = |word: &String| {
+        word.starts_with(|c: char| c.is_ascii_lowercase())
+            && word.matches('_').count() > 1
+            && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    };
+    let named: Vec<String> = code_words("docs/threats.md").into_iter().filter(is_sentence).collect();
+    assert!(!named.is_empty(), "docs/threats.md names no test: is it written otherwise now?");
+    let missing: Vec<&String> = named.iter().filter(|name| !sources.contains(&format!("fn {name}()"))).collect();
+    assert!(missing.is_empty(), "docs/threats.md names tests that are not there: {missing:?}");
+}
+
+/// The image's own configuration of a Pi is what an owner wires by.
+#[test]
+fn the_wiring_page_shows_the_lines_that_a_pi_is_configured_for() {
+    let file = fs::read_to_string(root().join("board/rpi4/overlay/etc/farhand.toml")).unwrap();
+    let (_, table) = file.split_once("[seats.main.power]").unwrap();
+    let page = fs::read_to_string(root().join("docs/hardware.md")).unwrap();
+    let shown = page.split("```toml\n[seats.main.power]").nth(1).and_then(|rest| rest.split("```").next());
+    assert_eq!(Some(table.trim()), shown.map(str::trim));
 }
