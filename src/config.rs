@@ -389,6 +389,10 @@ impl Device {
     }
 }
 
+/// Lines of a Pi's header that the appliance uses itself. A relay there would close with what the console says, or make the
+/// appliance believe at power-on that somebody asks for a factory reset.
+const SPOKEN_FOR: [(u16, &str); 3] = [(14, "the console's"), (15, "the console's"), (26, "the factory reset's")];
+
 impl Power {
     /// The lines in use, each with its key.
     fn lines(&self) -> impl Iterator<Item = (&'static str, Line)> {
@@ -408,6 +412,11 @@ impl Power {
             // The Pi's header carries GPIO 0 to 27, of which 0 and 1 read the add-on board's memory at boot.
             if self.driver == RelayDriver::Rppal && !(2..=27).contains(&line.0) {
                 return Err(conflict(key, format!("line {} must be 2 to 27 on a Raspberry Pi", line.0)));
+            }
+            if let (RelayDriver::Rppal, Some((_, use_))) =
+                (self.driver, SPOKEN_FOR.iter().find(|(number, _)| *number == line.0))
+            {
+                return Err(conflict(key, format!("line {} is {use_}: take another", line.0)));
             }
             if let Some(other) = taken.insert(line, key) {
                 return Err(conflict(key, format!("line {} is already {table}.{other}", line.0)));
@@ -446,6 +455,14 @@ mod tests {
     #[test]
     fn an_unknown_key_is_named_with_what_is_known() {
         refuses("[seats.main.video]\ndevise = \"auto\"", &["devise", "device", "line 2"]);
+    }
+
+    #[test]
+    fn a_line_that_the_appliance_uses_itself_is_named_with_its_use() {
+        for (line, part) in [(14, "console"), (26, "factory reset")] {
+            let text = format!("[seats.main.power]\ndriver = \"rppal\"\nreset = {line}");
+            refuses(&text, &["seats.main.power.reset", &line.to_string(), part]);
+        }
     }
 
     #[test]
