@@ -52,6 +52,15 @@ fn pass_over(text: &str) -> Result<Reading, ConfigError> {
             ConfigError::Parse(error) => error.span().and_then(|span| take_at(table.get_mut(), &span)),
             ConfigError::Conflict { key, .. } => take(table.get_mut(), key).then(|| key.clone()),
         };
+        // Half of what is said of a relay is worse than nothing: with its polarity unknown, it would be closed to be opened.
+        let taken = taken.map(|key| match key.split('.').collect::<Vec<_>>()[..] {
+            ["seats", seat, "power", _, ..] => {
+                let whole = format!("seats.{seat}.power");
+                take(table.get_mut(), &whole);
+                whole
+            }
+            _ => key,
+        });
         match (taken, error) {
             (Some(key), ConfigError::Parse(error)) => {
                 warnings.push(format!("{key} is passed over: {}", error.message()))
@@ -141,7 +150,16 @@ mod tests {
         let Reading { config, warnings } = read(text).unwrap();
         let power = &config.seats.values().next().unwrap().power;
         assert_eq!((RelayDriver::None, None, None), (power.driver, power.power, power.reset));
-        assert_eq!(4, warnings.len(), "{warnings:?}");
+        assert_eq!(2, warnings.len(), "{warnings:?}");
+    }
+
+    #[test]
+    fn a_relay_of_which_we_do_not_know_everything_is_none() {
+        for half in ["active_low = \"auto\"", "debounce = 5"] {
+            let text = format!("schema = 2\n[seats.main.power]\ndriver = \"rppal\"\npower = 17\n{half}\n");
+            let power = &read(&text).unwrap().config.seats.values().next().unwrap().power.clone();
+            assert_eq!((RelayDriver::None, None), (power.driver, power.power), "{half}");
+        }
     }
 
     #[test]
