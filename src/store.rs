@@ -5,6 +5,8 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
+use nix::fcntl::OFlag;
+
 /// Far more than any of our files has; a file that is longer is not ours.
 const LONGEST: u64 = 1 << 20;
 
@@ -41,12 +43,18 @@ pub fn rename(from: &Path, path: &Path) -> io::Result<()> {
 }
 
 /// Reads a file of ours; `None` if there is none.
+///
+/// Root reads in folders where others may write, so neither a link is followed nor a pipe waited for.
 pub fn read(path: &Path) -> io::Result<Option<String>> {
-    let file = match File::open(path) {
+    let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
+    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not an ordinary file"));
+    }
     let mut text = String::new();
     file.take(LONGEST).read_to_string(&mut text)?;
     Ok(Some(text))
@@ -57,5 +65,25 @@ pub fn remove(path: &Path) -> io::Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neither_a_link_nor_a_pipe_nor_a_folder_is_read() {
+        let folder = std::env::temp_dir().join(format!("farhand-store-{}", std::process::id()));
+        create_folder(&folder).unwrap();
+        write_whole(&folder.join("file"), b"text").unwrap();
+        std::os::unix::fs::symlink("file", folder.join("link")).unwrap();
+        nix::unistd::mkfifo(&folder.join("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert_eq!(Some("text".to_string()), read(&folder.join("file")).unwrap());
+        assert_eq!(None, read(&folder.join("none")).unwrap());
+        for other in ["link", "pipe", "."] {
+            assert!(read(&folder.join(other)).is_err(), "{other}");
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

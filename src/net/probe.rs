@@ -20,6 +20,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use crate::guard::Page;
+use crate::store;
 
 /// How long an answer may take. A page slower than this is of no use to a person either.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -49,7 +50,9 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 
 async fn exchange(address: SocketAddr, data: &Path) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
     // Read every time: the daemon makes it at its first start, and an owner may put another in its place.
-    let certificate = CertificateDer::from_pem_file(data.join("tls/certificate.pem"))
+    let pem = store::read(&data.join("tls/certificate.pem"))
+        .map_err(|error| format!("cannot read its certificate: {error}"))?;
+    let certificate = CertificateDer::from_pem_slice(pem.unwrap_or_default().as_bytes())
         .map_err(|error| format!("cannot read its certificate: {error}"))?;
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier = Arc::new(Pinned { certificate, provider: provider.clone() });
