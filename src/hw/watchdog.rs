@@ -40,11 +40,14 @@ pub struct Dog {
 
 impl Dog {
     /// Opens the one that the configuration means. `NotFound`: there is none, or not yet.
+    ///
+    /// One that runs already, as U-Boot leaves a Pi's, is opened whatever the configuration means: nobody can stop it, and the
+    /// kernel feeds it for us only so long.
     pub fn open(which: &Watchdog) -> io::Result<Dog> {
         let path = match which {
-            Watchdog::None => return Err(io::ErrorKind::NotFound.into()),
-            Watchdog::Path(path) => path.clone(),
+            Watchdog::Path(path) if path.exists() => path.clone(),
             Watchdog::Auto => choose(Path::new(LIST)).ok_or(io::ErrorKind::NotFound)?,
+            Watchdog::None | Watchdog::Path(_) => running(Path::new(LIST)).ok_or(io::ErrorKind::NotFound)?,
         };
         let file = OpenOptions::new().write(true).open(&path)?;
         let mut wait = WAIT;
@@ -86,6 +89,15 @@ fn choose(list: &Path) -> Option<PathBuf> {
     hardware.or(names.first()).map(|name| Path::new("/dev").join(name))
 }
 
+/// The first that is running.
+fn running(list: &Path) -> Option<PathBuf> {
+    let mut names: Vec<_> = fs::read_dir(list).ok()?.flatten().map(|entry| entry.file_name()).collect();
+    names.sort();
+    let is_running =
+        |name: &&_| fs::read_to_string(list.join(name).join("state")).is_ok_and(|state| state.trim() == "active");
+    names.iter().find(is_running).map(|name| Path::new("/dev").join(name))
+}
+
 fn attribute(device: &Path, name: &str) -> Option<String> {
     let text = fs::read_to_string(Path::new(LIST).join(device.file_name()?).join(name)).ok()?;
     Some(text.trim().to_string())
@@ -108,6 +120,10 @@ mod tests {
         add("watchdog2", "Broadcom BCM2835 Watchdog timer\n");
         add("watchdog1", "i6300ESB timer\n");
         assert_eq!(Some("/dev/watchdog1".into()), choose(&list));
+        assert_eq!(None, running(&list));
+        fs::write(list.join("watchdog1/state"), "inactive\n").unwrap();
+        fs::write(list.join("watchdog2/state"), "active\n").unwrap();
+        assert_eq!(Some("/dev/watchdog2".into()), running(&list));
         fs::remove_dir_all(list).unwrap();
     }
 
