@@ -17,6 +17,7 @@ mod owner;
 mod page;
 mod pc;
 mod pi;
+mod powercut;
 mod relays;
 mod rig;
 mod root;

@@ -4,7 +4,7 @@
 //! on USB, which carries 135 kB in a second; so a test fetches little. Console and root shell share the serial line.
 
 mod card;
-mod environment;
+pub mod environment;
 mod pins;
 mod probe;
 mod qtest;

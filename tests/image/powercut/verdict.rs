@@ -1,0 +1,121 @@
+//! Judges a card after a power cut as the machine will when it starts again.
+//!
+//! U-Boot reads its memory and picks a slot; that slot must be one release, whole. The system in it repairs `/data` as far as
+//! it can alone, and finds the configuration there. Anything less is a machine that somebody must go to.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use super::disc::Cut;
+use crate::pi::environment::{self, COPIES, SIZE, Variables};
+
+/// What is empty in blocks of this size needs no room in a file.
+const BLOCK: usize = 4096;
+
+/// Why a card is no good any more.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Broken {
+    /// Neither copy of U-Boot's memory is whole: what is started is then what U-Boot was built with.
+    Environment,
+    /// The slot that will be started, or the one to fall back on, is no release.
+    Slot(String),
+    /// `/data` needs a person.
+    Data(String),
+    /// The configuration is neither of those that it may be.
+    Configuration(String),
+}
+
+/// What is known of the card.
+#[derive(Debug)]
+pub struct Judge {
+    /// Where the parts of the card begin, by their names in /dev/slots, and how long they are.
+    pub parts: BTreeMap<String, (u64, u64)>,
+    /// What a slot may hold: boot and root of one release.
+    pub releases: Vec<[Vec<u8>; 2]>,
+    /// A file that may be written over for each verdict.
+    pub scratch: PathBuf,
+    /// Where the configuration lies in /data.
+    pub configuration: &'static str,
+}
+
+impl Judge {
+    /// Judges it. The configuration must be one of these.
+    pub fn judge(&self, cut: &Cut, configurations: &[String]) -> Result<(), Broken> {
+        let copies = COPIES.map(|at| cut.read(at, SIZE));
+        let (_, variables) = environment::read([&copies[0], &copies[1]]).ok_or(Broken::Environment)?;
+        let confirmed = value(&variables, "CONFIRMED", "A");
+        for slot in [first(&variables), confirmed] {
+            if !self.is_whole(cut, slot) {
+                return Err(Broken::Slot(format!("slot {slot} is not whole, with {variables:?}")));
+            }
+        }
+        self.judge_data(cut, configurations)
+    }
+
+    /// Whether a slot holds both parts of one release.
+    fn is_whole(&self, cut: &Cut, slot: &str) -> bool {
+        let holds = |part: &str, image: &[u8]| {
+            let (at, _) = self.parts[&format!("{part}.{slot}")];
+            cut.read(at, image.len()) == image
+        };
+        self.releases.iter().any(|[boot, root]| holds("boot", boot) && holds("root", root))
+    }
+
+    fn judge_data(&self, cut: &Cut, configurations: &[String]) -> Result<(), Broken> {
+        let (at, len) = self.parts["data"];
+        let data = cut.read(at, usize::try_from(len).expect("it fits the memory"));
+        let file = File::create(&self.scratch).expect("out/ can be written");
+        file.set_len(len).expect("out/ has room");
+        for (number, block) in data.chunks(BLOCK).enumerate().filter(|(_, block)| **block != [0; BLOCK]) {
+            file.write_all_at(block, (number * BLOCK) as u64).expect("out/ has room");
+        }
+
+        // As rcS does at every start, but not content with a journal that says that all is well.
+        let output =
+            Command::new("e2fsck").args(["-f", "-p"]).arg(&self.scratch).output().expect("e2fsck is installed");
+        let said = String::from_utf8_lossy(&output.stdout).trim().replace('\n', "; ");
+        // 1 and 2: everything was repaired. 4: something was not.
+        if output.status.code().is_none_or(|status| 4 <= status) {
+            return Err(Broken::Data(format!("{}: {said}", output.status)));
+        }
+        let cat = format!("cat {}", self.configuration);
+        let output =
+            Command::new("debugfs").args(["-R", &cat]).arg(&self.scratch).output().expect("debugfs is installed");
+        let found = String::from_utf8_lossy(&output.stdout).into_owned();
+        if configurations.contains(&found) { Ok(()) } else { Err(Broken::Configuration(found)) }
+    }
+}
+
+/// The slot that U-Boot will try first: the rule of `choose` and `refill` in farhand.env.
+fn first(variables: &Variables) -> &str {
+    let tries_left =
+        |slot: &&str| value(variables, &format!("BOOT_{slot}_LEFT"), "3").parse().is_ok_and(|left| 0 < left);
+    let mut order = value(variables, "BOOT_ORDER", "A B").split_whitespace().filter(|slot| ["A", "B"].contains(slot));
+    order.find(tries_left).unwrap_or_else(|| if value(variables, "CONFIRMED", "A") == "B" { "B" } else { "A" })
+}
+
+/// What U-Boot was built with stands where the card says nothing.
+fn value<'a>(variables: &'a Variables, name: &str, built_in: &'a str) -> &'a str {
+    variables.get(name).map_or(built_in, String::as_str)
+}
+
+#[test]
+fn u_boot_starts_the_first_slot_with_a_try_left_or_the_confirmed_one() {
+    for (order, left, confirmed, expected) in [
+        ("A B", ["3", "3"], "A", "A"),
+        ("B A", ["3", "3"], "A", "B"),
+        ("B A", ["3", "0"], "A", "A"),
+        ("A", ["0", "3"], "B", "B"),
+        ("A B", ["0", "0"], "B", "B"),
+        ("B A", ["0", "0"], "A", "A"),
+    ] {
+        let variables =
+            [("BOOT_ORDER", order), ("BOOT_A_LEFT", left[0]), ("BOOT_B_LEFT", left[1]), ("CONFIRMED", confirmed)];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        assert_eq!(expected, first(&variables), "{variables:?}");
+    }
+    assert_eq!("A", first(&Variables::new()));
+}
