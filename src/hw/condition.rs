@@ -4,12 +4,12 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::SystemTime;
 
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
-use nix::sys::socket::{AddressFamily, SockaddrLike as _};
 
 use super::configfs::{CONTROLLERS, GADGETS};
 
@@ -54,16 +54,26 @@ fn is_early(now: SystemTime) -> bool {
     fs::metadata(STAMP).and_then(|metadata| metadata.modified()).is_ok_and(|built| now < built)
 }
 
-/// Whether some interface can be reached from outside. An address of its own making will do: it has a cable.
+/// Whether some interface can be reached from outside.
 fn has_address() -> io::Result<()> {
     let reachable = getifaddrs()?.any(|interface| {
         let up = InterfaceFlags::IFF_UP | InterfaceFlags::IFF_RUNNING;
-        let family = interface.address.and_then(|address| address.family());
-        interface.flags.contains(up)
-            && !interface.flags.contains(InterfaceFlags::IFF_LOOPBACK)
-            && matches!(family, Some(AddressFamily::Inet | AddressFamily::Inet6))
+        let given = interface.address.is_some_and(|address| {
+            let v4 = address.as_sockaddr_in().map(|v4| IpAddr::from(v4.ip()));
+            v4.or(address.as_sockaddr_in6().map(|v6| v6.ip().into())).is_some_and(is_given)
+        });
+        interface.flags.contains(up) && given
     });
     if reachable { Ok(()) } else { Err(io::Error::other("no interface has an address")) }
+}
+
+/// Whether a network, or an owner, has given this address. What a machine gives itself, it has without either: the kernel
+/// makes a link-local one wherever there is a cable, even if nobody answers DHCP.
+fn is_given(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => !(v4.is_loopback() || v4.is_unspecified() || v4.is_link_local()),
+        IpAddr::V6(v6) => !(v6.is_loopback() || v6.is_unspecified() || v6.is_unicast_link_local()),
+    }
 }
 
 #[cfg(test)]
@@ -102,6 +112,17 @@ mod tests {
         }
         fs::remove_dir_all(controllers).unwrap();
         fs::remove_dir_all(gadgets).unwrap();
+    }
+
+    #[test]
+    fn an_address_that_a_machine_gives_itself_is_none() {
+        let own = ["169.254.7.9", "fe80::1", "febf::1", "127.0.0.1", "::1", "0.0.0.0", "::"];
+        for (addresses, reachable) in [(&own[..], false), (&["192.168.1.5", "169.255.0.1", "fd00::1", "fec0::1"], true)]
+        {
+            for address in addresses {
+                assert_eq!(reachable, is_given(address.parse().unwrap()), "{address}");
+            }
+        }
     }
 
     #[test]
