@@ -201,7 +201,7 @@ pub fn guard(config: &Config, data: PathBuf, run_folder: PathBuf) -> Result<(), 
 
 /// Serves a page that can take an update and restart the machine, and nothing else: no picture, no keys.
 pub fn serve_rescue(config: Config, places: Places, hands: &Path) -> Result<(), StartError> {
-    warn!("rescue mode: a service kept on crashing; the page takes an update, and says so");
+    warn!("rescue mode: a part kept on crashing, or hung; the page takes an update, and says so");
     // Without seats there is nothing to capture, and nothing for the hands to hold.
     serve(Config { seats: BTreeMap::new(), ..config }, places, hands)
 }

@@ -71,6 +71,8 @@ pub enum Action {
     Write(Environment),
     /// Forget that services crashed in an earlier life.
     Forgive,
+    /// Mark the next life as one that a restart was to mend; answered by [`Guard::marked`].
+    Mark,
     /// Note down why the machine is about to be reset, and restart it if so told.
     GiveUp {
         /// What is wrong.
@@ -80,10 +82,23 @@ pub enum Action {
     },
     /// Take that note back: it has come round.
     TakeBack,
+    /// Change to rescue mode, since a restart does not help.
+    Rescue,
     /// Say that something is wrong.
     Warn(String),
     /// Say what has been done.
     Note(String),
+}
+
+/// What has become of [`Action::Mark`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mark {
+    /// It is set, and lasts.
+    Set,
+    /// An earlier life has set it, and nothing has been well for long enough since.
+    Earlier,
+    /// It cannot be set, so that a restart would be forgotten, and restarting never end.
+    Failed(String),
 }
 
 /// An unbroken time.
@@ -125,6 +140,8 @@ pub struct Guard {
     writing: Option<Environment>,
     forgiven: bool,
     given_up: bool,
+    /// In rescue mode by our own decision: it stays up whatever the page says, for who comes to its console.
+    rescued: bool,
     /// Given up for good: it would not prove itself even if it came round now.
     condemned: bool,
     /// What was last said to be wrong, so that it is said once.
@@ -148,6 +165,7 @@ impl Guard {
             writing: None,
             forgiven: false,
             given_up: false,
+            rescued: false,
             condemned: false,
             wrong: "the page has not answered yet".into(),
             actions: VecDeque::new(),
@@ -206,6 +224,25 @@ impl Guard {
         }
     }
 
+    /// Takes in what has become of [`Action::Mark`].
+    pub fn marked(&mut self, mark: Mark) {
+        // Whatever was forgiven in this life, this is not.
+        self.forgiven = false;
+        match mark {
+            Mark::Set => return self.end(self.wrong.clone()),
+            Mark::Earlier => self.warn(format!("a restart did not help: {}; changing to rescue mode", self.wrong)),
+            Mark::Failed(why) => self.warn(format!(
+                "{}; not restarting, which would never end: cannot mark that: {why}; changing to rescue mode",
+                self.wrong
+            )),
+        }
+        self.given_up = false;
+        self.rescued = true;
+        // It has gone unfed since the last good answer but one.
+        self.actions.push_front(Action::Feed);
+        self.actions.push_back(Action::Rescue);
+    }
+
     /// Takes the next action; drain this after every call that takes `now`.
     pub fn poll(&mut self) -> Option<Action> {
         self.actions.pop_front()
@@ -258,20 +295,28 @@ impl Guard {
         if overdue && !self.condemned {
             self.condemned = true;
             let reason = format!("the new slot did not prove itself in {} s: {}", TRIAL.as_secs(), self.wrong);
-            self.give_up(reason);
-        } else if lost && !self.given_up {
-            self.give_up(self.wrong.clone());
-        } else if !lost && !self.condemned {
+            self.given_up = true;
+            self.end(reason);
+        } else if self.condemned {
+            // It is not fed again, in case the restart hangs.
+        } else if self.rescued || !lost {
             if self.given_up {
                 self.given_up = false;
                 self.actions.push_back(Action::TakeBack);
             }
             self.actions.push_back(Action::Feed);
+        } else if !self.given_up {
+            self.given_up = true;
+            if self.trial {
+                // Each restart spends one of its attempts, and the boot loader goes back when there is none left.
+                self.end(self.wrong.clone());
+            } else {
+                self.actions.push_back(Action::Mark);
+            }
         }
     }
 
-    fn give_up(&mut self, reason: String) {
-        self.given_up = true;
+    fn end(&mut self, reason: String) {
         // With slots the machine is all ours, and an orderly end is kinder to /data than the watchdog's, which comes
         // anyway should this one hang.
         self.actions.push_back(Action::GiveUp { reason, restart: self.slot.is_some() });
@@ -320,6 +365,7 @@ mod tests {
         memory: String,
         /// What a write leaves there, if not what was written.
         misread: Option<String>,
+        mark: Mark,
         done: Vec<(u64, Action)>,
     }
 
@@ -335,6 +381,7 @@ mod tests {
                 faults: Vec::new(),
                 memory: memory.into(),
                 misread: None,
+                mark: Mark::Set,
                 done: Vec::new(),
             }
         }
@@ -364,8 +411,13 @@ mod tests {
                     self.memory = self.misread.clone().unwrap_or(environment.script());
                     self.guard.wrote(Ok(Environment::parse(&self.memory)));
                 }
+                Action::Mark => self.guard.marked(self.mark.clone()),
                 _ => (),
             }
+        }
+
+        fn marks(&self) -> Vec<u64> {
+            self.times(|action| *action == Action::Mark)
         }
 
         /// When something was done.
@@ -490,6 +542,52 @@ mod tests {
         let given_up = machine.given_up();
         assert!(matches!(given_up[..], [(180, why, true)] if why.contains("no interface")), "{given_up:?}");
         assert_eq!(175, machine.last_feed());
+        assert!(machine.marks().is_empty());
+    }
+
+    #[test]
+    fn a_new_slot_whose_page_does_not_come_is_restarted_every_time() {
+        let mut machine = Machine::new(Some(Slot::B), TRIED);
+        machine.page = Page::Silent("connection refused".into());
+        machine.mark = Mark::Earlier;
+        machine.until(170);
+        assert_eq!([(90, "the page does not answer: connection refused", true)], machine.given_up()[..]);
+        assert!(machine.marks().is_empty(), "the mark is for a slot that stays");
+        assert_eq!(85, machine.last_feed());
+    }
+
+    #[test]
+    fn a_slot_that_stays_is_restarted_once_and_then_kept_up_in_rescue_mode() {
+        for (slot, memory) in [(Some(Slot::B), GOOD), (Some(Slot::B), FALLEN), (None, "")] {
+            for mark in [Mark::Earlier, Mark::Failed("read-only file system".into())] {
+                let mut machine = Machine::new(slot, memory);
+                machine.mark = mark;
+                machine.until(11);
+                machine.page = Page::Silent("timed out".into());
+                machine.until(3600);
+                assert!(machine.given_up().is_empty(), "{:?}", machine.done);
+                assert_eq!([40], machine.marks()[..]);
+                assert_eq!([40], machine.times(|action| *action == Action::Rescue)[..]);
+                let told = |action: &Action| matches!(action, Action::Warn(why) if why.contains("timed out") && why.contains("rescue mode"));
+                assert_eq!([40], machine.times(told)[..]);
+                assert_eq!(3595, machine.last_feed());
+                let mut fed = machine.times(|action| *action == Action::Feed);
+                fed.dedup();
+                assert!(fed.windows(2).all(|pair| pair[1] - pair[0] <= 5), "{fed:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_mark_is_forgiven_even_if_it_was_made_after_the_first_half_minute() {
+        let mut machine = Machine::new(None, "");
+        machine.until(61);
+        machine.page = Page::Silent("timed out".into());
+        machine.until(100);
+        assert_eq!([90], machine.marks()[..]);
+        machine.page = Page::Well;
+        machine.until(200);
+        assert_eq!([30, 130], machine.times(|action| *action == Action::Forgive)[..]);
     }
 
     #[test]
@@ -528,6 +626,6 @@ mod tests {
         assert_eq!(595, machine.last_feed());
         machine.page = Page::Silent("connection refused".into());
         machine.until(700);
-        assert_eq!(1, machine.given_up().len());
+        assert_eq!((1, 1), (machine.marks().len(), machine.given_up().len()));
     }
 }

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::slots::Slot;
 use super::started::{Evidence, Why};
-use super::{Action, Examination, Guard, Sight};
+use super::{Action, Examination, Guard, Mark, Sight};
 use crate::config::Watchdog;
 use crate::hw::traces::{self, Traces};
 use crate::hw::watchdog::{self, Dog};
@@ -123,6 +123,15 @@ impl Duty {
                 // Whether it hangs makes no difference: the next examination finds out.
                 let _ = patiently(move || traces.forgive()).await;
             }
+            Action::Mark => {
+                let traces = self.traces.clone();
+                let marked = patiently(move || traces.mark()).await;
+                guard.marked(match marked.and_then(|marked| marked.map_err(|error| error.to_string())) {
+                    Ok(true) => Mark::Set,
+                    Ok(false) => Mark::Earlier,
+                    Err(why) => Mark::Failed(why),
+                });
+            }
             Action::GiveUp { reason, restart } => {
                 log::error!("giving up: {reason}");
                 let (traces, note) = (self.traces.clone(), format!("watchdog {reason}"));
@@ -137,6 +146,14 @@ impl Duty {
             Action::TakeBack => {
                 let traces = self.traces.clone();
                 let _ = patiently(move || traces.take_note()).await;
+            }
+            Action::Rescue => {
+                if let Err(error) = traces::keep(&self.post.run.join("rescue"), b"") {
+                    log::error!("cannot change to rescue mode: {error}");
+                }
+                if let Err(why) = patiently(restart_services).await {
+                    log::error!("restarting the services: {why}");
+                }
             }
             Action::Warn(text) => log::warn!("{text}"),
             Action::Note(text) => log::info!("{text}"),
@@ -176,6 +193,16 @@ fn restart_machine() {
         Ok(status) if status.success() => (),
         Ok(status) => log::error!("cannot restart: reboot ended with {status}"),
         Err(error) => log::error!("cannot restart: {error}"),
+    }
+}
+
+/// Has init start again what is to run in rescue mode. By force: a process that hangs ends at no polite request.
+fn restart_services() {
+    match Command::new("sv").args(["-w", "2", "force-restart", "/etc/sv/serve", "/etc/sv/hands"]).status() {
+        Ok(status) if status.success() => (),
+        // It waits until they are up again, which may take longer than it does.
+        Ok(status) => log::warn!("restarting the services: sv ended with {status}"),
+        Err(error) => log::error!("cannot restart the services: {error}"),
     }
 }
 

@@ -42,6 +42,15 @@ impl Traces {
         read.ok().map(|_| text)
     }
 
+    /// Marks that a restart is to mend what is wrong. False: an earlier life has done so, and it did not help.
+    pub fn mark(&self) -> io::Result<bool> {
+        match OpenOptions::new().write(true).create_new(true).open(self.state.join("crash-loop")) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+            created => created?.sync_all()?,
+        }
+        File::open(&self.state)?.sync_all().map(|()| true)
+    }
+
     /// Forgets that services crashed in an earlier life.
     pub fn forgive(&self) {
         forget(&self.state.join("crash-loop"));
@@ -121,6 +130,19 @@ mod tests {
         assert_eq!(None, traces.take_note());
         assert_eq!(0, fs::read_dir(data.join("state")).unwrap().count());
         fs::remove_dir_all(data).unwrap();
+    }
+
+    #[test]
+    fn a_mark_stays_until_it_is_forgiven() {
+        let data = folder("mark");
+        let traces = Traces::new(&data);
+        for _ in 0..2 {
+            assert!(traces.mark().unwrap());
+            assert!(!traces.mark().unwrap());
+            traces.forgive();
+        }
+        fs::remove_dir_all(&data).unwrap();
+        assert!(traces.mark().is_err(), "a restart would be forgotten");
     }
 
     #[test]
