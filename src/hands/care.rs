@@ -4,6 +4,7 @@
 //! received is taken out of its reach before anybody looks at it, and what is wrong with it is the installer's decision:
 //! that one checks the signature, the board and the version, and writes only where we do not run.
 
+mod installer;
 pub mod spool;
 
 use std::io;
@@ -13,8 +14,6 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use log::{debug, error, info, warn};
-use tokio::io::AsyncReadExt as _;
-use tokio::net::unix::pipe;
 use tokio::process::Command;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinSet, spawn_blocking};
@@ -35,9 +34,6 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// What reads a few sectors of the card, or tells init to go down, is done sooner than this.
 const SOON: Duration = Duration::from_secs(10);
-
-/// A line of the installer's that is longer says nothing more at its end.
-const LONGEST_LINE: usize = 1000;
 
 /// Where the parts of the appliance are. These are the image's own places; only a test has others.
 #[derive(Debug, Clone)]
@@ -248,7 +244,7 @@ impl Caretaker {
         info!("installing an update of {len} bytes");
         let (say, lines) = mpsc::channel(16);
         let mut outcome = JoinSet::new();
-        outcome.spawn(run_installer(self.places.installer.clone(), file, say));
+        outcome.spawn(installer::run(self.places.installer.clone(), file, say));
         self.installs = Some(Install { lines, outcome });
         Ok(())
     }
@@ -343,54 +339,4 @@ async fn finish(mut command: Command) -> io::Result<String> {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     Err(io::Error::other(format!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim())))
-}
-
-/// Has a file installed, and passes on what is said.
-async fn run_installer(program: PathBuf, file: PathBuf, say: mpsc::Sender<String>) -> Outcome {
-    let ended = async {
-        // One pipe for both of its outputs, so that what it says stays in order.
-        let (reader, writer) = io::pipe()?;
-        let mut command = Command::new(&program);
-        command.arg(&file).stdin(Stdio::null());
-        command.stdout(writer.try_clone()?).stderr(writer).env("LC_ALL", "C").kill_on_drop(true);
-        let mut child = command.spawn()?;
-        // With it go our copies of the pipe's other end, or there would be no end to read.
-        drop(command);
-        listen(pipe::Receiver::from_owned_fd(reader.into())?, &say).await?;
-        child.wait().await
-    };
-    match ended.await {
-        Ok(status) if status.success() => Outcome::Done,
-        Ok(status) => {
-            warn!("installer: {status}");
-            Outcome::Failed
-        }
-        Err(error) => {
-            error!("cannot run {}: {error}", program.display());
-            Outcome::Absent
-        }
-    }
-}
-
-/// Passes on lines as they come, of a length that fits anywhere.
-async fn listen(mut pipe: pipe::Receiver, say: &mpsc::Sender<String>) -> io::Result<()> {
-    let (mut piece, mut line) = ([0; 1024], Vec::new());
-    loop {
-        let len = pipe.read(&mut piece).await?;
-        for &byte in &piece[..len] {
-            if byte != b'\n' && line.len() < LONGEST_LINE {
-                line.push(byte);
-            }
-            if byte == b'\n' {
-                let said = String::from_utf8_lossy(&line).replace(char::is_control, " ");
-                line.clear();
-                if say.send(said).await.is_err() {
-                    return Ok(());
-                }
-            }
-        }
-        if len == 0 {
-            return Ok(());
-        }
-    }
 }
