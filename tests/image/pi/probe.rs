@@ -10,6 +10,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use farhand::hw::reset_pin;
+
 use super::pins::{Pins, Pulse, Sample};
 use super::qtest::Qtest;
 use super::watchdog::{self, Deed, Watchdog, Why};
@@ -160,6 +162,7 @@ struct Watch {
 
 impl Watch {
     fn run(mut self, shared: &Shared) -> io::Result<()> {
+        self.release_reset_pin()?;
         loop {
             match self.inbox.try_recv() {
                 Ok(Order::Level { pin, high }) => self.qtest.write(if high { SET } else { CLEAR }, 1 << pin)?,
@@ -200,6 +203,7 @@ impl Watch {
 
     fn watch_dog(&mut self, shared: &Shared) -> io::Result<()> {
         if self.monitor.was_reset()? {
+            self.release_reset_pin()?;
             self.qtest.write(watchdog::CONTROL, 0)?;
             self.qtest.write(watchdog::COUNT, 0)?;
             self.watchdog.reset();
@@ -218,6 +222,11 @@ impl Watch {
                 self.monitor.order("system_reset")
             }
         }
+    }
+
+    /// QEMU's pins have no pull-ups: one that nothing is connected to reads as held to ground, at every start.
+    fn release_reset_pin(&mut self) -> io::Result<()> {
+        self.qtest.write(SET, 1 << reset_pin::LINE)
     }
 
     fn now(&mut self) -> io::Result<Duration> {
