@@ -64,6 +64,12 @@ test-image: image-quick tests/browser/node_modules ## The image in QEMU; ONLY=na
 	image/assemble.sh rpi4 --development
 	cargo test --locked --test image -- --test-threads=1 $(ONLY)
 
+test-powercut: tools web ## Pull the plug of an emulated Pi 300 times in the middle of updates: hours
+	@$(NEED) curl device-tree-compiler e2fsprogs mtools rauc squashfs-tools
+	@image/need-qemu.sh qemu-system-arm
+	image/assemble.sh rpi4 --development
+	FARHAND_PULLS=300 cargo test --locked --test image -- --nocapture powercut::plug
+
 image-quick: tools web ## Build the image from Debian's arm64 packages; BOARD=rpi4 for a Pi's, else for QEMU
 	image/assemble.sh $(BOARD) $(VARIANT:%=--%)
 
@@ -93,4 +99,4 @@ clean: ## Remove what was built here; the cache in ~/.cache/farhand stays
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: run demo build web tools check test test-browser test-image image-quick image pack sbom contract bundle bench clean help
+.PHONY: run demo build web tools check test test-browser test-image test-powercut image-quick image pack sbom contract bundle bench clean help

@@ -34,12 +34,18 @@ impl Owner {
     /// Claims an appliance that has no owner, once it serves its page at this port, with the code that its console says.
     #[track_caller]
     pub fn claim(port: u16, folder: &Path, code: &str) -> Owner {
-        let owner = Owner { url: format!("https://127.0.0.1:{port}"), cookies: folder.join("cookies") };
-        let _ = std::fs::remove_file(&owner.cookies);
+        let owner = Owner::at(port, folder);
         owner.wait_page(PAGE);
         let claim = json!({ "code": code, "user": USER, "password": PASSWORD });
         let answer = owner.post("/api/v1/claim", &claim);
         assert_eq!(200, answer.status, "{answer:?}");
+        owner
+    }
+
+    /// Somebody who has not logged in, at an appliance that may have an owner.
+    pub fn at(port: u16, folder: &Path) -> Owner {
+        let owner = Owner { url: format!("https://127.0.0.1:{port}"), cookies: folder.join("cookies") };
+        let _ = std::fs::remove_file(&owner.cookies);
         owner
     }
 

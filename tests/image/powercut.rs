@@ -7,6 +7,7 @@
 
 mod disc;
 mod log;
+mod plug;
 mod record;
 mod verdict;
 

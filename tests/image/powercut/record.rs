@@ -92,15 +92,27 @@ fn record() -> Recording {
     let read = |path: &Path| fs::read(path).expect("there is an image: run 'make image-quick'");
     let old = [read(&out.join("virt/boot.img")), read(&out.join("virt/root.img"))];
     let new = [noise(1, BOOT_LEN), noise(2, ROOT_LEN)];
-    let bundle = bundle(&folder, &new);
-    let mut appliance = boot(&folder, &image, &bundle);
+    let files = ["boot", "root"].map(|part| folder.join(part));
+    for (file, image) in files.iter().zip(&new) {
+        fs::write(file, image).expect("out/ has room");
+    }
+    let bundle = bundle("virt", &folder.join("bundle"), &files[0], &files[1]);
+    let disc = folder.join("bundle.squashfs");
+    run(Command::new("mksquashfs").args([&bundle, &disc]).args([
+        "-comp",
+        "zstd",
+        "-all-root",
+        "-quiet",
+        "-no-progress",
+    ]));
+    let mut appliance = boot(&folder, &image, &disc);
     let parts = parts(&mut appliance.vm);
     let owner = claim(&mut appliance, &folder);
     appliance.configuration = configuration(&mut appliance.vm);
     let begin = log::count(&appliance.log);
 
     appliance.phase(INSTALL, |vm| {
-        vm.ask("cp /tmp/bundle/update /data/install/update && chmod 600 /data/install/update");
+        vm.ask("cp /tmp/bundle/bundle /data/install/update && chmod 600 /data/install/update");
         let output = vm.sh_within("/usr/libexec/install-bundle /data/install/update", INSTALLED);
         assert_eq!(0, output.status, "{}", output.text);
     });
@@ -140,7 +152,7 @@ fn record() -> Recording {
     Recording { entries, start, begin, phases, in_place: last, judge }
 }
 
-/// Boots slot A with a card whose writes are recorded and which holds /data, and the bundle at /tmp/bundle/update.
+/// Boots slot A with a card whose writes are recorded and which holds /data, and the bundle at /tmp/bundle/bundle.
 fn boot(folder: &Path, image: &Path, bundle: &Path) -> Appliance {
     let (card, log) = (folder.join("card.img"), folder.join("writes.log"));
     run(Command::new("cp").arg("--sparse=always").arg(image).arg(&card));
@@ -212,16 +224,15 @@ fn configuration(vm: &mut Vm) -> String {
     vm.ask(&format!("cat /data/{CONFIGURATION}")).trim_end_matches('\r').to_owned()
 }
 
-/// A bundle with these images, on a disc of its own.
-fn bundle(folder: &Path, images: &[Vec<u8>; 2]) -> PathBuf {
-    let (content, disc) = (folder.join("content"), folder.join("disc"));
-    fs::create_dir(&content).expect("out/ can be written");
-    fs::create_dir(&disc).expect("out/ can be written");
-    for (name, image) in ["boot.img", "root.img"].iter().zip(images) {
-        fs::write(content.join(name), image).expect("out/ has room");
-    }
+/// Makes a bundle for a board's image of this release, in a folder of its own.
+pub fn bundle(board: &str, folder: &Path, boot: &Path, root: &Path) -> PathBuf {
+    let _ = fs::remove_dir_all(folder);
+    let (content, bundle) = (folder.join("content"), folder.join("bundle"));
+    fs::create_dir_all(&content).expect("out/ can be written");
+    fs::copy(boot, content.join("boot.img")).expect("out/ has room");
+    fs::copy(root, content.join("root.img")).expect("out/ has room");
     let manifest = format!(
-        "[update]\ncompatible=farhand-virt-quick-development\nversion={}\n[bundle]\nformat=verity\n\
+        "[update]\ncompatible=farhand-{board}-quick-development\nversion={}\n[bundle]\nformat=verity\n\
          [image.root]\nfilename=root.img\n[image.boot]\nfilename=boot.img\n",
         env!("CARGO_PKG_VERSION")
     );
@@ -231,16 +242,8 @@ fn bundle(folder: &Path, images: &[Vec<u8>; 2]) -> PathBuf {
     rauc.arg("bundle").arg("--mksquashfs-args=-comp zstd");
     rauc.arg(format!("--cert={}", keys.join("signer.pem").display()));
     rauc.arg(format!("--key={}", keys.join("signer.key").display()));
-    run(rauc.arg(&content).arg(disc.join("update")));
-    let packed = folder.join("bundle.squashfs");
-    run(Command::new("mksquashfs").args([&disc, &packed]).args([
-        "-comp",
-        "zstd",
-        "-all-root",
-        "-quiet",
-        "-no-progress",
-    ]));
-    packed
+    run(rauc.arg(&content).arg(&bundle));
+    bundle
 }
 
 /// Bytes that no compression shortens, and that are the same in every run.
