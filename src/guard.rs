@@ -174,12 +174,13 @@ impl Guard {
 
     /// Tells the guard what time it is.
     pub fn tick(&mut self, now: Instant) {
+        // The watchdog is fed first: a look takes time.
+        self.judge(now);
         if !self.looking && self.next <= now {
             self.looking = true;
             self.next = now + APART;
             self.actions.push_back(Action::Look { examine: !self.settled });
         }
-        self.judge(now);
     }
 
     /// Takes in what a look has shown.
@@ -602,6 +603,16 @@ mod tests {
         machine.until(400);
         assert_eq!([300], machine.times(|action| *action == Action::TakeBack)[..]);
         assert_eq!(395, machine.last_feed());
+    }
+
+    #[test]
+    fn the_watchdog_is_fed_before_each_look_which_may_take_long() {
+        let mut machine = Machine::new(Some(Slot::B), TRIED);
+        machine.until(100);
+        for at in machine.times(|action| matches!(action, Action::Look { .. })) {
+            let then: Vec<_> = machine.done.iter().filter(|(when, _)| *when == at).map(|(_, action)| action).collect();
+            assert_eq!(Some(&&Action::Feed), then.first(), "{at} s: {then:?}");
+        }
     }
 
     #[test]

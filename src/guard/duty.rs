@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::slots::Slot;
 use super::started::{Evidence, Why};
-use super::{Action, Examination, Guard, Mark, Sight};
+use super::{APART, Action, Examination, Guard, Mark, Sight};
 use crate::config::Watchdog;
 use crate::hw::traces::{self, Traces};
 use crate::hw::watchdog::{self, Dog};
@@ -22,8 +22,13 @@ use crate::hw::{bootenv, condition};
 use crate::net::probe;
 use crate::tasks::Stop;
 
-/// How long storage or a command may take. With the page's time, less than the watchdog waits.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long storage or a command may take.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+// A machine whose page and storage are slow is not to be reset for it. At worst there lie between two meals: the page's
+// answer, the examination, a confirmation written, and crashes forgiven; or a pause, a mark, and the page's answer.
+const _: () = assert!(probe::PATIENCE.as_secs() + 3 * PATIENCE.as_secs() < watchdog::WAIT as u64);
+const _: () = assert!(APART.as_secs() + PATIENCE.as_secs() + probe::PATIENCE.as_secs() < watchdog::WAIT as u64);
 
 /// What the guard is to know of the machine.
 #[derive(Debug, Clone)]

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use crate::config::Watchdog;
 
-/// How long it waits for food, in seconds: the most that a Pi's can. It is fed every five.
-const WAIT: i32 = 15;
+/// How long it waits for food, in seconds: the most that a Pi's can.
+pub const WAIT: i32 = 15;
 
 /// Where the kernel lists them.
 const LIST: &str = "/sys/class/watchdog";

@@ -23,7 +23,7 @@ use crate::guard::Page;
 use crate::store;
 
 /// How long an answer may take. A page slower than this is of no use to a person either.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// More than any answer to this request has.
 const LONGEST: u64 = 16 * 1024;
