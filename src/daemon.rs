@@ -31,7 +31,7 @@ use crate::hw::lamps;
 use crate::hw::relay::{self, RelayError};
 use crate::hw::v4l2::V4l2Screen;
 use crate::net::http::{self, Front};
-use crate::net::people::PeopleError;
+use crate::net::people::{People, PeopleError};
 use crate::net::tls::{self, TlsError};
 use crate::net::{self, Folders, Site};
 use crate::ports::{Board, Screen, SeatId};
@@ -286,6 +286,7 @@ async fn listen(
 ) -> Result<(), StartError> {
     let hostname = nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let names = net::names(&hostname, &config.server.names);
+    let is_rescue = seats.is_empty();
     let seats = seats.into_iter().map(|bus| (bus.seat.clone(), bus)).collect();
 
     // Each viewer is a descriptor, and the usual soft limit is lower than what we let in.
@@ -294,13 +295,15 @@ async fn listen(
         warn!("cannot raise the limit of open files: {error}");
     }
 
-    let folders = Folders { data: places.data.clone(), run: places.run.clone(), logs: places.logs.clone() };
+    let mut folders = Folders { data: places.data.clone(), run: places.run.clone(), logs: places.logs.clone() };
+    let fault = if is_rescue { stand_in(&mut folders, &names) } else { None };
+    let (tls_folder, is_readable) = (folders.data.join("tls"), fault.is_none());
 
     // Who there is, and for a device without an owner the code that its first one must know.
-    let (site, code) = Site::open(seats, hands, names.clone(), folders)?;
+    let (site, code) = Site::open(seats, hands, names.clone(), folders, fault)?;
 
     // The key is made here, at the first start, and never leaves.
-    let tls = tls::acceptor(&places.data.join("tls"), &names)?;
+    let tls = tls::acceptor(&tls_folder, &names)?;
     let https = bind(config.server.https).await?;
     let address = https.local_addr().map_err(cannot("read our own address"))?;
     serve_on("https", https, Front::Tls(tls), &site, tasks, stop);
@@ -319,6 +322,10 @@ async fn listen(
 
     // Standard output is for the person at the console, and for programs that start us; the log goes elsewhere.
     say(&format!("address: https://{address}"));
+    if !is_readable {
+        say("storage cannot be read, so nobody can log in: see the log of serve");
+        return Ok(());
+    }
     let Some(code) = code else {
         say(OWNED);
         return Ok(());
@@ -334,6 +341,17 @@ async fn listen(
         stop.requested().await;
     });
     Ok(())
+}
+
+/// Gives a rescue page another folder if it cannot use the one that survives a reboot, and says why. A key that is made
+/// there serves to say so. Nobody can log in: there is no account, and the code for the first one is told to nobody.
+fn stand_in(folders: &mut Folders, names: &[String]) -> Option<String> {
+    let people = People::open(&folders.data, &folders.run).map(drop).map_err(StartError::from);
+    let tried = people.and_then(|()| Ok(tls::acceptor(&folders.data.join("tls"), names).map(drop)?));
+    let why = chain(&tried.err()?);
+    error!("going on without what is stored: {why}");
+    folders.data = folders.run.join("stand-in");
+    Some(why)
 }
 
 /// Init's script `show-claim` waits for these words.

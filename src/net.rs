@@ -60,6 +60,8 @@ pub struct Site {
     names: Vec<String>,
     folders: Folders,
     people: Arc<People>,
+    /// Why nobody can be let in: what is kept cannot be read. In rescue mode only.
+    fault: Option<String>,
     strangers: Arc<Strangers>,
     /// Numbers viewers and everyone else who may hold keys.
     ids: AtomicU64,
@@ -73,9 +75,11 @@ impl Site {
         hands: Hands,
         names: Vec<String>,
         folders: Folders,
+        fault: Option<String>,
     ) -> Result<(Arc<Site>, Option<ClaimCode>), PeopleError> {
         let (people, code) = People::open(&folders.data, &folders.run)?;
-        let site = Site { seats, hands, names, folders, people, strangers: Arc::default(), ids: AtomicU64::new(1) };
+        let site =
+            Site { seats, hands, names, folders, people, fault, strangers: Arc::default(), ids: AtomicU64::new(1) };
         Ok((Arc::new(site), code))
     }
 

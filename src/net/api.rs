@@ -73,6 +73,9 @@ async fn attempt(site: &Arc<Site>, connection: &Arc<Connection>, request: Reques
         }
     };
     let seat = seat.map(|seat| seats::find(site, seat)).transpose()?;
+    if matches!(route.deed, Deed::Session | Deed::Claim | Deed::Login) {
+        entry::readable(site)?;
+    }
     match (route.deed, known, seat) {
         (Deed::Health, ..) => Ok(json(StatusCode::OK, &entry::health(site, Instant::now())?)),
         (Deed::Session, ..) => Ok(json(StatusCode::OK, &entry::session(site, &credential))),

@@ -32,9 +32,12 @@ pub enum Unwell {
     /// The other process is away, or hangs.
     #[error("nothing has been heard of the process that holds keyboard and relays for {still} s", still = STILL.as_secs())]
     Hands,
-    /// A service kept on crashing.
-    #[error("rescue mode: a service kept on crashing, so there is neither picture nor keyboard")]
+    /// A service kept on crashing, or hung.
+    #[error("rescue mode: a service kept on crashing, or hung, so there is neither picture nor keyboard")]
     Rescue,
+    /// The same, and there is nothing to know an owner by.
+    #[error("rescue mode: storage cannot be read, so nobody can log in: {0}; restart, or write the card again")]
+    Storage(String),
 }
 
 /// What a page must show first.
@@ -76,6 +79,7 @@ pub struct TokenAnswer {
 
 /// Whether every part has moved lately.
 pub fn health(site: &Site, now: Instant) -> Result<Health, Unwell> {
+    readable(site)?;
     if site.is_rescue() {
         return Err(Unwell::Rescue);
     }
@@ -83,6 +87,11 @@ pub fn health(site: &Site, now: Instant) -> Result<Health, Unwell> {
         return Err(Unwell::Screen(bus.seat.clone()));
     }
     if STILL <= site.hands.silence(now) { Err(Unwell::Hands) } else { Ok(Health { ok: true }) }
+}
+
+/// Whether there is anything to know people by.
+pub fn readable(site: &Site) -> Result<(), Unwell> {
+    site.fault.clone().map_or(Ok(()), |why| Err(Unwell::Storage(why)))
 }
 
 /// Who the sender is, if anybody.

@@ -1,7 +1,8 @@
 //! Runs the binary as a person would, and reads what it says.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Output, Stdio};
 
@@ -68,6 +69,55 @@ fn the_rescue_page_comes_in_spite_of_a_bad_configuration() {
     let said = String::from_utf8_lossy(&said.stderr).into_owned();
     assert!(address.is_some_and(|address| address.starts_with("address: https://127.0.0.1:")), "{said}");
     assert!(said.contains("seats.main.power.power") && said.contains("going on with the defaults"), "{said}");
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn the_rescue_page_comes_without_storage_and_lets_nobody_in() {
+    let folder = std::env::temp_dir().join(format!("farhand-stranded-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    // No folder can be made in it, by nobody.
+    fs::write(folder.join("data"), "").unwrap();
+    fs::write(folder.join("empty.toml"), "").unwrap();
+    let plain = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_farhand"));
+    command.args(["serve", "--rescue", "--https", "127.0.0.1:0", "--http", "127.0.0.1:0", "--plain"]);
+    command.arg(plain.to_string()).arg("--config").arg(folder.join("empty.toml")).arg("--hands");
+    command.arg(folder.join("hands")).arg("--data").arg(folder.join("data")).arg("--run").arg(folder.join("run"));
+    let mut serve = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let said = BufReader::new(serve.stdout.take().unwrap()).lines().map(Result::unwrap).take(2).collect::<Vec<_>>();
+    let ask = |request: &str, body: &str| {
+        let mut stream = TcpStream::connect(plain).unwrap();
+        let origin = format!("Host: {plain}\r\nOrigin: http://{plain}\r\nConnection: close");
+        let kind = format!("Content-Type: application/json\r\nContent-Length: {}", body.len());
+        write!(stream, "{request} HTTP/1.1\r\n{origin}\r\n{kind}\r\n\r\n{body}").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    // The first line is the address, and no line the code.
+    let answers = if said.len() == 2 {
+        let code = fs::read_to_string(folder.join("run/stand-in/claim-code")).unwrap();
+        let claim = format!(r#"{{"code":"{}","user":"eve","password":"long enough, eve"}}"#, code.trim());
+        vec![
+            ask("GET /", ""),
+            ask("GET /api/v1/health", ""),
+            ask("GET /api/v1/session", ""),
+            ask("POST /api/v1/login", r#"{"user":"eve","password":"x"}"#),
+            ask("POST /api/v1/claim", &claim),
+        ]
+    } else {
+        Vec::new()
+    };
+    serve.kill().unwrap();
+    let log = serve.wait_with_output().unwrap();
+    let log = String::from_utf8_lossy(&log.stderr).into_owned();
+    assert!(said.len() == 2 && said[1].starts_with("storage cannot be read"), "{said:?} {log}");
+    assert!(log.contains("going on without what is stored"), "{log}");
+    assert!(answers[0].contains("<h1>Rescue mode</h1>"), "{}", answers[0]);
+    for answer in &answers[1..] {
+        assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("storage cannot be read"), "{answer}");
+    }
     fs::remove_dir_all(folder).unwrap();
 }
 

@@ -174,7 +174,7 @@ impl Bench {
         let certificate = folders.data().join("tls/certificate.pem");
         let kept = net::Folders { data: folders.data(), run: folders.run(), logs: folders.logs() };
         let buses = buses.into_iter().map(|bus| (bus.seat.clone(), bus)).collect();
-        let (site, code) = Site::open(buses, hands, names, kept).unwrap();
+        let (site, code) = Site::open(buses, hands, names, kept, None).unwrap();
         let (https, plain, redirect) = (listen().await, listen().await, listen().await);
         let address = |listener: &TcpListener| listener.local_addr().unwrap();
         let (https_at, plain_at, redirect_at) = (address(&https), address(&plain), address(&redirect));
