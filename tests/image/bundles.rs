@@ -7,8 +7,12 @@
 mod appliance;
 mod forge;
 
+use serde_json::json;
+
 use self::appliance::{Appliance, Damage};
 use self::forge::{COMPATIBLE, Forge, VERSION, join, manifest, split};
+use crate::owner::Owner;
+use crate::shell::BOOT;
 
 /// What a hook of a bundle would leave behind if it were run.
 const MARK: &str = "#!/bin/sh\necho hooked >/run/hooked\n";
@@ -207,6 +211,73 @@ fn one_update_at_a_time_and_only_from_a_confirmed_slot() {
 }
 
 #[test]
+fn a_bundle_uploaded_by_its_owner_is_installed_and_a_damaged_one_says_why() {
+    let forge = Forge::open("bundle-uploaded");
+    let mut damaged = forge.built("good", &Forge::development());
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 1;
+    std::fs::write(forge.file("damaged"), &damaged).unwrap();
+    let (mut appliance, owner) = Appliance::claimed("bundle-uploaded", &forge);
+    owner.until("the running system has proven itself", BOOT, || owner.system("/confirmed") == true);
+    for (key, value) in
+        [("/slot", "A"), ("/version", VERSION), ("/slots/A/version", VERSION), ("/variant", "development")]
+    {
+        assert_eq!(value, owner.system(key), "{key}");
+    }
+    assert_eq!("linux,dummy-virt", owner.system("/board"), "what QEMU's device tree says");
+
+    let before = appliance.slots();
+    owner.uploads(&forge.file("damaged"));
+    owner.until("the damaged bundle is refused", BOOT, || owner.system("/update/phase") == "failed");
+    assert_eq!("This file is damaged. Download it again.", owner.system("/update/message"));
+    assert_eq!(before, appliance.slots(), "a refused bundle left something behind");
+
+    owner.uploads(&forge.file("good"));
+    appliance.halt();
+    let second = owner.upload(&forge.file("good"));
+    assert_eq!((409, &json!("busy")), (second.status, &second.body["error"]["code"]), "{second:?}");
+    appliance.go_on();
+    installed(&owner);
+    appliance.holds("good");
+    assert_eq!(VERSION, owner.system("/slots/B/version"));
+    assert!(owner.system("/slots/B/installed").is_string());
+    let left = appliance.vm.ask("ls /data/spool /data/install | grep raucb || :");
+    assert_eq!("", left.trim(), "what was installed is removed");
+
+    for service in ["serve", "hands", "guard", "kernel"] {
+        let log = owner.get(&format!("/api/v1/logs?service={service}"));
+        let lines = log.body.as_str().unwrap_or_default().lines().count();
+        assert!(log.status == 200 && 1 < lines, "{service}: {log:?}");
+    }
+    appliance.runs_what_it_ran();
+}
+
+#[test]
+fn an_installation_that_ended_with_the_hands_is_not_in_the_way_of_the_next() {
+    let forge = Forge::open("bundle-ended");
+    forge.good("other", &Forge::development());
+    let (mut appliance, owner) = Appliance::claimed("bundle-ended", &forge);
+    owner.until("the slots are known", BOOT, || owner.system("/slot") == "A");
+    owner.uploads(&forge.file("other"));
+    // As one that hangs.
+    appliance.halt();
+    appliance.vm.ask("sv restart hands; until flock -n /run/install-bundle.lock true; do sleep 0.1; done");
+    owner.until("the hands are back", BOOT, || owner.system("/update/phase") == "idle" && owner.system("/slot") == "A");
+    owner.uploads(&forge.file("other"));
+    installed(&owner);
+    appliance.holds("other");
+    appliance.runs_what_it_ran();
+}
+
+/// Waits until what was uploaded is installed.
+#[track_caller]
+fn installed(owner: &Owner) {
+    let ended = || ["ready", "failed"].iter().any(|phase| owner.system("/update/phase") == *phase);
+    owner.until("the installation ends", BOOT, ended);
+    assert_eq!("ready", owner.system("/update/phase"), "{}", owner.system("/update/message"));
+}
+
+#[test]
 fn bundle_that_changes_after_it_was_judged_is_not_installed() {
     let forge = Forge::open("bundle-swapped");
     forge.good("good", &Forge::development());
@@ -214,13 +285,13 @@ fn bundle_that_changes_after_it_was_judged_is_not_installed() {
     let mut appliance = Appliance::boot("bundle-swapped", &forge);
     // Another file under the same name is another file.
     appliance.begin("good");
-    appliance.vm.ask("cp /tmp/forge/other.raucb /data/spool/new && mv /data/spool/new /data/spool/update");
+    appliance.vm.ask("cp /tmp/forge/other.raucb /data/install/new && mv /data/install/new /data/install/update");
     assert_eq!(0, appliance.finish());
     appliance.holds("good");
     // The same file with other bytes is not what was signed, as far as they are read again.
     appliance.takes("other");
     appliance.begin("good");
-    appliance.vm.ask("cat /dev/urandom | head -c 700000 >/data/spool/update; sync; echo 3 >/proc/sys/vm/drop_caches");
+    appliance.vm.ask("cat /dev/urandom | head -c 700000 >/data/install/update; sync; echo 3 >/proc/sys/vm/drop_caches");
     if appliance.finish() == 0 {
         appliance.holds("good");
     }
@@ -235,7 +306,7 @@ fn full_data_partition_leaves_a_system_that_starts() {
     forge.good("other", &Forge::development());
     let mut appliance = Appliance::boot("bundle-full", &forge);
     let fill = "dd if=/dev/zero of=/data/full bs=64k; dd if=/dev/zero of=/data/fuller bs=512; sync";
-    let install = "/usr/libexec/install-bundle /data/spool/update";
+    let install = "/usr/libexec/install-bundle /data/install/update";
     // rauc's notes have no place yet, and none is to be had.
     appliance.spool("good");
     appliance.vm.sh(fill);

@@ -70,6 +70,26 @@ impl Owner {
         self.answer(&["-H", "Content-Type: application/json", "--data-raw", &body.to_string()], path)
     }
 
+    /// Uploads an update.
+    #[track_caller]
+    pub fn upload(&self, bundle: &Path) -> Answer {
+        let body = format!("@{}", bundle.display());
+        self.answer(&["-H", "Content-Type: application/octet-stream", "--data-binary", &body], "/api/v1/update")
+    }
+
+    /// Uploads an update that is taken to be installed.
+    #[track_caller]
+    pub fn uploads(&self, bundle: &Path) {
+        let answer = self.upload(bundle);
+        assert_eq!(202, answer.status, "{answer:?}");
+    }
+
+    /// What the appliance says of itself at a JSON pointer; null, too, if it says nothing.
+    #[track_caller]
+    pub fn system(&self, pointer: &str) -> Value {
+        self.get("/api/v1/system").body.pointer(pointer).cloned().unwrap_or_default()
+    }
+
     /// As [`Owner::post`], tried again for as long as the answer is that it does not work at the moment (503).
     #[track_caller]
     pub fn insist(&self, path: &str, body: &Value, within: Duration) -> Answer {

@@ -8,11 +8,13 @@ use std::path::Path;
 use std::process::Command;
 
 use super::forge::Forge;
+use crate::browser::claim_code;
+use crate::owner::Owner;
 use crate::vm::Vm;
 
 /// How the slots and U-Boot's environment stand.
 #[derive(Debug, PartialEq)]
-struct Slots {
+pub struct Slots {
     environment: String,
     /// Sectors written to boot.A, root.A, boot.B and root.B since the start, as the kernel counts them.
     written: [u64; 4],
@@ -63,20 +65,28 @@ impl Appliance {
         let more: Vec<String> = more.concat().into_iter().map(str::to_owned).collect();
         let mut vm = Vm::boot_with(name, &more);
         vm.ask(
-            "until [ -e /dev/slots/data ] && grep -q ' /data ' /proc/mounts; do sleep 0.1; done
+            "until [ -d /data/install ]; do sleep 0.1; done
             for disc in /sys/block/vd*; do
                 [ \"$(cat $disc/serial)\" != forge ] || forge=/dev/${disc##*/}
             done
-            mkdir -p /tmp/forge /data/spool && mount -t squashfs -o ro $forge /tmp/forge",
+            mkdir -p /tmp/forge && mount -t squashfs -o ro $forge /tmp/forge",
         );
         let mut appliance = Appliance { vm, running: String::new(), next: "good" };
         appliance.running = appliance.running_slot();
         appliance
     }
 
-    /// Copies a bundle to where uploads lie, as root's own.
+    /// Boots it, and claims it once it serves its page.
+    #[track_caller]
+    pub fn claimed(name: &str, forge: &Forge) -> (Appliance, Owner) {
+        let appliance = Appliance::boot(name, forge);
+        let owner = Owner::claim(appliance.vm.https, &forge.disc, &claim_code(&appliance.vm));
+        (appliance, owner)
+    }
+
+    /// Copies a bundle to where the hands would have moved it, as root's own. Where uploads arrive is not ours to make.
     pub fn spool(&mut self, name: &str) {
-        self.vm.ask(&format!("cp /tmp/forge/{name}.raucb /data/spool/update && chmod 600 /data/spool/update"));
+        self.vm.ask(&format!("cp /tmp/forge/{name}.raucb /data/install/update && chmod 600 /data/install/update"));
     }
 
     /// A bundle is refused for a reason; and the next good one is taken.
@@ -93,7 +103,7 @@ impl Appliance {
     pub fn refuses_alone(&mut self, name: &str, reason: &str) {
         let before = self.slots();
         self.spool(name);
-        let output = self.vm.sh("/usr/libexec/install-bundle /data/spool/update");
+        let output = self.vm.sh("/usr/libexec/install-bundle /data/install/update");
         assert_eq!(1, output.status, "{name}: {}", output.text);
         assert!(output.text.contains(reason), "{name} was refused, but not for {reason:?}: {}", output.text);
         assert_eq!(before, self.slots(), "{name} left something behind: {}", output.text);
@@ -103,7 +113,7 @@ impl Appliance {
     #[track_caller]
     pub fn takes(&mut self, name: &str) {
         self.spool(name);
-        let output = self.vm.sh("/usr/libexec/install-bundle /data/spool/update");
+        let output = self.vm.sh("/usr/libexec/install-bundle /data/install/update");
         assert_eq!(0, output.status, "{name}: {}", output.text);
         self.holds(name);
     }
@@ -114,17 +124,29 @@ impl Appliance {
         self.spool(name);
         self.vm.ask(
             "rm -f /run/first
-            { /usr/libexec/install-bundle /data/spool/update; echo $? >/run/first; } >/run/first.log 2>&1 &
-            until grep -q /run/rauc/bundle /proc/mounts; do :; done",
+            { /usr/libexec/install-bundle /data/install/update; echo $? >/run/first; } >/run/first.log 2>&1 &",
         );
-        self.signal("STOP");
+        self.halt();
         self.vm.ask("[ ! -e /run/first ]");
     }
 
-    /// Lets it go on, and returns how it ended.
+    /// Stops whatever installation there is as soon as its bundle is mounted.
+    #[track_caller]
+    pub fn halt(&mut self) {
+        self.vm.ask("until grep -q /run/rauc/bundle /proc/mounts; do :; done");
+        self.signal("STOP");
+    }
+
+    /// Lets it go on.
+    #[track_caller]
+    pub fn go_on(&mut self) {
+        self.signal("CONT");
+    }
+
+    /// Lets what was begun go on, and returns how it ended.
     #[track_caller]
     pub fn finish(&mut self) -> i32 {
-        self.signal("CONT");
+        self.go_on();
         let status = self.vm.ask("until [ -s /run/first ]; do sleep 0.1; done; cat /run/first");
         status.trim().parse().expect("an exit status")
     }
@@ -147,10 +169,10 @@ impl Appliance {
         let before = self.slots();
         let mut script = String::from(
             "good=/tmp/forge/good.raucb
-            cut() { head -c $2 $good >/data/spool/damaged.$1; }
-            flip() { { head -c $2 $good; printf \"\\\\$3\"; tail -c +$(($2 + 2)) $good; } >/data/spool/damaged.$1; }
+            cut() { head -c $2 $good >/data/install/damaged.$1; }
+            flip() { { head -c $2 $good; printf \"\\\\$3\"; tail -c +$(($2 + 2)) $good; } >/data/install/damaged.$1; }
             offer() {
-                if rauc --conf /run/offer.$1 install /data/spool/damaged.$1 >/run/offer.$1.log 2>&1
+                if rauc --conf /run/offer.$1 install /data/install/damaged.$1 >/run/offer.$1.log 2>&1
                 then echo taken $2; else echo refused $2; fi
             }
             umask 077
@@ -219,8 +241,9 @@ impl Appliance {
         self.vm.ask("sha256sum /dev/slots/boot.A /dev/slots/root.A")
     }
 
+    /// How they stand now.
     #[track_caller]
-    fn slots(&mut self) -> Slots {
+    pub fn slots(&mut self) -> Slots {
         let environment = self.vm.ask("fw_printenv");
         let written = self.vm.ask(
             "sync; for slot in boot.A root.A boot.B root.B; do

@@ -97,8 +97,13 @@ impl Forge {
             // As whoever wants it to be run would have it.
             fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         }
+        self.pack(name, signer, manifest)
+    }
+
+    fn pack(&self, name: &str, signer: &Signer, manifest: &str) -> Vec<u8> {
+        let content = self.work.join(name);
         fs::write(content.join("manifest.raucm"), manifest).unwrap();
-        let bundle = self.work.join(format!("{name}.raucb"));
+        let bundle = self.file(name);
         run(Command::new("rauc")
             .arg("bundle")
             .args(["--mksquashfs-args=-comp zstd", "--cert"])
@@ -112,11 +117,32 @@ impl Forge {
     /// Offers a bundle as `image/bundle.sh` makes it, with its images beside it as `NAME.root.img` and `NAME.boot.img`.
     pub fn good(&self, name: &str, signer: &Signer) -> Vec<u8> {
         let bundle = self.bundle(name, signer, &manifest(COMPATIBLE, VERSION), &[]);
+        self.show(name);
+        self.offer(name, &bundle);
+        bundle
+    }
+
+    /// Packs the system that was built last, as large as an owner's update is. On the disc are its images alone.
+    pub fn built(&self, name: &str, signer: &Signer) -> Vec<u8> {
+        let content = self.work.join(name);
+        fs::create_dir_all(&content).unwrap();
+        let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("out/virt");
+        for image in ["root.img", "boot.img"] {
+            fs::copy(built.join(image), content.join(image)).expect("there is an image: run 'make image-quick'");
+        }
+        self.show(name);
+        self.pack(name, signer, &manifest(COMPATIBLE, VERSION))
+    }
+
+    /// Where a bundle is on this machine.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.work.join(format!("{name}.raucb"))
+    }
+
+    fn show(&self, name: &str) {
         for image in ["root.img", "boot.img"] {
             fs::copy(self.work.join(name).join(image), self.disc.join(format!("{name}.{image}"))).unwrap();
         }
-        self.offer(name, &bundle);
-        bundle
     }
 
     /// The same payload under a manifest that `rauc bundle` would not have written, signed all the same.
