@@ -168,9 +168,9 @@ function FactoryReset({ host }: { host: string }) {
         }}
       >
         <p class="hint">
-          Forgets users, keys, configuration and certificate, and restarts without an owner. The claim
-          code is then on the console and on the card, so you must be able to get there: whoever has it
-          owns the appliance. The installed versions stay.
+          Forgets users, keys, configuration and certificate, and restarts without an owner. The
+          claim code is then on the console and on the card, so you must be able to get there:
+          whoever has it owns the appliance. The installed versions stay.
         </p>
         <div class="field">
           <label for="reset-host">
