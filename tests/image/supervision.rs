@@ -234,7 +234,7 @@ fn a_killed_press_ends_within_a_tenth_of_a_second() {
     // What runs between the death of the hands and an open relay, whatever drives it.
     let run = "farhand failsafe --config /run/farhand.toml";
     vm.ask(&format!(
-        "until [ -d /sys/kernel/config/gpio-sim/farhand/bank0/line3 ]; do sleep 0.1; done; sv -w 10 down hands; {run}"
+        "until [ \"$(cat /sys/kernel/config/gpio-sim/farhand/live)\" = 1 ]; do sleep 0.1; done; sv -w 10 down hands; {run}"
     ));
     // The best of ten: what else this machine does must not count.
     let each = format!("read begin _ </proc/uptime; {run}; read end _ </proc/uptime; echo $begin $end");
