@@ -65,6 +65,7 @@ fn parse(log: &[u8], count: usize) -> Vec<Entry> {
         let (head, behind) = rest.split_at(SECTOR as usize);
         let [sector, sectors, flags] = [0, 8, 16].map(|at| number(head, at));
         assert_eq!(0, flags & !FLUSH, "an entry that is neither a write nor a flush");
+        assert!(flags == FLUSH || sectors != 0, "entry {} of {count} was never written", entries.len());
         let (bytes, behind) = behind.split_at(usize::try_from(sectors * SECTOR).expect("it fits the memory"));
         rest = behind;
         entries.push(match flags {
@@ -91,4 +92,13 @@ fn recorded_writes_and_flushes_are_read_in_their_order() {
     let write = Write { at: 3 * SECTOR, bytes: vec![7; 1024] };
     assert!(write.touches(&(2000..2001)) && !write.touches(&(2560..3000)) && !write.touches(&(0..1536)));
     assert_eq!(vec![Entry::Write(write), Entry::Flush], parse(&log, 2));
+}
+
+#[test]
+#[should_panic(expected = "entry 1 of 2 was never written")]
+fn log_with_a_hole_is_no_log() {
+    let mut log = vec![0; 4 * SECTOR as usize];
+    // A flush, and then nothing.
+    log[SECTOR as usize + 16] = FLUSH as u8;
+    parse(&log, 2);
 }
