@@ -62,7 +62,7 @@ test-image: image-quick tests/browser/node_modules ## The image in QEMU; ONLY=na
 	@image/need-qemu.sh qemu-system-arm qemu-system-x86
 	tests/image/disc.sh
 	image/assemble.sh rpi4 --development
-	cargo test --locked --test image -- --test-threads=1 $(ONLY)
+	cargo test --locked --test image -- --test-threads=2 $(ONLY)
 
 test-powercut: tools web ## Pull the plug of an emulated Pi 300 times in the middle of updates: hours
 	@$(NEED) curl device-tree-compiler e2fsprogs mtools rauc squashfs-tools

@@ -5,8 +5,8 @@
 #
 # The result is out/BOARD/card.img, and beside it the parts that it consists of. No file here ends up in the target:
 # what does comes from board/ and overlay/, as in a Buildroot build, or from a package. FARHAND_BIN names a daemon
-# built before. A production image takes only updates that its owner signed, so it needs KEYRING= (see
-# image/keys.sh); without one, and for QEMU, this makes a development image.
+# built before, BINARIES_DIR (absolute) another place for the result. A production image takes only updates that its
+# owner signed, so it needs KEYRING= (see image/keys.sh); without one, and for QEMU, this makes a development image.
 set -eu
 
 die() {
@@ -33,7 +33,7 @@ kernel=$(image/kernel.sh)
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-export TARGET_DIR="$work/target" BINARIES_DIR="$PWD/out/$board" BUILD_DIR="$work" HOST_DIR=/usr CONFIG_DIR="$work"
+export TARGET_DIR="$work/target" BINARIES_DIR="${BINARIES_DIR:-$PWD/out/$board}" BUILD_DIR="$work" HOST_DIR=/usr CONFIG_DIR="$work"
 export FARHAND_BUILD=quick FARHAND_VARIANT="$variant"
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 export SOURCE_DATE_EPOCH

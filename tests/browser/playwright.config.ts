@@ -14,7 +14,8 @@ const PATIENCE = process.env["FARHAND_URL"] ? 60_000 : 15_000;
 
 export default defineConfig({
   testDir: ".",
-  outputDir: "results",
+  // Emptied at each start, so that each of several runs at a time has its own.
+  outputDir: process.env["FARHAND_RESULTS"] ?? "results",
   workers: 1,
   retries: 0,
   timeout: process.env["FARHAND_URL"] ? 300_000 : 60_000,

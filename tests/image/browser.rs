@@ -47,13 +47,15 @@ pub fn claim_code(vm: &Vm) -> String {
     line.trim_start_matches("claim code: ").trim().to_owned()
 }
 
-fn playwright(vm: &Vm, code: &str, spec: &str) -> Command {
+/// Chromium at a machine's page, with what claims it. It leaves its pictures of a failure in the machine's own folder.
+pub fn playwright(vm: &Vm, code: &str, spec: &str) -> Command {
     let mut command = Command::new("npx");
     command
         .args(["playwright", "test", spec])
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser"))
         .env("FARHAND_URL", format!("https://127.0.0.1:{}", vm.https))
-        .env("FARHAND_CODE", code);
+        .env("FARHAND_CODE", code)
+        .env("FARHAND_RESULTS", vm.folder.join("results"));
     command
 }
 

@@ -8,7 +8,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +27,8 @@ pub struct Vm {
     shell: Shell,
     /// Where the guest's port 443 is to be found on this machine.
     pub https: u16,
+    /// Where what was kept about this machine lies.
+    pub folder: PathBuf,
 }
 
 impl Vm {
@@ -78,7 +80,7 @@ impl Vm {
         let log = |name| fs::File::create(folder.join(name)).expect("the folder can be written");
         let console = Terminal::listen(qemu.stdout.take().expect("stdout is piped"), log("console.log"));
         let said = Terminal::listen(shell.try_clone().expect("a socket can be cloned"), log("shell.log"));
-        let mut vm = Vm { qemu, console, booted: 0, shell: Shell::on(said, shell), https };
+        let mut vm = Vm { qemu, console, booted: 0, shell: Shell::on(said, shell), https, folder };
         vm.meet_shell();
         vm
     }
