@@ -37,6 +37,24 @@ const CLAIM: &str = "claim code: ";
 /// A system may come up only after all tries of the other slot, each of which an emulated Pi takes ten seconds for.
 const UP: Duration = Duration::from_secs(300);
 
+/// What the guest's clock does while the guest has nothing to do.
+#[derive(Debug, Clone, Copy)]
+pub enum Clock {
+    /// It leaps to what comes next, so that nobody waits for an idle guest.
+    Leaping,
+    /// It goes no faster than ours, so that a guest that is to answer us at once does not seem late because we were.
+    Waiting,
+}
+
+impl Clock {
+    fn icount(self) -> &'static str {
+        match self {
+            Clock::Leaping => "shift=0,sleep=off",
+            Clock::Waiting => "shift=0,sleep=on",
+        }
+    }
+}
+
 /// A running Pi. Dropping it pulls the plug.
 #[derive(Debug)]
 pub struct Pi {
@@ -53,7 +71,12 @@ impl Pi {
     /// Boots a copy of the card, and waits for its shell.
     #[track_caller]
     pub fn boot(name: &str) -> Pi {
-        let mut pi = Pi::start(Card::copy(name));
+        Pi::boot_by(Clock::Leaping, name)
+    }
+
+    #[track_caller]
+    pub fn boot_by(clock: Clock, name: &str) -> Pi {
+        let mut pi = Pi::start_by(clock, Card::copy(name));
         pi.meet_shell();
         pi
     }
@@ -61,6 +84,11 @@ impl Pi {
     /// Plugs a Pi with this card in.
     #[track_caller]
     pub fn start(card: Card) -> Pi {
+        Pi::start_by(Clock::Leaping, card)
+    }
+
+    #[track_caller]
+    fn start_by(clock: Clock, card: Card) -> Pi {
         let tree = card.folder.join("qemu.dtb");
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/image/qemu-dtb.sh");
         run(Command::new(script).arg(card.take(TREE)).arg(&tree));
@@ -76,7 +104,7 @@ impl Pi {
             .args(["-M", "raspi4b", "-display", "none", "-monitor", "none"])
             // The guest's clock goes by what it has computed, a nanosecond for each instruction: what it measures, and what
             // is measured of it, does not depend on what else this machine has to do.
-            .args(["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=on"])
+            .args(["-accel", "tcg,thread=single", "-icount", clock.icount()])
             // Stopped until somebody watches.
             .arg("-S")
             .arg("-kernel")

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::owner::Owner;
-use crate::pi::{POWER, Pi, Pulse, RESET};
+use crate::pi::{Clock, POWER, Pi, Pulse, RESET};
 use crate::shell::BOOT;
 
 /// What `tap` promises.
@@ -102,7 +102,7 @@ const NEVER: Vec<Pulse> = Vec::new();
 /// A Pi with an owner.
 #[track_caller]
 fn claimed(name: &str) -> (Pi, Owner) {
-    let pi = Pi::boot(name);
+    let pi = Pi::boot_by(Clock::Waiting, name);
     let owner = Owner::claim(pi.https, &pi.folder(), &pi.claim_code());
     (pi, owner)
 }
