@@ -22,20 +22,15 @@ fn no_relay_closes_but_when_it_is_pressed() {
     assert_eq!(NEVER, pi.probe.pulses(), "from power-on to the page");
     pi.probe.wait("both relays' pins are outputs", BOOT, |seen| seen.pins.are_outputs().then_some(()));
 
-    for (number, button) in ["tap", "tap", "tap", "reset"].into_iter().enumerate() {
-        press(&owner, button);
-        let count = |pulses: &[Pulse]| pulses.len() == number + 1;
-        pi.probe
-            .wait("a press and its end", BOOT, |seen| ended(seen.pins.pulses()).filter(|()| count(seen.pins.pulses())));
+    let buttons = [("tap", POWER), ("tap", POWER), ("tap", POWER), ("reset", RESET)];
+    for (button, pin) in buttons {
+        let proven = (0..PRESSES).map(|_| tapped(&pi, &owner, button, pin)).any(|(least, most)| {
+            let exact = TAP - MARGIN..=TAP + MARGIN;
+            exact.contains(&least) && exact.contains(&most)
+        });
+        assert!(proven, "no press was seen so well that its length is known: {:?}", pi.probe.pulses());
     }
     let presses = pi.probe.pulses();
-    assert_eq!([POWER, POWER, POWER, RESET], pins(&presses)[..], "{presses:?}");
-    let lengths: Vec<Duration> = presses.iter().map(Pulse::length).collect();
-    println!("presses: {lengths:?}");
-    // Whoever hears of an edge late, on a host with too much to do, takes a press for longer or shorter than it was; of
-    // four, one was heard of in time.
-    let exact = lengths.iter().filter(|length| (TAP - MARGIN..=TAP + MARGIN).contains(*length));
-    assert!(0 < exact.count(), "{lengths:?}");
 
     for service in ["hands", "serve"] {
         pi.ask(&format!("sv restart /etc/sv/{service}"));
@@ -69,7 +64,7 @@ fn a_death_in_mid_press_opens_the_relay_at_once() {
             crash(&mut pi, service);
             pi.probe.wait("the relay is open", BOOT, |seen| ended(seen.pins.pulses()));
             let pulses = pi.probe.pulses();
-            let time = pulses[before].end.unwrap() - alive;
+            let time = pulses[before].end.unwrap().by - alive;
             println!("{driver:?}: {service} was killed in mid-press, and the relay was open after {time:?}");
             assert!(time <= LET_GO, "{driver}, {service}: {pulses:?}, killed after {alive:?}");
             assert_eq!(vec![POWER; before + 1], pins(&pulses), "{pulses:?}");
@@ -95,8 +90,29 @@ fn crash(pi: &mut Pi, service: &str) {
     ));
 }
 
+/// Presses the button once more, and checks that its relay alone closes, and may have been closed for as long as it should:
+/// not longer at least, nor shorter at most. Returns these two.
+#[track_caller]
+fn tapped(pi: &Pi, owner: &Owner, button: &str, pin: u8) -> (Duration, Duration) {
+    let before = pi.probe.pulses().len();
+    press(owner, button);
+    let all = pi.probe.wait("a press and its end", BOOT, |seen| {
+        let pulses = seen.pins.pulses();
+        ended(pulses).filter(|()| before < pulses.len()).map(|()| pulses.to_vec())
+    });
+    let [pulse] = all[before..] else { panic!("one press closed more: {all:?}") };
+    let (least, most) = pulse.length();
+    println!("{button}: between {least:?} and {most:?}");
+    assert_eq!(pin, pulse.pin, "{button}: {all:?}");
+    assert!(least <= TAP + MARGIN && TAP - MARGIN <= most, "{button}: {pulse:?}");
+    (least, most)
+}
+
 /// How far a press may be off.
 const MARGIN: Duration = Duration::from_millis(50);
+/// How many presses of a button the one must be among that proves it. A watch that had to wait for a processor has seen the
+/// ends of a press less well.
+const PRESSES: usize = 20;
 const NEVER: Vec<Pulse> = Vec::new();
 
 /// A Pi with an owner.

@@ -24,18 +24,27 @@ pub struct Sample {
     pub levels: u32,
 }
 
+/// When something happened, as far as is known: between the last look that did not show it and the first that did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    pub after: Duration,
+    pub by: Duration,
+}
+
 /// A time during which a relay was closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pulse {
     pub pin: u8,
-    pub start: Duration,
+    pub start: Moment,
     /// None while it lasts.
-    pub end: Option<Duration>,
+    pub end: Option<Moment>,
 }
 
 impl Pulse {
-    pub fn length(&self) -> Duration {
-        self.end.expect("the pulse has ended") - self.start
+    /// How long it was at least, and at most.
+    pub fn length(&self) -> (Duration, Duration) {
+        let end = self.end.expect("the pulse has ended");
+        (end.after.saturating_sub(self.start.by), end.by - self.start.after)
     }
 }
 
@@ -48,17 +57,17 @@ pub struct Pins {
 }
 
 impl Pins {
-    pub fn edge(&mut self, now: Duration, edge: Edge) {
+    pub fn edge(&mut self, when: Moment, edge: Edge) {
         if RELAYS.contains(&edge.line) {
-            self.set(now, edge.line, edge.high);
+            self.set(when, edge.line, edge.high);
         }
     }
 
-    pub fn sample(&mut self, now: Duration, sample: &Sample) {
+    pub fn sample(&mut self, when: Moment, sample: &Sample) {
         self.samples += 1;
         self.outputs = RELAYS.into_iter().all(|pin| function(sample, pin) == OUTPUT);
         for pin in RELAYS {
-            self.set(now, pin, is_active(sample, pin));
+            self.set(when, pin, is_active(sample, pin));
         }
     }
 
@@ -76,11 +85,11 @@ impl Pins {
         self.outputs
     }
 
-    fn set(&mut self, now: Duration, pin: u8, active: bool) {
+    fn set(&mut self, when: Moment, pin: u8, active: bool) {
         let open = self.pulses.iter_mut().rev().find(|pulse| pulse.pin == pin && pulse.end.is_none());
         match (open, active) {
-            (None, true) => self.pulses.push(Pulse { pin, start: now, end: None }),
-            (Some(pulse), false) => pulse.end = Some(now),
+            (None, true) => self.pulses.push(Pulse { pin, start: when, end: None }),
+            (Some(pulse), false) => pulse.end = Some(when),
             _ => (),
         }
     }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use farhand::hw::reset_pin;
 
-use super::pins::{Pins, Pulse, Sample};
+use super::pins::{Moment, Pins, Pulse, Sample};
 use super::qtest::Qtest;
 use super::watchdog::{self, Deed, Watchdog, Why};
 
@@ -69,7 +69,7 @@ impl Probe {
         monitor.order("cont")?;
         let probe = Probe { shared: Arc::default(), orders };
         let shared = Arc::clone(&probe.shared);
-        let watch = Watch { qtest, monitor, inbox, watchdog: Watchdog::default(), why: None };
+        let watch = Watch { qtest, monitor, inbox, watchdog: Watchdog::default(), why: None, last: Look::default() };
         thread::spawn(move || {
             if let Err(error) = watch.run(&shared) {
                 shared.seen().failed = Some(error.to_string());
@@ -158,6 +158,14 @@ struct Watch {
     watchdog: Watchdog,
     /// Why the reset comes that is on its way.
     why: Option<Why>,
+    last: Look,
+}
+
+/// When a look at the pins began and ended.
+#[derive(Debug, Clone, Copy, Default)]
+struct Look {
+    begin: Duration,
+    end: Duration,
 }
 
 impl Watch {
@@ -180,22 +188,26 @@ impl Watch {
     }
 
     fn look(&mut self, shared: &Shared) -> io::Result<()> {
+        let before = self.last;
         let edges = self.qtest.edges(LOOK)?;
-        let now = self.now()?;
+        let begin = self.now()?;
         let sample = Sample {
             functions: [self.qtest.read(FUNCTIONS[0])?, self.qtest.read(FUNCTIONS[1])?],
             levels: self.qtest.read(LEVELS)?,
         };
         // What moved between two of these reads is told by its edge; such a sample is of no one moment.
         let moved = self.qtest.edges(Duration::from_micros(1))?;
-        let later = self.now()?;
+        let end = self.now()?;
+        self.last = Look { begin, end };
+
+        // An edge may be heard while the time is read that follows the last look for edges, so it may be older than that.
         let mut seen = shared.seen();
-        edges.into_iter().for_each(|edge| seen.pins.edge(now, edge));
+        edges.into_iter().for_each(|edge| seen.pins.edge(Moment { after: before.begin, by: begin }, edge));
         if moved.is_empty() {
-            seen.pins.sample(now, &sample);
+            seen.pins.sample(Moment { after: before.begin, by: end }, &sample);
         }
-        moved.into_iter().for_each(|edge| seen.pins.edge(later, edge));
-        seen.now = later;
+        moved.into_iter().for_each(|edge| seen.pins.edge(Moment { after: before.end, by: end }, edge));
+        seen.now = end;
         drop(seen);
         shared.more.notify_all();
         Ok(())
