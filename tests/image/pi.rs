@@ -182,6 +182,17 @@ impl Pi {
         said[CLAIM.len()..].trim().to_owned()
     }
 
+    /// Waits until the console has said something.
+    #[track_caller]
+    pub fn wait_said(&self, text: &str, within: Duration) {
+        self.console.wait(0, text, within);
+    }
+
+    /// The card that is in it.
+    pub fn card(&self) -> &Card {
+        self.card.as_ref().expect("the card is in")
+    }
+
     /// How often the console said `text`.
     pub fn count(&self, text: &str) -> usize {
         self.console.count(0, text)
@@ -210,7 +221,7 @@ impl Pi {
 
     /// Where what was kept about this machine lies.
     pub fn folder(&self) -> PathBuf {
-        self.card.as_ref().map(|card| card.folder.clone()).expect("the card is in")
+        self.card().folder.clone()
     }
 }
 

@@ -117,6 +117,14 @@ impl Card {
         u64::from_le_bytes(number)
     }
 
+    /// Whether a partition begins with these bytes.
+    #[track_caller]
+    pub fn holds(&self, part: Part, image: &[u8]) -> bool {
+        let mut found = vec![0; image.len()];
+        self.open().read_exact_at(&mut found, self.start(part)).expect("the card has such a place");
+        found == image
+    }
+
     fn change(&self, at: u64, change: impl Fn(u8) -> u8) {
         let (file, mut byte) = (self.open(), [0]);
         file.read_exact_at(&mut byte, at).expect("the card has such a place");
