@@ -18,7 +18,7 @@ use crate::owner::{Owner, PASSWORD, USER};
 use crate::pi::{A, Card, Part, Pi, run};
 use crate::shell::BOOT;
 
-/// As many as some minutes have room for; `make test-powercut` asks for more.
+/// As many as some minutes have room for; `make test-powercut` asks for more, and another FARHAND_SEED for others.
 const PULLS: usize = 20;
 /// Reading the bundle twice and writing it once, on an emulated processor beside a busy build.
 const INSTALLED: Duration = Duration::from_secs(240);
@@ -27,7 +27,8 @@ const SECTORS: usize = 29_000;
 
 #[test]
 fn a_pi_whose_plug_is_pulled_during_an_update_starts_at_once() {
-    let pulls = env::var("FARHAND_PULLS").map_or(PULLS, |pulls| pulls.parse().expect("FARHAND_PULLS is a number"));
+    let number = |name, usual| env::var(name).map_or(usual, |number| number.parse().expect(name));
+    let (pulls, seed) = (number("FARHAND_PULLS", PULLS), number("FARHAND_SEED", 1));
     let card = Card::copy("plug");
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("out/rpi4");
     let releases = [built.clone(), repacked(&built, &card.folder)];
@@ -40,7 +41,8 @@ fn a_pi_whose_plug_is_pulled_during_an_update_starts_at_once() {
     let mut pi = Pi::start(card);
     pi.meet_shell();
     Owner::claim(pi.https, &pi.folder(), &pi.claim_code());
-    let mut dice = Dice::new(0x9e37_79b9_7f4a_7c15);
+    // Spread over all its bits.
+    let mut dice = Dice::new((seed as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     for number in 1..=pulls {
         // What the guard writes after 30 s of health; an update is refused before.
         let slot = pi.slot();
