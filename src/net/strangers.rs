@@ -1,7 +1,8 @@
 //! Bounds how many connections may be open on which nobody has said who they are.
 //!
 //! When there are too many, the oldest goes, not the newest: an honest client needs a moment to become known, while whoever
-//! opens connections to hold them is the one who has the old ones.
+//! opens connections to hold them is the one who has the old ones. Nobody outside takes the place of somebody on this very
+//! machine: the guard asks from here how the page is, and a flood must not have it restart the machine for want of an answer.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -42,7 +43,8 @@ impl Strangers {
         let oldest = if neighbours.clone().count() >= FROM_ONE {
             neighbours.map(|(number, _)| *number).next()
         } else if waiting.connections.len() >= IN_ALL {
-            waiting.connections.keys().next().copied()
+            let outside = waiting.connections.iter().filter(|(_, (other, _))| !other.is_loopback());
+            outside.map(|(number, _)| *number).next()
         } else {
             None
         };
@@ -104,6 +106,15 @@ mod tests {
         let strangers = Arc::new(Strangers::default());
         let held: Vec<Stranger> = (0..=IN_ALL).map(|n| strangers.enter(address(n / 10))).collect();
         assert!(is_evicted(&held[0]) && !is_evicted(&held[1]));
+    }
+
+    #[test]
+    fn a_flood_from_outside_takes_no_place_of_the_guards() {
+        let strangers = Arc::new(Strangers::default());
+        let guard = strangers.enter([127, 0, 0, 1].into());
+        let flood: Vec<Stranger> = (0..2 * IN_ALL).map(|n| strangers.enter(address(n / 10))).collect();
+        assert!(!is_evicted(&guard) && is_evicted(&flood[0]));
+        assert!(strangers.lock().connections.len() <= IN_ALL);
     }
 
     #[test]
