@@ -262,6 +262,38 @@ async fn a_token_stays_expired_when_the_clock_starts_again() {
 }
 
 #[tokio::test]
+async fn what_a_newer_version_knows_of_people_outlives_a_return_to_this_one() {
+    let folders = Folders::new();
+    folders.claim();
+    let file = folders.data().join("users.json");
+    let read = || serde_json::from_str::<serde_json::Value>(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    let factor = serde_json::json!({ "kind": "totp" });
+    let mut newer = read();
+    newer["schema"] = 2.into();
+    newer["audit"] = factor.clone();
+    newer["users"][USER]["second_factor"] = factor.clone();
+    newer["tokens"]["Viewer"]["seats"] = factor.clone();
+    newer["tokens"]["scoped"] = factor.clone();
+    std::fs::write(&file, newer.to_string()).unwrap();
+
+    let bench = Bench::over(folders).await;
+    assert_eq!(200, bench.ask("POST /api/v1/login", "", &login(PASSWORD)).await.status);
+    let viewer = bearer(Role::Viewer);
+    assert_eq!(200, bench.ask("GET /api/v1/seats", &viewer, "").await.status);
+    // So that the file is written by the older version.
+    let body = r#"{"name":"made-since","role":"viewer","expires":null}"#;
+    let answer = bench.ask("POST /api/v1/tokens", &bearer(Role::Administrator), body).await;
+    assert_eq!(200, answer.status, "{}", answer.json());
+    let written = read();
+    assert!(written["tokens"]["made-since"].is_object(), "{written}");
+    for place in ["/schema", "/audit", "/users/anna/second_factor", "/tokens/Viewer/seats", "/tokens/scoped"] {
+        assert_eq!(newer.pointer(place), written.pointer(place), "{place}");
+    }
+    let bench = bench.restart().await;
+    assert_eq!(200, bench.ask("GET /api/v1/seats", &viewer, "").await.status);
+}
+
+#[tokio::test]
 async fn damaged_accounts_are_named_and_never_make_the_device_claimable() {
     let folders = Folders::new();
     folders.claim();
