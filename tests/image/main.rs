@@ -19,6 +19,7 @@ mod pc;
 mod pi;
 mod powercut;
 mod relays;
+mod release;
 mod rig;
 mod root;
 mod shell;

@@ -6,16 +6,14 @@
 
 use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use serde_json::json;
 
 use super::disc::Dice;
-use super::record;
 use crate::owner::{Owner, PASSWORD, USER};
-use crate::pi::{A, Card, Part, Pi, run};
+use crate::pi::{A, Card, Part, Pi};
+use crate::release::Release;
 use crate::shell::BOOT;
 
 /// As many as some minutes have room for; `make test-powercut` asks for more, and another FARHAND_SEED for others.
@@ -30,13 +28,12 @@ fn a_pi_whose_plug_is_pulled_during_an_update_starts_at_once() {
     let number = |name, usual| env::var(name).map_or(usual, |number| number.parse().expect(name));
     let (pulls, seed) = (number("FARHAND_PULLS", PULLS), number("FARHAND_SEED", 1));
     let card = Card::copy("plug");
-    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("out/rpi4");
-    let releases = [built.clone(), repacked(&built, &card.folder)];
-    let images = releases.each_ref().map(|folder| ["boot.img", "root.img"].map(|name| folder.join(name)));
-    for (number, [boot, root]) in images.iter().enumerate() {
-        let bundle = record::bundle("rpi4", &card.folder.join(format!("bundle-{number}")), boot, root);
-        card.give(&bundle, &format!("{number}.raucb"));
+    // The same release in other bytes, so that half of each is seen not to be either.
+    let releases = [Release::built(), Release::repacked(&card.folder.join("other"), |_| ())];
+    for (number, release) in releases.iter().enumerate() {
+        card.give(&release.bundle(&card.folder.join(format!("bundle-{number}"))), &format!("{number}.raucb"));
     }
+    let images = releases.map(|release| [release.boot(), release.root()]);
     let images = images.map(|parts| parts.map(|file| fs::read(file).expect("it went into a bundle")));
     let mut pi = Pi::start(card);
     pi.meet_shell();
@@ -104,30 +101,4 @@ fn logged_in(pi: &Pi) -> Owner {
     let login = owner.post("/api/v1/login", &json!({ "user": USER, "password": PASSWORD }));
     assert_eq!(200, login.status, "{login:?}");
     owner
-}
-
-/// The same release in other bytes, so that half of each is seen not to be either.
-fn repacked(built: &Path, folder: &Path) -> PathBuf {
-    let (other, root) = (folder.join("other"), folder.join("root"));
-    let _ = (fs::remove_dir_all(&other), fs::remove_dir_all(&root));
-    fs::create_dir_all(&other).expect("out/ can be written");
-    for file in ["Image", "kernel.config", "farhand-rpi4.dtb"] {
-        fs::copy(built.join(file), other.join(file))
-            .expect("there is an image: run 'image/assemble.sh rpi4 --development'");
-    }
-    run(Command::new("unsquashfs").args(["-q", "-n", "-d"]).arg(&root).arg(built.join("root.squashfs")));
-    let squashfs = other.join("root.squashfs");
-    run(Command::new("mksquashfs").args([&root, &squashfs]).args([
-        "-comp",
-        "zstd",
-        "-b",
-        "64K",
-        "-all-root",
-        "-no-xattrs",
-        "-quiet",
-        "-no-progress",
-    ]));
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/board/common/slot.sh");
-    run(Command::new(script).arg(&other).arg("rpi4"));
-    other
 }

@@ -19,6 +19,7 @@ use super::verdict::Judge;
 use crate::owner::Owner;
 use crate::pi::environment::{COPIES, SIZE};
 use crate::pi::run;
+use crate::release::bundle;
 use crate::shell::BOOT;
 use crate::vm::Vm;
 
@@ -225,28 +226,6 @@ fn parts(vm: &mut Vm) -> BTreeMap<String, (u64, u64)> {
 
 fn configuration(vm: &mut Vm) -> String {
     vm.ask(&format!("cat /data/{CONFIGURATION}")).trim_end_matches('\r').to_owned()
-}
-
-/// Makes a bundle for a board's image of this release, in a folder of its own.
-pub fn bundle(board: &str, folder: &Path, boot: &Path, root: &Path) -> PathBuf {
-    let _ = fs::remove_dir_all(folder);
-    let (content, bundle) = (folder.join("content"), folder.join("bundle"));
-    fs::create_dir_all(&content).expect("out/ can be written");
-    fs::copy(boot, content.join("boot.img")).expect("out/ has room");
-    fs::copy(root, content.join("root.img")).expect("out/ has room");
-    let manifest = format!(
-        "[update]\ncompatible=farhand-{board}-quick-development\nversion={}\n[bundle]\nformat=verity\n\
-         [image.root]\nfilename=root.img\n[image.boot]\nfilename=boot.img\n",
-        env!("CARGO_PKG_VERSION")
-    );
-    fs::write(content.join("manifest.raucm"), manifest).expect("out/ has room");
-    let keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("board/common/keys/development");
-    let mut rauc = Command::new("rauc");
-    rauc.arg("bundle").arg("--mksquashfs-args=-comp zstd");
-    rauc.arg(format!("--cert={}", keys.join("signer.pem").display()));
-    rauc.arg(format!("--key={}", keys.join("signer.key").display()));
-    run(rauc.arg(&content).arg(&bundle));
-    bundle
 }
 
 /// Bytes that no compression shortens, and that are the same in every run.
