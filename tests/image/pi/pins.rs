@@ -109,3 +109,12 @@ fn function(sample: &Sample, pin: u8) -> u32 {
     let (register, shift) = (usize::from(pin / 10) - 1, u32::from(pin % 10) * 3);
     sample.functions[register] >> shift & 7
 }
+
+#[test]
+fn a_pulse_is_known_no_better_than_its_edges() {
+    let moment = |after, by| Moment { after: Duration::from_millis(after), by: Duration::from_millis(by) };
+    let length = |start, end| Pulse { pin: POWER, start, end: Some(end) }.length();
+    assert_eq!((Duration::from_millis(6), Duration::from_millis(13)), length(moment(10, 14), moment(20, 23)));
+    let at_once = length(moment(10, 14), moment(10, 14));
+    assert_eq!((Duration::ZERO, Duration::from_millis(4)), at_once, "both edges were heard of together");
+}
