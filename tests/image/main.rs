@@ -27,5 +27,6 @@ mod slots;
 mod story;
 mod supervision;
 mod terminal;
+mod trials;
 mod update;
 mod vm;

@@ -27,7 +27,15 @@ pub struct Answer {
 #[derive(Debug)]
 pub struct Owner {
     url: String,
-    cookies: PathBuf,
+    key: Key,
+}
+
+/// What lets somebody in.
+#[derive(Debug)]
+enum Key {
+    /// Where a browser keeps what it was given at the login.
+    Cookies(PathBuf),
+    Token(String),
 }
 
 impl Owner {
@@ -44,9 +52,22 @@ impl Owner {
 
     /// Somebody who has not logged in, at an appliance that may have an owner.
     pub fn at(port: u16, folder: &Path) -> Owner {
-        let owner = Owner { url: format!("https://127.0.0.1:{port}"), cookies: folder.join("cookies") };
-        let _ = std::fs::remove_file(&owner.cookies);
-        owner
+        let cookies = folder.join("cookies");
+        let _ = std::fs::remove_file(&cookies);
+        Owner { url: url(port), key: Key::Cookies(cookies) }
+    }
+
+    /// A program of the owner's.
+    pub fn program(port: u16, token: &str) -> Owner {
+        Owner { url: url(port), key: Key::Token(token.to_owned()) }
+    }
+
+    /// Makes a token with which a program may do everything, for ever.
+    #[track_caller]
+    pub fn make_token(&self, name: &str) -> String {
+        let wanted = json!({ "name": name, "role": "administrator", "expires": null });
+        let answer = self.post("/api/v1/tokens", &wanted);
+        answer.body["token"].as_str().unwrap_or_else(|| panic!("no token: {answer:?}")).to_owned()
     }
 
     /// Waits until the page is served.
@@ -122,12 +143,12 @@ impl Owner {
         let mut curl = Command::new("curl");
         // The certificate is the appliance's own.
         curl.args(["-s", "-S", "-k", "-w", "\n%{http_code}", "-m", &ANSWER.as_secs().to_string()])
-            .arg("-b")
-            .arg(&self.cookies)
-            .arg("-c")
-            .arg(&self.cookies)
             .args(more)
             .arg(format!("{}{path}", self.url));
+        match &self.key {
+            Key::Cookies(file) => curl.arg("-b").arg(file).arg("-c").arg(file),
+            Key::Token(token) => curl.arg("-H").arg(format!("Authorization: Bearer {token}")),
+        };
         let output = curl.output().expect("curl is installed: run 'image/need.sh curl'");
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         let (body, status) = said.rsplit_once('\n').unwrap_or(("", "000"));
@@ -135,6 +156,10 @@ impl Owner {
         let body = if status == "000" { complaint.as_ref() } else { body };
         (body.to_owned(), status.to_owned())
     }
+}
+
+fn url(port: u16) -> String {
+    format!("https://127.0.0.1:{port}")
 }
 
 /// Makes curl try again each second while the answer is that it does not work at the moment.

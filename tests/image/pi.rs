@@ -55,6 +55,9 @@ impl Clock {
     }
 }
 
+/// The guard takes 30 s of the guest's to believe in a new system; and each of them may last longer here.
+const CONFIRMED: Duration = Duration::from_secs(240);
+
 /// A running Pi. Dropping it pulls the plug.
 #[derive(Debug)]
 pub struct Pi {
@@ -168,6 +171,14 @@ impl Pi {
         self.meet_shell();
     }
 
+    /// Waits until the first system since the plug went in has ended, and tells what ended it. What it said is said in vain.
+    #[track_caller]
+    pub fn ended(&mut self, within: Duration) -> Option<Why> {
+        let why = self.probe.wait("the end of the system", within, |seen| seen.resets.first().copied());
+        self.shell.skip();
+        why
+    }
+
     /// Restarts the guest as its own `reboot` does.
     #[track_caller]
     pub fn reboot(&mut self) {
@@ -204,6 +215,16 @@ impl Pi {
         let line = self.ask("cat /proc/cmdline");
         let is = |slot: &Slot| line.split_whitespace().any(|word| word == format!("rauc.slot={}", slot.name));
         [A, B].into_iter().find(is).unwrap_or_else(|| panic!("no slot in: {line}"))
+    }
+
+    /// Waits until the running system is this slot's, and the one to come back to.
+    #[track_caller]
+    pub fn wait_confirmed(&mut self, slot: Slot) {
+        assert_eq!(slot, self.slot());
+        let Slot { name, .. } = slot;
+        let is = format!("[ \"$(fw_printenv -n CONFIRMED)$(fw_printenv -n BOOT_{name}_LEFT)\" = {name}3 ]");
+        let first = format!("[ \"$(fw_printenv -n BOOT_ORDER | cut -c 1)\" = {name} ]");
+        self.ask_within(&format!("until {is} && {first}; do sleep 1; done"), CONFIRMED);
     }
 
     /// What ended each system since the plug went in.

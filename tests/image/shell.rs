@@ -68,6 +68,11 @@ impl Shell {
         self.keys.write_all(text.as_bytes()).expect("the machine is running");
     }
 
+    /// Lets everything that was said until now be no answer, as when whoever said it is gone.
+    pub fn skip(&mut self) {
+        self.at = self.terminal.here();
+    }
+
     /// Waits for the shell of a system that starts, and makes it one for programs: no echo, no prompt, no line editing.
     #[track_caller]
     pub fn meet(&mut self, within: Duration) {

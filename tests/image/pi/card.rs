@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::environment::{self, COPIES, SIZE, Variables};
+use crate::release::Release;
 
 const SECTOR: u64 = 512;
 /// The only place where U-Boot, the device tree and an owner's first configuration can be.
@@ -100,6 +101,15 @@ impl Card {
     pub fn spoil_environment(&self) {
         for at in COPIES {
             self.change(at + 100, |bits| bits ^ 1);
+        }
+    }
+
+    /// Puts a release into a slot, as if it had been installed.
+    #[track_caller]
+    pub fn fill(&self, slot: Slot, release: &Release) {
+        for (part, image) in [(Part::Boot(slot), release.boot()), (Part::Root(slot), release.root())] {
+            let image = fs::read(image).expect("a release is two files");
+            self.open().write_all_at(&image, self.start(part)).expect("the card can be written");
         }
     }
 

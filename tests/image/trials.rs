@@ -1,0 +1,105 @@
+//! Tries releases that start and are no good, each in slot B of a card whose slot A is confirmed.
+//!
+//! That an update is installed, and tried three times, is tested elsewhere. Here each is put into its slot from outside with
+//! one try left, as U-Boot finds it when two have failed, so that what counts can be waited for: that the bad release is ended
+//! by whoever is there to end it, and that the one before it says so. All on one card, whose owner must not notice more.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::owner::Owner;
+use crate::pi::{A, B, Card, Pi, Why};
+use crate::release::Release;
+use crate::shell::BOOT;
+
+/// What stops for good instead of doing its work.
+const STOPPED: &str = "#!/bin/sh\nexec sleep 1000000\n";
+
+/// The longest trial there is, three minutes, and the start before it.
+const TRIAL: Duration = Duration::from_secs(300);
+
+/// Reading the bundle twice and writing it once, on an emulated processor beside a busy build.
+const INSTALLED: Duration = Duration::from_secs(180);
+
+/// A release with one thing wrong.
+struct Bad {
+    name: &'static str,
+    /// The program of its root that stops for good.
+    stopped: &'static str,
+    ended_by: Why,
+    /// What slot A says of it, besides that it has failed.
+    cause: &'static str,
+}
+
+const BAD: [Bad; 3] = [
+    // The kernel feeds U-Boot's watchdog for a while, and nobody takes it over.
+    Bad { name: "hangs", stopped: "etc/init.d/rcS", ended_by: Why::Hang, cause: "" },
+    Bad { name: "no-page", stopped: "etc/sv/serve/run", ended_by: Why::Restart, cause: ": the page does not answer: " },
+    Bad {
+        name: "no-network",
+        stopped: "etc/sv/network/run",
+        ended_by: Why::Restart,
+        cause: ": the new slot did not prove itself in 180 s: the network is not up: ",
+    },
+];
+
+#[test]
+fn a_release_that_fails_its_trial_is_left_and_a_good_one_stays() {
+    let card = Card::copy("trials");
+    let good = Release::repacked(&card.folder.join("good"), |_| ());
+    card.give(&good.bundle(&card.folder.join("bundle")), "good.raucb");
+    let mut pi = Pi::start(card);
+    pi.meet_shell();
+    assert_eq!(A, pi.slot());
+    let token = Owner::claim(pi.https, &pi.folder(), &pi.claim_code()).make_token("trials");
+    pi.wait_confirmed(A);
+
+    for bad in BAD {
+        pi = left(pi.unplug(), &bad, &token);
+    }
+    pi.wait_confirmed(A);
+    pi.ask_within("/usr/libexec/install-bundle /data/good.raucb", INSTALLED);
+    pi.reboot();
+    pi.wait_confirmed(B);
+    pi.reboot();
+    assert_eq!(B, pi.slot());
+    assert_eq!(0, pi.probe.pulses().len(), "no relay has closed: {:?}", pi.probe.pulses());
+}
+
+/// Lets a bad release have its last try, and waits until slot A has said what became of it.
+#[track_caller]
+fn left(card: Card, bad: &Bad, token: &str) -> Pi {
+    let Bad { name, stopped, ended_by, cause } = bad;
+    card.fill(B, &Release::repacked(&card.folder.join(name), |root| stop(&root.join(stopped))));
+    card.set_environment(&[("BOOT_ORDER", "B A"), ("BOOT_B_LEFT", "1")]);
+    let mut pi = Pi::start(card);
+    assert_eq!(Some(*ended_by), pi.ended(TRIAL), "{name}");
+    assert_eq!(1, pi.count("slot B: "), "{name}: it was the one that was tried");
+    pi.meet_shell();
+    assert_eq!((A, 1), (pi.slot(), pi.resets().len()), "{name}");
+
+    let owner = Owner::program(pi.https, token);
+    owner.wait_page(BOOT);
+    owner.until("it is known why this system started", BOOT, || !owner.system("/started").is_null());
+    let started = owner.system("/started");
+    println!("{name}: {started}");
+    let expected = format!("slot B did not prove itself in three attempts{cause}");
+    assert_eq!("fallback", started["why"], "{name}: {started}");
+    assert!(started["detail"].as_str().is_some_and(|detail| detail.starts_with(&expected)), "{name}: {started}");
+    let variables = pi.ask("fw_printenv");
+    for variable in ["BOOT_A_LEFT=3", "BOOT_B_LEFT=0", "CONFIRMED=A"] {
+        assert!(variables.lines().any(|line| line == variable), "{name}: {variables}");
+    }
+    assert_eq!(0, pi.probe.pulses().len(), "{name}: no relay has closed: {:?}", pi.probe.pulses());
+    pi
+}
+
+/// Has a program of a root stop for good.
+#[track_caller]
+fn stop(program: &Path) {
+    assert!(program.exists(), "the root has no {}", program.display());
+    fs::write(program, STOPPED).unwrap();
+    fs::set_permissions(program, fs::Permissions::from_mode(0o755)).unwrap();
+}
