@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 /// An answer takes so long at most, on an emulated network.
 const ANSWER: Duration = Duration::from_secs(30);
 
+/// A release, in seconds, on the slowest emulated network: USB, as a Pi has it.
+const UPLOAD: &str = "400";
+
 /// From the first instruction to the page, beside a busy build.
 const PAGE: Duration = Duration::from_secs(120);
 
@@ -95,7 +98,8 @@ impl Owner {
     #[track_caller]
     pub fn upload(&self, bundle: &Path) -> Answer {
         let body = format!("@{}", bundle.display());
-        self.answer(&["-H", "Content-Type: application/octet-stream", "--data-binary", &body], "/api/v1/update")
+        let more = ["-H", "Content-Type: application/octet-stream", "--data-binary", &body, "-m", UPLOAD];
+        self.answer(&more, "/api/v1/update")
     }
 
     /// Uploads an update that is taken to be installed.
@@ -109,6 +113,14 @@ impl Owner {
     #[track_caller]
     pub fn system(&self, pointer: &str) -> Value {
         self.get("/api/v1/system").body.pointer(pointer).cloned().unwrap_or_default()
+    }
+
+    /// Whether it lets a browser call it by this name.
+    #[track_caller]
+    pub fn answers_to(&self, name: &str) -> bool {
+        let answer = self.answer(&["-H", &format!("Host: {name}")], "/api/v1/health");
+        assert!([200, 421, 503].contains(&answer.status), "{answer:?}");
+        answer.status != 421
     }
 
     /// As [`Owner::post`], tried again for as long as the answer is that it does not work at the moment (503).
