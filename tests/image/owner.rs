@@ -84,6 +84,13 @@ impl Owner {
         assert_eq!("200", status, "no page within {within:?}: {complaint}");
     }
 
+    /// Waits until something is answered with this status; it may be that nothing answers yet.
+    #[track_caller]
+    pub fn wait_status(&self, path: &str, status: u16, within: Duration) {
+        let status = status.to_string();
+        self.until(&format!("{path} gives {status}"), within, || self.curl(&[], path).1 == status);
+    }
+
     #[track_caller]
     pub fn get(&self, path: &str) -> Answer {
         self.answer(&[], path)

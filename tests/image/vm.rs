@@ -44,6 +44,13 @@ impl Vm {
     /// Boots a machine that has more than the others: what QEMU is to be told beside the rest.
     #[track_caller]
     pub fn boot_with(name: &str, more: &[String]) -> Vm {
+        let mut vm = Vm::switch_on(name, more);
+        vm.meet_shell();
+        vm
+    }
+
+    /// Switches a machine on and waits for nothing; its shell is there after [`Vm::meet_shell`].
+    pub fn switch_on(name: &str, more: &[String]) -> Vm {
         let out = Path::new(env!("CARGO_MANIFEST_DIR")).join("out");
         let folder = out.join("run").join(name);
         let out = out.join("virt");
@@ -80,9 +87,7 @@ impl Vm {
         let log = |name| fs::File::create(folder.join(name)).expect("the folder can be written");
         let console = Terminal::listen(qemu.stdout.take().expect("stdout is piped"), log("console.log"));
         let said = Terminal::listen(shell.try_clone().expect("a socket can be cloned"), log("shell.log"));
-        let mut vm = Vm { qemu, console, booted: 0, shell: Shell::on(said, shell), https, folder };
-        vm.meet_shell();
-        vm
+        Vm { qemu, console, booted: 0, shell: Shell::on(said, shell), https, folder }
     }
 
     /// Runs a command line as root in the guest.
@@ -129,8 +134,9 @@ impl Vm {
         self.meet_shell_within(within);
     }
 
+    /// Waits for the shell of a machine that starts.
     #[track_caller]
-    fn meet_shell(&mut self) {
+    pub fn meet_shell(&mut self) {
         self.meet_shell_within(BOOT);
     }
 
