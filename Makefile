@@ -83,9 +83,10 @@ image: tools web ## Build a release for a Pi with Buildroot: hours, and the inte
 pack: ## Pack the card of BOARD for its owners: out/farhand-BOARD-VERSION.img.xz and its map
 	image/pack.sh $(BOARD)
 
-contract: ## Check the image of a card, IMG=FILE, against what every card promises
-	@$(NEED) binutils cryptsetup-bin e2fsprogs fdisk mtools squashfs-tools xz-utils
+contract: ## Check the image of a card, IMG=FILE, against what every card promises; and its update, BUNDLE=FILE
+	@$(NEED) binutils cryptsetup-bin e2fsprogs fdisk mtools rauc squashfs-tools xz-utils
 	board/common/check-card.sh "$(IMG)"
+	[ -z "$(BUNDLE)" ] || board/common/check-bundle.sh "$(BUNDLE)" "$(IMG)"
 
 bundle: ## Make the signed update of an image that was built: BOARD=rpi4 for a Pi's
 	image/bundle.sh $(BOARD)

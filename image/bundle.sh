@@ -4,8 +4,8 @@
 # Usage: bundle.sh BOARD      (environment: SIGN_KEY and SIGN_CERT, files or PKCS#11 URIs)
 #
 # What the bundle says of itself is read out of the root it carries, and it is checked against the
-# keyring in there: an appliance that runs this release would take it. A development image's are
-# signed with the key that everybody has.
+# card: an appliance that runs this release would take it. A development image's are signed with
+# the key that everybody has.
 set -eu
 
 die() {
@@ -17,10 +17,10 @@ cd "${0%/*}/.."
 board=${1:-}
 out=out/$board
 [ $# -eq 1 ] || die "usage: ${0##*/} BOARD"
-for image in root.squashfs root.img boot.img; do
+for image in root.squashfs root.img boot.img card.img; do
 	[ -s "$out/$image" ] || die "there is no $out/$image: build the image first"
 done
-image/need.sh rauc squashfs-tools
+image/need.sh fdisk rauc squashfs-tools
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -50,10 +50,8 @@ quietly() {
 }
 # Our kernel reads no squashfs but zstd's. What is inside is compressed already.
 quietly rauc bundle --cert="${SIGN_CERT:?}" --key="$SIGN_KEY" --mksquashfs-args='-comp zstd' "$work/content" "$work/bundle"
-printf '[system]\ncompatible=%s\nbootloader=noop\n[keyring]\npath=%s\ncheck-purpose=codesign\n' \
-	"$compatible" "$work/root/etc/rauc/keyring.pem" >"$work/system.conf"
-quietly rauc info --conf="$work/system.conf" "$work/bundle"
 bytes=$(stat -c %s "$work/bundle")
-[ "$bytes" -le 32000000 ] || die "the bundle has $bytes bytes, over 32 MB"
+[ "$bytes" -le 32000000 ] || die "the bundle has $bytes bytes: more than 32 MB"
+board/common/check-bundle.sh "$work/bundle" "$out/card.img"
 install -m 644 "$work/bundle" "$bundle"
 du -h "$bundle"

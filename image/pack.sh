@@ -23,5 +23,5 @@ packed=out/farhand-$1-$version.img
 xz --threads=1 --format=xz --check=crc64 --lzma2=preset=6,dict=128MiB --stdout "$card" >"$packed.xz"
 bmaptool -q create -o "$packed.bmap" "$card"
 size=$(stat -c %s "$packed.xz")
-[ "$size" -le $((40 << 20)) ] || die "$packed.xz has $size bytes: more than 40 MiB"
+[ "$size" -le 40000000 ] || die "$packed.xz has $size bytes: more than 40 MB"
 ls -l "$packed.xz" "$packed.bmap"

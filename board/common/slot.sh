@@ -31,6 +31,8 @@ hash=$(veritysetup format --no-superblock --hash sha256 --salt "$salt" --data-bl
 	--hash-block-size 4096 --data-blocks "$blocks" --hash-offset "$bytes" root.img root.img |
 	sed -n 's/^Root hash:[[:space:]]*//p')
 [ ${#hash} -eq 64 ] || die "veritysetup gave no hash of the root"
+bytes_with_tree=$(stat -c %s root.img)
+[ "$bytes_with_tree" -le 48000000 ] || die "root.img has $bytes_with_tree bytes: more than 48 MB"
 
 # A block that is not as it was built is a panic: the next try, or the other slot, may be better.
 # shellcheck disable=SC2154  # board.conf sets arguments.

@@ -4,8 +4,8 @@
 //! next good update is taken. The keys are the public ones of development images, so whatever can be
 //! forged with the right key, too, is.
 
-mod appliance;
-mod forge;
+pub mod appliance;
+pub mod forge;
 
 use serde_json::json;
 

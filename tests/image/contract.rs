@@ -9,6 +9,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::bundles::forge::{COMPATIBLE, Forge, VERSION, manifest};
+
 /// A copy of the built root that a test may spoil.
 struct Root(PathBuf);
 
@@ -51,9 +53,9 @@ fn built(name: &str) -> PathBuf {
 }
 
 /// What a check said, and whether it was content.
-fn run(script: &str, subject: &Path) -> Result<(), String> {
+fn run(script: &str, subjects: &[&Path]) -> Result<(), String> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("board/common").join(script);
-    let output = Command::new(script).arg(subject).output().expect("the check can be run");
+    let output = Command::new(script).args(subjects).output().expect("the check can be run");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     if output.status.success() { Ok(()) } else { Err(said) }
 }
@@ -63,14 +65,14 @@ fn run(script: &str, subject: &Path) -> Result<(), String> {
 fn refused(name: &str, spoil: impl FnOnce(&Root), complaint: &str) {
     let root = Root::unpack(name);
     spoil(&root);
-    let said = run("check-root.sh", &root.0).expect_err("the check noticed nothing");
+    let said = run("check-root.sh", &[&root.0]).expect_err("the check noticed nothing");
     assert!(said.contains(complaint), "it said: {said}");
 }
 
 #[test]
 fn the_root_that_was_built_keeps_the_contract() {
     let root = Root::unpack("as-built");
-    assert_eq!(Ok(()), run("check-root.sh", &root.0));
+    assert_eq!(Ok(()), run("check-root.sh", &[&root.0]));
 }
 
 #[test]
@@ -167,13 +169,13 @@ impl Card {
 fn card_refused(name: &str, spoil: impl FnOnce(&Card), complaint: &str) {
     let card = Card::copy(name);
     spoil(&card);
-    let said = run("check-card.sh", &card.0).expect_err("the check noticed nothing");
+    let said = run("check-card.sh", &[&card.0]).expect_err("the check noticed nothing");
     assert!(said.contains(complaint), "it said: {said}");
 }
 
 #[test]
 fn the_card_that_was_built_keeps_the_contract() {
-    assert_eq!(Ok(()), run("check-card.sh", &built("card.img")));
+    assert_eq!(Ok(()), run("check-card.sh", &[&built("card.img")]));
 }
 
 #[test]
@@ -220,6 +222,42 @@ fn what_every_card_would_share_breaks_the_contract() {
         ));
     };
     card_refused("user", user, "every card would share these: users.json");
+}
+
+#[test]
+fn an_update_that_is_not_the_cards_own_breaks_the_contract() {
+    let (forge, signer) = (Forge::open("contract-update"), Forge::development());
+    let check = |name: &str| run("check-bundle.sh", &[&forge.file(name), &built("card.img")]);
+    forge.built("own", &signer);
+    assert_eq!(Ok(()), check("own"));
+
+    forge.built("stranger", &forge.owner("owner"));
+    let plain = manifest(COMPATIBLE, VERSION).replace("format=verity", "format=plain");
+    forge.bundle("plain", &signer, &plain, &[]);
+    forge.bundle("board", &signer, &manifest("farhand-rpi4-quick", VERSION), &[]);
+    forge.bundle("older", &signer, &manifest(COMPATIBLE, "0.0.9"), &[]);
+    forge.bundle("more", &signer, &manifest(COMPATIBLE, VERSION), &[("hook", "#!/bin/sh\n")]);
+    forge.bundle("content", &signer, &manifest(COMPATIBLE, VERSION), &[]);
+    for (name, complaint) in [
+        ("stranger", "the card would refuse this bundle: signature verification failed"),
+        ("plain", "the card would refuse this bundle: Bundle format 'plain' not allowed"),
+        ("board", "the bundle is for farhand-rpi4-quick, and the card a farhand-virt"),
+        ("older", "the bundle is version 0.0.9, and the card "),
+        ("more", "the bundle holds not a slot's two images but ./boot.img ./hook "),
+        ("content", "the bundle's boot.img is not what is in partition 5 of the card"),
+    ] {
+        let said = check(name).expect_err("the check noticed nothing");
+        assert!(said.contains(complaint), "{name}: it said: {said}");
+    }
+}
+
+#[test]
+fn a_root_that_is_too_large_is_not_built() {
+    let folder = folder("large");
+    // Its hash tree takes it over the limit.
+    fs::File::create(folder.join("root.squashfs")).unwrap().set_len(48_000_000).unwrap();
+    let said = run("slot.sh", &[&folder, Path::new("virt")]).expect_err("it was built");
+    assert!(said.contains("root.img has 48381952 bytes: more than 48 MB"), "it said: {said}");
 }
 
 #[test]
