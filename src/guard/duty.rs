@@ -115,7 +115,7 @@ impl Duty {
                 guard.saw(now(), sight);
             }
             Action::Feed => {
-                if let Some(evidence) = self.kennel.feed(&self.post.watchdog) {
+                if let Some(evidence) = self.kennel.feed(&self.post.watchdog, self.slot.is_some()) {
                     self.say(&evidence);
                 }
             }
@@ -223,7 +223,9 @@ struct Kennel {
 
 impl Kennel {
     /// Feeds the watchdog. Gives the evidence anew, once, if the one that has just come adds to it.
-    fn feed(&mut self, which: &Watchdog) -> Option<Evidence> {
+    ///
+    /// A machine with slots was started by U-Boot, which starts the watchdog, too.
+    fn feed(&mut self, which: &Watchdog, has_slots: bool) -> Option<Evidence> {
         if let Some(dog) = &self.dog {
             if let Err(error) = dog.feed() {
                 self.complain(format!("cannot feed {}: {error}", dog.name));
@@ -231,7 +233,7 @@ impl Kennel {
             }
             return None;
         }
-        match Dog::open(which) {
+        match Dog::open(which, has_slots) {
             Ok(dog) => {
                 log::info!("feeding {}", dog.name);
                 self.wrong.clear();

@@ -41,14 +41,16 @@ pub struct Dog {
 impl Dog {
     /// Opens the one that the configuration means. `NotFound`: there is none, or not yet.
     ///
-    /// One that runs already, as U-Boot leaves a Pi's, is opened whatever the configuration means: nobody can stop it, and the
-    /// kernel feeds it for us only so long.
-    pub fn open(which: &Watchdog) -> io::Result<Dog> {
-        let path = match which {
-            Watchdog::Path(path) if path.exists() => path.clone(),
-            Watchdog::Auto => choose(Path::new(LIST)).ok_or(io::ErrorKind::NotFound)?,
-            Watchdog::None | Watchdog::Path(_) => running(Path::new(LIST)).ok_or(io::ErrorKind::NotFound)?,
+    /// Where U-Boot has `started` it, it is opened whatever the configuration means: nobody can stop it, and the kernel feeds
+    /// it for us only so long. The kernel does not tell: it calls one `inactive` that it feeds by itself.
+    pub fn open(which: &Watchdog, started: bool) -> io::Result<Dog> {
+        let chosen = match which {
+            Watchdog::Path(path) if path.exists() => Some(path.clone()),
+            Watchdog::Auto => choose(Path::new(LIST)),
+            Watchdog::None | Watchdog::Path(_) if started => choose(Path::new(LIST)),
+            Watchdog::None | Watchdog::Path(_) => None,
         };
+        let path = chosen.ok_or(io::ErrorKind::NotFound)?;
         let file = OpenOptions::new().write(true).open(&path)?;
         let mut wait = WAIT;
         // SAFETY: the descriptor is open, and the kernel reads and writes one int.
@@ -89,15 +91,6 @@ fn choose(list: &Path) -> Option<PathBuf> {
     hardware.or(names.first()).map(|name| Path::new("/dev").join(name))
 }
 
-/// The first that is running.
-fn running(list: &Path) -> Option<PathBuf> {
-    let mut names: Vec<_> = fs::read_dir(list).ok()?.flatten().map(|entry| entry.file_name()).collect();
-    names.sort();
-    let is_running =
-        |name: &&_| fs::read_to_string(list.join(name).join("state")).is_ok_and(|state| state.trim() == "active");
-    names.iter().find(is_running).map(|name| Path::new("/dev").join(name))
-}
-
 fn attribute(device: &Path, name: &str) -> Option<String> {
     let text = fs::read_to_string(Path::new(LIST).join(device.file_name()?).join(name)).ok()?;
     Some(text.trim().to_string())
@@ -120,10 +113,6 @@ mod tests {
         add("watchdog2", "Broadcom BCM2835 Watchdog timer\n");
         add("watchdog1", "i6300ESB timer\n");
         assert_eq!(Some("/dev/watchdog1".into()), choose(&list));
-        assert_eq!(None, running(&list));
-        fs::write(list.join("watchdog1/state"), "inactive\n").unwrap();
-        fs::write(list.join("watchdog2/state"), "active\n").unwrap();
-        assert_eq!(Some("/dev/watchdog2".into()), running(&list));
         fs::remove_dir_all(list).unwrap();
     }
 
