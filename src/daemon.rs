@@ -192,7 +192,8 @@ pub fn hands(config: &Config, socket: &Path) -> Result<(), StartError> {
 pub fn guard(config: &Config, data: PathBuf, run_folder: PathBuf) -> Result<(), StartError> {
     let wants_gadget = config.seats.values().any(|seat| seat.usb.controller != Controller::None);
     let (page, watchdog) = (config.server.https, config.guard.watchdog.clone());
-    let post = Post { page, data, run: run_folder, watchdog, wants_gadget };
+    let stand_in = run_folder.join(STAND_IN);
+    let post = Post { page, data, stand_in, run: run_folder, watchdog, wants_gadget };
     run(async move |tasks, stop| {
         tasks.spawn("guard", duty::stand(post, stop));
         Ok(())
@@ -343,14 +344,23 @@ async fn listen(
     Ok(())
 }
 
+/// The folder below the run folder that stands in for what survives a reboot.
+const STAND_IN: &str = "stand-in";
+
 /// Gives a rescue page another folder if it cannot use the one that survives a reboot, and says why. A key that is made
 /// there serves to say so. Nobody can log in: there is no account, and the code for the first one is told to nobody.
 fn stand_in(folders: &mut Folders, names: &[String]) -> Option<String> {
     let people = People::open(&folders.data, &folders.run).map(drop).map_err(StartError::from);
     let tried = people.and_then(|()| Ok(tls::acceptor(&folders.data.join("tls"), names).map(drop)?));
-    let why = chain(&tried.err()?);
+    let folder = folders.run.join(STAND_IN);
+    let Err(error) = tried else {
+        // The guard takes its being there for a sign.
+        let _ = std::fs::remove_dir_all(folder);
+        return None;
+    };
+    let why = chain(&error);
     error!("going on without what is stored: {why}");
-    folders.data = folders.run.join("stand-in");
+    folders.data = folder;
     Some(why)
 }
 

@@ -37,6 +37,8 @@ pub struct Post {
     pub page: SocketAddr,
     /// What survives a reboot.
     pub data: PathBuf,
+    /// What a rescue page has in place of that, if it cannot use it.
+    pub stand_in: PathBuf,
     /// What the daemon's processes share until then.
     pub run: PathBuf,
     /// Which watchdog to feed.
@@ -166,8 +168,11 @@ impl Duty {
     }
 
     async fn look(&self, examine: bool) -> Sight {
-        let page = probe::ask(self.post.page, &self.post.data).await;
         let rescue = self.post.run.join("rescue").exists();
+        // A rescue page that cannot use what survives a reboot has a key of its own making.
+        let stands_in = rescue && self.post.stand_in.exists();
+        let folder = if stands_in { &self.post.stand_in } else { &self.post.data };
+        let page = probe::ask(self.post.page, folder).await;
         let examination = if examine { Some(self.examine().await) } else { None };
         Sight { page, rescue, examination }
     }
@@ -244,7 +249,7 @@ impl Kennel {
                 evidence.bitten.then_some(evidence)
             }
             Err(error) => {
-                if *which != Watchdog::None {
+                if *which != Watchdog::None || has_slots {
                     self.complain(format!("no watchdog: {error}"));
                 }
                 None

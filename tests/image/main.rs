@@ -20,6 +20,7 @@ mod pi;
 mod powercut;
 mod relays;
 mod release;
+mod rescue;
 mod rig;
 mod root;
 mod shell;

@@ -15,7 +15,7 @@ use crate::vm::{BOOT, Vm};
 const WATCHDOG: [&str; 4] = ["-device", "i6300esb", "-action", "watchdog=reset"];
 
 /// From a hang to the reset: ten seconds until it counts, thirty of patience, fifteen of the watchdog's; and the boot.
-const RESET: Duration = Duration::from_secs(10 + 30 + 15 + 90);
+pub const RESET: Duration = Duration::from_secs(10 + 30 + 15 + 90);
 
 fn boot(name: &str) -> Vm {
     let mut vm = Vm::boot_with(name, &WATCHDOG.map(String::from));
@@ -25,12 +25,12 @@ fn boot(name: &str) -> Vm {
 }
 
 /// Waits until the guard has found everything well.
-fn wait_well(vm: &mut Vm) {
+pub fn wait_well(vm: &mut Vm) {
     vm.ask("until grep -q 'all is well' /run/log/guard/current; do sleep 0.2; done");
 }
 
 /// Why the machine says that it has started, once its guard has said so.
-fn started(vm: &mut Vm) -> serde_json::Value {
+pub fn started(vm: &mut Vm) -> serde_json::Value {
     let text = vm.ask("until [ -s /run/farhand/started.json ]; do sleep 0.2; done; cat /run/farhand/started.json");
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }

@@ -63,17 +63,23 @@ impl Appliance {
             ["-device", "virtio-blk-pci,drive=forge,serial=forge"],
         ];
         let more: Vec<String> = more.concat().into_iter().map(str::to_owned).collect();
-        let mut vm = Vm::boot_with(name, &more);
-        vm.ask(
+        let vm = Vm::boot_with(name, &more);
+        let mut appliance = Appliance { vm, running: String::new(), next: "good" };
+        appliance.mount_disc();
+        appliance.running = appliance.running_slot();
+        appliance
+    }
+
+    /// Shows the disc with the bundles to a system that has just started.
+    #[track_caller]
+    pub fn mount_disc(&mut self) {
+        self.vm.ask(
             "until [ -d /data/install ]; do sleep 0.1; done
             for disc in /sys/block/vd*; do
                 [ \"$(cat $disc/serial)\" != forge ] || forge=/dev/${disc##*/}
             done
             mkdir -p /tmp/forge && mount -t squashfs -o ro $forge /tmp/forge",
         );
-        let mut appliance = Appliance { vm, running: String::new(), next: "good" };
-        appliance.running = appliance.running_slot();
-        appliance
     }
 
     /// Boots it, and claims it once it serves its page.
