@@ -114,8 +114,12 @@ fn five_crashes_restart_once_and_then_leave_a_rescue_page() {
         assert!(Instant::now() < deadline, "serve does not come back");
     }
     vm.forget_console();
+    // What follows is root's to do, in a folder where serve could lead it astray.
+    vm.ask("chpst -u farhand:farhand ln -s /run/astray /run/farhand/rescue");
     vm.ask(&kill("serve"));
-    vm.ask("until [ -e /run/farhand/rescue ]; do sleep 0.1; done");
+    vm.ask(
+        "until [ -e /run/farhand/rescue ]; do sleep 0.1; done; [ ! -L /run/farhand/rescue ] && [ ! -e /run/astray ]",
+    );
     let deadline = Instant::now() + BOOT;
     let page = loop {
         match ask(&mut vm, name) {
@@ -158,6 +162,32 @@ fn a_crashed_service_waits_longer_each_time() {
     }
 }
 
+#[test]
+fn a_start_that_takes_long_is_fed_until_it_hangs() {
+    let command_line = "root=/dev/vda ro rootfstype=squashfs console=ttyAMA0 loglevel=4 rauc.slot=B";
+    let more = [&WATCHDOG[..], &["-append", command_line]].concat();
+    let mut vm = Vm::boot_with("slow-start", &more.iter().copied().map(String::from).collect::<Vec<_>>());
+    let taken = |times: u32| {
+        format!(
+            "until [ $(grep -c 'feeding /dev/watchdog0 (i6300ESB' /run/log/guard/current) = {times} ]; do sleep 0.2; done"
+        )
+    };
+    vm.ask(&taken(1));
+    // With nobody but the feeder it lives for longer than the watchdog waits, and the guard takes over from there.
+    vm.ask("sv -w 15 down guard; /usr/libexec/feed-watchdog 0 600 & echo $! >/run/feeder");
+    vm.ask("read begin _ </proc/uptime; until read now _ </proc/uptime; [ $((${now%.*} - ${begin%.*})) -ge 20 ]; do sleep 1; done");
+    // Even one who is told not to: on a card nobody can stop what U-Boot has started.
+    vm.ask("printf '\\n[guard]\\nwatchdog = \"none\"\\n' >>/run/farhand.toml");
+    vm.ask("kill $(cat /run/feeder); sv up guard");
+    vm.ask(&taken(2));
+    // But not for ever.
+    vm.ask("sv -w 15 down guard; /usr/libexec/feed-watchdog 0 10 &");
+    vm.wait_restart(RESET);
+    vm.ask(&taken(1));
+    let why = "until grep -q '\"watchdog\"' /run/farhand/started.json; do sleep 0.2; done";
+    vm.ask(why);
+}
+
 /// Boots as slot B of a card whose boot loader tries it for the first time: the memory is real, and a file.
 fn boot_trial(name: &str) -> Vm {
     let command_line = "root=/dev/vda ro rootfstype=squashfs console=ttyAMA0 loglevel=4 rauc.slot=B";
@@ -193,6 +223,13 @@ fn a_slot_on_trial_is_confirmed_when_all_has_been_well_and_not_before() {
         vm.ask("echo $(fw_printenv -n BOOT_ORDER) $(fw_printenv -n BOOT_A_LEFT) $(fw_printenv -n BOOT_B_LEFT)")
     );
     vm.ask("until grep -q 'slot B is confirmed' /run/log/guard/current; do sleep 0.2; done");
+
+    // The next starts get back the attempt that the boot loader takes, but for one after a panic.
+    vm.ask("fw_setenv BOOT_B_LEFT 2; mkdir /tmp/pstore; echo panic >/tmp/pstore/dmesg-ramoops-0");
+    vm.ask("mount -o bind /tmp/pstore /sys/fs/pstore; /usr/libexec/slot-counter");
+    assert_eq!("2\n", vm.ask("fw_printenv -n BOOT_B_LEFT"));
+    vm.ask("umount /sys/fs/pstore; /usr/libexec/slot-counter");
+    assert_eq!("3\n", vm.ask("fw_printenv -n BOOT_B_LEFT"));
 }
 
 #[test]
