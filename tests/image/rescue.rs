@@ -1,7 +1,8 @@
 //! Lets a machine fail in ways that no restart mends: it ends in a page that a person can work with.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::json;
 
@@ -59,15 +60,46 @@ fn a_page_that_hangs_at_each_start_restarts_once_and_then_takes_an_update() {
     appliance.runs_what_it_ran();
 }
 
+/// What this test keeps is in here.
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("out/run").join(name);
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// Boots with a memory that is not as it was built.
+#[track_caller]
+fn boot_on(name: &str, data: &Path) -> Vm {
+    Vm::boot_with(name, &["-set".into(), format!("drive.data.file={}", data.display())])
+}
+
+#[test]
+fn storage_that_has_lost_its_beginning_is_repaired() {
+    let name = "lost-superblock";
+    // Copies of the first superblock are further on than the image reaches, but not further than a card.
+    let status = Command::new("sh")
+        .current_dir(folder(name))
+        .arg("-euc")
+        .arg(
+            "cp ../../virt/data.ext4 card.img; truncate -s 600M card.img; resize2fs card.img; echo kept >file
+            debugfs -w -R 'write file file' card.img; dd if=/dev/zero of=card.img bs=4096 count=1 conv=notrunc",
+        )
+        .output();
+    assert!(status.is_ok_and(|output| output.status.success()), "e2fsprogs is installed");
+    let mut vm = boot_on(name, &folder(name).join("card.img"));
+    wait_well(&mut vm);
+    assert_eq!("kept\n", vm.ask("cat /data/file"));
+    vm.ask("grep -q 'FILE SYSTEM WAS MODIFIED' /run/log/fsck");
+}
+
 #[test]
 fn without_storage_there_is_a_page_that_says_so_and_lets_nobody_in() {
     let name = "no-storage";
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("out/run").join(name);
-    fs::create_dir_all(&folder).unwrap();
+    let folder = folder(name);
     // Neither the first superblock nor a copy of it: nothing that a repair could begin with.
     let empty = folder.join("empty.img");
     fs::File::create(&empty).unwrap().set_len(64 << 20).unwrap();
-    let mut vm = Vm::boot_with(name, &["-set".into(), format!("drive.data.file={}", empty.display())]);
+    let mut vm = boot_on(name, &empty);
     let alive = life(&mut vm);
     vm.wait_console("cannot mount /data, so nothing can be stored", BOOT);
     vm.wait_console("storage cannot be read, so nobody can log in", BOOT);
