@@ -54,7 +54,7 @@ test("a capture device that is unplugged is missed, and taken up again when it c
 
 test("a capture device that another program holds is called busy until it is let go", async () => {
   // Whoever streams first holds it; here that is a second daemon.
-  await guest("sv -w 20 down /etc/sv/serve");
+  await guest("sv -w 20 stop /etc/sv/serve");
   const other = "farhand serve --data /tmp/other --https 127.0.0.1:9443 --http 127.0.0.1:9080 --hands /tmp/none";
   await guest(`${other} >/tmp/other.log 2>&1 & echo $! >/tmp/other.pid`);
   await expect(async () => expect(await guest("cat /tmp/other.log")).toContain("/dev/video0")).toPass();
