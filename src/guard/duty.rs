@@ -4,12 +4,13 @@
 //! does not answer, a command) has a thread of its own and a time limit.
 
 use std::fs;
+use std::future::pending;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::slots::Slot;
@@ -51,7 +52,8 @@ pub struct Post {
 pub async fn stand(post: Post, mut stop: Stop) {
     let slot = fs::read_to_string("/proc/cmdline").ok().and_then(|line| Slot::running(&line));
     let mut duty = Duty { traces: Traces::new(&post.data), kennel: Kennel::default(), post, slot };
-    duty.report().await;
+    // A card that takes its time must not cost the owner the reason; and nobody waits for it with the watchdog.
+    let mut gathering = Some(duty.gather());
     let mut guard = Guard::new(now(), slot);
     loop {
         guard.tick(now());
@@ -61,6 +63,7 @@ pub async fn stand(post: Post, mut stop: Stop) {
         tokio::select! {
             () = stop.requested() => return,
             () = sleep_until(guard.deadline().into()) => (),
+            gathered = until_done(&mut gathering) => duty.report(gathered),
         }
     }
 }
@@ -77,22 +80,28 @@ struct Duty {
 }
 
 impl Duty {
-    /// Says why the machine has started, once and for all.
-    async fn report(&mut self) {
+    /// Takes up what the life before this one left.
+    fn gather(&self) -> JoinHandle<Evidence> {
         let (traces, slot) = (self.traces.clone(), self.slot);
-        let gathered = patiently(move || {
+        spawn_blocking(move || {
             let environment = slot.map(|_| bootenv::read()).and_then(|environment| {
                 environment.map_err(|error| log::warn!("cannot read the boot loader's memory: {error}")).ok()
             });
             let (last_words, note) = (traces.take_last_words(), traces.take_note());
             Evidence { slot, environment, last_words, note, bitten: watchdog::bitten() }
-        });
-        match gathered.await {
-            Ok(evidence) => {
+        })
+    }
+
+    /// Says why the machine has started, once and for all.
+    fn report(&mut self, gathered: Result<Evidence, JoinError>) {
+        match gathered {
+            Ok(mut evidence) => {
+                // A watchdog may have come meanwhile.
+                evidence.bitten |= watchdog::bitten();
                 self.say(&evidence);
                 self.kennel.evidence = Some(evidence);
             }
-            Err(why) => log::error!("cannot find out why the machine has started: {why}"),
+            Err(panic) => log::error!("cannot find out why the machine has started: {panic}"),
         }
     }
 
@@ -186,6 +195,14 @@ impl Duty {
         let hung = |why: String| Examination { faults: vec![why.clone()], environment: Err(why) };
         examined.await.unwrap_or_else(hung)
     }
+}
+
+/// Waits for what goes on, and never ends once that is over.
+async fn until_done<T>(work: &mut Option<JoinHandle<T>>) -> Result<T, JoinError> {
+    let Some(handle) = work else { return pending().await };
+    let done = handle.await;
+    *work = None;
+    done
 }
 
 /// Does something that may hang, for as long as we can wait for it.
