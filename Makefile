@@ -94,10 +94,13 @@ bundle: ## Make the signed update of an image that was built: BOARD=rpi4 for a P
 bench: build ## Measure the video path beside Debian's ustreamer
 	tests/bench/run.sh
 
+bench-boot: image-quick ## Measure how long the image for QEMU takes from the kernel to the page
+	tests/bench/boot.sh
+
 clean: ## Remove what was built here; the cache in ~/.cache/farhand stays
 	rm -rf target out web/dist web/node_modules tests/browser/node_modules tests/browser/results
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: run demo build web tools check test test-browser test-image test-powercut image-quick image pack sbom contract bundle bench clean help
+.PHONY: run demo build web tools check test test-browser test-image test-powercut image-quick image pack sbom contract bundle bench bench-boot clean help

@@ -132,7 +132,7 @@ fn record() -> Recording {
     });
     appliance.phase("the configuration is written in place", |vm| {
         // Alone: serve notes the time in it now and then, and mends with that what is to be found broken.
-        vm.ask("sv -w 10 down /etc/sv/serve");
+        vm.ask("sv -w 10 stop /etc/sv/serve");
         // By the file's own writer: in a sticky folder, nobody else may do it so, not even root.
         let script = format!("cd /data && : >{CONFIGURATION} && sync && cat /tmp/new >{CONFIGURATION} && sync");
         vm.ask(&format!(
