@@ -304,21 +304,38 @@ impl Caretaker {
         let why = if self.updater.progress().phase == Phase::Ready { "update" } else { "person" };
         let state = self.places.state.clone();
         let noted = spawn_blocking(move || {
-            store::create_folder(&state)?;
+            let folder = store::create_folder(&state);
             // A word, then perhaps a sentence, for the guard of the next life.
-            store::write_whole(&state.join("restart"), format!("{why}\n").as_bytes())?;
-            if forget { store::write_whole(&state.join("factory-reset"), b"") } else { Ok(()) }
+            let note = format!("{why}\n");
+            match folder.and_then(|()| store::write_whole(&state.join("restart"), note.as_bytes())) {
+                Ok(()) if forget => store::write_whole(&state.join("factory-reset"), b""),
+                Ok(()) => Ok(()),
+                Err(error) if forget => Err(error),
+                Err(error) => {
+                    // It only says why. A card that has turned read-only is what a restart may mend.
+                    warn!("restarting without a note of why: {error}");
+                    Ok(())
+                }
+            }
         });
-        noted.await.map_err(io::Error::from).flatten().map_err(|error| CareError::Store(error.to_string()))?;
+        if let Err(error) = noted.await.map_err(io::Error::from).flatten() {
+            self.stay();
+            return Err(CareError::Store(error.to_string()));
+        }
         info!("restarting: {}", if forget { "factory reset" } else { why });
         if let Err(error) = finish(Command::new(&self.places.reboot)).await {
-            // Somebody would be surprised by a reset days later.
-            let _ = store::remove(&self.places.state.join("factory-reset"));
-            let _ = store::remove(&self.places.state.join("restart"));
+            self.stay();
             return Err(CareError::System(format!("the appliance cannot be restarted: {error}")));
         }
         self.is_leaving = true;
         Ok(())
+    }
+
+    /// Takes back what was noted down for the next life: somebody would be surprised by a reset days later.
+    fn stay(&self) {
+        for note in ["factory-reset", "restart"] {
+            let _ = store::remove(&self.places.state.join(note));
+        }
     }
 }
 

@@ -268,6 +268,20 @@ async fn a_restart_leaves_word_of_why() {
 }
 
 #[tokio::test]
+async fn a_restart_needs_no_note_and_a_factory_reset_does() {
+    let (bench, appliance) = Bench::with_slots().await;
+    // As little can be written there as on a card that has turned read-only, by root neither.
+    fs::write(bench.folders.data().join("state"), "").unwrap();
+    let right = json!({"confirm": system(&bench).await["host"]}).to_string();
+    let answer = bench.ask("POST /api/v1/factory-reset", &bearer(ADMIN), &right).await;
+    assert_eq!((500, "not-stored".into()), (answer.status, answer.code()));
+    assert!(!appliance.path("rebooted").exists());
+    let answer = bench.ask("POST /api/v1/restart", &bearer(ADMIN), "").await;
+    assert_eq!(202, answer.status, "{}", answer.text());
+    assert!(appliance.path("rebooted").exists());
+}
+
+#[tokio::test]
 async fn a_restart_lets_go_of_the_target_first() {
     let (bench, appliance) = Bench::with_slots().await;
     let hold = r#"{"press":"hold"}"#;
