@@ -305,9 +305,14 @@ async fn listen(
 
     // The key is made here, at the first start, and never leaves.
     let tls = tls::acceptor(&tls_folder, &names)?;
-    let https = bind(config.server.https).await?;
+    let https = bind(config.server.https)?;
     let address = https.local_addr().map_err(cannot("read our own address"))?;
-    serve_on("https", https, Front::Tls(tls), &site, tasks, stop);
+    serve_on("https", https, Front::Tls(tls.clone()), &site, tasks, stop);
+    let inner = net::listen::within(address);
+    if !address.ip().is_unspecified() && inner != address {
+        // The guard must find the page while the one address that it listens on is away, or it would give the machine up.
+        serve_on("https within", bind(inner)?, Front::Tls(tls), &site, tasks, stop);
+    }
 
     // An address that only this machine reaches is nothing to tell others of.
     if config.network.mdns && !hostname.is_empty() && !address.ip().is_loopback() {
@@ -315,10 +320,10 @@ async fn listen(
     }
 
     if let Redirect::At(http) = config.server.http {
-        serve_on("http", bind(http).await?, Front::Redirect(address.port()), &site, tasks, stop);
+        serve_on("http", bind(http)?, Front::Redirect(address.port()), &site, tasks, stop);
     }
     if let Some(plain) = places.plain {
-        serve_on("plain", bind(plain).await?, Front::Plain, &site, tasks, stop);
+        serve_on("plain", bind(plain)?, Front::Plain, &site, tasks, stop);
     }
 
     // Standard output is for the person at the console, and for programs that start us; the log goes elsewhere.
@@ -377,8 +382,8 @@ fn serve_on(name: &str, listener: TcpListener, front: Front, site: &Arc<Site>, t
     tasks.spawn(name, http::run(listener, front, site.clone(), stop.clone()));
 }
 
-async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(cannot(format!("listen on {address}")))
+fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
+    net::listen::bind(address).map_err(cannot(format!("listen on {address}")))
 }
 
 /// Listens where only `serve`'s user may ask, and tells who that is.

@@ -10,6 +10,7 @@ pub mod door;
 pub mod entry;
 pub mod http;
 pub mod kept;
+pub mod listen;
 pub mod logs;
 pub mod nearby;
 pub mod people;

@@ -166,6 +166,24 @@ fn hands_without_their_relays_serve_all_the_same_and_say_so_once() {
 }
 
 #[test]
+fn a_page_at_an_address_that_has_not_come_yet_is_served_within_the_machine_meanwhile() {
+    let folder = std::env::temp_dir().join(format!("farhand-early-{}", std::process::id()));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_farhand"));
+    // For documentation, RFC 5737: no machine has it.
+    command.args(["serve", "--board", "sim", "--https", "192.0.2.1:0", "--data"]).arg(&folder);
+    let mut serve = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let said = BufReader::new(serve.stdout.take().unwrap()).lines().map(Result::unwrap).next();
+    let port = said.as_deref().and_then(|said| said.strip_prefix("address: https://192.0.2.1:")?.parse().ok());
+    let answered = port.map(|port: u16| TcpStream::connect(("127.0.0.1", port)).map(drop));
+    serve.kill().unwrap();
+    let log = serve.wait_with_output().unwrap();
+    let log = String::from_utf8_lossy(&log.stderr).into_owned();
+    assert!(matches!(answered, Some(Ok(()))), "{said:?}: {answered:?} {log}");
+    assert!(log.contains("192.0.2.1 is no address of this machine yet"), "{log}");
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
 fn a_missing_configuration_is_named() {
     refuses(&["check", "/no/such/file.toml"], &["/no/such/file.toml", "No such file"]);
 }
