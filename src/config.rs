@@ -16,9 +16,12 @@ mod guard;
 pub mod layers;
 pub mod network;
 pub mod newer;
+pub mod update;
+pub mod url;
 
 pub use guard::{Guard, Watchdog};
 use network::{Network, Time};
+use update::Update;
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -34,6 +37,8 @@ pub struct Config {
     pub server: Server,
     /// What supervises the machine.
     pub guard: Guard,
+    /// Where updates may be fetched from.
+    pub update: Update,
     /// One table for each target machine.
     pub seats: BTreeMap<SeatId, Seat>,
 }
@@ -277,6 +282,7 @@ impl Default for Config {
             time: Time::default(),
             server: Server::default(),
             guard: Guard::default(),
+            update: Update::default(),
             seats: BTreeMap::from([(main, Seat::default())]),
         }
     }
@@ -339,6 +345,7 @@ impl Config {
         }
         config.network.check()?;
         config.time.check()?;
+        config.update.check()?;
         for (id, seat) in &config.seats {
             seat.power.check(&format!("seats.{id}.power"))?;
         }
@@ -515,5 +522,10 @@ mod tests {
         refuses("[server]\nhttp = \"80\"", &["\"80\"", "none", "[::]:80"]);
         refuses("[guard]\nwatchdog = \"yes\"", &["watchdog \"yes\"", "auto", "none", "/dev/watchdog0"]);
         refuses("[server]\nnames = [\"a b\"]", &["server.names", "a b"]);
+        refuses("[update]\nurl = \"ftp://a/b\"", &["url \"ftp://a/b\"", "https://updates.example.org", "http://"]);
+        refuses("[update]\nurl = \"https://anna:pw@a/b\"", &["user name or password"]);
+        refuses("[update]\nurl = \"https://a/b#c\"", &["fragment"]);
+        refuses("[update]\nca = \"x\"", &["update.ca", "url"]);
+        refuses("[update]\nurl = \"https://a\"\nca = \"x\"", &["update.ca", "\"x\"", "BEGIN CERTIFICATE"]);
     }
 }

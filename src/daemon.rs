@@ -33,7 +33,7 @@ use crate::hw::v4l2::V4l2Screen;
 use crate::net::http::{self, Front};
 use crate::net::people::{People, PeopleError};
 use crate::net::tls::{self, TlsError};
-use crate::net::{self, Folders, Site};
+use crate::net::{self, Folders, Site, fetch};
 use crate::ports::{Board, Screen, SeatId};
 use crate::pulse::Pulse;
 use crate::report::chain;
@@ -92,6 +92,9 @@ pub enum StartError {
     /// The certificate cannot be made or read.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// Nobody can be believed to be who updates are fetched from.
+    #[error(transparent)]
+    Trust(#[from] fetch::trust::TrustError),
     /// The card's configuration was not taken.
     #[error(transparent)]
     Adopt(#[from] AdoptError),
@@ -300,8 +303,15 @@ async fn listen(
     let fault = if is_rescue { stand_in(&mut folders, &names) } else { None };
     let (tls_folder, is_readable) = (folders.data.join("tls"), fault.is_none());
 
+    // Updates are fetched for who asks, and from nowhere unless it is configured. The rescue page takes them by hand.
+    let source = if is_rescue { None } else { fetch::source(&config.update)? };
+    let fetcher = source.map(|(fetcher, errand)| {
+        tasks.spawn("the fetching of updates", errand.run(hands.clone(), stop.clone()));
+        fetcher
+    });
+
     // Who there is, and for a device without an owner the code that its first one must know.
-    let (site, code) = Site::open(seats, hands, names.clone(), folders, fault)?;
+    let (site, code) = Site::open(seats, hands, names.clone(), folders, fault, fetcher)?;
 
     // The key is made here, at the first start, and never leaves.
     let tls = tls::acceptor(&tls_folder, &names)?;

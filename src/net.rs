@@ -8,6 +8,7 @@ pub mod assets;
 pub mod body;
 pub mod door;
 pub mod entry;
+pub mod fetch;
 pub mod http;
 pub mod kept;
 pub mod listen;
@@ -38,6 +39,7 @@ use crate::hands::client::Hands;
 use crate::ports::SeatId;
 use crate::session::secret::ClaimCode;
 
+use fetch::Fetcher;
 use people::{People, PeopleError};
 use strangers::Strangers;
 
@@ -64,6 +66,8 @@ pub struct Site {
     /// Why nobody can be let in: what is kept cannot be read. In rescue mode only.
     fault: Option<String>,
     strangers: Arc<Strangers>,
+    /// Fetches updates, if the configuration says from where.
+    fetcher: Option<Fetcher>,
     /// Numbers viewers and everyone else who may hold keys.
     ids: AtomicU64,
 }
@@ -77,10 +81,11 @@ impl Site {
         names: Vec<String>,
         folders: Folders,
         fault: Option<String>,
+        fetcher: Option<Fetcher>,
     ) -> Result<(Arc<Site>, Option<ClaimCode>), PeopleError> {
         let (people, code) = People::open(&folders.data, &folders.run)?;
-        let site =
-            Site { seats, hands, names, folders, people, fault, strangers: Arc::default(), ids: AtomicU64::new(1) };
+        let (strangers, ids) = (Arc::default(), AtomicU64::new(1));
+        let site = Site { seats, hands, names, folders, people, fault, strangers, fetcher, ids };
         Ok((Arc::new(site), code))
     }
 

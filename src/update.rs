@@ -33,6 +33,8 @@ pub enum Phase {
     Idle,
     /// The file arrives.
     Receiving,
+    /// The file is fetched from where the configuration says.
+    Fetching,
     /// Its signature and purpose are looked at.
     Checking,
     /// It is being written.
@@ -100,16 +102,17 @@ pub struct Machine {
 pub struct System {
     /// What the hands said last; `None` while they are away.
     pub machine: Option<Machine>,
-    /// How many percent of an upload have come, while there is one.
-    pub receiving: Option<u8>,
+    /// What the network process does itself: a file that arrives, or one that could not be fetched. Idle otherwise.
+    pub arrival: Progress,
 }
 
 impl System {
     /// How the update is going.
     pub fn update(&self) -> Progress {
-        let receiving = |percent| Progress { phase: Phase::Receiving, percent, message: String::new() };
-        let installing = || self.machine.as_ref().map(|machine| machine.update.clone()).unwrap_or_default();
-        self.receiving.map_or_else(installing, receiving)
+        match &self.machine {
+            Some(machine) if self.arrival.phase == Phase::Idle => machine.update.clone(),
+            _ => self.arrival.clone(),
+        }
     }
 
     /// Whether an upload may begin.
@@ -128,7 +131,7 @@ impl System {
 impl Phase {
     /// Whether another update has to wait.
     pub fn is_busy(self) -> bool {
-        matches!(self, Phase::Receiving | Phase::Checking | Phase::Installing)
+        matches!(self, Phase::Receiving | Phase::Fetching | Phase::Checking | Phase::Installing)
     }
 }
 
@@ -302,11 +305,15 @@ mod tests {
         let update = Progress { phase: Phase::Ready, percent: 100, message: "x".into() };
         let slots = slots::read(slots::Name::A, "1.0.0", "", "");
         let machine = Machine { real: true, slots: Some(slots), update: update.clone() };
-        let mut system = System { machine: Some(machine), receiving: None };
+        let mut system = System { machine: Some(machine), arrival: Progress::default() };
         assert_eq!((update, Ok(())), (system.update(), system.check_update()));
-        system.receiving = Some(7);
-        assert_eq!((Phase::Receiving, 7), (system.update().phase, system.update().percent));
-        assert_eq!(Err(CareError::Busy), system.check_update());
+        for phase in [Phase::Receiving, Phase::Fetching] {
+            system.arrival = Progress { phase, percent: 7, ..Progress::default() };
+            assert_eq!((phase, 7), (system.update().phase, system.update().percent));
+            assert_eq!(Err(CareError::Busy), system.check_update());
+        }
+        system.arrival.phase = Phase::Failed;
+        assert_eq!((Phase::Failed, Ok(())), (system.update().phase, system.check_update()), "the next may try");
         system.machine = Some(Machine { real: true, ..Machine::default() });
         assert_eq!(Err(CareError::NoSlots), system.check_update());
         system.machine = Some(Machine::default());

@@ -109,7 +109,7 @@ impl TryFrom<String> for TimeServer {
 }
 
 /// RFC 1123 section 2.1: what stands between two dots of a host name.
-fn is_label(text: &str) -> bool {
+pub(super) fn is_label(text: &str) -> bool {
     (1..=63).contains(&text.len())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
         && !text.starts_with('-')

@@ -20,6 +20,7 @@ use super::assets::AssetError;
 use super::body::{Body, BodyError};
 use super::door::{self, DoorError};
 use super::entry::Unwell;
+use super::fetch::OrderError;
 use super::http::Connection;
 use super::logs::LogError;
 use super::people::{EntryError, Visitor};
@@ -29,7 +30,7 @@ use super::socket::HandshakeError;
 use super::stream::NoPicture;
 use super::system::WrongName;
 use super::upload::UploadError;
-use super::{Site, assets, entry, logs, rescue, seats, socket, system, upload};
+use super::{Site, assets, entry, fetch, logs, rescue, seats, socket, system, upload};
 
 /// What an answer is made of.
 pub type Answer = Result<Response<Body>, Problem>;
@@ -104,14 +105,15 @@ async fn attempt(site: &Arc<Site>, connection: &Arc<Connection>, request: Reques
         (Deed::Update, Some(visitor), _) => {
             Ok(json(StatusCode::ACCEPTED, &upload::receive(site, connection, &visitor, request).await?))
         }
+        (Deed::Fetch, Some(visitor), _) => Ok(json(StatusCode::ACCEPTED, &fetch::begin(site, &visitor)?)),
+        (Deed::Cancel, Some(visitor), _) => accepted(fetch::cancel(site, &visitor).map_err(Problem::from)),
         (Deed::Restart, Some(visitor), _) => accepted(system::restart(site, &visitor).await),
         (Deed::FactoryReset, Some(visitor), _) => accepted(system::factory_reset(site, &visitor, request).await),
         (Deed::Logs, ..) => Ok(logs::log(site, request.uri().query()).await?),
         // The table gives these a visitor and a seat; one that does not is a mistake there, and closed.
         (Deed::Logout | Deed::Tokens | Deed::Seat | Deed::Snapshot | Deed::Stream, ..)
-        | (Deed::Socket | Deed::Power | Deed::Keys | Deed::Update | Deed::Restart | Deed::FactoryReset, ..) => {
-            Err(RouteError::NotFound.into())
-        }
+        | (Deed::Socket | Deed::Power | Deed::Keys | Deed::Update | Deed::Fetch | Deed::Cancel, ..)
+        | (Deed::Restart | Deed::FactoryReset, ..) => Err(RouteError::NotFound.into()),
     }
 }
 
@@ -362,11 +364,21 @@ impl From<UploadError> for Problem {
             UploadError::NoLength => (StatusCode::LENGTH_REQUIRED, "no-length"),
             UploadError::TooLong => (StatusCode::PAYLOAD_TOO_LARGE, "too-long"),
             UploadError::NoSpace { .. } => (StatusCode::INSUFFICIENT_STORAGE, "no-space"),
-            UploadError::TooSlow => (StatusCode::REQUEST_TIMEOUT, "too-slow"),
+            UploadError::TooSlow | UploadError::Endless => (StatusCode::REQUEST_TIMEOUT, "too-slow"),
             UploadError::Broken => (StatusCode::BAD_REQUEST, "malformed"),
             UploadError::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "not-stored"),
         };
         Problem::new(status, code, error)
+    }
+}
+
+impl From<OrderError> for Problem {
+    fn from(error: OrderError) -> Problem {
+        match error {
+            OrderError::NoUrl => Problem::new(StatusCode::NOT_FOUND, "no-update-url", error),
+            OrderError::Idle => Problem::new(StatusCode::CONFLICT, "not-fetching", error),
+            OrderError::Care(error) => error.into(),
+        }
     }
 }
 

@@ -51,6 +51,10 @@ pub enum Deed {
     System,
     /// Receives an update.
     Update,
+    /// Fetches one.
+    Fetch,
+    /// Stops that.
+    Cancel,
     /// Restarts the appliance.
     Restart,
     /// Makes it forget its owner.
@@ -97,6 +101,8 @@ pub const ROUTES: &[Route] = &[
     route(Method::POST, "/api/v1/seats/{seat}/keys", Access::Needs(Privilege::Input), Deed::Keys),
     route(Method::GET,  "/api/v1/system", Access::Needs(Privilege::Configure), Deed::System),
     route(Method::POST, "/api/v1/update", Access::Needs(Privilege::Configure), Deed::Update),
+    route(Method::POST, "/api/v1/update/fetch", Access::Needs(Privilege::Configure), Deed::Fetch),
+    route(Method::POST, "/api/v1/update/cancel", Access::Needs(Privilege::Configure), Deed::Cancel),
     route(Method::POST, "/api/v1/restart", Access::Needs(Privilege::Configure), Deed::Restart),
     route(Method::POST, "/api/v1/factory-reset", Access::Needs(Privilege::Configure), Deed::FactoryReset),
     route(Method::GET,  "/api/v1/logs", Access::Needs(Privilege::Configure), Deed::Logs),
@@ -203,6 +209,8 @@ mod tests {
                     | Deed::Power
                     | Deed::Keys
                     | Deed::Update
+                    | Deed::Fetch
+                    | Deed::Cancel
                     | Deed::Restart
                     | Deed::FactoryReset
             );

@@ -30,6 +30,7 @@ pub struct SystemAnswer {
     slots: Option<std::collections::BTreeMap<Name, crate::update::slots::Slot>>,
     started: Option<Started>,
     update: Progress,
+    update_from: Option<String>,
 }
 
 /// Why the machine last started, as the guard found out. It may be another version's guard that says it, so words that we do
@@ -86,6 +87,7 @@ pub async fn status(site: &Site) -> SystemAnswer {
         slots: slots.map(|Slots { slots, .. }| slots),
         started,
         update,
+        update_from: site.fetcher.as_ref().map(|fetcher| fetcher.from().to_string()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Receives an update into the spool folder, for the hands to take over.
 //!
-//! It is the one body that is not small, so it never lies in memory: each piece goes to a thread that writes it. The space is
+//! Whether somebody sends it or it is [fetched](super::fetch): it is the one body that is not small, so it never lies in memory: each piece goes to a thread that writes it. The space is
 //! asked for first, and a part of the card left free: an appliance that cannot save its owner's settings because of an upload
 //! would be worse off than without one. Whatever ends an upload early, nothing of it stays.
 
@@ -27,7 +27,7 @@ use tokio::time::timeout;
 use crate::bus::SystemBus;
 use crate::hands::care::spool;
 use crate::store;
-use crate::update::{CareError, LARGEST, Progress};
+use crate::update::{CareError, LARGEST, Phase, Progress};
 
 use super::Site;
 use super::api::{Problem, end_of};
@@ -38,7 +38,7 @@ use super::people::{EntryError, Visitor};
 const SILENCE: Duration = Duration::from_secs(15);
 
 /// But not for ever, because others wait: the largest file at 20 kB/s.
-const LONGEST: Duration = Duration::from_secs(3600);
+pub const LONGEST: Duration = Duration::from_secs(3600);
 
 /// Pieces that may wait to be written; then the sender waits. Hyper's are 8 KiB at most.
 const MOST_WAITING: usize = 8;
@@ -69,6 +69,9 @@ pub enum UploadError {
     /// Nothing came any more.
     #[error("nothing of the update arrived for {} seconds", SILENCE.as_secs())]
     TooSlow,
+    /// It came, and hardly.
+    #[error("the update did not arrive within {} minutes", LONGEST.as_secs() / 60)]
+    Endless,
     /// It stopped in the middle.
     #[error("the update broke off")]
     Broken,
@@ -95,11 +98,12 @@ pub async fn receive(
     if LARGEST < len {
         return Err(UploadError::TooLong.into());
     }
-    let upload = Upload::begin(bus, spool::file(&site.folders.data.join("spool")))?;
+    let upload = Upload::begin(site, Phase::Receiving)?;
     let peer = connection.peer();
     info!("{} uploads an update of {len} bytes from {peer}", visitor.name.as_str());
+    let mut body = request.into_body();
     let stored = tokio::select! {
-        stored = timeout(LONGEST, upload.store(len, request.into_body())) => stored.unwrap_or(Err(UploadError::TooSlow)),
+        stored = timeout(LONGEST, upload.store(len, &mut body)) => stored.unwrap_or(Err(UploadError::Endless)),
         () = end_of(site.clone(), visitor.clone(), connection.stop()) => return Err(EntryError::NotLoggedIn.into()),
     };
     if let Err(error) = &stored {
@@ -111,28 +115,31 @@ pub async fn receive(
     Ok(Upload::end(upload))
 }
 
-/// An upload under way. Dropped, it leaves nothing.
-struct Upload<'a> {
-    bus: &'a SystemBus,
+/// An update that arrives. Dropped, it leaves nothing.
+#[derive(Debug)]
+pub struct Upload {
+    bus: SystemBus,
     file: PathBuf,
+    phase: Phase,
 }
 
-impl<'a> Upload<'a> {
+impl Upload {
     /// Makes this the only one.
-    fn begin(bus: &'a SystemBus, file: PathBuf) -> Result<Upload<'a>, CareError> {
+    pub fn begin(site: &Site, phase: Phase) -> Result<Upload, CareError> {
+        let bus = site.hands.system().clone();
         let mut outcome = Ok(());
         bus.update(|system| {
             outcome = system.check_update();
             if outcome.is_ok() {
-                system.receiving = Some(0);
+                system.arrival = Progress { phase, ..Progress::default() };
             }
             outcome.is_ok()
         });
-        outcome.map(|()| Upload { bus, file })
+        outcome.map(|()| Upload { bus, file: spool::file(&site.folders.data.join("spool")), phase })
     }
 
     /// Writes a body to the file.
-    async fn store(&self, len: u64, mut body: Incoming) -> Result<(), UploadError> {
+    pub async fn store(&self, len: u64, body: &mut Incoming) -> Result<(), UploadError> {
         let path = self.file.clone();
         let file = spawn_blocking(move || reserve(&path, len)).await.map_err(io::Error::from);
         let mut file = file.map_err(UploadError::Store)??;
@@ -151,7 +158,7 @@ impl<'a> Upload<'a> {
             received += piece.len() as u64;
             self.bus.update(|system| {
                 let percent = u8::try_from(received * 100 / len).unwrap_or(100);
-                system.receiving.replace(percent) != Some(percent)
+                std::mem::replace(&mut system.arrival.percent, percent) != percent
             });
             if pieces.send(piece).await.is_err() {
                 // The writer has failed, and says why below.
@@ -163,18 +170,34 @@ impl<'a> Upload<'a> {
     }
 
     /// Hands the file over, and tells how it goes on.
-    fn end(self) -> Progress {
-        self.bus.update(|system| system.receiving.take().is_some());
+    pub fn end(self) -> Progress {
+        self.leave(Progress::default());
         self.bus.now().update()
+    }
+
+    /// Leaves word of why there is no file.
+    pub fn fail(self, message: String) {
+        self.leave(Progress { phase: Phase::Failed, message, ..self.bus.now().arrival });
+    }
+
+    fn leave(&self, arrival: Progress) {
+        self.bus.update(|system| {
+            // What has been said already stays.
+            let is_ours = system.arrival.phase == self.phase;
+            if is_ours {
+                system.arrival = arrival;
+            }
+            is_ours
+        });
     }
 }
 
-impl Drop for Upload<'_> {
+impl Drop for Upload {
     fn drop(&mut self) {
         if let Err(error) = store::remove(&self.file) {
             warn!("cannot remove {}: {error}", self.file.display());
         }
-        self.bus.update(|system| system.receiving.take().is_some());
+        self.leave(Progress::default());
     }
 }
 

@@ -54,6 +54,27 @@ fn a_bad_configuration_is_refused_by_every_job_before_it_touches_anything() {
 }
 
 #[test]
+fn a_source_of_updates_is_checked_with_the_certificates_that_vouch_for_it() {
+    let folder = std::env::temp_dir().join(format!("farhand-source-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("source.toml");
+    let key = rcgen::KeyPair::generate().unwrap();
+    let pem = rcgen::CertificateParams::default().self_signed(&key).unwrap().pem();
+    let write = |ca: &str| {
+        let text = format!("[update]\nurl = \"https://nas.example:8443/x.raucb\"\nca = \"\"\"\n{ca}\"\"\"\n");
+        fs::write(&file, text).unwrap();
+    };
+    write(&pem);
+    let output = farhand(&["check", file.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for broken in [pem.replace("MI", "MM"), pem.replace("-----END CERTIFICATE-----", ""), key.serialize_pem()] {
+        write(&broken);
+        refuses(&["check", file.to_str().unwrap()], &["source.toml", "update.ca", "-----BEGIN", "certificates in PEM"]);
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
 fn the_rescue_page_comes_in_spite_of_a_bad_configuration() {
     let folder = std::env::temp_dir().join(format!("farhand-rescue-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();

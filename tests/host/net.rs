@@ -3,7 +3,9 @@
 mod bench;
 mod door;
 mod entry;
+mod fetch;
 mod health;
+mod origin;
 mod pictures;
 mod seats;
 mod socket;

@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use farhand::bus::{FrameBus, SeatBus, StatusBus};
+use farhand::config::update::Update;
 use farhand::hands;
 use farhand::hands::care::Care;
 use farhand::hands::client::Hands;
-use farhand::net::{self, Site, http, tls};
+use farhand::net::{self, Site, fetch, http, tls};
 use farhand::ports::{SeatId, Size};
 use farhand::pulse::Pulse;
 use farhand::session::accounts::{Accounts, Name};
@@ -133,14 +134,25 @@ impl Bench {
         (Bench::over(folders).await, appliance)
     }
 
+    /// The same, which may fetch updates.
+    pub async fn with_source(source: &Update) -> (Bench, Appliance) {
+        let folders = Folders::new();
+        folders.claim();
+        let appliance = Appliance::new(&folders.appliance());
+        (Bench::build(folders, Some(never_still()), source).await, appliance)
+    }
+
     /// A device as the folders left it.
     pub async fn over(folders: Folders) -> Bench {
-        // No thread paints here, so nobody beats: for an hour that is none too long.
-        Bench::with(folders, Some(Pulse::new(Instant::now() + Duration::from_secs(3600)))).await
+        Bench::with(folders, Some(never_still())).await
     }
 
     /// A device whose capture thread has this pulse; in rescue mode it has no thread, and no seat.
     pub async fn with(folders: Folders, pulse: Option<Pulse>) -> Bench {
+        Bench::build(folders, pulse, &Update::default()).await
+    }
+
+    async fn build(folders: Folders, pulse: Option<Pulse>, source: &Update) -> Bench {
         let machine = Machine::new();
         let (stopper, stop) = stop();
         let tasks = Tasks::new(stop.clone());
@@ -174,7 +186,11 @@ impl Bench {
         let certificate = folders.data().join("tls/certificate.pem");
         let kept = net::Folders { data: folders.data(), run: folders.run(), logs: folders.logs() };
         let buses = buses.into_iter().map(|bus| (bus.seat.clone(), bus)).collect();
-        let (site, code) = Site::open(buses, hands, names, kept, None).unwrap();
+        let fetcher = fetch::source(source).unwrap().map(|(fetcher, errand)| {
+            tasks.spawn("the fetching of updates", errand.run(hands.clone(), stop.clone()));
+            fetcher
+        });
+        let (site, code) = Site::open(buses, hands, names, kept, None, fetcher).unwrap();
         let (https, plain, redirect) = (listen().await, listen().await, listen().await);
         let address = |listener: &TcpListener| listener.local_addr().unwrap();
         let (https_at, plain_at, redirect_at) = (address(&https), address(&plain), address(&redirect));
@@ -256,6 +272,11 @@ impl Bench {
     pub fn publish(&self, jpeg: impl Into<Bytes>) {
         self.frames.publish(Instant::now(), SIZE, jpeg.into());
     }
+}
+
+/// The pulse of a capture thread. None paints here, so nobody beats: for an hour that is none too long.
+fn never_still() -> Pulse {
+    Pulse::new(Instant::now() + Duration::from_secs(3600))
 }
 
 fn seat() -> SeatId {

@@ -26,14 +26,14 @@ async fn upload(bench: &Bench, body: &str) -> Answer {
     client.answer().await
 }
 
-async fn system(bench: &Bench) -> Value {
+pub async fn system(bench: &Bench) -> Value {
     let answer = bench.ask("GET /api/v1/system", &bearer(ADMIN), "").await;
     assert_eq!(200, answer.status, "{}", answer.text());
     answer.json()
 }
 
 /// Waits until the update is in one of these phases, and gives it.
-async fn phase(bench: &Bench, phases: &[&str]) -> Value {
+pub async fn phase(bench: &Bench, phases: &[&str]) -> Value {
     let reached = async {
         loop {
             let update = system(bench).await["update"].clone();
@@ -48,13 +48,13 @@ async fn phase(bench: &Bench, phases: &[&str]) -> Value {
 }
 
 /// Whatever is left of uploads.
-fn left(bench: &Bench) -> Vec<PathBuf> {
+pub fn left(bench: &Bench) -> Vec<PathBuf> {
     let folders = ["spool", "install"].map(|name| bench.folders.data().join(name));
     let entries = folders.iter().filter_map(|folder| fs::read_dir(folder).ok());
     entries.flatten().map(|entry| entry.unwrap().path()).collect()
 }
 
-async fn until_exists(path: PathBuf) -> String {
+pub async fn until_exists(path: PathBuf) -> String {
     let there = async {
         while !path.exists() {
             sleep(Duration::from_millis(10)).await;
