@@ -1,6 +1,6 @@
 //! Serves a simulated machine with an appliance around it, whose installer, boot loader and restart are scripts.
 //!
-//! Usage: appliance FOLDER ADDRESS. Everything is below the folder; `farhand` itself takes no such thing on its command line.
+//! Usage: appliance FOLDER ADDRESS [URL], the last to fetch updates from. Everything is below the folder; `farhand` itself takes no such thing on its command line.
 
 // The test that starts it sees why it failed.
 #![allow(clippy::unwrap_used)]
@@ -11,6 +11,7 @@ mod appliance;
 use std::fs;
 use std::path::PathBuf;
 
+use farhand::config::url::Url;
 use farhand::config::{Config, Redirect};
 use farhand::daemon::{Places, serve_sim};
 
@@ -21,6 +22,7 @@ fn main() {
     let mut config = Config::default();
     config.server.https = arguments.next().expect("an address").parse().expect("an address with a port");
     config.server.http = Redirect::None;
+    config.update.url = arguments.next().map(|url| Url::parse(&url).expect("a web address"));
     let (data, run, logs) = (folder.join("data"), folder.join("run"), folder.join("logs"));
     let care = appliance::Appliance::new(&folder.join("appliance")).places(&data);
     fs::create_dir_all(logs.join("hands")).unwrap();

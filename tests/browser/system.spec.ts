@@ -5,6 +5,8 @@
  * tells the installer what to do.
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { expect, test, type Locator, type Page } from "@playwright/test";
 import { claim, expectConnected, logIn } from "./lib/console.ts";
@@ -87,6 +89,49 @@ test("an update shows its progress to every administrator, and waits for a resta
     await expect(sheet.getByText(/is restarting/)).toBeVisible();
   });
   await expect(sheet).toBeHidden({ timeout: 30_000 });
+});
+
+test("an update is fetched from where the configuration says, and from nowhere else", async ({ page, browser }) => {
+  await expect((await open(page)).getByRole("button", { name: /Get it from/ })).toHaveCount(0);
+
+  let serve: (response: ServerResponse) => void = (response) => response.writeHead(404).end("nothing");
+  const origin = createServer((_, response) => serve(response));
+  await new Promise<void>((listening) => origin.listen(0, "127.0.0.1", listening));
+  const { port } = origin.address() as AddressInfo;
+  const fetching = await startAppliance(`http://127.0.0.1:${port}/farhand.raucb`);
+  await claim(page, fetching.url, fetching.code);
+  await page.context().clearCookies();
+  const sheet = await open(page, fetching.url);
+  const get = sheet.getByRole("button", { name: `Get it from 127.0.0.1:${port}` });
+  await get.click();
+  await expect(
+    sheet.getByRole("alert").getByText(/127\.0\.0\.1:\d+ answered 404: there is no such file/),
+  ).toBeVisible();
+
+  const other = await browser.newPage({ viewport: { width: 375, height: 740 } });
+  const second = await open(other, fetching.url);
+  expect(await second.evaluate((element) => element.scrollWidth - element.clientWidth)).toBe(0);
+  const body = `slow\n${"x".repeat(3_000_000)}`;
+  serve = (response) => response.writeHead(200, { "Content-Length": body.length }).write(body.slice(0, 1_515_000));
+  await get.click();
+  for (const each of [sheet, second]) {
+    await expect(each.getByText("Getting the file: 50 %")).toBeVisible();
+    await expect(each.getByRole("progressbar", { name: "Update" })).toHaveAttribute("value", "50");
+    await expect(each.getByRole("button", { name: /Get it from/ })).toBeDisabled();
+  }
+  await second.getByRole("button", { name: "Cancel" }).click();
+  await expect(second.getByText("Cancelled.")).toBeVisible();
+  await expect(sheet.getByRole("progressbar")).toHaveCount(0);
+  await other.close();
+
+  serve = (response) => response.writeHead(200, { "Content-Length": body.length }).end(body);
+  await get.click();
+  await expect(sheet.getByText(/Writing the new system: \d+ %/)).toBeVisible();
+  await expect(sheet.getByRole("button", { name: "Cancel" })).toHaveCount(0);
+  writeFileSync(join(fetching.folder, "appliance/go"), "");
+  await expect(sheet.getByRole("button", { name: "Restart into the update" })).toBeVisible();
+  await fetching.stop();
+  origin.close();
 });
 
 test("a log is read as text, whatever is in it", async ({ page }) => {

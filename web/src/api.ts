@@ -4,7 +4,7 @@
  * Every refusal arrives as one kind of error that carries the server's own message, which says what
  * to do better than this page could.
  */
-import type { Press, Session, Status, System } from "./protocol";
+import type { Press, Session, Status, System, Update } from "./protocol";
 
 /** A request was not carried out; `message` is for the person. */
 export class Refusal extends Error {
@@ -85,6 +85,8 @@ export const api = {
   health: (signal: AbortSignal) => request("GET", "/health", { signal }),
   system: async () => (await (await request("GET", "/system")).json()) as System,
   update: (file: File, signal: AbortSignal) => request("POST", "/update", { file, signal }),
+  fetchUpdate: async () => (await (await request("POST", "/update/fetch")).json()) as Update,
+  cancelFetch: () => request("POST", "/update/cancel"),
   restart: () => request("POST", "/restart"),
   factoryReset: (confirm: string) => request("POST", "/factory-reset", { body: { confirm } }),
   log: async (service: string) => (await request("GET", `/logs?service=${service}`)).text(),

@@ -53,7 +53,7 @@ export type Session = { claimed: boolean; user: string | null; role: Role | null
 
 /** How an update of the appliance is going. */
 export type Update = {
-  phase: "idle" | "receiving" | "checking" | "installing" | "ready" | "failed";
+  phase: "idle" | "receiving" | "fetching" | "checking" | "installing" | "ready" | "failed";
   percent: number;
   message: string;
 };
@@ -72,6 +72,7 @@ export type System = {
   slots: { A: Slot; B: Slot } | null;
   started: { why: string; detail: string } | null;
   update: Update;
+  update_from: string | null;
 };
 
 export type Press = "tap" | "hold" | "reset";

@@ -21,10 +21,11 @@ const RESTART_POLL_MS = 1500;
 /** It is down within this, or not at all: then it is the same page that answers. */
 const DOWN_MS = 30_000;
 
-let upload: AbortController | null = null;
+/** What this page uploads; another's upload is not ours to stop. */
+const upload = signal<AbortController | null>(null);
 
 export const isBusy = ({ phase }: Update): boolean =>
-  phase === "receiving" || phase === "checking" || phase === "installing";
+  phase === "receiving" || phase === "fetching" || phase === "checking" || phase === "installing";
 
 /** Takes news of an update, by whichever way they came. */
 export function hearUpdate({ phase, percent, message }: Update): void {
@@ -45,9 +46,9 @@ export async function loadSystem(): Promise<void> {
 }
 
 export async function install(file: File): Promise<void> {
-  if (upload !== null) return;
+  if (upload.value !== null) return;
   const mine = new AbortController();
-  upload = mine;
+  upload.value = mine;
   uploadProblem.value = null;
   update.value = { phase: "receiving", percent: 0, message: "" };
   try {
@@ -55,12 +56,35 @@ export async function install(file: File): Promise<void> {
   } catch (cause) {
     uploadProblem.value = mine.signal.aborted ? "Cancelled." : asRefusal(cause).message;
   }
-  upload = null;
+  upload.value = null;
   await loadSystem();
 }
 
-/** Whether it is this page that uploads, and so can stop it. */
-export const cancelUpload = (): void => upload?.abort();
+/** Has the appliance fetch the update that its configuration names. */
+export async function fetchUpdate(): Promise<void> {
+  uploadProblem.value = null;
+  try {
+    hearUpdate(await api.fetchUpdate());
+  } catch (cause) {
+    uploadProblem.value = asRefusal(cause).message;
+  }
+}
+
+/** Whether what arrives can be stopped from this page. */
+export const mayCancel = (): boolean =>
+  update.value.phase === "fetching" ||
+  (update.value.phase === "receiving" && upload.value !== null);
+
+export async function cancel(): Promise<void> {
+  if (upload.value !== null) return upload.value.abort();
+  try {
+    await api.cancelFetch();
+    uploadProblem.value = "Cancelled.";
+  } catch (cause) {
+    uploadProblem.value = asRefusal(cause).message;
+  }
+  await loadSystem();
+}
 
 /** Waits for the appliance to go and to come back, then loads its page anew: it may be another. */
 export async function restart(ask: () => Promise<unknown>): Promise<void> {

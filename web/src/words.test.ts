@@ -45,9 +45,10 @@ test("saved pictures sort by time", () => {
 });
 
 test("an update counts while there is something to count", () => {
-  const word = (phase: "receiving" | "checking" | "installing" | "ready") =>
+  const word = (phase: "receiving" | "fetching" | "checking" | "installing" | "ready") =>
     phaseWord({ phase, percent: 42, message: "" });
   expect(word("receiving")).toContain("42 %");
+  expect(word("fetching")).toContain("42 %");
   expect(word("checking")).not.toContain("42");
   expect(word("installing")).toContain("42 %");
   expect(word("ready")).not.toContain("42");

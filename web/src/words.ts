@@ -48,6 +48,7 @@ export function powerWord(power: Status["power"]): Word {
 const PHASE: Record<Update["phase"], string> = {
   idle: "",
   receiving: "Sending the file",
+  fetching: "Getting the file",
   checking: "Checking signature and purpose",
   installing: "Writing the new system",
   ready: "Installed",
@@ -56,7 +57,8 @@ const PHASE: Record<Update["phase"], string> = {
 
 export function phaseWord({ phase, percent }: Update): string {
   const word = PHASE[phase] ?? phase;
-  return phase === "receiving" || phase === "installing" ? `${word}: ${percent} %` : word;
+  const counts = phase === "receiving" || phase === "fetching" || phase === "installing";
+  return counts ? `${word}: ${percent} %` : word;
 }
 
 const STARTED: Record<string, string> = {

@@ -43,8 +43,12 @@ async function announced(child: ChildProcess, names: readonly string[]): Promise
 export const startDaemon = (mode: readonly string[] = ["--board", "sim"]): Promise<Daemon> =>
   start(BINARY, (folder, address) => ["serve", ...mode, "--data", folder, "--https", address]);
 
-/** Starts one that believes itself on an appliance with two slots, where only the installer and the restart are played. */
-export const startAppliance = (): Promise<Daemon> => start(APPLIANCE, (folder, address) => [folder, address]);
+/**
+ * Starts one that believes itself on an appliance with two slots, where only the installer and the restart are played, and
+ * which may fetch updates from `source`.
+ */
+export const startAppliance = (source?: string): Promise<Daemon> =>
+  start(APPLIANCE, (folder, address) => [folder, address, ...(source === undefined ? [] : [source])]);
 
 async function start(binary: string, arguments_: (folder: string, address: string) => string[]): Promise<Daemon> {
   const data = mkdtempSync(join(tmpdir(), "farhand-test-"));

@@ -104,7 +104,7 @@ function Deeds({ now }: { now: System }) {
   }
   return (
     <>
-      <UpdateForm hasSlots={now.slots !== null} />
+      <UpdateForm hasSlots={now.slots !== null} from={now.update_from} />
       <Restart />
       <FactoryReset host={now.host} />
     </>

@@ -1,13 +1,22 @@
 /**
- * Takes an update from the person's disk to the appliance, and says how it went.
+ * Takes an update from the person's disk to the appliance, or has it fetched, and says how it went.
  */
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { api, asRefusal } from "../api";
-import { cancelUpload, install, isBusy, restart, update, uploadProblem } from "../system";
+import {
+  cancel,
+  fetchUpdate,
+  install,
+  isBusy,
+  mayCancel,
+  restart,
+  update,
+  uploadProblem,
+} from "../system";
 import { phaseWord } from "../words";
 
-export function UpdateForm({ hasSlots }: { hasSlots: boolean }) {
+export function UpdateForm({ hasSlots, from }: { hasSlots: boolean; from: string | null }) {
   const input = useRef<HTMLInputElement>(null);
   const chosen = useSignal<File | null>(null);
   const problem = useSignal<string | null>(null);
@@ -38,24 +47,31 @@ export function UpdateForm({ hasSlots }: { hasSlots: boolean }) {
             The new version is written beside the one that runs, which goes on meanwhile. It counts
             only after a restart in which it proves itself; otherwise this one comes back.
           </p>
-          <input
-            ref={input}
-            type="file"
-            accept=".raucb"
-            aria-label="Update file"
-            disabled={busy}
-            onChange={(event) => {
-              chosen.value = event.currentTarget.files?.[0] ?? null;
-              uploadProblem.value = null;
-            }}
-          />
+          <div class="sources">
+            <input
+              ref={input}
+              type="file"
+              accept=".raucb"
+              aria-label="Update file"
+              disabled={busy}
+              onChange={(event) => {
+                chosen.value = event.currentTarget.files?.[0] ?? null;
+                uploadProblem.value = null;
+              }}
+            />
+            {from !== null && (
+              <button type="button" disabled={busy} onClick={() => void fetchUpdate()}>
+                Get it from {from}
+              </button>
+            )}
+          </div>
           <Outcome />
           <p class="fault" role="alert">
             {problem.value}
           </p>
           <div class="answers">
-            {now.phase === "receiving" && (
-              <button type="button" onClick={cancelUpload}>
+            {mayCancel() && (
+              <button type="button" onClick={() => void cancel()}>
                 Cancel
               </button>
             )}
