@@ -30,6 +30,10 @@ use super::{Site, api, redirect};
 /// Connections in all, on one listener. Beyond this, new ones are closed at once; strangers alone never get this far.
 const CONNECTIONS: usize = 768;
 
+/// Connections from this machine beyond that: the guard must get its answer, however many have logged in, or it would restart
+/// the machine.
+const SPARE: usize = 8;
+
 /// A handshake, or a header, that takes longer is not meant to end.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -100,9 +104,30 @@ impl Connection {
     }
 }
 
+/// The connections that there is room for.
+struct Places {
+    all: Arc<Semaphore>,
+    spare: Arc<Semaphore>,
+}
+
+impl Places {
+    fn new(all: usize, spare: usize) -> Places {
+        Places { all: Arc::new(Semaphore::new(all)), spare: Arc::new(Semaphore::new(spare)) }
+    }
+
+    /// A place for a connection from this address, until it is dropped.
+    fn take(&self, peer: IpAddr) -> Option<OwnedSemaphorePermit> {
+        let usual = self.all.clone().try_acquire_owned().ok();
+        usual.or_else(|| {
+            let is_ours = peer.to_canonical().is_loopback();
+            is_ours.then(|| self.spare.clone().try_acquire_owned().ok()).flatten()
+        })
+    }
+}
+
 /// Serves a listener until told to stop, and then for as long as open answers need, up to a second.
 pub async fn run(listener: TcpListener, front: Front, site: Arc<Site>, mut stop: Stop) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let places = Places::new(CONNECTIONS, SPARE);
     let mut connections = JoinSet::new();
     let mut clock = pin!(site.people.keep_time());
     loop {
@@ -112,12 +137,12 @@ pub async fn run(listener: TcpListener, front: Front, site: Arc<Site>, mut stop:
             () = &mut clock => continue,
             accepted = listener.accept() => accepted,
         };
-        match (accepted, places.clone().try_acquire_owned()) {
-            (Ok((tcp, peer)), Ok(place)) => {
+        match accepted.map(|(tcp, peer)| (tcp, peer, places.take(peer.ip()))) {
+            Ok((tcp, peer, Some(place))) => {
                 connections.spawn(serve(tcp, peer, place, front.clone(), site.clone(), stop.clone()));
             }
-            (Ok(_), Err(_)) => debug!("closed a new connection: there are {CONNECTIONS} already"),
-            (Err(error), _) => {
+            Ok((_, _, None)) => debug!("closed a new connection: there are {CONNECTIONS} already"),
+            Err(error) => {
                 // Out of file descriptors, most likely: without a pause this would spin until one is closed.
                 warn!("cannot accept a connection: {error}");
                 sleep(Duration::from_millis(100)).await;
@@ -214,4 +239,21 @@ pub async fn part(transport: &mut Transport) -> io::Result<()> {
         Ok(())
     };
     timeout(GRACE, parting).await.unwrap_or(Ok(()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_guard_finds_a_place_when_there_is_none_left_for_others() {
+        let places = Places::new(2, 1);
+        let (outside, inside) = (IpAddr::from([192, 0, 2, 1]), "::ffff:127.0.0.1".parse().unwrap());
+        let held = [places.take(outside), places.take(outside)];
+        assert!(held.iter().all(Option::is_some) && places.take(outside).is_none());
+        let guard = places.take(inside);
+        assert!(guard.is_some() && places.take(inside).is_none(), "a few, and not without end");
+        drop(guard);
+        assert!(places.take(inside).is_some() && places.take(outside).is_none());
+    }
 }
