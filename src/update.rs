@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use rauc::Said;
 use slots::Slots;
 
-/// The largest file that is taken: twice the largest bundle that is made.
+/// The largest file that is taken: more than twice the largest bundle that is made.
 pub const LARGEST: u64 = 64 << 20;
 
 /// An installation that takes longer has hung. The slowest seen, a worn card in an emulated machine, took four minutes.
@@ -111,6 +111,10 @@ impl System {
     pub fn update(&self) -> Progress {
         match &self.machine {
             Some(machine) if self.arrival.phase == Phase::Idle => machine.update.clone(),
+            // What waits for its restart is what comes next, whatever has become of another that was to be fetched.
+            Some(Machine { update, .. }) if self.arrival.phase == Phase::Failed && update.phase == Phase::Ready => {
+                Progress { message: self.arrival.message.clone(), ..update.clone() }
+            }
             _ => self.arrival.clone(),
         }
     }
@@ -312,7 +316,10 @@ mod tests {
             assert_eq!((phase, 7), (system.update().phase, system.update().percent));
             assert_eq!(Err(CareError::Busy), system.check_update());
         }
-        system.arrival.phase = Phase::Failed;
+        system.arrival = Progress { phase: Phase::Failed, percent: 7, message: "y".into() };
+        let ready = Progress { phase: Phase::Ready, percent: 100, message: "y".into() };
+        assert_eq!((ready, Ok(())), (system.update(), system.check_update()), "what was installed still waits");
+        system.machine.as_mut().unwrap().update = Progress::default();
         assert_eq!((Phase::Failed, Ok(())), (system.update().phase, system.check_update()), "the next may try");
         system.machine = Some(Machine { real: true, ..Machine::default() });
         assert_eq!(Err(CareError::NoSlots), system.check_update());

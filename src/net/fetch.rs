@@ -83,8 +83,8 @@ enum FetchError {
     #[error("{host} sends more than an update, which is {} MiB at most", LARGEST >> 20)]
     TooLong { host: String },
     /// It sends us where we do not go.
-    #[error("{host} redirects to {to:?}, where nothing is fetched from: {source}")]
-    Misled { host: String, to: String, source: UrlError },
+    #[error("{host} redirects to {to:?}, where nothing is fetched from: {why}")]
+    Misled { host: String, to: String, why: UrlError },
     /// It sends us round and round.
     #[error("{0} redirects more than {MOST_REDIRECTS} times")]
     Endless(String),

@@ -141,7 +141,7 @@ fn parameters(names: &[String]) -> Result<CertificateParams, TlsError> {
 }
 
 /// The cipher suites in the order in which they are fast here.
-fn provider(has_aes: bool) -> CryptoProvider {
+pub(in crate::net) fn provider(has_aes: bool) -> CryptoProvider {
     let mut provider = aws_lc_rs::default_provider();
     // Stable: among equals the library's own order stays. AES in software is slower than ChaCha20, and leaks by timing.
     provider.cipher_suites.sort_by_key(|suite| {
@@ -153,7 +153,7 @@ fn provider(has_aes: bool) -> CryptoProvider {
 }
 
 /// Whether the processor has instructions for AES; that of a Pi 4 has none.
-fn has_aes() -> bool {
+pub(in crate::net) fn has_aes() -> bool {
     #[cfg(target_arch = "aarch64")]
     return std::arch::is_aarch64_feature_detected!("aes");
     #[cfg(target_arch = "x86_64")]

@@ -1,14 +1,16 @@
 //! Receives an update into the spool folder, for the hands to take over.
 //!
-//! Whether somebody sends it or it is [fetched](super::fetch): it is the one body that is not small, so it never lies in memory: each piece goes to a thread that writes it. The space is
-//! asked for first, and a part of the card left free: an appliance that cannot save its owner's settings because of an upload
-//! would be worse off than without one. Whatever ends an upload early, nothing of it stays.
+//! Whether somebody sends it or it is [fetched](super::fetch), it is the one body that is not small. So it never lies in
+//! memory: each piece goes to a thread that writes it. The space is asked for first, and a part of the card left free: an
+//! appliance that cannot save its owner's settings because of an upload would be worse off than without one. Whatever ends an
+//! upload early, nothing of it stays.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -121,6 +123,8 @@ pub struct Upload {
     bus: SystemBus,
     file: PathBuf,
     phase: Phase,
+    /// Set when nobody waits for the file any more, which may be about to be made.
+    gone: Arc<AtomicBool>,
 }
 
 impl Upload {
@@ -135,13 +139,26 @@ impl Upload {
             }
             outcome.is_ok()
         });
-        outcome.map(|()| Upload { bus, file: spool::file(&site.folders.data.join("spool")), phase })
+        outcome.map(|()| Upload {
+            bus,
+            file: spool::file(&site.folders.data.join("spool")),
+            phase,
+            gone: Arc::default(),
+        })
     }
 
     /// Writes a body to the file.
     pub async fn store(&self, len: u64, body: &mut Incoming) -> Result<(), UploadError> {
-        let path = self.file.clone();
-        let file = spawn_blocking(move || reserve(&path, len)).await.map_err(io::Error::from);
+        let (path, gone) = (self.file.clone(), self.gone.clone());
+        let reserved = spawn_blocking(move || {
+            let reserved = reserve(&path, len);
+            // Between this look and the end of the upload, it is the upload that removes the file.
+            if reserved.is_ok() && gone.load(Ordering::SeqCst) {
+                let _ = store::remove(&path);
+            }
+            reserved
+        });
+        let file = reserved.await.map_err(io::Error::from);
         let mut file = file.map_err(UploadError::Store)??;
         let (pieces, mut waiting) = mpsc::channel::<Bytes>(MOST_WAITING);
         let writer = spawn_blocking(move || {
@@ -194,6 +211,7 @@ impl Upload {
 
 impl Drop for Upload {
     fn drop(&mut self) {
+        self.gone.store(true, Ordering::SeqCst);
         if let Err(error) = store::remove(&self.file) {
             warn!("cannot remove {}: {error}", self.file.display());
         }

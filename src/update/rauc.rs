@@ -69,7 +69,10 @@ const MEANINGS: &[(&str, &str)] = &[
     ("assertion", "This file is damaged. Download it again."),
     ("payload is corrupted", "This file is damaged. Download it again."),
     ("exclusive bundle access", "This file was changed while it was being installed, so it was not taken."),
-    ("No space left on device", "The system in this file is larger than the place for it on the card."),
+    (
+        "No space left on device",
+        "There is no space left: the card is full, or this file is larger than the place for it.",
+    ),
     ("does not fit", "The system in this file is larger than the place for it on the card."),
     ("too large", "The system in this file is larger than the place for it on the card."),
     ("bigger than", "The system in this file is larger than the place for it on the card."),

@@ -86,15 +86,27 @@ async fn connect(url: &Url, way: &mut Way<'_>) -> Result<Socket, FetchError> {
             outcome = Err(FetchError::Inward { host: host.clone(), address: address.ip() });
             continue;
         }
-        way.went_to(address.ip());
         match timeout(PATIENCE, TcpStream::connect(address)).await {
-            Ok(Ok(tcp)) => return Socket::new(tcp).map_err(|_| FetchError::Silent(host)),
+            // Whoever answers at an address of ours is ourselves.
+            Ok(Ok(tcp)) if !way.is_meant(url) && is_ours(&tcp) => {
+                outcome = Err(FetchError::Inward { host: host.clone(), address: address.ip() });
+                continue;
+            }
+            Ok(Ok(tcp)) => {
+                way.went_to(address.ip());
+                return Socket::new(tcp).map_err(|_| FetchError::Silent(host));
+            }
             Ok(Err(error)) => log::info!("{host}, {address}: {error}"),
             Err(_) => log::info!("{host}, {address}: no connection within {} s", PATIENCE.as_secs()),
         }
         outcome = Err(FetchError::Silent(host.clone()));
     }
     outcome
+}
+
+fn is_ours(tcp: &TcpStream) -> bool {
+    let ends = (tcp.local_addr(), tcp.peer_addr());
+    matches!(ends, (Ok(ours), Ok(theirs)) if ours.ip() == theirs.ip())
 }
 
 /// Sends the request, and reads the answer's header.
@@ -128,10 +140,10 @@ fn read(url: &Url, answer: Response<Incoming>, line: JoinSet<()>) -> Result<Repl
     let host = url.authority();
     let status = answer.status();
     if let (301 | 302 | 303 | 307 | 308, Some(location)) = (status.as_u16(), text(answer.headers(), LOCATION)) {
-        let to = url.follow(location).map_err(|source| {
+        let to = url.follow(location).map_err(|why| {
             // Enough to find it by.
             let to = location.chars().take(100).collect();
-            FetchError::Misled { host, to, source }
+            FetchError::Misled { host, to, why }
         })?;
         return Ok(Reply::Elsewhere(to));
     }

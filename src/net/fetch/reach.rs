@@ -43,12 +43,14 @@ impl Reach {
     }
 
     fn of_v6(address: Ipv6Addr) -> Reach {
-        let [first, second, third, ..] = address.segments();
+        let [first, second, third, fourth, fifth, sixth, ..] = address.segments();
         match first {
             // Loopback, the unspecified one, and RFC 4291's first way to write an IPv4 address.
             0 => Reach::Here,
-            // RFC 6052: a translator makes the last four bytes an IPv4 address. RFC 3056: 6to4 has them in the middle.
-            0x64 if second == 0xff9b => Reach::of_v4(embedded(address, 12)),
+            // RFC 6052: a translator makes the last four bytes an IPv4 address. RFC 8215: one of one's own may take others.
+            // RFC 3056: 6to4 has them in the middle.
+            0x64 if second == 0xff9b && [third, fourth, fifth, sixth] == [0; 4] => Reach::of_v4(embedded(address, 12)),
+            0x64 if second == 0xff9b => Reach::Site,
             0x2002 => Reach::of_v4(embedded(address, 2)),
             // RFC 4380: Teredo's are somebody's behind a router.
             0x2001 if second == 0 && third != 0 => Reach::Site,
@@ -79,12 +81,17 @@ impl<'a> Way<'a> {
 
     /// Whether a request for `url` may go to this address.
     pub fn leads_to(&self, url: &Url, address: IpAddr) -> bool {
-        let nearest = match (url.is_at(self.start), url.host(), self.first) {
-            (true, Host::Address(_), _) => Reach::Here,
-            (true, Host::Name(_), _) => Reach::Site,
-            (false, _, first) => first.unwrap_or(Reach::World).max(Reach::Site),
+        let nearest = match self.first {
+            _ if self.is_meant(url) => Reach::Here,
+            _ if url.is_at(self.start) => Reach::Site,
+            first => first.unwrap_or(Reach::World).max(Reach::Site),
         };
         nearest <= Reach::of(address)
+    }
+
+    /// Whether the configuration itself names this very address.
+    pub fn is_meant(&self, url: &Url) -> bool {
+        url.is_at(self.start) && matches!(url.host(), Host::Address(_))
     }
 
     /// Notes where the first request went: who is out there already is not let in again.
@@ -109,7 +116,7 @@ mod tests {
             (
                 Reach::Site,
                 "10.0.0.1 172.16.0.1 172.31.255.255 192.168.1.5 100.64.0.1 100.127.0.1 fd00::1 fc00::1 fec0::1 \
-                 ::ffff:10.0.0.1 64:ff9b::a00:1 2002:a00:1::1",
+                 ::ffff:10.0.0.1 64:ff9b::a00:1 64:ff9b:1:a00:0:100:808:808 2002:a00:1::1",
             ),
             (
                 Reach::World,

@@ -6,10 +6,11 @@
 use std::io;
 use std::sync::Arc;
 
-use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::{CertificateError, ClientConfig, Error, RootCertStore};
+
+use crate::net::tls;
 
 /// Why there is nobody to believe.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +38,7 @@ pub fn roots(pem: Option<&str>) -> Result<RootCertStore, TrustError> {
 
 /// How to speak TLS as a client.
 pub fn client(pem: Option<&str>) -> Result<Arc<ClientConfig>, TrustError> {
-    let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    let mut config = ClientConfig::builder_with_provider(Arc::new(tls::provider(tls::has_aes())))
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
         .with_root_certificates(roots(pem)?)
         .with_no_client_auth();
