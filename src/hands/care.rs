@@ -318,7 +318,15 @@ impl Caretaker {
                 }
             }
         });
-        if let Err(error) = noted.await.map_err(io::Error::from).flatten() {
+        let noted = match timeout(SOON, noted).await {
+            Ok(noted) => noted.map_err(io::Error::from).flatten(),
+            Err(_) if forget => Err(io::Error::other("the card does not answer")),
+            Err(_) => {
+                warn!("restarting without a note of why: the card does not answer");
+                Ok(())
+            }
+        };
+        if let Err(error) = noted {
             self.stay();
             return Err(CareError::Store(error.to_string()));
         }
