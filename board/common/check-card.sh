@@ -62,6 +62,12 @@ for file in $(mtype -i "$work/firmware" ::config.txt 2>/dev/null | tr -d '\r' | 
 	$(echo "$files" | grep -qx config.txt && echo start4.elf fixup4.dat LICENCE.broadcom); do
 	echo "$files" | grep -qx "$file" || die "the firmware's partition lacks $file"
 done
+if echo "$files" | grep -qx config.txt; then
+	mcopy -i "$work/firmware" ::config.txt "$work/config.txt"
+	tree=$(tr -d '\r' <"$work/config.txt" | sed -n 's/^device_tree=//p')
+	mcopy -i "$work/firmware" "::$tree" "$work/tree"
+	"$common/../rpi4/check-firmware.sh" "$work/config.txt" "$work/tree"
+fi
 for file in farhand.toml claim-code.txt; do
 	! echo "$files" | grep -qx "$file" || die "every card would share this $file"
 done
@@ -80,6 +86,8 @@ for slot in '5 6' '7 8'; do
 	*'dm-mod.create="'*panic_on_corruption*'root=/dev/dm-0'*) ;;
 	*) die "partition $boot does not check its root on the kernel's command line" ;;
 	esac
+	[ ! -e "$work/tree" ] || [ "$arguments" != "${arguments#*pinctrl_bcm2835.persist_gpio_outputs=0}" ] ||
+		die "partition $boot lets a relay's pin keep its state when the process that holds it ends"
 	# shellcheck disable=SC2046  # Words are meant: data blocks, start of the tree, hash, salt.
 	set -- $(echo "$arguments" | sed -n 's/^args_after=4096 4096 \([0-9]*\) \([0-9]*\) sha256 \([0-9a-f]*\) \([0-9a-f]*\) .*/\1 \2 \3 \4/p')
 	[ $# -eq 4 ] || die "partition $boot gives no hash of its root"
