@@ -261,6 +261,94 @@ fn a_root_that_is_too_large_is_not_built() {
 }
 
 #[test]
+fn a_production_image_trusts_its_owner_and_nobody_else() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = folder("production");
+    let keys = folder.join("keys");
+    assert!(Command::new(top.join("image/keys.sh")).arg(&keys).status().unwrap().success());
+    let development = top.join("board/common/keys/development/ca.pem");
+    let both = folder.join("both.pem");
+    let read = |file: &Path| fs::read_to_string(file).unwrap();
+    fs::write(&both, read(&keys.join("keyring.pem")) + &read(&development)).unwrap();
+
+    let configure = |keyring: Option<&Path>| {
+        let mut configure = Command::new(top.join("board/common/rauc/configure.sh"));
+        configure.arg(&folder).args(["rpi4", VERSION]);
+        configure.env("FARHAND_BUILD", "quick").env("FARHAND_VARIANT", "production").env_remove("KEYRING");
+        let output = configure.envs(keyring.map(|file| ("KEYRING", file))).output().unwrap();
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    for (keyring, complaint) in [
+        (None, "needs KEYRING="),
+        (Some(keys.join("nowhere.pem")), "there is no keyring"),
+        (Some(keys.join("signer.key")), "holds a private key"),
+        (Some(top.join("Makefile")), "holds no certificate"),
+        (Some(development), "holds the development key"),
+        (Some(both), "holds the development key"),
+    ] {
+        let (taken, said) = configure(keyring.as_deref());
+        assert!(!taken && said.contains(complaint), "{keyring:?}: {said}");
+    }
+
+    let mut assemble = Command::new(top.join("image/assemble.sh"));
+    assemble.args(["rpi4", "--production"]).env("KEYRING", keys.join("keyring.pem")).env("BINARIES_DIR", &folder);
+    let output = assemble.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(Ok(()), run("check-card.sh", &[&folder.join("card.img")]));
+    fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn what_an_owner_downloads_keeps_its_size() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // Each refuses to leave what is too large.
+    for script in ["image/bundle.sh", "image/pack.sh"] {
+        let output = Command::new(top.join(script)).arg("rpi4").output().unwrap();
+        assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let packed = top.join(format!("out/farhand-rpi4-{VERSION}.img"));
+    for (ending, most) in [("img.xz", 40_000_000), ("img.bmap", 100_000), ("raucb", 32_000_000)] {
+        let size = fs::metadata(packed.with_extension(ending)).unwrap().len();
+        assert!((1..=most).contains(&size), "{ending}: {size} bytes");
+    }
+}
+
+#[test]
+fn a_pi_whose_relays_may_close_breaks_the_contract() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = folder("firmware");
+    let (config, tree) = (folder.join("config.txt"), folder.join("tree.dtb"));
+    let check = |change: &dyn Fn()| {
+        fs::copy(top.join("board/rpi4/config.txt"), &config).unwrap();
+        fs::copy(top.join("out/rpi4/farhand-rpi4.dtb"), &tree).unwrap();
+        change();
+        let script = top.join("board/rpi4/check-firmware.sh");
+        let output = Command::new(script).args([&config, &tree]).output().unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let set = |kind: &str, node: &str, property: &str, value: &str| {
+        let set = Command::new("fdtput").args(["-t", kind]).arg(&tree).args([node, property, value]).status();
+        assert!(set.unwrap().success());
+    };
+    assert_eq!("", check(&|| ()));
+    let panel = "/soc/gpio@7e200000/farhand-front-panel";
+    let said = [
+        check(&|| fs::write(&config, "gpio=17,22,23,27=op,dh\n").unwrap()),
+        check(&|| set("u", panel, "brcm,function", "1")),
+        check(&|| set("s", "/soc/usb@7e980000", "dr_mode", "host")),
+        check(&|| set("s", "/soc/hdmi@7ef05700", "status", "okay")),
+    ];
+    for (said, complaint) in said.iter().zip([
+        "config.txt does not open the relays",
+        "the device tree does not open the relays",
+        "does not make the USB-C socket a keyboard's",
+        "drives a display: hdmi@7ef05700",
+    ]) {
+        assert!(said.contains(complaint), "{complaint}: it said: {said}");
+    }
+}
+
+#[test]
 fn two_builds_of_one_commit_are_the_same_to_the_bit() {
     let top = Path::new(env!("CARGO_MANIFEST_DIR"));
     let build = |name: &str| {

@@ -21,6 +21,7 @@ mod powercut;
 mod relays;
 mod release;
 mod rescue;
+mod reset;
 mod rig;
 mod root;
 mod shell;

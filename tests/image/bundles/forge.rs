@@ -145,6 +145,29 @@ impl Forge {
         }
     }
 
+    /// The same payload and manifest, signed by one with the certificate of another attached.
+    pub fn attach(&self, bundle: &[u8], signer: &Signer, attached: &Signer) -> Vec<u8> {
+        let (payload, _) = split(bundle);
+        let (manifest, signed) = (self.work.join("manifest"), self.work.join("new.cms"));
+        // Leaves the manifest where openssl finds it.
+        self.resign(bundle, signer, str::to_owned);
+        openssl(
+            &["cms", "-sign", "-nodetach", "-binary", "-outform", "DER", "-in"],
+            &[
+                &manifest,
+                Path::new("-certfile"),
+                &attached.cert,
+                Path::new("-signer"),
+                &signer.cert,
+                Path::new("-inkey"),
+                &signer.key,
+                Path::new("-out"),
+                &signed,
+            ],
+        );
+        join(payload, &fs::read(&signed).unwrap())
+    }
+
     /// The same payload under a manifest that `rauc bundle` would not have written, signed all the same.
     pub fn resign(&self, bundle: &[u8], signer: &Signer, edit: impl Fn(&str) -> String) -> Vec<u8> {
         let (payload, cms) = split(bundle);
