@@ -41,6 +41,25 @@ fn good_bundle_is_written_to_the_slot_that_is_not_running() {
 }
 
 #[test]
+fn an_update_that_is_in_its_slot_counts_although_rauc_crashes_behind_it() {
+    let forge = Forge::open("bundle-crash");
+    let good = forge.good("good", &Forge::development());
+    let mut damaged = good.clone();
+    damaged[good.len() / 2] ^= 1;
+    forge.offer("damaged", &damaged);
+    let mut appliance = Appliance::boot("bundle-crash", &forge);
+    // Where programs may be run from.
+    appliance.vm.ask(
+        "mkdir /tmp/bin && mount -t tmpfs bin /tmp/bin && rauc=$(command -v rauc) && cp $rauc /tmp/bin/rauc
+        printf '#!/bin/sh\n/tmp/bin/rauc \"$@\"\nkill -SEGV $$\n' >/tmp/bin/crash && chmod 755 /tmp/bin/crash
+        mount -o bind /tmp/bin/crash $rauc",
+    );
+    appliance.refuses_alone("damaged", "");
+    appliance.takes("good");
+    appliance.runs_what_it_ran();
+}
+
+#[test]
 fn forged_bundles_are_refused() {
     let forge = Forge::open("bundle-forged");
     let development = Forge::development();

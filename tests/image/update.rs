@@ -35,7 +35,7 @@ fn an_update_that_does_not_start_is_undone_and_the_next_one_stays() {
     assert!(!owner.answers_to("kvm.example.org"));
     pi.ask(&format!("printf '{}' >/data/farhand.toml && sync", CONFIGURATION.replace('\n', "\\n")));
 
-    pi.ask_within("rauc install /data/broken.raucb", INSTALLED);
+    pi.ask_within("/usr/libexec/install-bundle /data/broken.raucb", INSTALLED);
     pi.reboot();
     assert_eq!(A, pi.slot());
     assert_eq!(3, pi.count("slot B: "), "it was tried as often as any other");
