@@ -178,8 +178,9 @@ impl Appliance {
             cut() { head -c $2 $good >/data/install/damaged.$1; }
             flip() { { head -c $2 $good; printf \"\\\\$3\"; tail -c +$(($2 + 2)) $good; } >/data/install/damaged.$1; }
             offer() {
-                if rauc --conf /run/offer.$1 install /data/install/damaged.$1 >/run/offer.$1.log 2>&1
-                then echo taken $2; else echo refused $2; fi
+                rauc --conf /run/offer.$1 install /data/install/damaged.$1 >/run/offer.$1.log 2>&1
+                # It may crash once all is done.
+                if grep -q '^Installing .* succeeded' /run/offer.$1.log; then echo taken $2; else echo refused $2; fi
             }
             umask 077
             for n in 0 1; do
