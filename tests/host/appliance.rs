@@ -25,7 +25,9 @@ slow)
 	head -n 20 "$here/good.txt"
 	until [ -e "$here/go" ]; do sleep 0.02; done
 	tail -n +21 "$here/good.txt" ;;
-hangs) exec sleep 1000 ;;
+hangs)
+	echo '  7% Installing'
+	exec sleep 1000 ;;
 other) fail '  0% Installing' "rauc-event-Message: x: Installation $id failed: Compatible mismatch: Expected 'farhand-rpi4-quick' but bundle manifest has 'farhand-virt-quick'" ;;
 unsigned) fail ' 10% Checking bundle' "rauc-event-Message: x: Installation $id failed: signature verification failed: Verify error: self-signed certificate" ;;
 *) fail "rauc-event-Message: x: Installation $id failed: Invalid identifier. Did you pass a valid RAUC bundle?" ;;

@@ -20,10 +20,12 @@ use farhand::session::accounts::{Accounts, Name};
 use farhand::session::role::Role;
 use farhand::session::secret::{Bearer, hash_password};
 use farhand::tasks::{Stopper, Tasks, stop};
+use farhand::update::{Progress, System};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixStream};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -113,9 +115,10 @@ pub struct Bench {
     pub redirect: SocketAddr,
     pub site: Arc<Site>,
     pub stopper: Stopper,
+    system: watch::Receiver<System>,
     servers: Vec<JoinHandle<()>>,
     tls: tokio_rustls::TlsConnector,
-    _tasks: Tasks,
+    tasks: Tasks,
 }
 
 impl Bench {
@@ -176,9 +179,8 @@ impl Bench {
         let has_slots = std::fs::read_to_string(folders.appliance().join("cmdline"));
         let has_slots = has_slots.is_ok_and(|text| text.contains("rauc.slot="));
         let mut system = hands.system().watch();
-        let is_known = |system: &farhand::update::System| {
-            system.machine.as_ref().is_some_and(|machine| has_slots == machine.slots.is_some())
-        };
+        let is_known =
+            |system: &System| system.machine.as_ref().is_some_and(|machine| has_slots == machine.slots.is_some());
         soon("the machine is known", system.wait_for(is_known)).await.unwrap();
 
         let names = net::names("kvm", &["kvm.example.org".to_string()]);
@@ -214,19 +216,32 @@ impl Bench {
             redirect: redirect_at,
             site,
             stopper,
+            system,
             servers,
             tls: connector(&certificate),
-            _tasks: tasks,
+            tasks,
         }
     }
 
-    /// Stops the daemon, and starts another over the same folders.
-    pub async fn restart(self) -> Bench {
+    /// Stops the daemon, and waits until all of it has ended.
+    pub async fn end(self) -> Folders {
         self.stopper.stop();
         for server in self.servers {
             soon("the listener ends", server).await.unwrap();
         }
-        Bench::over(self.folders).await
+        self.tasks.all_ended().await;
+        self.folders
+    }
+
+    /// Stops the daemon, and starts another over the same folders.
+    pub async fn restart(self) -> Bench {
+        Bench::over(self.end().await).await
+    }
+
+    /// Waits until an update, as the daemon itself knows it, is so.
+    pub async fn update_is(&self, what: &str, so: impl Fn(&Progress) -> bool) {
+        let mut system = self.system.clone();
+        soon(what, system.wait_for(|system| so(&system.update()))).await.unwrap();
     }
 
     pub async fn connect(&self) -> Client {

@@ -14,10 +14,10 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep};
 
-use super::bench::{Answer, Bench, bearer, soon};
+use super::bench::{Answer, Bench, bearer};
 use super::origin::{Authority, Origin, file, moved};
 use super::socket::Socket;
-use super::system::{left, phase, system, until_exists};
+use super::system::{follow, left, phase, phases, system};
 
 const ADMIN: Role = Role::Administrator;
 const DISTANT: (i32, u8, u8) = (2049, 12, 31);
@@ -47,7 +47,7 @@ async fn fails(source: &Update, parts: &[&str]) {
         assert!(said.contains(part), "{part:?} is not in: {said}");
     }
     assert!(said.starts_with("The update was not fetched: ") && said.ends_with('.'), "{said}");
-    assert_eq!(Vec::<PathBuf>::new(), left(&bench));
+    assert_eq!(Vec::<PathBuf>::new(), left(&bench.folders));
     assert!(!appliance.path("given").exists());
 }
 
@@ -69,9 +69,9 @@ async fn an_update_is_fetched_and_installed_as_an_uploaded_one_is() {
     assert_eq!(json!(origin.address.to_string()), system(&bench).await["update_from"]);
     assert_eq!(0, origin.asked().len(), "not before somebody says so");
     assert_eq!("ready", outcome(&bench).await["phase"]);
-    let given = until_exists(appliance.path("given")).await;
+    let given = std::fs::read_to_string(appliance.path("given")).unwrap();
     assert!(given.starts_with("400 1 ") && given.contains("/data/install/"), "out of the network's reach: {given}");
-    assert_eq!(Vec::<PathBuf>::new(), left(&bench));
+    assert_eq!(Vec::<PathBuf>::new(), left(&bench.folders));
     let asked = origin.asked();
     assert_eq!(1, asked.len());
     let (line, lines) = asked[0].split_once("\r\n").unwrap();
@@ -106,16 +106,10 @@ async fn fetching_is_told_to_administrators_and_ends_in_words() {
     }
     assert!((40..=60).contains(&seen.last().unwrap()["percent"].as_u64().unwrap()), "{seen:?}");
     go.notify_one();
-    while seen.last().unwrap()["phase"] != "installing" {
-        seen.push(admin.event("update").await);
-    }
+    follow(&mut admin, &mut seen, "installing").await;
     appliance.write("go", "");
-    while seen.last().unwrap()["phase"] != "ready" {
-        seen.push(admin.event("update").await);
-    }
-    let mut phases: Vec<_> = seen.iter().map(|update| update["phase"].as_str().unwrap()).collect();
-    phases.dedup();
-    assert_eq!(vec!["fetching", "checking", "installing", "ready"], phases);
+    follow(&mut admin, &mut seen, "ready").await;
+    assert_eq!(vec!["fetching", "checking", "installing", "ready"], phases(&seen));
 }
 
 #[tokio::test]
@@ -273,13 +267,8 @@ async fn one_update_arrives_at_a_time_and_a_fetch_can_be_stopped() {
     assert_eq!((409, "not-fetching".into()), (answer.status, answer.code()));
     for _ in 0..5 {
         assert_eq!(202, fetch(&bench).await.status);
-        // Until a part of it is there.
-        let arrived = async {
-            while left(&bench).is_empty() || origin.asked().is_empty() {
-                sleep(Duration::from_millis(5)).await;
-            }
-        };
-        soon("the first part", arrived).await;
+        bench.update_is("a part of it is there", |update| 0 < update.percent).await;
+        assert_eq!(1, left(&bench.folders).len());
         for request in ["POST /api/v1/update/fetch", "POST /api/v1/update"] {
             let answer = bench.ask(request, &bearer(ADMIN), "").await;
             assert_eq!((409, "busy".into()), (answer.status, answer.code()), "{request}");
@@ -287,7 +276,7 @@ async fn one_update_arrives_at_a_time_and_a_fetch_can_be_stopped() {
         assert_eq!("fetching", system(&bench).await["update"]["phase"]);
         assert_eq!(202, cancel().await.status);
         phase(&bench, &["idle"]).await;
-        assert_eq!(Vec::<PathBuf>::new(), left(&bench));
+        assert_eq!(Vec::<PathBuf>::new(), left(&bench.folders));
     }
     assert!(!appliance.path("given").exists());
 }
@@ -312,14 +301,9 @@ async fn a_fetch_ends_with_the_daemon_and_leaves_nothing() {
     let origin = silent_after("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf of it").await;
     let (bench, appliance) = Bench::with_source(&from(&origin.url("/x"))).await;
     assert_eq!(202, fetch(&bench).await.status);
-    let come = async |want: bool| {
-        while left(&bench).is_empty() == want {
-            sleep(Duration::from_millis(5)).await;
-        }
-    };
-    soon("the first part", come(true)).await;
-    bench.stopper.stop();
-    soon("nothing is left", come(false)).await;
+    bench.update_is("a part of it is there", |update| 0 < update.percent).await;
+    assert_eq!(1, left(&bench.folders).len());
+    assert_eq!(Vec::<PathBuf>::new(), left(&bench.end().await));
     assert!(!appliance.path("given").exists());
 }
 
@@ -375,16 +359,14 @@ async fn a_server_that_falls_silent_is_given_up_after_fifteen_seconds() {
         let (bench, _appliance) = Bench::with_source(&from(&origin.url("/x"))).await;
         let mut admin = Socket::open(&bench, &bearer(ADMIN)).await;
         assert_eq!(202, fetch(&bench).await.status);
-        while origin.asked().is_empty() {
-            sleep(Duration::from_millis(5)).await;
-        }
+        origin.wait_asked().await;
         let begun = Instant::now();
         let failed = async { while admin.event("update").await["phase"] != "failed" {} };
         pass_time_until(failed).await;
         assert!((14..=17).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
         let update = system(&bench).await["update"].clone();
         assert!(update["message"].as_str().unwrap().contains(part), "{update}");
-        assert_eq!(Vec::<PathBuf>::new(), left(&bench));
+        assert_eq!(Vec::<PathBuf>::new(), left(&bench.folders));
     }
 }
 
@@ -405,14 +387,12 @@ async fn a_server_that_sends_a_byte_now_and_then_is_given_up_after_an_hour() {
     .await;
     let (bench, _appliance) = Bench::with_source(&from(&origin.url("/x"))).await;
     assert_eq!(202, fetch(&bench).await.status);
-    while origin.asked().is_empty() {
-        sleep(Duration::from_millis(5)).await;
-    }
+    origin.wait_asked().await;
     let begun = Instant::now();
     pass_time_until(async { when.await.unwrap() }).await;
     // One byte goes out before the server can know, and one more tells it.
     assert!((3595..=3625).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
     let update = phase(&bench, &["failed"]).await;
     assert!(update["message"].as_str().unwrap().contains("did not arrive within 60 minutes"), "{update}");
-    assert_eq!(Vec::<PathBuf>::new(), left(&bench));
+    assert_eq!(Vec::<PathBuf>::new(), left(&bench.folders));
 }

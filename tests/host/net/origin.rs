@@ -2,15 +2,18 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
+
+use super::bench::soon;
 
 /// An authority of an owner's own.
 pub struct Authority {
@@ -47,7 +50,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Wire for S {}
 /// The server. It ends with the test.
 pub struct Origin {
     pub address: SocketAddr,
-    asked: Arc<Mutex<Vec<String>>>,
+    asked: watch::Receiver<Vec<String>>,
     _server: JoinSet<()>,
 }
 
@@ -61,8 +64,8 @@ impl Origin {
     {
         let listener = TcpListener::bind((at, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let asked: Arc<Mutex<Vec<String>>> = Arc::default();
-        let (mut server, notes) = (JoinSet::new(), asked.clone());
+        let (notes, asked) = watch::channel(Vec::new());
+        let mut server = JoinSet::new();
         server.spawn(async move {
             let mut connections = JoinSet::new();
             loop {
@@ -85,7 +88,7 @@ impl Origin {
                     }
                     let head = String::from_utf8(head).unwrap();
                     let path = head.split(' ').nth(1).unwrap().to_string();
-                    notes.lock().unwrap().push(head);
+                    notes.send_modify(|asked| asked.push(head));
                     serve(path, wire).await;
                 });
             }
@@ -113,7 +116,13 @@ impl Origin {
 
     /// The header of each request so far.
     pub fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
+        self.asked.borrow().clone()
+    }
+
+    /// Waits until somebody has asked.
+    pub async fn wait_asked(&self) {
+        let mut asked = self.asked.clone();
+        soon("a request", asked.wait_for(|asked| !asked.is_empty())).await.unwrap();
     }
 }
 

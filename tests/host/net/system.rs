@@ -2,14 +2,13 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use farhand::ports::Contact;
 use farhand::session::role::Role;
+use farhand::update::Progress;
 use serde_json::{Value, json};
-use tokio::time::sleep;
 
-use super::bench::{Answer, Bench, bearer, soon};
+use super::bench::{Answer, Bench, Folders, bearer};
 use super::socket::Socket;
 
 const ADMIN: Role = Role::Administrator;
@@ -34,34 +33,32 @@ pub async fn system(bench: &Bench) -> Value {
 
 /// Waits until the update is in one of these phases, and gives it.
 pub async fn phase(bench: &Bench, phases: &[&str]) -> Value {
-    let reached = async {
-        loop {
-            let update = system(bench).await["update"].clone();
-            if phases.contains(&update["phase"].as_str().unwrap()) {
-                return update;
-            }
-            // As any program that asks would; what is waited for is the phase, and the deadline is outside.
-            sleep(Duration::from_millis(10)).await;
-        }
-    };
-    soon(&format!("{phases:?}"), reached).await
+    let is_one = |update: &Progress| phases.iter().any(|phase| json!(update.phase) == *phase);
+    bench.update_is(&format!("{phases:?}"), is_one).await;
+    let update = system(bench).await["update"].clone();
+    assert!(phases.iter().any(|phase| update["phase"] == *phase), "{update}");
+    update
+}
+
+/// Follows the news of an update until it is in this phase.
+pub async fn follow(admin: &mut Socket, seen: &mut Vec<Value>, phase: &str) {
+    while seen.last().is_none_or(|update| update["phase"] != phase) {
+        seen.push(admin.event("update").await);
+    }
+}
+
+/// The phases in what was seen.
+pub fn phases(seen: &[Value]) -> Vec<&str> {
+    let mut phases: Vec<_> = seen.iter().map(|update| update["phase"].as_str().unwrap()).collect();
+    phases.dedup();
+    phases
 }
 
 /// Whatever is left of uploads.
-pub fn left(bench: &Bench) -> Vec<PathBuf> {
-    let folders = ["spool", "install"].map(|name| bench.folders.data().join(name));
+pub fn left(folders: &Folders) -> Vec<PathBuf> {
+    let folders = ["spool", "install"].map(|name| folders.data().join(name));
     let entries = folders.iter().filter_map(|folder| fs::read_dir(folder).ok());
     entries.flatten().map(|entry| entry.unwrap().path()).collect()
-}
-
-pub async fn until_exists(path: PathBuf) -> String {
-    let there = async {
-        while !path.exists() {
-            sleep(Duration::from_millis(10)).await;
-        }
-    };
-    soon(&path.display().to_string(), there).await;
-    fs::read_to_string(path).unwrap()
 }
 
 #[tokio::test]
@@ -111,9 +108,9 @@ async fn a_good_update_goes_from_the_first_byte_to_ready() {
     assert_eq!(202, answer.status, "{}", answer.text());
     let update = phase(&bench, &["ready", "failed"]).await;
     assert_eq!((&json!("ready"), &json!(100)), (&update["phase"], &update["percent"]));
-    let given = until_exists(appliance.path("given")).await;
+    let given = fs::read_to_string(appliance.path("given")).unwrap();
     assert!(given.starts_with("400 1 ") && given.contains("/data/install/"), "out of the network's reach: {given}");
-    assert_eq!(Vec::<PathBuf>::new(), left(&bench));
+    assert_eq!(Vec::<PathBuf>::new(), left(&bench.folders));
 }
 
 #[tokio::test]
@@ -129,16 +126,10 @@ async fn progress_is_told_to_administrators_on_their_sockets() {
     client.send(&body[10_000..]).await;
     assert_eq!(202, client.answer().await.status);
     let mut seen = vec![update];
-    while seen.last().unwrap()["phase"] != "installing" {
-        seen.push(admin.event("update").await);
-    }
+    follow(&mut admin, &mut seen, "installing").await;
     appliance.write("go", "");
-    while seen.last().unwrap()["phase"] != "ready" {
-        seen.push(admin.event("update").await);
-    }
-    let mut phases: Vec<_> = seen.iter().map(|update| update["phase"].as_str().unwrap()).collect();
-    phases.dedup();
-    assert_eq!(vec!["receiving", "checking", "installing", "ready"], phases);
+    follow(&mut admin, &mut seen, "ready").await;
+    assert_eq!(vec!["receiving", "checking", "installing", "ready"], phases(&seen));
     // Whoever comes later is told what waits for a restart.
     assert_eq!("ready", Socket::open(&bench, &bearer(ADMIN)).await.event("update").await["phase"]);
     // A key is answered with a status; if there had been news of updates, they would have come before it.
@@ -158,7 +149,7 @@ async fn a_refused_update_says_why_and_the_next_one_works() {
         let update = phase(&bench, &["failed", "ready"]).await;
         assert_eq!("failed", update["phase"], "{body}");
         assert!(update["message"].as_str().unwrap().contains(part), "{update}");
-        assert_eq!(Vec::<PathBuf>::new(), left(&bench), "{body}");
+        assert_eq!(Vec::<PathBuf>::new(), left(&bench.folders), "{body}");
     }
     assert_eq!(202, upload(&bench, "good at last").await.status);
     phase(&bench, &["ready"]).await;
@@ -191,24 +182,24 @@ async fn an_upload_that_breaks_off_leaves_nothing() {
     for _ in 0..20 {
         let mut client = bench.connect().await;
         client.send(&(head(&bench, 1000) + "half of it")).await;
-        phase(&bench, &["receiving"]).await;
-        assert_eq!(1, left(&bench).len());
+        bench.update_is("a part of it is there", |update| 0 < update.percent).await;
+        assert_eq!(1, left(&bench.folders).len());
         drop(client);
         phase(&bench, &["idle"]).await;
-        assert_eq!(Vec::<PathBuf>::new(), left(&bench));
+        assert_eq!(Vec::<PathBuf>::new(), left(&bench.folders));
     }
     assert!(!appliance.path("given").exists());
 }
 
 #[tokio::test]
 async fn what_an_earlier_life_left_is_removed() {
-    let (bench, appliance) = Bench::with_slots().await;
+    let (bench, _appliance) = Bench::with_slots().await;
     assert_eq!(202, upload(&bench, "hangs").await.status);
-    until_exists(appliance.path("given")).await;
-    assert_eq!(1, left(&bench).len());
+    bench.update_is("the installer is at work", |update| 0 < update.percent).await;
+    assert_eq!(1, left(&bench.folders).len());
     // The installer dies with the hands, and the next hands clear up.
     let bench = bench.restart().await;
-    assert_eq!(Vec::<PathBuf>::new(), left(&bench));
+    assert_eq!(Vec::<PathBuf>::new(), left(&bench.folders));
     assert_eq!("idle", system(&bench).await["update"]["phase"]);
     assert_eq!(202, upload(&bench, "good").await.status);
     phase(&bench, &["ready"]).await;
@@ -225,7 +216,7 @@ async fn an_upload_ends_with_the_session_it_came_from() {
     let answer = client.answer().await;
     assert_eq!((401, "not-logged-in".into()), (answer.status, answer.code()));
     phase(&bench, &["idle"]).await;
-    assert_eq!(Vec::<PathBuf>::new(), left(&bench));
+    assert_eq!(Vec::<PathBuf>::new(), left(&bench.folders));
 }
 
 #[tokio::test]
