@@ -1,0 +1,278 @@
+//! The tables of one target machine: its screen, its keyboard, its buttons and lamps.
+//!
+//! A relay on the wrong pin can switch the target off, so what two lines may not both be is refused here.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::ConfigError;
+use crate::ports::Size;
+
+/// One target machine.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Seat {
+    /// Its screen.
+    pub video: Video,
+    /// Its keyboard and mouse.
+    pub usb: Usb,
+    /// Its buttons and lamps.
+    pub power: Power,
+}
+
+/// Which device captures the screen, and how.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Video {
+    /// `"auto"`, the first device that can capture, or a path such as `"/dev/video0"`.
+    pub device: Device,
+    /// `"auto"`, what the device does best, or a size such as `"1280x720"`.
+    pub size: CaptureSize,
+}
+
+/// `"auto"` or a path below `/dev`.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Device {
+    /// The first that fits.
+    #[default]
+    Auto,
+    /// This one only.
+    Path(PathBuf),
+}
+
+impl TryFrom<String> for Device {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Device, String> {
+        match text.as_str() {
+            "auto" => Ok(Device::Auto),
+            path if path.starts_with("/dev/") && !path.contains("..") => Ok(Device::Path(path.into())),
+            _ => Err(format!("device {text:?} must be \"auto\" or a path below /dev, such as \"/dev/video0\"")),
+        }
+    }
+}
+
+/// `"auto"` or `"WIDTHxHEIGHT"`.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Deserialize)]
+#[serde(try_from = "String")]
+pub enum CaptureSize {
+    /// What the device does best.
+    #[default]
+    Auto,
+    /// This size.
+    Exactly(Size),
+}
+
+impl TryFrom<String> for CaptureSize {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<CaptureSize, String> {
+        if text == "auto" {
+            return Ok(CaptureSize::Auto);
+        }
+        let size = text.split_once('x').and_then(|(width, height)| {
+            let (width, height) = (width.parse().ok()?, height.parse().ok()?);
+            ((160..=4096).contains(&width) && (120..=2160).contains(&height)).then_some(Size { width, height })
+        });
+        size.map(CaptureSize::Exactly)
+            .ok_or(format!("size {text:?} must be \"auto\" or from \"160x120\" to \"4096x2160\""))
+    }
+}
+
+/// How the target sees our USB device.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Usb {
+    /// `"auto"`, the first USB device controller; its name under `/sys/class/udc`; or `"none"`.
+    pub controller: Controller,
+    /// USB vendor number.
+    pub vendor: u16,
+    /// USB product number.
+    pub product: u16,
+    /// What the target shows as the maker.
+    pub manufacturer: UsbString,
+    /// What the target shows as the device's name.
+    pub name: UsbString,
+    /// What tells two of these apart.
+    pub serial: UsbString,
+}
+
+/// `"auto"`, `"none"` or the name of a USB device controller.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Controller {
+    /// The first there is.
+    #[default]
+    Auto,
+    /// None: the seat has no keyboard, as a Pi with one controller has for all targets but one.
+    None,
+    /// This one only.
+    Named(String),
+}
+
+impl TryFrom<String> for Controller {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Controller, String> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        match text.as_str() {
+            "auto" => Ok(Controller::Auto),
+            "none" => Ok(Controller::None),
+            name if (1..=64).contains(&name.len()) && !name.starts_with('.') && name.chars().all(plain) => {
+                Ok(Controller::Named(text))
+            }
+            _ => Err(format!("controller {text:?} must be \"auto\", \"none\" or a name from /sys/class/udc")),
+        }
+    }
+}
+
+/// A USB string descriptor's text: 1 to 126 printable ASCII characters, since one counts its length in a byte.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct UsbString(String);
+
+impl UsbString {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for UsbString {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<UsbString, String> {
+        if (1..=126).contains(&text.len()) && text.chars().all(|c| c == ' ' || c.is_ascii_graphic()) {
+            Ok(UsbString(text))
+        } else {
+            Err(format!("{text:?} must be 1 to 126 printable ASCII characters"))
+        }
+    }
+}
+
+/// How relays and lamps are wired.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Power {
+    /// Who drives the relays.
+    pub driver: RelayDriver,
+    /// For `gpiocdev`: the chip's node or label, such as `"/dev/gpiochip0"` or `"pinctrl-bcm2711"`.
+    pub chip: Option<String>,
+    /// The line of the relay over the power button.
+    pub power: Option<Line>,
+    /// The line of the relay over the reset button.
+    pub reset: Option<Line>,
+    /// Whether a low line closes the relay.
+    pub active_low: bool,
+    /// The line of the power lamp.
+    pub power_led: Option<Line>,
+    /// The line of the disc lamp.
+    pub disk_led: Option<Line>,
+    /// Whether a low line means a lit lamp.
+    pub leds_active_low: bool,
+}
+
+/// Who drives the relays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RelayDriver {
+    /// Nobody: there are no relays.
+    #[default]
+    None,
+    /// The registers of a Raspberry Pi.
+    Rppal,
+    /// The kernel's GPIO character device, on any board.
+    Gpiocdev,
+}
+
+/// A GPIO line: on a Pi its BCM number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "i64")]
+pub struct Line(pub u16);
+
+impl TryFrom<i64> for Line {
+    type Error = String;
+
+    fn try_from(line: i64) -> Result<Line, String> {
+        match u16::try_from(line) {
+            Ok(line) if line < 1024 => Ok(Line(line)),
+            _ => Err(format!("line {line} must be 0 to 1023")),
+        }
+    }
+}
+
+impl Default for Usb {
+    fn default() -> Usb {
+        Usb {
+            controller: Controller::Auto,
+            // The Linux Foundation's multifunction composite gadget: what a Linux host expects of a device like this.
+            vendor: 0x1d6b,
+            product: 0x0104,
+            manufacturer: UsbString("Farhand".into()),
+            name: UsbString("Remote hands".into()),
+            serial: UsbString("1".into()),
+        }
+    }
+}
+
+impl Controller {
+    pub(super) fn may_be(&self, other: &Controller) -> bool {
+        match (self, other) {
+            (Controller::None, _) | (_, Controller::None) => false,
+            (Controller::Auto, _) | (_, Controller::Auto) => true,
+            (Controller::Named(one), Controller::Named(other)) => one == other,
+        }
+    }
+}
+
+impl Device {
+    pub(super) fn may_be(&self, other: &Device) -> bool {
+        match (self, other) {
+            (Device::Auto, _) | (_, Device::Auto) => true,
+            (Device::Path(one), Device::Path(other)) => one == other,
+        }
+    }
+}
+
+/// Lines of a Pi's header that the appliance uses itself. A relay there would close with what the console says, or make the
+/// appliance believe at power-on that somebody asks for a factory reset.
+const SPOKEN_FOR: [(u16, &str); 3] = [(14, "the console's"), (15, "the console's"), (26, "the factory reset's")];
+
+impl Power {
+    /// The lines in use, each with its key.
+    fn lines(&self) -> impl Iterator<Item = (&'static str, Line)> {
+        [("power", self.power), ("reset", self.reset), ("power_led", self.power_led), ("disk_led", self.disk_led)]
+            .into_iter()
+            .filter_map(|(key, line)| Some((key, line?)))
+    }
+
+    pub(super) fn check(&self, table: &str) -> Result<(), ConfigError> {
+        let conflict = |key: &str, problem: String| ConfigError::Conflict { key: format!("{table}.{key}"), problem };
+        let mut taken: BTreeMap<Line, &str> = BTreeMap::new();
+        for (key, line) in self.lines() {
+            if self.driver == RelayDriver::None {
+                let problem = "needs driver = \"rppal\" or \"gpiocdev\" beside it".to_string();
+                return Err(conflict(key, problem));
+            }
+            // The Pi's header carries GPIO 0 to 27, of which 0 and 1 read the add-on board's memory at boot.
+            if self.driver == RelayDriver::Rppal && !(2..=27).contains(&line.0) {
+                return Err(conflict(key, format!("line {} must be 2 to 27 on a Raspberry Pi", line.0)));
+            }
+            if let (RelayDriver::Rppal, Some((_, use_))) =
+                (self.driver, SPOKEN_FOR.iter().find(|(number, _)| *number == line.0))
+            {
+                return Err(conflict(key, format!("line {} is {use_}: take another", line.0)));
+            }
+            if let Some(other) = taken.insert(line, key) {
+                return Err(conflict(key, format!("line {} is already {table}.{other}", line.0)));
+            }
+        }
+        if self.driver == RelayDriver::Gpiocdev && self.chip.is_none() {
+            return Err(conflict("chip", "driver \"gpiocdev\" needs a chip, such as \"/dev/gpiochip0\"".into()));
+        }
+        Ok(())
+    }
+}
