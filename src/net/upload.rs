@@ -151,8 +151,12 @@ impl Upload {
     pub async fn store(&self, len: u64, body: &mut Incoming) -> Result<(), UploadError> {
         let (path, gone) = (self.file.clone(), self.gone.clone());
         let reserved = spawn_blocking(move || {
+            if gone.load(Ordering::SeqCst) {
+                // By now the file may be the next one's.
+                return Err(UploadError::Broken);
+            }
             let reserved = reserve(&path, len);
-            // Between this look and the end of the upload, it is the upload that removes the file.
+            // After this look it is the end of the upload that removes the file.
             if reserved.is_ok() && gone.load(Ordering::SeqCst) {
                 let _ = store::remove(&path);
             }

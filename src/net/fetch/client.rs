@@ -163,3 +163,20 @@ fn read(url: &Url, answer: Response<Incoming>, line: JoinSet<()>) -> Result<Repl
 fn text(headers: &HeaderMap, name: hyper::header::HeaderName) -> Option<&str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::{TcpListener, TcpSocket};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_has_our_own_address_is_ourselves() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        assert!(is_ours(&TcpStream::connect(address).await.unwrap()));
+        let elsewhere = TcpSocket::new_v4().unwrap();
+        elsewhere.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        assert!(!is_ours(&elsewhere.connect(address).await.unwrap()));
+    }
+}
