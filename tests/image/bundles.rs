@@ -300,7 +300,8 @@ fn an_update_is_fetched_from_the_address_that_its_owner_has_named_and_from_no_ot
         farhand join /etc/farhand.toml /data/farhand.toml >/run/joined.toml && mv /run/joined.toml /run/farhand.toml
         sv restart serve"
     ));
-    owner.until("serve knows the address", BOOT, || owner.system("/update_from").is_string());
+    owner.wait_page(BOOT);
+    assert!(owner.system("/update_from").is_string(), "serve knows the address");
     let begun = owner.post("/api/v1/update/fetch", &json!({}));
     assert_eq!(202, begun.status, "{begun:?}");
     installed(&owner);
