@@ -115,7 +115,9 @@ impl Pi {
             .arg("-dtb")
             .arg(&tree)
             .arg("-drive")
-            .arg(format!("if=sd,format=raw,file={}", card.path().display()))
+            .arg(format!("if=none,id=card,format=raw,file={}", card.path().display()))
+            // In the controller where a Pi has it (the first on this bus), not in that of the Wi-Fi, where QEMU would put it.
+            .args(["-device", "sd-card,drive=card,bus=/generic-sdhci/sd-bus"])
             .arg("-netdev")
             .arg(format!("user,id=net,hostfwd=tcp:127.0.0.1:{https}-:443"))
             // An address that is not of the locally administered kind, or Linux would not call it eth0.

@@ -19,10 +19,6 @@ trap 'rm -rf "$work"' EXIT
 
 dtc -q -@ -I dts -O dtb -o "$work/qemu.dtbo" "$here/qemu-raspi4b.dtso"
 fdtoverlay -i "$1" -o "$work/out.dtb" "$work/qemu.dtbo" || die "$1 does not take our changes: was it built with -@?"
-# An overlay can take nothing away. The Wi-Fi's controller holds the card here, without the Wi-Fi's power switch.
-fdtput -d "$work/out.dtb" /soc/mmc@7e300000 mmc-pwrseq non-removable
-fdtput -r "$work/out.dtb" /soc/mmc@7e300000/wifi@1
-fdtput -r "$work/out.dtb" /soc/serial@7e201000/bluetooth
 # A Pi's firmware hands over randomness, without which the first TLS key waits for the kernel to collect its own.
 seed=$(od -An -v -tx1 -N 32 /dev/urandom)
 # shellcheck disable=SC2086  # One argument for each byte is meant.
