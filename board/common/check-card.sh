@@ -66,7 +66,6 @@ if echo "$files" | grep -qx config.txt; then
 	mcopy -i "$work/firmware" ::config.txt "$work/config.txt"
 	tree=$(tr -d '\r' <"$work/config.txt" | sed -n 's/^device_tree=//p')
 	mcopy -i "$work/firmware" "::$tree" "$work/tree"
-	"$common/../rpi4/check-firmware.sh" "$work/config.txt" "$work/tree"
 fi
 for file in farhand.toml claim-code.txt; do
 	! echo "$files" | grep -qx "$file" || die "every card would share this $file"
@@ -78,7 +77,7 @@ for slot in '5 6' '7 8'; do
 	part "$boot" "$work/boot" && part "$root" "$work/root"
 	rm -rf "$work/files"
 	unsquashfs -q -n -d "$work/files" "$work/boot" >/dev/null || die "partition $boot is no squashfs"
-	gzip -t "$work/files/Image.gz" || die "partition $boot has no kernel"
+	gzip -dc "$work/files/Image.gz" >"$work/Image" || die "partition $boot has no kernel"
 	gzip -dc "$work/files/config.gz" >"$work/config" || die "partition $boot does not tell its kernel's configuration"
 	"$common/check-config.sh" "$work/config" "$common"/linux/*.config
 	arguments=$(cat "$work/files/slot.env")
@@ -86,6 +85,11 @@ for slot in '5 6' '7 8'; do
 	*'dm-mod.create="'*panic_on_corruption*'root=/dev/dm-0'*) ;;
 	*) die "partition $boot does not check its root on the kernel's command line" ;;
 	esac
+	if [ -e "$work/tree" ]; then
+		[ -s "$work/files/slot.dtbo" ] || die "partition $boot lacks slot.dtbo, what its release needs of the device tree"
+		"$common/../rpi4/check-firmware.sh" "$work/config.txt" "$work/tree" "$work/files/slot.dtbo"
+		fdtoverlay -i "$work/tree" -o "$work/whole" "$work/files/slot.dtbo"
+	fi
 	[ ! -e "$work/tree" ] || [ "$arguments" != "${arguments#*pinctrl_bcm2835.persist_gpio_outputs=0}" ] ||
 		die "partition $boot lets a relay's pin keep its state when the process that holds it ends"
 	# shellcheck disable=SC2046  # Words are meant: data blocks, start of the tree, hash, salt.
@@ -99,6 +103,7 @@ for slot in '5 6' '7 8'; do
 	rm -rf "$work/files"
 	unsquashfs -q -n -no-xattrs -d "$work/files" "$work/root" >/dev/null || die "partition $root is no squashfs"
 	"$common/check-root.sh" "$work/files"
+	[ ! -e "$work/tree" ] || "$common/../rpi4/check-drivers.py" "$work/whole" "$work/Image" "$work/files"/usr/lib/modules/*
 done
 
 # What survives: clean, and empty.

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Make the card's first partition: firmware, U-Boot, device tree. Nothing on a board without.
+# And slot.dtbo, which slot.sh packs: what a release lays over that tree.
 #
 # Usage: firmware.sh BINARIES_DIR BOARD
 set -eu
@@ -19,6 +20,8 @@ trap 'rm -rf "$work"' EXIT
 if [ -e "$board/config.txt" ]; then
 	dtc -q -@ -I dts -O dtb -o "$work/farhand.dtbo" "$board/farhand-$2.dtso"
 	fdtoverlay -i bcm2711-rpi-4-b.dtb -o "farhand-$2.dtb" "$work/farhand.dtbo"
+	dtc -q -I dts -O dtb -o slot.dtbo "$board/slot.dtso"
+	fdtoverlay -i "farhand-$2.dtb" -o "$work/whole.dtb" slot.dtbo || die "slot.dtso does not go over the card's device tree"
 	mkdir "$work/files"
 	cp "$board/config.txt" u-boot.bin "farhand-$2.dtb" rpi-firmware/* "$work/files"
 	for file in start4.elf fixup4.dat LICENCE.broadcom; do

@@ -5,7 +5,7 @@
 #
 # root.img is the root with its dm-verity tree behind it. The tree's own hash cannot be in what it
 # protects, so it is in boot.img, with the kernel: U-Boot reads slot.env there for the kernel's
-# arguments, in two halves between which it puts the names of the partition.
+# arguments, in two halves between which it puts the names of the partition; and slot.dtbo, if the board has one.
 set -eu
 
 die() {
@@ -44,7 +44,7 @@ cp "$work/slot.env" .
 gzip -9nc Image >"$work/Image.gz"
 # So that anybody can ask a card what its kernel can do.
 gzip -9nc kernel.config >"$work/config.gz"
-[ ! -e "farhand-$2.dtb" ] || cp "farhand-$2.dtb" "$work/board.dtb"
+[ ! -e slot.dtbo ] || cp slot.dtbo "$work"
 rm -f boot.img
 # U-Boot would take longer to unpack than it saves in reading: the kernel is compressed already.
 mksquashfs "$work" boot.img -noI -noD -noF -no-xattrs -all-root -quiet -no-progress

@@ -29,6 +29,7 @@ mod slots;
 mod story;
 mod supervision;
 mod terminal;
+mod tree;
 mod trials;
 mod update;
 mod vm;

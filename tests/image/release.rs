@@ -27,7 +27,7 @@ impl Release {
         let other = Release { folder: folder.to_owned() };
         let _ = fs::remove_dir_all(folder);
         fs::create_dir_all(folder).expect("out/ can be written");
-        for file in ["Image", "kernel.config", "farhand-rpi4.dtb"] {
+        for file in ["Image", "kernel.config", "slot.dtbo"] {
             fs::copy(built.folder.join(file), folder.join(file))
                 .expect("there is an image: run 'image/assemble.sh rpi4 --development'");
         }
@@ -39,6 +39,25 @@ impl Release {
         run(Command::new("mksquashfs").args([&root, &squashfs]).args(how.split(' ')));
         run(Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/board/common/slot.sh")).arg(folder).arg("rpi4"));
         fs::remove_dir_all(&root).expect("it was made just now");
+        other
+    }
+
+    /// The same, but that it adds this to what it needs of the device tree, in this folder.
+    #[track_caller]
+    pub fn with_tree(folder: &Path, addition: &str) -> Release {
+        let other = Release { folder: folder.to_owned() };
+        let _ = fs::remove_dir_all(folder);
+        fs::create_dir_all(folder).expect("out/ can be written");
+        for file in ["Image", "kernel.config", "root.squashfs"] {
+            fs::copy(Release::built().folder.join(file), folder.join(file))
+                .expect("there is an image: run 'image/assemble.sh rpi4 --development'");
+        }
+        let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let source = fs::read_to_string(top.join("board/rpi4/slot.dtso")).expect("the board has a tree");
+        fs::write(folder.join("slot.dtso"), source + addition).expect("out/ has room");
+        let dtc = "-q -I dts -O dtb -o";
+        run(Command::new("dtc").args(dtc.split(' ')).arg(folder.join("slot.dtbo")).arg(folder.join("slot.dtso")));
+        run(Command::new(top.join("board/common/slot.sh")).arg(folder).arg("rpi4"));
         other
     }
 
