@@ -64,6 +64,11 @@ test-image: image-quick tests/browser/node_modules ## The image in QEMU; ONLY=na
 	image/assemble.sh rpi4 --development
 	cargo test --locked --test image -- --test-threads=2 $(ONLY)
 
+test-release: tools web ## Boot any Pi's card as its owner would: IMG=card.img[.xz] BUNDLE=update.raucb
+	@$(NEED) curl device-tree-compiler dosfstools mtools xz-utils
+	@image/need-qemu.sh qemu-system-arm
+	FARHAND_IMG="$(abspath $(IMG))" FARHAND_BUNDLE="$(abspath $(BUNDLE))" cargo test --locked --test image -- production::
+
 test-powercut: tools web ## Pull the plug of an emulated Pi 300 times in the middle of updates: hours
 	@$(NEED) curl device-tree-compiler e2fsprogs mtools rauc squashfs-tools
 	@image/need-qemu.sh qemu-system-arm
@@ -103,4 +108,4 @@ clean: ## Remove what was built here; the cache in ~/.cache/farhand stays
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: run demo build web tools check test test-browser test-image test-powercut image-quick image pack sbom contract bundle bench bench-boot clean help
+.PHONY: run demo build web tools check test test-browser test-image test-release test-powercut image-quick image pack sbom contract bundle bench bench-boot clean help

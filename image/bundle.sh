@@ -3,6 +3,8 @@
 #
 # Usage: bundle.sh BOARD      (environment: SIGN_KEY and SIGN_CERT, files or PKCS#11 URIs)
 #
+# BINARIES_DIR= (absolute) names another place than out/BOARD; the bundle then stays there, as update.raucb.
+#
 # What the bundle says of itself is read out of the root it carries, and it is checked against the
 # card: an appliance that runs this release would take it. A development image's are signed with
 # the key that everybody has.
@@ -15,7 +17,7 @@ die() {
 
 cd "${0%/*}/.."
 board=${1:-}
-out=out/$board
+out=${BINARIES_DIR:-out/$board}
 [ $# -eq 1 ] || die "usage: ${0##*/} BOARD"
 for image in root.squashfs root.img boot.img card.img; do
 	[ -s "$out/$image" ] || die "there is no $out/$image: build the image first"
@@ -40,7 +42,7 @@ cp "$out/root.img" "$out/boot.img" "$work/content"
 chmod 644 "$work"/content/*
 printf '[update]\ncompatible=%s\nversion=%s\n[bundle]\nformat=verity\n[image.root]\nfilename=root.img\n[image.boot]\nfilename=boot.img\n' \
 	"$compatible" "$version" >"$work/content/manifest.raucm"
-bundle=out/farhand-$board-$version.raucb
+[ "${BINARIES_DIR:-}" ] && bundle=$out/update.raucb || bundle=out/farhand-$board-$version.raucb
 rm -f "$bundle"
 quietly() {
 	"$@" >"$work/log" 2>&1 || {

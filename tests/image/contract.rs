@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::bundles::forge::{COMPATIBLE, Forge, VERSION, manifest};
+use crate::production;
 
 /// A copy of the built root that a test may spoil.
 struct Root(PathBuf);
@@ -290,12 +291,9 @@ fn a_production_image_trusts_its_owner_and_nobody_else() {
         assert!(!taken && said.contains(complaint), "{keyring:?}: {said}");
     }
 
-    let mut assemble = Command::new(top.join("image/assemble.sh"));
-    assemble.args(["rpi4", "--production"]).env("KEYRING", keys.join("keyring.pem")).env("BINARIES_DIR", &folder);
-    let output = assemble.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(Ok(()), run("check-card.sh", &[&folder.join("card.img")]));
-    fs::remove_dir_all(&folder).unwrap();
+    let release = production::built();
+    assert_eq!(Ok(()), run("check-card.sh", &[&release.card]));
+    assert_eq!(Ok(()), run("check-bundle.sh", &[&release.bundle, &release.card]));
 }
 
 #[test]
@@ -310,41 +308,6 @@ fn what_an_owner_downloads_keeps_its_size() {
     for (ending, most) in [("img.xz", 40_000_000), ("img.bmap", 100_000), ("raucb", 32_000_000)] {
         let size = fs::metadata(packed.with_extension(ending)).unwrap().len();
         assert!((1..=most).contains(&size), "{ending}: {size} bytes");
-    }
-}
-
-#[test]
-fn a_pi_whose_relays_may_close_breaks_the_contract() {
-    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folder = folder("firmware");
-    let (config, tree) = (folder.join("config.txt"), folder.join("tree.dtb"));
-    let check = |change: &dyn Fn()| {
-        fs::copy(top.join("board/rpi4/config.txt"), &config).unwrap();
-        fs::copy(top.join("out/rpi4/farhand-rpi4.dtb"), &tree).unwrap();
-        change();
-        let script = top.join("board/rpi4/check-firmware.sh");
-        let output = Command::new(script).args([&config, &tree]).output().unwrap();
-        String::from_utf8(output.stderr).unwrap()
-    };
-    let set = |kind: &str, node: &str, property: &str, value: &str| {
-        let set = Command::new("fdtput").args(["-t", kind]).arg(&tree).args([node, property, value]).status();
-        assert!(set.unwrap().success());
-    };
-    assert_eq!("", check(&|| ()));
-    let panel = "/soc/gpio@7e200000/farhand-front-panel";
-    let said = [
-        check(&|| fs::write(&config, "gpio=17,22,23,27=op,dh\n").unwrap()),
-        check(&|| set("u", panel, "brcm,function", "1")),
-        check(&|| set("s", "/soc/usb@7e980000", "dr_mode", "host")),
-        check(&|| set("s", "/soc/hdmi@7ef05700", "status", "okay")),
-    ];
-    for (said, complaint) in said.iter().zip([
-        "config.txt does not open the relays",
-        "the device tree does not open the relays",
-        "does not make the USB-C socket a keyboard's",
-        "drives a display: hdmi@7ef05700",
-    ]) {
-        assert!(said.contains(complaint), "{complaint}: it said: {said}");
     }
 }
 

@@ -18,6 +18,7 @@ mod page;
 mod pc;
 mod pi;
 mod powercut;
+mod production;
 mod relays;
 mod release;
 mod rescue;

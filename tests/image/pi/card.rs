@@ -42,12 +42,16 @@ impl Card {
     /// Copies the card of the image that was built last.
     #[track_caller]
     pub fn copy(name: &str) -> Card {
-        let out = Path::new(env!("CARGO_MANIFEST_DIR")).join("out");
-        let card = Card { folder: out.join("run").join(name) };
+        Card::copy_of(name, &Path::new(env!("CARGO_MANIFEST_DIR")).join("out/rpi4/card.img"))
+    }
+
+    /// Copies the image of any card.
+    #[track_caller]
+    pub fn copy_of(name: &str, image: &Path) -> Card {
+        let card = Card { folder: Path::new(env!("CARGO_MANIFEST_DIR")).join("out/run").join(name) };
         fs::create_dir_all(&card.folder).expect("out/ can be written");
-        let image = out.join("rpi4/card.img");
         // cp leaves the holes in it, which are most of it.
-        run(Command::new("cp").arg("--sparse=always").arg(&image).arg(card.path()));
+        run(Command::new("cp").arg("--sparse=always").arg(image).arg(card.path()));
         // QEMU has no other cards; and an owner's is larger than our image, too.
         let file = card.open();
         let size = file.metadata().expect("the card is there").len();
