@@ -26,6 +26,15 @@ export BR2_EXTERNAL="$PWD/buildroot"
 export BR2_DL_DIR="${BR2_DL_DIR:-${FARHAND_CACHE:-$HOME/.cache/farhand}/buildroot-dl}"
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 export SOURCE_DATE_EPOCH
+# The kernel's sources are those of the quick build, under the name that Buildroot would download.
+release=$(sed -n 's/^version=\([0-9.]*\)-.*/\1/p' board/common/linux/source)
+kernel=$BR2_DL_DIR/linux/linux-$release.tar.xz
+if [ ! -s "$kernel" ]; then
+	sources=$(image/linux.sh --pinned)
+	mkdir -p "${kernel%/*}"
+	cp "${sources#* }" "$kernel.new"
+	mv "$kernel.new" "$kernel"
+fi
 build() {
 	make --no-print-directory -C "$buildroot" O="$PWD/out/buildroot" "$@"
 }

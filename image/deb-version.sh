@@ -1,7 +1,7 @@
 #!/bin/sh
 # Print, one a line, the versions of Debian packages that apt would install now.
 #
-# Usage: deb-version.sh PACKAGE[:ARCH]...
+# Usage: deb-version.sh PACKAGE[:ARCH][=VERSION]...
 #
 # All in one call, because apt reads its lists anew in each. A machine on which nobody ran
 # `apt-get update` knows no package: that is made good here.
@@ -12,7 +12,7 @@ die() {
 	exit 1
 }
 
-[ $# -gt 0 ] || die "usage: ${0##*/} PACKAGE[:ARCH]..."
+[ $# -gt 0 ] || die "usage: ${0##*/} PACKAGE[:ARCH][=VERSION]..."
 candidates() {
 	apt-cache show --no-all-versions "$@" 2>/dev/null | sed -n 's/^Version: //p'
 }

@@ -1,10 +1,11 @@
 #!/bin/sh
 # Print, one a line, the directories that Debian packages are unpacked in; download what is missing.
 #
-# Usage: fetch-deb.sh PACKAGE[:ARCH]...
+# Usage: fetch-deb.sh PACKAGE[:ARCH][=VERSION]...
 #
 # None of a package's scripts is run: the files are what is wanted. A directory is named by the
-# version that apt would install now, so an update of Debian's reaches the next image.
+# version, which is what apt would install now unless one is asked for: so an update of Debian's
+# reaches the next image.
 set -eu
 
 die() {
@@ -12,7 +13,7 @@ die() {
 	exit 1
 }
 
-[ $# -gt 0 ] || die "usage: ${0##*/} PACKAGE[:ARCH]..."
+[ $# -gt 0 ] || die "usage: ${0##*/} PACKAGE[:ARCH][=VERSION]..."
 cache=${FARHAND_CACHE:-$HOME/.cache/farhand}
 mkdir -p "$cache"
 
@@ -24,7 +25,7 @@ versions=$("${0%/*}/deb-version.sh" "$@")
 for version in $versions; do
 	package=$1
 	shift
-	deb=$cache/deb-$package-$version
+	deb=$cache/deb-${package%%=*}-$version
 	if [ ! -d "$deb" ]; then
 		work=$(mktemp -d "$cache/deb.XXXXXX")
 		trap 'rm -rf "$work"' EXIT

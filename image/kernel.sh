@@ -14,10 +14,11 @@ die() {
 }
 
 here=$(cd "${0%/*}" && pwd)
-source=linux-source-6.12
 "$here/need.sh" "gcc-aarch64-linux-gnu" bc bison ccache flex kmod libelf-dev libssl-dev make xz-utils >&2
 
-version=$("$here/deb-version.sh" "$source")
+# Two words: the version, and the file.
+source=$("$here/linux.sh")
+version=${source%% *} tarball=${source#* }
 key=$({ echo "$version"; cat "$here/kernel-build.sh" "$here"/../board/*/linux/*.config; } | sha256sum | cut -c1-16)
 cache=${FARHAND_CACHE:-$HOME/.cache/farhand}
 kernel=$cache/kernel-$key
@@ -29,9 +30,8 @@ if [ ! -d "$kernel" ]; then
 	work=$(mktemp -d "$cache/kernel.XXXXXX")
 	trap 'rm -rf "$work"' EXIT
 	printf '%s: building linux %s, about ten minutes on two cores\n' "${0##*/}" "$version" >&2
-	deb=$("$here/fetch-deb.sh" "$source")
 	mkdir "$work/linux"
-	tar -xf "$deb/usr/src/$source.tar.xz" -C "$work/linux" --strip-components=1
+	tar -xf "$tarball" -C "$work/linux" --strip-components=1
 	"$here/kernel-build.sh" "$work/linux" "$work/out" >&2
 	mv -T "$work/out" "$kernel" || die "could not keep $kernel"
 fi

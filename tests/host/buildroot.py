@@ -125,11 +125,19 @@ class Tree(unittest.TestCase):
             asked = re.findall(r'board/\w+/linux/[\w-]+\.config', defconfig.read_text())
             self.assertEqual(fragments, sorted(asked), defconfig.name)
 
+    def test_both_builds_take_the_same_kernel(self):
+        pinned = values(TOP / "board/common/linux/source")
+        release = pinned["version"].partition("-")[0]
+        for defconfig in DEFCONFIGS:
+            self.assertEqual(f'"{release}"', values(defconfig)["BR2_LINUX_KERNEL_CUSTOM_VERSION_VALUE"])
+        self.assertIn(f"sha256  {pinned['sha256']}  linux-{release}.tar.xz\n",
+            (TREE / "patches/linux/linux.hash").read_text())
+
     def test_what_is_downloaded_by_our_choice_has_a_hash(self):
         for defconfig in DEFCONFIGS:
             config = values(defconfig)
             self.assertEqual("y", config["BR2_DOWNLOAD_FORCE_CHECK_HASHES"])
-            linux = config["BR2_LINUX_KERNEL_CUSTOM_TARBALL_LOCATION"].strip('"').rsplit("/", 1)[1]
+            linux = "linux-" + config["BR2_LINUX_KERNEL_CUSTOM_VERSION_VALUE"].strip('"') + ".tar.xz"
             uboot = "u-boot-" + config["BR2_TARGET_UBOOT_CUSTOM_VERSION_VALUE"].strip('"') + ".tar.bz2"
             for package, file in (("linux", linux), ("uboot", uboot)):
                 hashes = (TREE / f"patches/{package}/{package}.hash").read_text()
