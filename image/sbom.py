@@ -9,6 +9,7 @@ Crates and the page's modules are inside the daemon, and taken from their locks.
 own list, that tells the rest instead. No time and no serial number: the same image has the same list.
 """
 
+import functools
 import hashlib
 import json
 import os
@@ -73,17 +74,27 @@ def debian(root):
         return (path for path in top.rglob("*") if path.is_file() and not path.is_symlink()
                 and (path.parent.name in ("bin", "sbin") or ".so" in path.name))
 
-    there = {path.name: digest(path) for path in programs(root)}
+    def older(one, other):
+        return -1 if subprocess.run(["dpkg", "--compare-versions", one, "lt", other], check=False).returncode == 0 else 1
+
+    there = {digest(path) for path in programs(root)}
     cache = pathlib.Path(os.environ.get("FARHAND_CACHE") or pathlib.Path.home() / ".cache/farhand")
-    found = {}
+    candidates = {}
     for package in cache.glob("deb-*:arm64-*"):
         name, version = re.fullmatch(r"deb-(.+):arm64-(.+)", package.name).groups()
         # A library is copied under the name that programs know it by: another than the package's own.
-        if any(digest(path) in there.values() for path in programs(package)):
-            notice = package / "usr/share/doc" / name / "copyright"
-            terms = re.findall(r"^License: *(\S.*)$", notice.read_text(errors="replace"), re.M) if notice.is_file() else []
-            found[name] = component(f"pkg:deb/debian/{name}@{version.replace('+', '%2B')}?arch=arm64", name, version,
-                                    sorted(set(terms)))
+        if same := sum(digest(path) in there for path in programs(package)):
+            candidates.setdefault(name, []).append((same, version, package))
+    found = {}
+    for name, versions in candidates.items():
+        # A cache may hold several. What most of the root is from was taken, and of equals the newest, as apt does.
+        most = max(same for same, _, _ in versions)
+        version, package = max(((version, package) for same, version, package in versions if same == most),
+                               key=lambda candidate: functools.cmp_to_key(older)(candidate[0]))
+        notice = package / "usr/share/doc" / name / "copyright"
+        terms = re.findall(r"^License: *(\S.*)$", notice.read_text(errors="replace"), re.M) if notice.is_file() else []
+        found[name] = component(f"pkg:deb/debian/{name}@{version.replace('+', '%2B')}?arch=arm64", name, version,
+                                sorted(set(terms)))
     if not found:
         sys.exit(f"sbom.py: no file of the root is from a package in {cache}: was it built here?")
     return found.values()

@@ -44,6 +44,15 @@ class Parts(unittest.TestCase):
             (root / "usr/lib/libthere.so.1").write_text("same")
             self.assertEqual([("there", "1:2+b3", "pkg:deb/debian/there@1:2%2Bb3?arch=arm64")],
                              [(part["name"], part["version"], part["purl"]) for part in sbom.debian(root)])
+            # Another version with the same bytes, which a listing has before the older; and one that has less of them.
+            for version, content in (("1:10", "same"), ("1:11", "newer")):
+                library = cache / f"deb-there:arm64-{version}/usr/lib/aarch64-linux-gnu/libthere.so.1.2"
+                library.parent.mkdir(parents=True)
+                library.write_text(content)
+                (library.parent / "libbeside.so.1").write_text("beside")
+            (root / "usr/lib/libbeside.so.1").write_text("beside")
+            self.assertEqual(["1:10"], [part["version"] for part in sbom.debian(root)])
+            (root / "usr/lib/libbeside.so.1").unlink()
             (root / "usr/lib/libthere.so.1").write_text("of nobody")
             self.assertRaises(SystemExit, sbom.debian, root)
 
