@@ -46,6 +46,7 @@ check: tools web tests/browser/node_modules ## Formats, lints, licences, unit an
 	@$(NEED) python3-kconfiglib
 	/usr/bin/python3 tests/host/buildroot.py
 	/usr/bin/python3 tests/host/linux.py
+	/usr/bin/python3 tests/host/lists.py
 	/usr/bin/python3 tests/host/sbom.py
 	cd web && npm run --silent check
 	cd tests/browser && npm run --silent check
@@ -90,7 +91,7 @@ pack: ## Pack the card of BOARD for its owners: out/farhand-BOARD-VERSION.img.xz
 	image/pack.sh $(BOARD)
 
 contract: ## Check the image of a card, IMG=FILE, against what every card promises; and its update, BUNDLE=FILE
-	@$(NEED) binutils cryptsetup-bin device-tree-compiler e2fsprogs fdisk mtools rauc squashfs-tools xz-utils
+	@$(NEED) binutils cryptsetup-bin device-tree-compiler e2fsprogs fdisk mtools python3 rauc squashfs-tools xz-utils
 	board/common/check-card.sh "$(IMG)"
 	[ -z "$(BUNDLE)" ] || board/common/check-bundle.sh "$(BUNDLE)" "$(IMG)"
 

@@ -16,7 +16,7 @@ here=$(cd "${0%/*}" && pwd)
 daemon=$1 kernel=$2 target=$3
 [ -x "$daemon" ] || die "there is no daemon at $daemon"
 # The libraries' own package among them, so that apt knows arm64.
-"$here/need.sh" binutils-aarch64-linux-gnu kmod libc6:arm64
+"$here/need.sh" binutils-aarch64-linux-gnu kmod libc6:arm64 python3
 
 (cd "$target" && mkdir -p usr/bin usr/sbin usr/lib && ln -s usr/bin usr/sbin usr/lib .)
 install -m 755 "$daemon" "$target/usr/bin/farhand"
@@ -49,5 +49,5 @@ done
 # shellcheck disable=SC2086
 "$here/libraries.sh" "$target" $debs
 
+# All of them: the board's lists say which stay.
 cp -r "$kernel/modules/lib/modules" "$target/usr/lib/modules"
-depmod -b "$target" "$(cat "$kernel/release")"

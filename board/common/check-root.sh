@@ -47,17 +47,16 @@ if [ "$variant" = production ] && [ -e "$keyring" ]; then
 	! tr -d '\n' <"$keyring" | grep -qF "$body" || die "a production image that trusts the development key"
 fi
 
-# What waits for connections is `farhand serve`; a service or program beside these has to be argued for.
+# What waits for connections is `farhand serve`; a service beside these has to be argued for, and so has a program or a
+# driver that is not in the board's lists.
 for service in "$target"/etc/sv/*; do
 	case ${service##*/} in
 	guard | hands | kernel | mdev | network | serve | time) ;;
 	*) die "a service that is not in the list: ${service##*/}" ;;
 	esac
 done
-for program in dnsd dropbear fakeidentd ftpd httpd inetd nc netcat rpcbind sshd syslogd tcpsvd telnetd tftpd udhcpd udpsvd; do
-	found=$(find "$target" -name "$program" ! -type d)
-	[ -z "$found" ] || die "a program that listens: $found"
-done
+board=$(sed -n 's/^compatible=farhand-\([a-z0-9]*\)-.*/\1/p' "$target/etc/rauc/system.conf")
+"$here/contents.py" check "$target" "$board"
 
 # Every library that a program names is in the image, and the loader itself.
 # shellcheck disable=SC2016  # The inner shell's own parameters are meant.

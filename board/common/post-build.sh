@@ -57,6 +57,8 @@ if [ "$FARHAND_VARIANT" = development ]; then
 	echo "$shell::respawn:/bin/sh" >>"$target/etc/inittab"
 fi
 
+"$top/board/common/contents.py" prune "$target" "$2"
+
 # What was checked out under another umask is the same image.
 find "$target" -type d -exec chmod 755 {} +
 find "$target" -type f -perm /111 -exec chmod 755 {} +

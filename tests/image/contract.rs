@@ -17,8 +17,12 @@ struct Root(PathBuf);
 
 impl Root {
     fn unpack(name: &str) -> Root {
+        Root::unpack_of("virt", name)
+    }
+
+    fn unpack_of(board: &str, name: &str) -> Root {
         let root = folder(name).join("root");
-        let packed = built("root.squashfs");
+        let packed = built_of(board, "root.squashfs");
         let status =
             Command::new("unsquashfs").args(["-quiet", "-no-progress", "-dest"]).arg(&root).arg(packed).status();
         assert!(status.expect("squashfs-tools is installed").success());
@@ -48,8 +52,12 @@ fn folder(name: &str) -> PathBuf {
 
 /// A file that `make image-quick` made.
 fn built(name: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("out/virt").join(name);
-    assert!(path.exists(), "there is no {}: run 'make image-quick'", path.display());
+    built_of("virt", name)
+}
+
+fn built_of(board: &str, name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("out").join(board).join(name);
+    assert!(path.exists(), "there is no {}: run 'make image-quick BOARD={board} VARIANT=development'", path.display());
     path
 }
 
@@ -64,7 +72,12 @@ fn run(script: &str, subjects: &[&Path]) -> Result<(), String> {
 /// Spoils a root, and expects the check to say `complaint`.
 #[track_caller]
 fn refused(name: &str, spoil: impl FnOnce(&Root), complaint: &str) {
-    let root = Root::unpack(name);
+    refused_of("virt", name, spoil, complaint);
+}
+
+#[track_caller]
+fn refused_of(board: &str, name: &str, spoil: impl FnOnce(&Root), complaint: &str) {
+    let root = Root::unpack_of(board, name);
     spoil(&root);
     let said = run("check-root.sh", &[&root.0]).expect_err("the check noticed nothing");
     assert!(said.contains(complaint), "it said: {said}");
@@ -102,10 +115,27 @@ fn a_password_breaks_the_contract() {
 }
 
 #[test]
-fn a_program_that_listens_breaks_the_contract() {
-    refused("telnetd", |root| root.write("usr/sbin/telnetd", ""), "a program that listens");
+fn a_program_that_is_in_no_list_breaks_the_contract() {
+    let no_list = "a program that is not in board/common/programs or board/virt/programs";
+    refused("telnetd", |root| root.write("usr/sbin/telnetd", ""), &format!("{no_list}: telnetd"));
     let service = |root: &Root| root.write("etc/sv/backdoor/run", "#!/bin/sh\nexec sleep 1\n");
     refused("service", service, "a service that is not in the list: backdoor");
+}
+
+#[test]
+fn a_driver_that_a_pi_must_not_have_breaks_the_contract() {
+    let modules = |root: &Root| fs::read_dir(root.0.join("usr/lib/modules")).unwrap().next().unwrap().unwrap().path();
+    // A Pi's could have been built with what the machine has that tests run on.
+    let stick = modules(&Root::unpack("drivers")).join("kernel/drivers/usb/storage/usb-storage.ko");
+    let plugged = |root: &Root| drop(fs::copy(&stick, modules(root).join("kernel/usb-storage.ko")).unwrap());
+    let no_list = "a module that is not in board/common/modules or board/rpi4/modules: usb_storage";
+    refused_of("rpi4", "stick", plugged, no_list);
+    let asked = |root: &Root| {
+        let alias = modules(root).join("modules.alias");
+        let text = fs::read_to_string(&alias).unwrap() + "alias usb:v*p*d*dc*dsc*dp*ic02isc06ip00in* cdc_ether\n";
+        fs::write(alias, text).unwrap();
+    };
+    refused_of("rpi4", "asked", asked, "a device can ask for a module that is to be loaded by name alone");
 }
 
 #[test]
