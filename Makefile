@@ -48,6 +48,7 @@ check: tools web tests/browser/node_modules ## Formats, lints, licences, unit an
 	/usr/bin/python3 tests/host/linux.py
 	/usr/bin/python3 tests/host/lists.py
 	/usr/bin/python3 tests/host/sbom.py
+	/usr/bin/python3 tests/host/scripts.py
 	cd web && npm run --silent check
 	cd tests/browser && npm run --silent check
 	git ls-files -z '*.sh' overlay board | xargs -0 grep -lZ '^#!/bin/sh' | xargs -0 shellcheck

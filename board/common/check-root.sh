@@ -67,15 +67,5 @@ find "$target" -type f \( -path '*/bin/*' -o -path '*/sbin/*' -o -name '*.so*' \
 		die "a library is missing: $library"
 done
 
-# Every command that our scripts name is in the image: the first word of a line, builtins aside.
-grep -rlI '^#!/bin/sh' "$target/etc" "$target/usr/libexec" | while read -r script; do
-	sed -n '/)$/d; s/#.*//; s/^[[:space:]]*\(exec \)\{0,1\}\([a-z][a-z0-9_-]*\)\([[:space:]].*\)\{0,1\}$/\2/p' "$script" |
-		sort -u | while read -r word; do
-		case $word in
-		break | 'case' | cd | continue | 'do' | 'done' | echo | 'elif' | 'else' | 'esac' | exec | exit | 'fi' | 'for' | 'if' | printf | read | 'then' | return | set | shift | trap | umask | 'while') continue ;;
-		esac
-		! grep -q "^$word() {" "$script" || continue
-		[ -e "$target/usr/bin/$word" ] || [ -L "$target/usr/bin/$word" ] || [ -L "$target/usr/sbin/$word" ] ||
-			[ -e "$target/usr/sbin/$word" ] || die "${script#"$target"} uses $word, which is not in the image"
-	done
-done
+# Every command that a script names, too.
+"$here/commands.py" "$target"
