@@ -45,6 +45,7 @@ check: tools web tests/browser/node_modules ## Formats, lints, licences, unit an
 	cargo test --locked
 	@$(NEED) python3-kconfiglib
 	/usr/bin/python3 tests/host/buildroot.py
+	/usr/bin/python3 tests/host/checks.py
 	/usr/bin/python3 tests/host/linux.py
 	/usr/bin/python3 tests/host/lists.py
 	/usr/bin/python3 tests/host/sbom.py

@@ -15,6 +15,9 @@ die() {
 [ $# -eq 2 ] || die "usage: ${0##*/} BUNDLE.raucb CARD.img[.xz]"
 [ -s "$1" ] || die "there is no $1"
 [ -s "$2" ] || die "there is no $2"
+for tool in sfdisk:fdisk unsquashfs:squashfs-tools rauc:rauc xz:xz-utils; do
+	command -v "${tool%:*}" >/dev/null || die "there is no ${tool%:*}: install ${tool#*:}"
+done
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 card=$work/card.img bundle=$work/update.raucb
@@ -24,7 +27,7 @@ case $2 in
 *) ln -s "$(readlink -f "$2")" "$card" ;;
 esac
 # Where slot A's two partitions begin, in bytes.
-sfdisk -d "$card" >"$work/table" 2>/dev/null || die "there is no partition table in $2"
+sfdisk -d "$card" >"$work/table" 2>"$work/log" || die "there is no partition table in $2: $(tail -n 1 "$work/log")"
 start() {
 	echo $(($(sed -n "s/^[^ ]*img$1 :.* start= *\([0-9]*\).*/\1/p" "$work/table") * 512))
 }
@@ -50,6 +53,6 @@ names=$(cd "$work/content" && find . ! -name . | sort | tr '\n' ' ')
 [ "$names" = './boot.img ./manifest.raucm ./root.img ' ] || die "the bundle holds not a slot's two images but $names"
 for part in 'boot 5' 'root 6'; do
 	image=$work/content/${part% *}.img
-	cmp -s -n "$(stat -c %s "$image")" -i "0:$(start "${part#* }")" "$image" "$card" ||
-		die "the bundle's ${image##*/} is not what is in partition ${part#* } of the card"
+	cmp -n "$(stat -c %s "$image")" -i "0:$(start "${part#* }")" "$image" "$card" >"$work/log" 2>&1 ||
+		die "the bundle's ${image##*/} is not what is in partition ${part#* } of the card: $(tail -n 1 "$work/log")"
 done

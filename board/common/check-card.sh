@@ -14,6 +14,10 @@ die() {
 
 [ $# -eq 1 ] || die "usage: ${0##*/} CARD.img[.xz]"
 [ -s "$1" ] || die "there is no $1"
+for tool in sfdisk:fdisk mcopy:mtools mdir:mtools fdtget:device-tree-compiler fdtoverlay:device-tree-compiler unsquashfs:squashfs-tools \
+	veritysetup:cryptsetup-bin e2fsck:e2fsprogs debugfs:e2fsprogs xz:xz-utils python3:python3 readelf:binutils; do
+	command -v "${tool%:*}" >/dev/null || die "there is no ${tool%:*}: install ${tool#*:}"
+done
 common=$(cd "${0%/*}" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -22,6 +26,13 @@ case $1 in
 *.xz) xz -dc "$1" >"$card" ;;
 *) ln -s "$(readlink -f "$1")" "$card" ;;
 esac
+
+# judge SENTENCE COMMAND...: what a tool says is told with the verdict
+judge() {
+	sentence=$1
+	shift
+	"$@" >"$work/said" 2>&1 || die "$sentence: $(tail -n 1 "$work/said")"
+}
 
 # field PARTITION start|size: in sectors, as the partition table says
 field() {
@@ -34,7 +45,8 @@ part() {
 }
 
 # The table: what a running system and U-Boot take for granted.
-sfdisk -d "$card" >"$work/table" 2>/dev/null || die "there is no partition table"
+judge 'there is no partition table' sfdisk -d "$card"
+mv "$work/said" "$work/table"
 grep -qx 'label: dos' "$work/table" || die "the partition table is not an MBR"
 grep -qx 'label-id: 0xfa7a4d01' "$work/table" || die "the disk signature is not fa7a4d01"
 numbers=$(sed -n 's/^[^ ]*img\([0-9]*\) :.*/\1/p' "$work/table" | tr '\n' ' ')
@@ -58,12 +70,11 @@ done
 # The firmware's partition: what config.txt names is there, and nothing of an owner's.
 part 1 "$work/firmware"
 files=$(mdir -b -i "$work/firmware" :: | sed 's|^::/||')
-for file in $(mtype -i "$work/firmware" ::config.txt 2>/dev/null | tr -d '\r' | sed -nE 's/^(kernel|device_tree)=//p') \
-	$(echo "$files" | grep -qx config.txt && echo start4.elf fixup4.dat LICENCE.broadcom); do
-	echo "$files" | grep -qx "$file" || die "the firmware's partition lacks $file"
-done
 if echo "$files" | grep -qx config.txt; then
 	mcopy -i "$work/firmware" ::config.txt "$work/config.txt"
+	for file in $(tr -d '\r' <"$work/config.txt" | sed -nE 's/^(kernel|device_tree)=//p') start4.elf fixup4.dat LICENCE.broadcom; do
+		echo "$files" | grep -qx "$file" || die "the firmware's partition lacks $file"
+	done
 	tree=$(tr -d '\r' <"$work/config.txt" | sed -n 's/^device_tree=//p')
 	mcopy -i "$work/firmware" "::$tree" "$work/tree"
 fi
@@ -95,9 +106,9 @@ for slot in '5 6' '7 8'; do
 	# shellcheck disable=SC2046  # Words are meant: data blocks, start of the tree, hash, salt.
 	set -- $(echo "$arguments" | sed -n 's/^args_after=4096 4096 \([0-9]*\) \([0-9]*\) sha256 \([0-9a-f]*\) \([0-9a-f]*\) .*/\1 \2 \3 \4/p')
 	[ $# -eq 4 ] || die "partition $boot gives no hash of its root"
-	veritysetup verify --no-superblock --hash sha256 --data-block-size 4096 --hash-block-size 4096 \
-		--data-blocks "$1" --hash-offset $(($2 * 4096)) --salt "$4" "$work/root" "$work/root" "$3" >/dev/null 2>&1 ||
-		die "partition $root is not what the hash in partition $boot says"
+	judge "partition $root is not what the hash in partition $boot says" \
+		veritysetup verify --no-superblock --hash sha256 --data-block-size 4096 --hash-block-size 4096 \
+		--data-blocks "$1" --hash-offset $(($2 * 4096)) --salt "$4" "$work/root" "$work/root" "$3"
 	owners=$(unsquashfs -lln "$work/root" | awk '/ squashfs-root/ && $2 != "0/0" { print $2, $NF }')
 	[ -z "$owners" ] || die "not root's: $owners"
 	rm -rf "$work/files"
@@ -108,6 +119,10 @@ done
 
 # What survives: clean, and empty.
 part 3 "$work/data"
-e2fsck -fn "$work/data" >/dev/null 2>&1 || die "the file system of partition 3 is damaged"
-found=$(debugfs -R 'ls -p /' "$work/data" 2>/dev/null | cut -d / -f 6 | grep -vxE '\.|\.\.|lost\+found|' || true)
+judge 'the file system of partition 3 is damaged' e2fsck -fn "$work/data"
+# It ends well whatever it could not do, and says who it is; but what every such file system has must be in its list.
+judge 'partition 3 cannot be listed' debugfs -R 'ls -p /' "$work/data"
+names=$(grep '^/' "$work/said" | cut -d / -f 6)
+echo "$names" | grep -qx 'lost+found' || die "partition 3 cannot be listed: $(tail -n 1 "$work/said")"
+found=$(echo "$names" | grep -vxE '\.|\.\.|lost\+found|' || true)
 [ -z "$found" ] || die "every card would share these: $found"

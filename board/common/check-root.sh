@@ -13,6 +13,11 @@ die() {
 }
 
 [ $# -eq 1 ] || die "usage: ${0##*/} TARGET_DIR"
+for tool in python3:python3 readelf:binutils; do
+	command -v "${tool%:*}" >/dev/null || die "there is no ${tool%:*}: install ${tool#*:}"
+done
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 here=$(cd "${0%/*}" && pwd)
 target=$1
 variant=$(sed -n 's/^VARIANT="\(.*\)"/\1/p' "$target/etc/os-release")
@@ -58,14 +63,18 @@ done
 board=$(sed -n 's/^compatible=farhand-\([a-z0-9]*\)-.*/\1/p' "$target/etc/rauc/system.conf")
 "$here/contents.py" check "$target" "$board"
 
-# Every library that a program names is in the image, and the loader itself.
+# Every library that a program names is in the image, and the loader itself; every command that a script names, too.
 # shellcheck disable=SC2016  # The inner shell's own parameters are meant.
-find "$target" -type f \( -path '*/bin/*' -o -path '*/sbin/*' -o -name '*.so*' \) -exec sh -c '
-	for file; do readelf -dl "$file" 2>/dev/null | sed -n "s|.*(NEEDED).*\[\(.*\)\].*|\1|p; s|.*interpreter: .*/\([^/]*\)\]|\1|p"; done
-' sh {} + | sort -u | while read -r library; do
+find "$target" -type f \( -path '*/bin/*' -o -path '*/sbin/*' -o -name '*.so*' \) -exec sh -euc '
+	for file; do
+		case $(head -c 4 "$file" | tr -d "\177") in
+		ELF) said=$(readelf -dl "$file") && printf "%s\n" "$said" | sed -n "s|.*(NEEDED).*\[\(.*\)\].*|\1|p; s|.*interpreter: .*/\([^/]*\)\]|\1|p" ;;
+		esac
+	done
+' sh {} + >"$work/needed"
+[ -s "$work/needed" ] || die "no program here needs a library: is this a root?"
+sort -u "$work/needed" | while read -r library; do
 	[ -e "$target/usr/lib/$library" ] || [ -e "$target/lib/$library" ] || [ -e "$target/lib64/$library" ] ||
 		die "a library is missing: $library"
 done
-
-# Every command that a script names, too.
 "$here/commands.py" "$target"
