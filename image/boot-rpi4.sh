@@ -26,7 +26,7 @@ if [ ! -d "$firmware" ]; then
 	trap 'rm -rf "$work"' EXIT
 	"$here/fetch-suite.sh" trixie non-free-firmware deb raspi-firmware "$work"
 	dpkg -x "$work"/raspi-firmware_*.deb "$work/files"
-	mv -T "$work/files" "$firmware" 2>/dev/null || [ -d "$firmware" ] || die "could not keep $firmware"
+	mv -T "$work/files" "$firmware" 2>"$work/said" || [ -d "$firmware" ] || die "could not keep $firmware: $(cat "$work/said")"
 fi
 rm -rf "$binaries/rpi-firmware"
 mkdir "$binaries/rpi-firmware"

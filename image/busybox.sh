@@ -31,20 +31,21 @@ if [ ! -d "$busybox" ]; then
 		make -s -C "$work/tree" ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- \
 			KCONFIG_NOTIMESTAMP=1 SOURCE_DATE_EPOCH=0 "$@"
 	}
+	cannot() {
+		tail "$work/log" >&2
+		die "cannot $1 busybox"
+	}
 	# Its Kconfig knows no fragments, but keeps the first of two answers: ours, then no to all else.
-	bmake allnoconfig >/dev/null 2>&1
+	bmake allnoconfig >"$work/log" 2>&1 || cannot configure
 	cat "$config" "$work/tree/.config" >"$work/asked"
 	cp "$work/asked" "$work/tree/.config"
-	yes '' | bmake oldconfig >/dev/null 2>&1
+	yes '' | bmake oldconfig >"$work/log" 2>&1 || cannot configure
 	lost=$(grep '^CONFIG_' "$config" | grep -vxFf "$work/tree/.config" | tr '\n' ' ' || true)
 	[ -z "$lost" ] || die "options that did not survive: $lost"
-	bmake -j"$(nproc)" busybox busybox.links >"$work/log" 2>&1 || {
-		tail "$work/log" >&2
-		die "cannot build busybox"
-	}
+	bmake -j"$(nproc)" busybox busybox.links >"$work/log" 2>&1 || cannot build
 	mkdir "$work/out"
 	cp "$work/tree/busybox" "$work/out/busybox"
 	cp "$work/tree/busybox.links" "$work/out/links"
-	mv -T "$work/out" "$busybox" 2>/dev/null || [ -d "$busybox" ] || die "could not keep $busybox"
+	mv -T "$work/out" "$busybox" 2>"$work/said" || [ -d "$busybox" ] || die "could not keep $busybox: $(cat "$work/said")"
 fi
 echo "$busybox"

@@ -14,10 +14,11 @@ die() {
 
 [ $# -gt 0 ] || die "usage: ${0##*/} PACKAGE[:ARCH][=VERSION]..."
 candidates() {
-	apt-cache show --no-all-versions "$@" 2>/dev/null | sed -n 's/^Version: //p'
+	apt-cache show --no-all-versions "$@" | sed -n 's/^Version: //p'
 }
 
-versions=$(candidates "$@")
+# What it complains of at first may be mended by newer lists.
+versions=$(candidates "$@" 2>/dev/null)
 if [ "$(echo "$versions" | grep -c .)" -ne $# ]; then
 	"${0%/*}/need.sh" --update
 	versions=$(candidates "$@")

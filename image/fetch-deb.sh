@@ -32,7 +32,7 @@ for version in $versions; do
 		# Mirrors drop a version as soon as there is a newer: then the lists are old.
 		download "$package" || { "${0%/*}/need.sh" --update && download "$package"; } || die "cannot download $package"
 		dpkg -x "$work"/*.deb "$work/files"
-		mv -T "$work/files" "$deb" 2>/dev/null || [ -d "$deb" ] || die "could not keep $deb"
+		mv -T "$work/files" "$deb" 2>"$work/said" || [ -d "$deb" ] || die "could not keep $deb: $(cat "$work/said")"
 		rm -rf "$work"
 	fi
 	echo "$deb"

@@ -16,6 +16,7 @@ die() {
 [ $# -eq 1 ] || [ $# -eq 2 ] || die "usage: ${0##*/} DIR [NAME]"
 directory=$1 name=${2:-Farhand}
 [ ! -e "$directory" ] || die "$directory exists: keys are never written over"
+"${0%/*}/need.sh" openssl
 umask 077
 mkdir -p "$directory"
 cd "$directory"
@@ -36,7 +37,7 @@ END
 
 # certificate KEY CN SECTION DAYS [ISSUER]
 certificate() {
-	openssl genpkey -quiet -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out "$1.key" 2>/dev/null
+	openssl genpkey -quiet -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out "$1.key"
 	openssl req -new -key "$1.key" -subj "/O=$name/CN=$2" -out request
 	if [ $# -eq 5 ]; then
 		set -- "$1" "$2" "$3" "$4" -CA "$5.pem" -CAkey "$5.key"
@@ -46,8 +47,8 @@ certificate() {
 	file=$1 section=$3 days=$4
 	shift 4
 	openssl x509 -req -sha384 -in request -extfile extensions -extensions "$section" -days "$days" "$@" \
-		-out "$file.pem" 2>/dev/null || die "openssl cannot make the certificate $file"
-	rm request
+		-out "$file.pem" 2>said || die "openssl cannot make the certificate $file: $(cat said)"
+	rm request said
 }
 
 # Thirty years: a card in a cellar must still know its maker. A signer is replaced long before.

@@ -15,7 +15,10 @@ die() {
 [ $# -gt 1 ] || die "usage: ${0##*/} TARGET_DIR PACKAGE_DIR..."
 target=$1
 shift
+# Without it no program would seem to need any.
+command -v aarch64-linux-gnu-readelf >/dev/null || die "aarch64-linux-gnu-readelf is not installed"
 
+# What is no program, such as a script, readelf complains of.
 needed() {
 	find "$target" -type f \( -path '*/bin/*' -o -path '*/sbin/*' -o -name '*.so*' \) \
 		-exec aarch64-linux-gnu-readelf -d {} + 2>/dev/null |

@@ -33,16 +33,15 @@ work=$(mktemp -d)
 trap '$root rm -rf "$work"' EXIT
 chmod 755 "$work"
 mkdir -p "$work/parts" "$work/lists/partial"
-cp /etc/apt/sources.list.d/*.sources "$work/parts/" 2>/dev/null || true
-[ ! -s /etc/apt/sources.list ] || cp /etc/apt/sources.list "$work/parts/old.list"
-for file in "$work"/parts/*; do
+for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
+	[ -f "$file" ] || continue
 	# The archive that has the suite itself has its backports beside it; the security archive has not.
 	sed -n "/^Types:/,/^\$/p; /^deb /p" "$file" |
-		sed -E "s/^(Suites:).* ?$suite-updates.*/\1 $suite $suite-updates $suite-backports/; s/^(deb .*) $suite-updates( .*)/&\n\1 $suite-backports\2/" >"$file.new"
-	mv "$file.new" "$file"
+		sed -E "s/^(Suites:).* ?$suite-updates.*/\1 $suite $suite-updates $suite-backports/; s/^(deb .*) $suite-updates( .*)/&\n\1 $suite-backports\2/" \
+			>"$work/parts/${file##*/}"
 done
 apt() {
-	$root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dir::Etc::sourcelist=/dev/null \
+	$root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=900 -o Dir::Etc::sourcelist=/dev/null \
 		-o Dir::Etc::sourceparts="$work/parts" -o Dir::State::lists="$work/lists" "$@" >&2
 }
 printf '%s: installing %s from %s-backports\n' "${0##*/}" "$*" "$suite" >&2
