@@ -10,6 +10,8 @@ NEED = image/need.sh
 RUN_ADDRESS = 127.0.0.1:8443
 # VARIANT=development gives a Pi's image a root shell on its console.
 BOARD = virt
+# What the tests of the image run on this machine; one of them alone runs less.
+IMAGE_TESTS_NEED = chromium curl device-tree-compiler dosfstools e2fsprogs mtools openssl rauc squashfs-tools
 BROWSER = cd tests/browser && npx playwright test
 
 run: build ## Serve the simulated machine on https://127.0.0.1:8443
@@ -50,6 +52,7 @@ check: tools web tests/browser/node_modules ## Formats, lints, licences, unit an
 	/usr/bin/python3 tests/host/lists.py
 	/usr/bin/python3 tests/host/sbom.py
 	/usr/bin/python3 tests/host/scripts.py
+	/usr/bin/python3 tests/host/tools.py
 	cd web && npm run --silent check
 	cd tests/browser && npm run --silent check
 	git ls-files -z '*.sh' overlay board | xargs -0 grep -lZ '^#!/bin/sh' | xargs -0 shellcheck
@@ -62,20 +65,20 @@ test-browser: build tests/browser/node_modules ## The page in Chromium, on the s
 	$(BROWSER) story.spec.ts sim.spec.ts page.spec.ts rescue.spec.ts system.spec.ts
 
 test-image: image-quick tests/browser/node_modules ## The image in QEMU; ONLY=name runs one scenario
-	@$(NEED) chromium curl device-tree-compiler dosfstools mtools openssl rauc squashfs-tools
+	@$(NEED) $(IMAGE_TESTS_NEED)
 	@image/need-qemu.sh qemu-system-arm qemu-system-x86
 	tests/image/disc.sh
 	image/assemble.sh rpi4 --development
 	cargo test --locked --test image -- --test-threads=2 $(ONLY)
 
 test-release: tools web ## Boot any Pi's card as its owner would: IMG=card.img[.xz] BUNDLE=update.raucb
-	@$(NEED) curl device-tree-compiler dosfstools mtools xz-utils
-	@image/need-qemu.sh qemu-system-arm
+	@$(NEED) $(IMAGE_TESTS_NEED)
+	@image/need-qemu.sh qemu-system-arm qemu-system-x86
 	FARHAND_IMG="$(abspath $(IMG))" FARHAND_BUNDLE="$(abspath $(BUNDLE))" cargo test --locked --test image -- production::
 
 test-powercut: tools web ## Pull the plug of an emulated Pi 300 times in the middle of updates: hours
-	@$(NEED) curl device-tree-compiler e2fsprogs mtools rauc squashfs-tools
-	@image/need-qemu.sh qemu-system-arm
+	@$(NEED) $(IMAGE_TESTS_NEED)
+	@image/need-qemu.sh qemu-system-arm qemu-system-x86
 	image/assemble.sh rpi4 --development
 	FARHAND_PULLS=300 cargo test --locked --test image -- --nocapture powercut::plug
 

@@ -26,7 +26,8 @@ case ${2:-} in
 esac
 
 printf '%s: %s image for %s\n' "${0##*/}" "$variant" "$board"
-image/need.sh binutils cryptsetup-bin device-tree-compiler dosfstools e2fsprogs fdisk genimage mtools python3 squashfs-tools u-boot-tools xz-utils
+image/need.sh binutils cryptsetup-bin device-tree-compiler dosfstools e2fsprogs fdisk genimage git mtools python3 \
+	squashfs-tools u-boot-tools xz-utils
 daemon=${FARHAND_BIN:-target/cross/aarch64-unknown-linux-gnu/release/farhand}
 [ -n "${FARHAND_BIN:-}" ] || image/cross-cargo.sh build --release --locked
 kernel=$(image/kernel.sh)

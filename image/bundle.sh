@@ -22,7 +22,7 @@ out=${BINARIES_DIR:-out/$board}
 for image in root.squashfs root.img boot.img card.img; do
 	[ -s "$out/$image" ] || die "there is no $out/$image: build the image first"
 done
-image/need.sh fdisk rauc squashfs-tools
+image/need.sh fdisk rauc squashfs-tools xz-utils
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
