@@ -76,6 +76,9 @@ test-release: tools web ## Boot any Pi's card as its owner would: IMG=card.img[.
 	@image/need-qemu.sh qemu-system-arm qemu-system-x86
 	FARHAND_IMG="$(abspath $(IMG))" FARHAND_BUNDLE="$(abspath $(BUNDLE))" cargo test --locked --test image -- production::
 
+test-fresh: ## Both commands of the README in a Debian that is made for it; VIA=--user not as root but with sudo
+	tests/fresh.sh $(VIA)
+
 test-powercut: tools web ## Pull the plug of an emulated Pi 300 times in the middle of updates: hours
 	@$(NEED) $(IMAGE_TESTS_NEED)
 	@image/need-qemu.sh qemu-system-arm qemu-system-x86
@@ -115,4 +118,4 @@ clean: ## Remove what was built here; the cache in ~/.cache/farhand stays
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: run demo build web tools check test test-browser test-image test-release test-powercut image-quick image pack sbom contract bundle bench bench-boot clean help
+.PHONY: run demo build web tools check test test-browser test-image test-release test-powercut image-quick image pack sbom contract bundle bench bench-boot clean help test-fresh
