@@ -43,13 +43,13 @@ check: tools web tests/browser/node_modules ## Formats, lints, licences, unit an
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --test image -- -D warnings
-	$$(image/need-deny.sh) --locked check licenses bans sources
 	cargo test --locked
 	@$(NEED) python3-kconfiglib
 	/usr/bin/python3 tests/host/buildroot.py
 	/usr/bin/python3 tests/host/checks.py
 	/usr/bin/python3 tests/host/linux.py
 	/usr/bin/python3 tests/host/lists.py
+	/usr/bin/python3 tests/host/crates.py
 	/usr/bin/python3 tests/host/sbom.py
 	/usr/bin/python3 tests/host/scripts.py
 	/usr/bin/python3 tests/host/tools.py
