@@ -28,17 +28,20 @@ build: tools web ## Build the daemon with the page inside
 
 web: web/dist/index.html ## Build the page
 
-web/dist/index.html: web/node_modules $(shell find web -path web/node_modules -prune -o -path web/dist -prune -o -type f -print)
+# What npm wrote last, because tools keep caches in the folder itself.
+NPM = node_modules/.package-lock.json
+
+web/dist/index.html: web/$(NPM) $(shell find web -path web/node_modules -prune -o -path web/dist -prune -o -type f -print)
 	cd web && npm run --silent build
 
-web/node_modules tests/browser/node_modules: %/node_modules: %/package-lock.json | tools
+web/$(NPM) tests/browser/$(NPM): %/$(NPM): %/package-lock.json | tools
 	cd $* && npm ci --no-audit --no-fund --silent
 	@touch $@
 
 tools:
 	@image/need-build.sh
 
-check: tools web tests/browser/node_modules ## Formats, lints, licences, unit and host tests: about a minute when warm
+check: tools web tests/browser/$(NPM) ## Formats, lints, licences, unit and host tests: about a minute when warm
 	@$(NEED) shellcheck
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
@@ -59,12 +62,12 @@ check: tools web tests/browser/node_modules ## Formats, lints, licences, unit an
 
 test: check test-browser test-image ## Everything
 
-test-browser: build tests/browser/node_modules ## The page in Chromium, on the simulated machine
+test-browser: build tests/browser/$(NPM) ## The page in Chromium, on the simulated machine
 	@$(NEED) chromium
 	cargo build --release --locked --example appliance
 	$(BROWSER) story.spec.ts sim.spec.ts page.spec.ts rescue.spec.ts system.spec.ts
 
-test-image: image-quick tests/browser/node_modules ## The image in QEMU; ONLY=name runs one scenario
+test-image: image-quick tests/browser/$(NPM) ## The image in QEMU; ONLY=name runs one scenario
 	@$(NEED) $(IMAGE_TESTS_NEED)
 	@image/need-qemu.sh qemu-system-arm qemu-system-x86
 	tests/image/disc.sh

@@ -17,7 +17,7 @@ die() {
 cd "${0%/*}/.."
 cache=${FARHAND_CACHE:-$HOME/.cache/farhand}
 if [ "${FARHAND_FRESH:-}" != inside ]; then
-	image/need.sh curl debootstrap git
+	image/need.sh curl debootstrap git mount
 	mkdir -p "$cache" out
 	root=''
 	[ "$(id -u)" -eq 0 ] || root=sudo

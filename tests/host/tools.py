@@ -47,6 +47,7 @@ PACKAGES = {
     "mkfs.ext4": "e2fsprogs",
     "mkfs.fat": "dosfstools",
     "mksquashfs": "squashfs-tools",
+    "mount": "mount",
     "mtype": "mtools",
     "ninja": "ninja-build",
     "npm": "npm",
@@ -307,15 +308,13 @@ def targets():
     """The Makefile's targets: what each asks for first, and what it then does."""
     text = (TOP / "Makefile").read_text().replace("\\\n", " ")
     variables = dict(re.findall(r"^([A-Z_]+) = (.*)$", text, re.M))
+    text = re.sub(r"\$\(([A-Z_]+)\)", lambda name: variables.get(name[1], "$" + name[1]), text)
     found = {}
     for match in re.finditer(r"^([a-z][^:=\n]*):(?!=)([^#\n]*)(?:#.*)?\n((?:\t.*\n)*)", text, re.M):
-        recipe = re.sub(r"^\t@?", "", match[3], flags=re.M)
-        recipe = re.sub(r"\$\(([A-Z_]+)\)", lambda name: variables.get(name[1], "$" + name[1]), recipe).replace("$$", "$")
+        recipe = re.sub(r"^\t[@+]*", "", match[3], flags=re.M).replace("$$", "$")
         recipe = re.sub(r"\$\([^()]*:[^()]*\)", "$variant", recipe)
         for name in match[1].split():
             found[name] = ([word for word in re.sub(r"\$\(.*\)", "", match[2]).split() if word != "|"], Job(Shell(recipe).commands))
-    for name in [name for name in found if name.endswith("/node_modules")]:
-        found[name][0].append("tools")
     return found
 
 
