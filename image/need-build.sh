@@ -8,11 +8,10 @@
 set -eu
 
 here=${0%/*}
-"$here/need.sh" ca-certificates cmake g++ git make nasm
+set -- ca-certificates cmake g++ git make nasm
 # Debian 12's own cargo is too old, and leaves when the other comes.
 version=$(cargo --version 2>/dev/null | cut -d ' ' -f 2)
-if ! dpkg --compare-versions "${version:-0}" ge 1.95; then
-	"$here/need.sh" cargo-web rust-web-clippy rustc-web rustfmt-web
-fi
-command -v node >/dev/null || "$here/need.sh" nodejs
-command -v npm >/dev/null || "$here/need.sh" npm
+dpkg --compare-versions "${version:-0}" ge 1.95 || set -- "$@" cargo-web rust-web-clippy rustc-web rustfmt-web
+command -v node >/dev/null || set -- "$@" nodejs
+command -v npm >/dev/null || set -- "$@" npm
+"$here/need.sh" "$@"

@@ -12,35 +12,47 @@ die() {
 	exit 1
 }
 
+# No service that a package starts may keep the lock.
 as_root() {
 	if [ "$(id -u)" -eq 0 ]; then
-		"$@" >&2
+		"$@" >&2 9>&-
 	else
 		command -v sudo >/dev/null || die "no sudo, so please run as root: $*"
-		sudo "$@" >&2
+		sudo "$@" >&2 9>&-
 	fi
 }
 
-installed() {
-	dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | grep -q '^installed$'
+missing() {
+	for package in "$@"; do
+		dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -q '^installed$' || echo "$package"
+	done
 }
 
 # Another job may be installing at this moment: wait for it.
 apt='env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=900'
+install() {
+	# shellcheck disable=SC2086  # A command and its arguments.
+	as_root $apt install -y --no-install-recommends "$@"
+}
 
+[ "$*" = --update ] || [ -n "$(missing "$@")" ] || exit 0
+# apt itself does not wait for somebody who reads lists.
+cache=${FARHAND_CACHE:-$HOME/.cache/farhand}
+mkdir -p "$cache"
+exec 9>"$cache/apt.lock"
+flock 9
+new=''
 if [ "$*" != --update ]; then
-	# Positional parameters become the list of what is missing.
-	for package in "$@"; do
-		shift
-		installed "$package" || set -- "$@" "$package"
-	done
+	# shellcheck disable=SC2046  # One argument for each package.
+	set -- $(missing "$@")
 	[ $# -gt 0 ] || exit 0
 	printf '%s: installing %s\n' "${0##*/}" "$*" >&2
+	case "$*" in
+	*:arm64*) dpkg --print-foreign-architectures | grep -qx arm64 || { new=yes && as_root dpkg --add-architecture arm64; } ;;
+	esac
+	# Lists that were read in the last hour will do, unless it turns out otherwise.
+	[ -n "$new" ] || [ -z "$(find /var/lib/apt/lists/partial -maxdepth 0 -mmin -60)" ] || ! install "$@" || exit 0
 fi
-case "$*" in
-*:arm64*) as_root dpkg --add-architecture arm64 ;;
-esac
-# shellcheck disable=SC2086  # A command and its arguments.
-as_root $apt update
 # shellcheck disable=SC2086
-[ "$*" = --update ] || as_root $apt install -y --no-install-recommends "$@"
+as_root $apt update
+[ "$*" = --update ] || install "$@"

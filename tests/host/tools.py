@@ -299,8 +299,10 @@ def jobs():
         else:
             found[pathlib.Path(path).name] = Job(Shell(text).commands, functions(text))
     found["tests/image"], found["tests/host"] = rust(TOP / "tests/image"), rust(TOP / "tests/host")
-    # It wants one of two compilers, and says so in its own words.
+    # It looks first whether there is another compiler, and collects what it asks for.
     found["need-build.sh"].tools -= {"cargo", "node"}
+    wanted = Shell((TOP / "image/need-build.sh").read_text()).commands
+    found["need-build.sh"].packages |= {word for words in wanted if words[:2] == ["set", "--"] for word in words[2:]}
     return found
 
 
@@ -313,8 +315,12 @@ def targets():
     for match in re.finditer(r"^([a-z][^:=\n]*):(?!=)([^#\n]*)(?:#.*)?\n((?:\t.*\n)*)", text, re.M):
         recipe = re.sub(r"^\t[@+]*", "", match[3], flags=re.M).replace("$$", "$")
         recipe = re.sub(r"\$\([^()]*:[^()]*\)", "$variant", recipe)
+        commands = Shell(recipe).commands
+        first = re.sub(r"\$\(.*\)", "", match[2]).split()
+        for words in commands:
+            first += words[words.index("make"):] if "make" in words else []
         for name in match[1].split():
-            found[name] = ([word for word in re.sub(r"\$\(.*\)", "", match[2]).split() if word != "|"], Job(Shell(recipe).commands))
+            found[name] = (first, Job(commands))
     return found
 
 
