@@ -45,6 +45,7 @@ check: tools web tests/browser/$(NPM) ## Formats, lints, licences, unit and host
 	@$(NEED) shellcheck
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+	@# All targets but those with `test = false`.
 	cargo clippy --locked --test image -- -D warnings
 	cargo test --locked
 	@$(NEED) python3-kconfiglib
@@ -62,9 +63,9 @@ check: tools web tests/browser/$(NPM) ## Formats, lints, licences, unit and host
 
 test: check test-browser test-image ## Everything
 
-test-browser: build tests/browser/$(NPM) ## The page in Chromium, on the simulated machine
+test-browser: tools web tests/browser/$(NPM) ## The page in Chromium, on the simulated machine
 	@$(NEED) chromium
-	cargo build --release --locked --example appliance
+	cargo build --locked --bin farhand --example appliance
 	$(BROWSER) story.spec.ts sim.spec.ts page.spec.ts rescue.spec.ts system.spec.ts
 
 test-image: image-quick tests/browser/$(NPM) ## The image in QEMU; ONLY=name runs one scenario

@@ -36,7 +36,7 @@ pub enum AssetError {
 /// The file at a path of the page.
 pub fn find(path: &str) -> Result<Asset, AssetError> {
     let name = if path == "/" { "index.html" } else { path.strip_prefix('/').ok_or(AssetError::NotFound)? };
-    // Debug builds read the folder: only what it lists is ours, however the path is spelt.
+    // Only what is listed is ours, however the path is spelt.
     if !Dist::iter().any(|listed| listed == name) {
         return Err(if path == "/" { AssetError::NotBuilt } else { AssetError::NotFound });
     }

@@ -1,8 +1,8 @@
 /**
  * Drives Debian's own Chromium at a running Farhand.
  *
- * One worker and no retries: a test that passes at the second try has found a fault, and two at once would type into the
- * same machine.
+ * No retries: a test that passes at the second try has found a fault. Each file starts a daemon of its own, so two files
+ * run at a time; the tests in a file share its machine, and so do all that are sent to one elsewhere.
  */
 import { defineConfig } from "@playwright/test";
 
@@ -16,7 +16,7 @@ export default defineConfig({
   testDir: ".",
   // Emptied at each start, so that each of several runs at a time has its own.
   outputDir: process.env["FARHAND_RESULTS"] ?? "results",
-  workers: 1,
+  workers: process.env["FARHAND_URL"] ? 1 : 2,
   retries: 0,
   timeout: process.env["FARHAND_URL"] ? 300_000 : 60_000,
   expect: {

@@ -21,8 +21,8 @@ export interface Daemon {
   stop(): Promise<void>;
 }
 
-const BINARY = process.env["FARHAND_BINARY"] ?? "../../target/release/farhand";
-const APPLIANCE = process.env["FARHAND_APPLIANCE"] ?? "../../target/release/examples/appliance";
+const BINARY = process.env["FARHAND_BINARY"] ?? "../../target/debug/farhand";
+const APPLIANCE = process.env["FARHAND_APPLIANCE"] ?? "../../target/debug/examples/appliance";
 
 /** Reads the lines in which the daemon says what a person needs to know. */
 async function announced(child: ChildProcess, names: readonly string[]): Promise<Map<string, string>> {
