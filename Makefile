@@ -12,6 +12,7 @@ RUN_ADDRESS = 127.0.0.1:8443
 BOARD = virt
 # What the tests of the image run on this machine; one of them alone runs less.
 IMAGE_TESTS_NEED = chromium curl device-tree-compiler dosfstools e2fsprogs mtools openssl rauc squashfs-tools
+PHASE = tests/phases.sh begin
 BROWSER = cd tests/browser && npx playwright test
 
 run: build ## Serve the simulated machine on https://127.0.0.1:8443
@@ -42,11 +43,13 @@ tools:
 	@image/need-build.sh
 
 check: tools web tests/browser/$(NPM) ## Formats, lints, licences, unit and host tests: about a minute when warm
+	@$(PHASE) 'lints'
 	@$(NEED) shellcheck
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	@# All targets but those with `test = false`.
 	cargo clippy --locked --test image -- -D warnings
+	@$(PHASE) 'unit and host tests'
 	cargo test --locked
 	@$(NEED) python3-kconfiglib
 	/usr/bin/python3 tests/host/buildroot.py
@@ -57,22 +60,27 @@ check: tools web tests/browser/$(NPM) ## Formats, lints, licences, unit and host
 	/usr/bin/python3 tests/host/sbom.py
 	/usr/bin/python3 tests/host/scripts.py
 	/usr/bin/python3 tests/host/tools.py
+	@$(PHASE) 'page and scripts'
 	cd web && npm run --silent check
 	cd tests/browser && npm run --silent check
 	git ls-files -z '*.sh' overlay board | xargs -0 grep -lZ '^#!/bin/sh' | xargs -0 shellcheck
 
-test: check test-browser test-image ## Everything
+test: ## Everything; tells at its end how long each phase took
+	@tests/phases.sh run make --no-print-directory check test-browser test-image
 
 test-browser: tools web tests/browser/$(NPM) ## The page in Chromium, on the simulated machine
+	@$(PHASE) 'browser tests'
 	@$(NEED) chromium
 	cargo build --locked --bin farhand --example appliance
 	$(BROWSER) story.spec.ts sim.spec.ts page.spec.ts rescue.spec.ts system.spec.ts
 
 test-image: image-quick tests/browser/$(NPM) ## The image in QEMU; ONLY=name runs one scenario
+	@$(PHASE) 'image for rpi4'
 	@$(NEED) $(IMAGE_TESTS_NEED)
 	@image/need-qemu.sh qemu-system-arm qemu-system-x86
 	tests/image/disc.sh
 	image/assemble.sh rpi4 --development
+	@$(PHASE) 'image tests'
 	cargo test --locked --test image -- --test-threads=2 $(ONLY)
 
 test-release: tools web ## Boot any Pi's card as its owner would: IMG=card.img[.xz] BUNDLE=update.raucb
@@ -90,6 +98,7 @@ test-powercut: tools web ## Pull the plug of an emulated Pi 300 times in the mid
 	FARHAND_PULLS=300 cargo test --locked --test image -- --nocapture powercut::plug
 
 image-quick: tools web ## Build the image from Debian's arm64 packages; BOARD=rpi4 for a Pi's, else for QEMU
+	@$(PHASE) 'image for $(BOARD)'
 	image/assemble.sh $(BOARD) $(VARIANT:%=--%)
 
 sbom: tools ## List what the image of BOARD consists of, for who asks whether a hole is in it

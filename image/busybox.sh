@@ -24,6 +24,7 @@ if [ ! -d "$busybox" ]; then
 	mkdir -p "$cache"
 	work=$(mktemp -d "$cache/busybox.XXXXXX")
 	trap 'rm -rf "$work"' EXIT
+	trap 'exit 1' HUP INT TERM
 	printf '%s: building busybox %s\n' "${0##*/}" "$version" >&2
 	"$here/fetch-source.sh" busybox "$work"
 	dpkg-source --no-check -x "$work"/busybox_*.dsc "$work/tree" >/dev/null

@@ -25,13 +25,19 @@ kernel=$cache/kernel-$key
 mkdir -p "$cache"
 # Two jobs that want a kernel would each build it, in twice the time.
 exec 9>"$cache/kernel.lock"
-flock 9
+flock --nonblock 9 || {
+	printf '%s: waiting for another job, which may be building it\n' "${0##*/}" >&2
+	flock 9
+}
 if [ ! -d "$kernel" ]; then
 	work=$(mktemp -d "$cache/kernel.XXXXXX")
 	trap 'rm -rf "$work"' EXIT
+	trap 'exit 1' HUP INT TERM
 	printf '%s: building linux %s, about ten minutes on two cores\n' "${0##*/}" "$version" >&2
 	mkdir "$work/linux"
 	tar -xf "$tarball" -C "$work/linux" --strip-components=1
+	# Without this it would run the preprocessor on its own for whatever it does not have: for all, at first.
+	export CCACHE_DEPEND=1
 	"$here/kernel-build.sh" "$work/linux" "$work/out" >&2
 	mv -T "$work/out" "$kernel" || die "could not keep $kernel"
 fi

@@ -28,6 +28,7 @@ flock 9
 if [ ! -d "$uboot" ]; then
 	work=$(mktemp -d "$cache/uboot.XXXXXX")
 	trap 'rm -rf "$work"' EXIT
+	trap 'exit 1' HUP INT TERM
 	printf '%s: building U-Boot %s\n' "${0##*/}" "$version" >&2
 	"$here/fetch-suite.sh" trixie main deb-src u-boot "$work"
 	tarball=$work/u-boot_$version.orig.tar.bz2
