@@ -46,7 +46,7 @@ archive=$(suite_at "$suite-updates") security=$(suite_at "$suite-security")
 [ -n "$security" ] || die "this machine's apt does not say where $suite-security is"
 
 fresh=$PWD/out/fresh log=$PWD/out/fresh.log
-rm -rf "$fresh"
+rm -rf --one-file-system "$fresh"
 printf '%s: making a Debian %s\n' "${0##*/}" "$suite"
 debootstrap --variant=minbase --include=git,make,sudo "$suite" "$fresh" "$archive" >"$log" 2>&1 || {
 	tail -n 5 "$log" >&2
@@ -83,11 +83,11 @@ else
 	chroot "$fresh" chown -R "$who:" "$home"
 fi
 
-# stranger COMMAND...: in the clone, with nothing of this machine's environment but its proxies
+# stranger COMMAND...: becomes that, in the clone, with nothing of this machine's environment but its proxies
 path=/usr/local/bin:/usr/bin:/bin
 [ "$who" != root ] || path=/usr/local/sbin:/usr/sbin:/sbin:$path
 stranger() {
-	chroot --userspec="$who" --groups= "$fresh" env -i PATH="$path" HOME="$home" USER="$who" TERM="${TERM:-dumb}" LANG=C.UTF-8 \
+	exec chroot --userspec="$who" --groups= "$fresh" env -i PATH="$path" HOME="$home" USER="$who" TERM="${TERM:-dumb}" LANG=C.UTF-8 \
 		${http_proxy:+http_proxy="$http_proxy"} ${https_proxy:+https_proxy="$https_proxy"} ${no_proxy:+no_proxy="$no_proxy"} \
 		sh -c "cd $home/farhand && exec \"\$@\"" sh "$@"
 }
@@ -106,7 +106,7 @@ for target in "$@"; do
 		kill $!
 		wait $! || true
 	else
-		stranger make "$target" || die "make $target failed; it was done in $fresh"
+		(stranger make "$target") || die "make $target failed; it was done in $fresh"
 	fi
 	printf '%s: make %s took %s s\n' "${0##*/}" "$target" "$(($(date +%s) - begun))"
 done
