@@ -52,24 +52,16 @@ impl Blank {
         Blank { path }
     }
 
-    /// The card that the build made, with its root, and what the kernel must be told to run from it.
+    /// The card that the build made, with its root.
     #[track_caller]
-    pub fn of_image(name: &str) -> (Blank, Vec<String>) {
+    pub fn of_image(name: &str) -> Blank {
         let out = Path::new(env!("CARGO_MANIFEST_DIR")).join("out");
         let path = out.join("run").join(name).join("card.img");
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::copy(out.join("virt/card.img"), &path).expect("there is an image: run 'make image-quick'");
         // As every card is, it is larger than its image.
         File::options().write(true).open(&path).unwrap().set_len(512 * MIB).unwrap();
-        let environment = fs::read_to_string(out.join("virt/slot.env")).unwrap();
-        let variable = |name: &str| environment.lines().find_map(|line| line.strip_prefix(name)).unwrap().to_owned();
-        // As U-Boot puts them together: the root is slot A's, its hash tree is behind it.
-        let root = "PARTUUID=fa7a4d01-06";
-        let arguments = format!("{} {root} {root} {}", variable("args_before="), variable("args_after="));
-        let card = Blank { path };
-        // QEMU lets the last -append count.
-        let more = card.arguments().into_iter().chain(["-append".into(), arguments]).collect();
-        (card, more)
+        Blank { path }
     }
 
     /// What QEMU must be told: the card is the guest's fourth disc.

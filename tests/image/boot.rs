@@ -17,7 +17,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use owner::Owner;
-use vm::{BOOT, Vm};
+use vm::{BOOT, Machine, Vm};
 
 /// What is waited for, in the order in which it is likely to come.
 const STAGES: [&str; 6] =
@@ -38,7 +38,7 @@ fn main() {
 
 /// Boots once, and says when each stage was reached.
 fn boot(name: &str) -> [f64; STAGES.len()] {
-    let mut vm = Vm::switch_on(name, &[]);
+    let mut vm = Machine::named(name).unaltered().switch_on();
     vm.wait_console("claim code: ", BOOT);
     let code = Instant::now();
     Owner::at(vm.https, &vm.folder).wait_status("/api/v1/health", 200, BOOT);

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::vm::Vm;
+use crate::vm::{Machine, Vm};
 
 /// The page must answer this soon after the kernel has started, on a busy host.
 const SERVED: Duration = Duration::from_secs(60);
@@ -22,7 +22,7 @@ const SERVED: Duration = Duration::from_secs(60);
 /// Runs one file of browser tests against the image, and fails with it.
 #[track_caller]
 pub fn run(name: &str, spec: &str) {
-    let mut vm = Vm::boot(name);
+    let mut vm = Machine::named(name).with_target().boot();
     let code = claim_code(&vm);
     let mut playwright = playwright(&vm, &code, spec);
     // The simulated board appears while the services start; the story begins when all of it is there.

@@ -16,12 +16,12 @@ mod vm;
 use std::io;
 
 use rig::Plan;
-use vm::{BOOT, Vm};
+use vm::{BOOT, Machine};
 
 fn main() -> io::Result<()> {
     println!("Starting the appliance: half a minute.");
     let plan = Plan::draw("demo")?;
-    let mut vm = Vm::boot_with("demo", &plan.arguments());
+    let mut vm = Machine::named("demo").with_target().more(plan.arguments()).boot();
     let code = vm.wait_console("claim code: ", BOOT);
     let rig = plan.build(&mut vm)?;
     println!("\naddress: https://127.0.0.1:{}\n{}", vm.https, code.trim());

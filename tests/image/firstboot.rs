@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::blank::Blank;
 use crate::lan::{self, GUEST, Lan, TODAY, US, labels};
-use crate::vm::{BOOT, Vm};
+use crate::vm::{self, BOOT, Machine, Vm};
 
 /// Long enough for a service to start beside a busy build.
 const SOON: Duration = Duration::from_secs(60);
@@ -28,7 +28,7 @@ const GO_ON: &str = "sv stop serve hands >/dev/null
     [ -s /tmp/rest ] && sh /tmp/rest && sv restart network >/dev/null && sv start hands serve >/dev/null";
 
 fn boot(name: &str, card: &Blank) -> Vm {
-    let mut vm = Vm::boot_with(name, &card.arguments());
+    let mut vm = Machine::named(name).more(card.arguments()).boot();
     vm.wait_console("claim code: ", BOOT);
     vm.ask(PLUG_IN);
     vm.ask(GO_ON);
@@ -152,9 +152,9 @@ fn the_card_counts_until_it_names_an_owner() {
 
 #[test]
 fn the_very_card_image_is_configured_by_its_first_boot() {
-    let (card, arguments) = Blank::of_image("very-card");
+    let card = Blank::of_image("very-card");
     card.put("farhand.toml", "[network]\nhost = \"rack-9\"\n");
-    let mut vm = Vm::boot_with("very-card", &arguments);
+    let mut vm = Machine::named("very-card").kernel(&vm::slot_a()).unaltered().more(card.arguments()).boot();
     vm.wait_console("took farhand.toml from the card", BOOT);
     let code = vm.wait_console("claim code: ", BOOT);
     // Nothing was named by hand: the parts of the card are found by what the root lies on.
@@ -172,7 +172,7 @@ fn the_very_card_image_is_configured_by_its_first_boot() {
 fn data_grows_to_its_card_once_and_after_a_cut() {
     let card = Blank::new("grow", 8192);
     let before = card.table();
-    let mut vm = Vm::boot_with("grow", &card.arguments());
+    let mut vm = Machine::named("grow").more(card.arguments()).boot();
     vm.ask(PLUG_IN);
     vm.ask("echo kept >/data/note; sync");
     vm.ask("farhand grow >/tmp/grown 2>&1 &");
@@ -181,7 +181,7 @@ fn data_grows_to_its_card_once_and_after_a_cut() {
     drop(vm);
 
     let grown = card.table();
-    let mut vm = Vm::boot_with("grow", &card.arguments());
+    let mut vm = Machine::named("grow").more(card.arguments()).boot();
     vm.ask(PLUG_IN);
     assert_eq!("kept\n", vm.ask("cat /data/note"));
     vm.ask("farhand grow");
@@ -206,7 +206,7 @@ fn data_grows_to_its_card_once_and_after_a_cut() {
 #[test]
 fn the_network_learns_the_name_and_gives_address_and_time() {
     let (socket, arguments) = lan::plan("first");
-    let mut vm = Vm::boot_with("lan", &arguments);
+    let mut vm = Machine::named("lan").more(arguments).boot();
     let lan = Lan::plug(&socket);
     // QEMU's own network announces an IPv6 prefix, as most routers do.
     vm.ask("until ip -6 addr show dev eth0 | grep -q 'inet6 fec0:.*5054:ff:fe12:3456'; do sleep 0.2; done");
@@ -245,7 +245,7 @@ fn a_wire_at_power_on_asks_for_a_factory_reset() {
     let mut vm = Vm::boot("reset-pin");
     // A chip that calls itself as a Pi's does.
     vm.ask(
-        "until [ -d /sys/kernel/config/gpio-sim ]; do sleep 0.1; done
+        "modprobe gpio-sim
         pi=/sys/kernel/config/gpio-sim/pi
         mkdir -p $pi/bank0 && echo 28 >$pi/bank0/num_lines && echo pinctrl-bcm2711 >$pi/bank0/label && echo 1 >$pi/live",
     );

@@ -2,12 +2,12 @@
 
 use crate::browser::playwright;
 use crate::rig::Plan;
-use crate::vm::{BOOT, Vm};
+use crate::vm::{BOOT, Machine};
 
 #[test]
 fn a_real_pc_is_worked_from_its_bios_on() {
     let plan = Plan::draw("pc").unwrap();
-    let mut vm = Vm::boot_with("pc", &plan.arguments());
+    let mut vm = Machine::named("pc").with_target().more(plan.arguments()).boot();
     let said = vm.wait_console("claim code: ", BOOT);
     let (_, code) = said.split_once(": ").unwrap();
     let rig = plan.build(&mut vm).unwrap();

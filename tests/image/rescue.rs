@@ -11,7 +11,7 @@ use crate::bundles::forge::Forge;
 use crate::owner::{Owner, PASSWORD, USER};
 use crate::shell::BOOT;
 use crate::supervision::{RESET, started, wait_well};
-use crate::vm::Vm;
+use crate::vm::{Machine, Vm};
 
 const IN_RESCUE: &str = "until [ -e /run/farhand/rescue ]; do sleep 0.2; done";
 const FREEZE: &str = "kill -STOP $(cat /run/sv/serve/pid)";
@@ -70,7 +70,7 @@ fn folder(name: &str) -> PathBuf {
 /// Boots with a memory that is not as it was built.
 #[track_caller]
 fn boot_on(name: &str, data: &Path) -> Vm {
-    Vm::boot_with(name, &["-set".into(), format!("drive.data.file={}", data.display())])
+    Machine::named(name).more(["-set".into(), format!("drive.data.file={}", data.display())]).boot()
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Checks what the root file system promises: it is never written, and lets nobody in.
 
-use crate::vm::Vm;
+use crate::vm::{Machine, Vm};
 
 #[test]
 fn boots_to_its_services() {
@@ -53,7 +53,7 @@ fn holds_no_password_and_no_setuid_file() {
 
 #[test]
 fn simulated_target_comes_and_belongs_to_the_right_process() {
-    let mut vm = Vm::boot("target");
+    let mut vm = Machine::named("target").with_target().boot();
     // Drivers load beside the services, so each of these comes when it comes.
     for condition in [
         "[ -e /sys/class/udc/dummy_udc.0 ]",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::browser;
-use crate::vm::Vm;
+use crate::vm::{Machine, Vm};
 
 #[test]
 fn a_first_hour_in_the_browser() {
@@ -29,7 +29,7 @@ fn nothing_listens_but_the_page_and_the_name() {
 
 #[test]
 fn serve_holds_no_privilege_and_no_device_but_the_camera() {
-    let mut vm = Vm::boot("privileges");
+    let mut vm = Machine::named("privileges").with_target().boot();
     vm.wait_console("claim code: ", Duration::from_secs(60));
     let status = vm.ask("cat /proc/$(cat /run/sv/serve/pid)/status");
     let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim();

@@ -17,6 +17,9 @@ pub use crate::shell::BOOT;
 use crate::shell::{Output, Shell};
 use crate::terminal::Terminal;
 
+/// What the kernel of the everyday image is told.
+const KERNEL: &str = "root=/dev/vda ro rootfstype=squashfs console=ttyAMA0 loglevel=4";
+
 /// A running machine. Dropping it switches it off.
 #[derive(Debug)]
 pub struct Vm {
@@ -31,28 +34,85 @@ pub struct Vm {
     pub folder: PathBuf,
 }
 
-impl Vm {
-    /// Boots the image with an empty memory of its own, and waits for its shell.
-    ///
-    /// `name` names the folder below `out/run` that keeps the console's text, so it can be read
-    /// after a failure.
-    #[track_caller]
-    pub fn boot(name: &str) -> Vm {
-        Vm::boot_with(name, &[])
+/// A part of the target that the image can simulate.
+#[derive(Debug, Clone, Copy)]
+pub enum Target {
+    /// Its USB: what the appliance types comes back as input events.
+    Usb,
+    /// Its picture.
+    Video,
+    /// Its buttons and lamps.
+    Panel,
+}
+
+/// A machine that is not yet switched on. It has no target, unless it is given one: most of what is simulated of one costs a
+/// processor of ours even if nobody looks.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    name: String,
+    kernel: String,
+    unaltered: bool,
+    target: Vec<Target>,
+    more: Vec<String>,
+}
+
+impl Machine {
+    /// `name` names the folder below `out/run` that keeps the console's text, so it can be read after a failure.
+    pub fn named(name: &str) -> Machine {
+        let (name, kernel) = (name.to_owned(), KERNEL.to_owned());
+        Machine { name, kernel, unaltered: false, target: Vec::new(), more: Vec::new() }
     }
 
-    /// Boots a machine that has more than the others: what QEMU is to be told beside the rest.
+    /// Connects it to a part of a target.
+    pub fn with(mut self, part: Target) -> Machine {
+        self.target.push(part);
+        self
+    }
+
+    /// Connects it to a whole target.
+    pub fn with_target(self) -> Machine {
+        self.with(Target::Usb).with(Target::Video).with(Target::Panel)
+    }
+
+    /// Has its kernel told this, instead of where the everyday root is.
+    pub fn kernel(mut self, arguments: &str) -> Machine {
+        arguments.clone_into(&mut self.kernel);
+        self
+    }
+
+    /// Adds what only a few have: what QEMU is to be told beside the rest.
+    pub fn more<S: Into<String>>(mut self, more: impl IntoIterator<Item = S>) -> Machine {
+        self.more.extend(more.into_iter().map(S::into));
+        self
+    }
+
+    /// Has its kernel told nothing that the image's own is not told. Such a machine has a whole target, as people have it.
+    pub fn unaltered(mut self) -> Machine {
+        self.unaltered = true;
+        self
+    }
+
+    /// What its kernel is told.
+    fn arguments(&self) -> String {
+        if self.unaltered {
+            return self.kernel.clone();
+        }
+        let target: Vec<_> = self.target.iter().map(Target::name).collect();
+        format!("{} farhand.target={}", self.kernel, target.join(","))
+    }
+
+    /// Boots the image with an empty memory of its own, and waits for its shell.
     #[track_caller]
-    pub fn boot_with(name: &str, more: &[String]) -> Vm {
-        let mut vm = Vm::switch_on(name, more);
+    pub fn boot(self) -> Vm {
+        let mut vm = self.switch_on();
         vm.meet_shell();
         vm
     }
 
-    /// Switches a machine on and waits for nothing; its shell is there after [`Vm::meet_shell`].
-    pub fn switch_on(name: &str, more: &[String]) -> Vm {
+    /// Switches it on and waits for nothing; its shell is there after [`Vm::meet_shell`].
+    pub fn switch_on(self) -> Vm {
         let out = Path::new(env!("CARGO_MANIFEST_DIR")).join("out");
-        let folder = out.join("run").join(name);
+        let folder = out.join("run").join(&self.name);
         let out = out.join("virt");
         fs::create_dir_all(&folder).expect("out/ can be written");
         let data = folder.join("data.ext4");
@@ -69,7 +129,7 @@ impl Vm {
             .args(["-display", "none", "-serial", "file:/dev/stdout", "-monitor", "none"])
             .arg("-kernel")
             .arg(out.join("Image"))
-            .args(["-append", "root=/dev/vda ro rootfstype=squashfs console=ttyAMA0 loglevel=4"]);
+            .args(["-append", &self.arguments()]);
         disc(&mut qemu, "root", &out.join("root.squashfs"), true);
         disc(&mut qemu, "data", &data, false);
         disc(&mut qemu, "peek", &out.join("peek.squashfs"), true);
@@ -79,7 +139,7 @@ impl Vm {
             .args(["-device", "virtio-net-pci,netdev=net,romfile="])
             .args(["-device", "virtio-rng-pci", "-device", "virtio-serial-pci"])
             .args(["-chardev", "socket,id=shell,fd=0", "-device", "virtconsole,chardev=shell"])
-            .args(more)
+            .args(&self.more)
             .stdin(OwnedFd::from(guest))
             .stdout(Stdio::piped());
         let mut qemu = qemu.spawn().expect("qemu-system-aarch64 is installed: run image/need-qemu.sh");
@@ -88,6 +148,31 @@ impl Vm {
         let console = Terminal::listen(qemu.stdout.take().expect("stdout is piped"), log("console.log"));
         let said = Terminal::listen(shell.try_clone().expect("a socket can be cloned"), log("shell.log"));
         Vm { qemu, console, booted: 0, shell: Shell::on(said, shell), https, folder }
+    }
+}
+
+impl Target {
+    /// As the image's /etc/init.d/board knows it.
+    fn name(&self) -> &'static str {
+        match self {
+            Target::Usb => "usb",
+            Target::Video => "video",
+            Target::Panel => "panel",
+        }
+    }
+}
+
+impl Vm {
+    /// Boots a machine like most, which has no target; see [`Machine`] for others.
+    #[track_caller]
+    pub fn boot(name: &str) -> Vm {
+        Machine::named(name).boot()
+    }
+
+    /// Boots a machine that has more than the others: what QEMU is to be told beside the rest.
+    #[track_caller]
+    pub fn boot_with(name: &str, more: &[String]) -> Vm {
+        Machine::named(name).more(more).boot()
     }
 
     /// Runs a command line as root in the guest.
@@ -160,6 +245,18 @@ fn disc(qemu: &mut Command, id: &str, file: &Path, readonly: bool) {
         .arg(format!("if=none,id={id},format=raw,readonly={readonly},file={}", file.display()))
         .arg("-device")
         .arg(format!("virtio-blk-pci,drive={id}"));
+}
+
+/// What U-Boot tells the kernel of the card's slot A: the root is behind dm-verity, on the same card.
+pub fn slot_a() -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("out/virt/slot.env");
+    let text = fs::read_to_string(file).expect("there is a card: run 'make image-quick'");
+    let value = |key: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        line.unwrap_or_else(|| panic!("no {key} in slot.env"))
+    };
+    let root = "PARTUUID=fa7a4d01-06";
+    format!("rauc.slot=A {} {root} {root} {} dm-mod.waitfor={root}", value("args_before"), value("args_after"))
 }
 
 /// A port of this machine that nothing listens on.
