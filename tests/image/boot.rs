@@ -9,6 +9,7 @@
 #![allow(dead_code)]
 
 mod owner;
+mod patience;
 mod shell;
 mod terminal;
 mod vm;

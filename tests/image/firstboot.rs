@@ -3,10 +3,11 @@
 //! The everyday image boots without a card, so most tests plug one in and then have rcS's own last lines run again.
 
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::blank::Blank;
 use crate::lan::{self, GUEST, Lan, TODAY, US, labels};
+use crate::patience::until;
 use crate::vm::{self, BOOT, Machine, Vm};
 
 /// Long enough for a service to start beside a busy build.
@@ -38,8 +39,9 @@ fn boot(name: &str, card: &Blank) -> Vm {
 /// Waits until the code is on the card and the guest has done with it: two systems must not write one file system at a time.
 #[track_caller]
 fn note(vm: &mut Vm, card: &Blank) -> String {
-    let note = until("the code is on the card", || card.read("claim-code.txt").filter(|note| note.ends_with('\n')));
-    vm.ask("while grep -q ' /firmware ' /proc/mounts; do :; done");
+    let note =
+        until("the code is on the card", SOON, || card.read("claim-code.txt").filter(|note| note.ends_with('\n')));
+    vm.ask("while grep -q ' /firmware ' /proc/mounts; do sleep 0.05; done");
     note
 }
 
@@ -56,17 +58,6 @@ fn post(vm: &Vm, path: &str, json: &str) -> (String, String) {
     (status.to_string(), body.to_string())
 }
 
-#[track_caller]
-fn until<T>(what: &str, mut so: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + SOON;
-    loop {
-        if let Some(found) = so() {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "not within {SOON:?}: {what}");
-    }
-}
-
 #[test]
 fn an_owner_without_a_screen_finds_the_code_on_the_card() {
     let card = Blank::new("code", 128);
@@ -80,13 +71,13 @@ fn an_owner_without_a_screen_finds_the_code_on_the_card() {
     let claim = format!(r#"{{"code":"{code}","user":"anna","password":"correct horse"}}"#);
     let (status, said) = post(&vm, "/api/v1/claim", &claim);
     assert_eq!("200", status, "{said}");
-    until("the code is taken away again", || card.read("claim-code.txt").is_none().then_some(()));
+    until("the code is taken away again", SOON, || card.read("claim-code.txt").is_none().then_some(()));
 
-    vm.ask("while grep -q ' /firmware ' /proc/mounts; do :; done");
+    vm.ask("while grep -q ' /firmware ' /proc/mounts; do sleep 0.05; done");
     // The next start finds an owner; a note that a power cut left behind goes, too.
     card.put("claim-code.txt", &note);
     vm.ask("sv restart serve");
-    until("an old code is taken away", || card.read("claim-code.txt").is_none().then_some(()));
+    until("an old code is taken away", SOON, || card.read("claim-code.txt").is_none().then_some(()));
 }
 
 #[test]
@@ -177,7 +168,7 @@ fn data_grows_to_its_card_once_and_after_a_cut() {
     vm.ask("echo kept >/data/note; sync");
     vm.ask("farhand grow >/tmp/grown 2>&1 &");
     // Somebody pulls the plug the moment that the first step is done.
-    until("the table is written", || (card.table() != before).then_some(()));
+    until("the table is written", SOON, || (card.table() != before).then_some(()));
     drop(vm);
 
     let grown = card.table();
@@ -254,7 +245,7 @@ fn a_wire_at_power_on_asks_for_a_factory_reset() {
     // early and is run again.
     vm.ask(
         "pull=$(echo /sys/devices/platform/gpio-sim.*/gpiochip*/sim_gpio26/pull)
-        while :; do echo pull-down >$pull; done &
+        while echo pull-down >$pull; do sleep 0.01; done &
         wire=$!
         until [ -e /data/state/factory-reset ]; do /usr/libexec/reset-pin; done
         kill $wire",

@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::net::Ipv4Addr;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,11 +24,20 @@ const MULTICAST_DNS: (Ipv4Addr, [u8; 6], u16) = (Ipv4Addr::new(224, 0, 0, 251), 
 /// Seconds from 1900, where NTP begins, to 1970.
 const NTP_EPOCH: u32 = 2_208_988_800;
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Who did not hear a question, or was not there yet, is asked again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// A cable with a guest at its other end.
 pub struct Lan {
     socket: UnixStream,
-    heard: Arc<Mutex<Heard>>,
+    ear: Arc<Ear>,
+}
+
+/// What the guest has said, and the news that there is more of it.
+#[derive(Debug, Default)]
+struct Ear {
+    heard: Mutex<Heard>,
+    more: Condvar,
 }
 
 /// What the guest has said.
@@ -49,6 +58,13 @@ pub fn plan(name: &str) -> (PathBuf, Vec<String>) {
     (socket, ["-netdev", &network, "-device", card].map(String::from).into())
 }
 
+impl Ear {
+    fn note(&self, which: impl Fn(&mut Heard) -> &mut Vec<Vec<u8>>, said: &[u8]) {
+        which(&mut self.heard.lock().unwrap()).push(said.to_vec());
+        self.more.notify_all();
+    }
+}
+
 impl Lan {
     /// Plugs in the cable.
     #[track_caller]
@@ -56,9 +72,9 @@ impl Lan {
         let stream = UnixStream::connect(socket).expect("QEMU listens before the guest runs");
         // Both have it open now; the name is not needed any more.
         let _ = std::fs::remove_file(socket);
-        let heard = Arc::new(Mutex::new(Heard::default()));
+        let ear = Arc::new(Ear::default());
         let (mut from, mut to) = (stream.try_clone().unwrap(), stream.try_clone().unwrap());
-        let noted = Arc::clone(&heard);
+        let noted = Arc::clone(&ear);
         thread::spawn(move || {
             // The end is the machine's, which the test notices by itself.
             while let Some(frame) = receive(&mut from) {
@@ -67,7 +83,7 @@ impl Lan {
                 }
             }
         });
-        Lan { socket: stream, heard }
+        Lan { socket: stream, ear }
     }
 
     /// Waits for a DHCP request that contains this.
@@ -90,19 +106,22 @@ impl Lan {
     #[track_caller]
     fn wait(&self, what: &str, part: &[u8], which: impl Fn(&Heard) -> &Vec<Vec<u8>>, mut nudge: impl FnMut()) {
         let deadline = Instant::now() + PATIENCE;
-        let mut nudged: Option<Instant> = None;
+        let mut nudge_at = Instant::now();
+        let mut heard = self.ear.heard.lock().unwrap();
         loop {
-            let heard = self.heard.lock().unwrap();
+            if nudge_at <= Instant::now() {
+                // Who listens needs it, too.
+                drop(heard);
+                nudge();
+                nudge_at = Instant::now() + AGAIN;
+                heard = self.ear.heard.lock().unwrap();
+            }
             if which(&heard).iter().any(|said| said.windows(part.len()).any(|window| window == part)) {
                 return;
             }
             assert!(Instant::now() < deadline, "{what}: nobody said {part:x?}; heard {:x?}", which(&heard));
-            drop(heard);
-            if nudged.is_none_or(|at| Duration::from_secs(1) < at.elapsed()) {
-                nudge();
-                nudged = Some(Instant::now());
-            }
-            thread::yield_now();
+            let silence = nudge_at.saturating_duration_since(Instant::now());
+            heard = self.ear.more.wait_timeout(heard, silence).unwrap().0;
         }
     }
 }
@@ -128,7 +147,7 @@ fn send(socket: &mut UnixStream, frame: &[u8]) {
 }
 
 /// Notes what the guest says, and answers what is asked of us.
-fn answer(frame: &[u8], heard: &Mutex<Heard>) -> Option<Vec<u8>> {
+fn answer(frame: &[u8], ear: &Ear) -> Option<Vec<u8>> {
     let sender: [u8; 6] = frame.get(6..12)?.try_into().ok()?;
     match frame.get(12..14)? {
         // ARP: who has our address?
@@ -143,12 +162,12 @@ fn answer(frame: &[u8], heard: &Mutex<Heard>) -> Option<Vec<u8>> {
             let (source, payload) = (port(34)?, frame.get(42..)?);
             match port(36)? {
                 67 => {
-                    heard.lock().unwrap().dhcp.push(payload.get(240..)?.to_vec());
+                    ear.note(|heard| &mut heard.dhcp, payload.get(240..)?);
                     Some(udp(ALL, (US, 67), (Ipv4Addr::BROADCAST, 68), &lease(payload)?))
                 }
                 123 => Some(udp(sender, (US, 123), (from.into(), source), &time(payload)?)),
                 5353 => {
-                    heard.lock().unwrap().names.push(payload.to_vec());
+                    ear.note(|heard| &mut heard.names, payload);
                     None
                 }
                 _ => None,

@@ -15,6 +15,7 @@ mod firstboot;
 mod lan;
 mod owner;
 mod page;
+mod patience;
 mod pc;
 mod pi;
 mod powercut;

@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
+
+use crate::patience;
 
 /// An answer takes so long at most, on an emulated network.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -76,11 +78,11 @@ impl Owner {
     /// Waits until the page is served.
     #[track_caller]
     pub fn wait_page(&self, within: Duration) {
-        let patience = patience(within);
-        let mut patience: Vec<&str> = patience.iter().map(String::as_str).collect();
+        let retry = retry(within);
+        let mut retry: Vec<&str> = retry.iter().map(String::as_str).collect();
         // QEMU takes every connection and then drops those that the guest does not want, so nothing is refused.
-        patience.push("--retry-all-errors");
-        let (complaint, status) = self.curl(&patience, "/api/v1/health");
+        retry.push("--retry-all-errors");
+        let (complaint, status) = self.curl(&retry, "/api/v1/health");
         assert_eq!("200", status, "no page within {within:?}: {complaint}");
     }
 
@@ -133,8 +135,8 @@ impl Owner {
     /// As [`Owner::post`], tried again for as long as the answer is that it does not work at the moment (503).
     #[track_caller]
     pub fn insist(&self, path: &str, body: &Value, within: Duration) -> Answer {
-        let (patience, body) = (patience(within), body.to_string());
-        let mut more: Vec<&str> = patience.iter().map(String::as_str).collect();
+        let (retry, body) = (retry(within), body.to_string());
+        let mut more: Vec<&str> = retry.iter().map(String::as_str).collect();
         more.extend(["-H", "Content-Type: application/json", "--data-raw", &body]);
         self.answer(&more, path)
     }
@@ -142,10 +144,7 @@ impl Owner {
     /// Asks until something is so.
     #[track_caller]
     pub fn until(&self, what: &str, within: Duration, so: impl Fn() -> bool) {
-        let deadline = Instant::now() + within;
-        while !so() {
-            assert!(Instant::now() < deadline, "not within {within:?}: {what}");
-        }
+        patience::until(what, within, || so().then_some(()));
     }
 
     #[track_caller]
@@ -182,7 +181,7 @@ fn url(port: u16) -> String {
 }
 
 /// Makes curl try again each second while the answer is that it does not work at the moment.
-fn patience(within: Duration) -> Vec<String> {
+fn retry(within: Duration) -> Vec<String> {
     let seconds = within.as_secs().to_string();
     ["--retry", "1000", "--retry-delay", "1", "--retry-max-time", &seconds].map(str::to_owned).into()
 }

@@ -67,7 +67,7 @@ fn simulated_target_comes_and_belongs_to_the_right_process() {
     // The kernel is its own target: what looks like a button press from outside is seen inside.
     let line = vm.ask("echo /sys/devices/platform/gpio-sim.0/gpiochip*/sim_gpio2").trim().to_owned();
     let seen = vm.ask(&format!(
-        "/tmp/peek/peek watch {line}/value --for 5000 >/tmp/seen & until [ -s /tmp/seen ]; do :; done; \
+        "/tmp/peek/peek watch {line}/value --for 5000 >/tmp/seen & until [ -s /tmp/seen ]; do sleep 0.05; done; \
          echo pull-up >{line}/pull; wait; cat /tmp/seen"
     ));
     let values: Vec<_> = seen.lines().filter_map(|line| line.split(' ').next()).collect();
