@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use crate::terminal::Terminal;
 
-/// Long enough for an emulated machine beside a busy build; a boot takes a tenth of it.
-pub const BOOT: Duration = Duration::from_secs(90);
-/// Most commands are done in a hundredth of it.
-const COMMAND: Duration = Duration::from_secs(60);
+/// Long enough for an emulated machine whose host has twenty times as much to do; a boot takes a thirtieth of it.
+pub const BOOT: Duration = Duration::from_secs(180);
+/// Most commands are done in a thousandth of it.
+const COMMAND: Duration = Duration::from_secs(180);
 
 /// What a command in the guest printed, and how it ended.
 #[derive(Debug)]
