@@ -6,15 +6,14 @@ use std::process::Command;
 
 use serde_json::json;
 
+use crate::blank::Blank;
+use crate::browser::claim_code;
 use crate::bundles::appliance::Appliance;
 use crate::bundles::forge::Forge;
 use crate::owner::{Owner, PASSWORD, USER};
 use crate::shell::BOOT;
-use crate::supervision::{RESET, started, wait_well};
-use crate::vm::{Machine, Vm};
-
-const IN_RESCUE: &str = "until [ -e /run/farhand/rescue ]; do sleep 0.2; done";
-const FREEZE: &str = "kill -STOP $(cat /run/sv/serve/pid)";
+use crate::supervision::{WATCHDOG, WELL, started, wait_well};
+use crate::vm::{Machine, Vm, slot_a};
 
 /// Tells one life of the machine from the next.
 fn life(vm: &mut Vm) -> String {
@@ -22,41 +21,62 @@ fn life(vm: &mut Vm) -> String {
 }
 
 #[test]
-fn a_page_that_hangs_at_each_start_restarts_once_and_then_takes_an_update() {
-    let forge = Forge::open("hung-page");
-    forge.good("good", &Forge::development());
-    let (mut appliance, owner) = Appliance::claimed("hung-page", &forge);
-    wait_well(&mut appliance.vm);
-    assert_eq!("A\n", appliance.vm.ask("fw_printenv -n CONFIRMED"), "a slot that stays");
+fn a_page_that_hangs_at_each_start_restarts_once_and_then_lets_its_owner_in_to_rescue() {
+    let card = Blank::of_image("hung-page");
+    let machine = Machine::named("hung-page").leaping().kernel(&slot_a()).more(WATCHDOG).more(card.arguments());
+    let mut vm = machine.boot();
+    let code = claim_code(&vm);
+    vm.held(|vm| Owner::claim(vm.https, &vm.folder, &code));
+    wait_well(&mut vm);
+    assert_eq!("A\n", vm.ask("fw_printenv -n CONFIRMED"), "a slot that stays");
 
-    appliance.vm.ask(FREEZE);
-    appliance.vm.wait_restart(RESET);
-    appliance.mount_disc();
-    wait_well(&mut appliance.vm);
-    let again = started(&mut appliance.vm);
+    vm.ask("kill -STOP $(cat /run/sv/serve/pid)");
+    vm.wait_restart(BOOT);
+    // Before that one has been well for so long that the first is forgotten.
+    vm.ask(&format!(
+        "[ -e /data/state/crash-loop ] && {WELL}
+        cat /proc/sys/kernel/random/boot_id >/run/second
+        kill -STOP $(cat /run/sv/serve/pid)
+        until [ -e /run/farhand/rescue ]; do sleep 0.2; done"
+    ));
+    let again = started(&mut vm);
     assert_eq!("watchdog", again["why"], "{again}");
     assert!(again["detail"].as_str().unwrap().contains("the page does not answer"), "{again}");
-    appliance.vm.ask("[ -e /data/state/crash-loop ]");
+    vm.ask("grep -q 'a restart did not help: the page does not answer' /run/log/guard/current");
 
-    let second = life(&mut appliance.vm);
-    appliance.vm.ask(FREEZE);
-    appliance.vm.sh_within(IN_RESCUE, RESET);
-    appliance.vm.ask("grep -q 'a restart did not help: the page does not answer' /run/log/guard/current");
-    owner.wait_status("/api/v1/session", 200, BOOT);
-    let health = owner.get("/api/v1/health");
-    assert!(health.status == 503 && health.body.to_string().contains("rescue mode"), "{health:?}");
-    // What a restart would have lost: somebody can log in, read what happened, and bring a version that does not hang.
+    // What a restart would have lost: somebody can log in, and read what happened.
+    vm.held(|vm| {
+        let owner = Owner::at(vm.https, &vm.folder);
+        owner.wait_status("/api/v1/health", 503, BOOT);
+        let health = owner.get("/api/v1/health").body.to_string();
+        assert!(health.contains("rescue mode"), "{health}");
+        let login = owner.post("/api/v1/login", &json!({ "user": USER, "password": PASSWORD }));
+        assert_eq!(200, login.status, "{login:?}");
+        let log = owner.get("/api/v1/logs?service=guard");
+        assert!(log.body.as_str().is_some_and(|text| text.contains("changing to rescue mode")), "{log:?}");
+    });
+    assert_eq!(vm.ask("cat /run/second"), life(&mut vm), "it has restarted again");
+}
+
+#[test]
+fn a_rescue_page_takes_an_update() {
+    let forge = Forge::open("rescue-update");
+    forge.good("good", &Forge::development());
+    let (mut appliance, owner) = Appliance::claimed("rescue-update", &forge);
+    wait_well(&mut appliance.vm);
+    let alive = life(&mut appliance.vm);
+    // As the guard does it when a restart has not helped.
+    appliance.vm.sh(": >/run/farhand/rescue; sv -w 2 force-restart /etc/sv/serve /etc/sv/hands");
+    owner.wait_status("/api/v1/health", 503, BOOT);
     let login = owner.post("/api/v1/login", &json!({ "user": USER, "password": PASSWORD }));
     assert_eq!(200, login.status, "{login:?}");
-    let log = owner.get("/api/v1/logs?service=guard");
-    assert!(log.body.as_str().is_some_and(|text| text.contains("changing to rescue mode")), "{log:?}");
     owner.until("the slots are known", BOOT, || owner.system("/slot") == "A");
     owner.uploads(&forge.file("good"));
     let ended = || ["ready", "failed"].iter().any(|phase| owner.system("/update/phase") == *phase);
     owner.until("the installation ends", BOOT, ended);
     assert_eq!("ready", owner.system("/update/phase"), "{}", owner.system("/update/message"));
     appliance.holds("good");
-    assert_eq!(second, life(&mut appliance.vm), "it has restarted again");
+    assert_eq!(alive, life(&mut appliance.vm), "it has restarted");
     appliance.runs_what_it_ran();
 }
 
@@ -67,10 +87,9 @@ fn folder(name: &str) -> PathBuf {
     folder
 }
 
-/// Boots with a memory that is not as it was built.
-#[track_caller]
-fn boot_on(name: &str, data: &Path) -> Vm {
-    Machine::named(name).more(["-set".into(), format!("drive.data.file={}", data.display())]).boot()
+/// A machine with a memory that is not as it was built.
+fn on(name: &str, data: &Path) -> Machine {
+    Machine::named(name).more(["-set".into(), format!("drive.data.file={}", data.display())])
 }
 
 #[test]
@@ -86,7 +105,7 @@ fn storage_that_has_lost_its_beginning_is_repaired() {
         )
         .output();
     assert!(status.is_ok_and(|output| output.status.success()), "e2fsprogs is installed");
-    let mut vm = boot_on(name, &folder(name).join("card.img"));
+    let mut vm = on(name, &folder(name).join("card.img")).boot();
     wait_well(&mut vm);
     assert_eq!("kept\n", vm.ask("cat /data/file"));
     vm.ask("grep -q 'FILE SYSTEM WAS MODIFIED' /run/log/fsck");
@@ -99,23 +118,25 @@ fn without_storage_there_is_a_page_that_says_so_and_lets_nobody_in() {
     // Neither the first superblock nor a copy of it: nothing that a repair could begin with.
     let empty = folder.join("empty.img");
     fs::File::create(&empty).unwrap().set_len(64 << 20).unwrap();
-    let mut vm = boot_on(name, &empty);
+    let mut vm = on(name, &empty).leaping().boot();
     let alive = life(&mut vm);
     vm.wait_console("cannot mount /data, so nothing can be stored", BOOT);
     vm.wait_console("storage cannot be read, so nobody can log in", BOOT);
     vm.ask("[ -s /run/log/fsck ] && [ -e /run/farhand/rescue ] && ! grep -q ' /data ' /proc/mounts");
 
-    let owner = Owner::at(vm.https, &folder);
-    owner.wait_status("/api/v1/health", 503, BOOT);
-    let health = owner.get("/api/v1/health").body.to_string();
-    assert!(health.contains("storage cannot be read") && health.contains("write the card again"), "{health}");
-    for (path, body) in [
-        ("/api/v1/login", json!({ "user": USER, "password": PASSWORD })),
-        ("/api/v1/claim", json!({ "code": "AAAA-AAAA", "user": USER, "password": PASSWORD })),
-    ] {
-        let answer = owner.post(path, &body);
-        assert_eq!((503, &json!("unwell")), (answer.status, &answer.body["error"]["code"]), "{path}");
-    }
+    vm.held(|vm| {
+        let owner = Owner::at(vm.https, &folder);
+        owner.wait_status("/api/v1/health", 503, BOOT);
+        let health = owner.get("/api/v1/health").body.to_string();
+        assert!(health.contains("storage cannot be read") && health.contains("write the card again"), "{health}");
+        for (path, body) in [
+            ("/api/v1/login", json!({ "user": USER, "password": PASSWORD })),
+            ("/api/v1/claim", json!({ "code": "AAAA-AAAA", "user": USER, "password": PASSWORD })),
+        ] {
+            let answer = owner.post(path, &body);
+            assert_eq!((503, &json!("unwell")), (answer.status, &answer.body["error"]["code"]), "{path}");
+        }
+    });
     // It stays up, for who comes to its console, and its watchdog is fed.
     vm.ask("until grep -q 'the daemon runs in rescue mode' /run/log/guard/current; do sleep 0.2; done");
     vm.ask("until read now _ </proc/uptime; [ ${now%.*} -ge 45 ]; do sleep 0.5; done");
