@@ -6,10 +6,12 @@
 use std::fs;
 use std::future::pending;
 use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use nix::unistd::geteuid;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -53,7 +55,8 @@ pub async fn stand(post: Post, mut stop: Stop) {
     let slot = fs::read_to_string("/proc/cmdline").ok().and_then(|line| Slot::running(&line));
     let mut duty = Duty { traces: Traces::new(&post.data), kennel: Kennel::default(), post, slot };
     // A card that takes its time must not cost the owner the reason; and nobody waits for it with the watchdog.
-    let mut gathering = Some(duty.gather());
+    // One who starts again within the same life finds the traces taken already.
+    let mut gathering = (!duty.has_said()).then(|| duty.gather());
     let mut guard = Guard::new(now(), slot);
     loop {
         guard.tick(now());
@@ -87,9 +90,19 @@ impl Duty {
             let environment = slot.map(|_| bootenv::read()).and_then(|environment| {
                 environment.map_err(|error| log::warn!("cannot read the boot loader's memory: {error}")).ok()
             });
-            let (last_words, note) = (traces.take_last_words(), traces.take_note());
-            Evidence { slot, environment, last_words, note, bitten: watchdog::bitten() }
+            let (last_words, note) = (traces.take_last_words(), traces::noted());
+            let (bitten, reset_status) = (watchdog::bitten(), watchdog::reset_status());
+            Evidence { slot, environment, last_words, note, bitten, reset_status }
         })
+    }
+
+    /// Whether this life's start has been explained, and by us: others, too, can make files there.
+    fn has_said(&self) -> bool {
+        fs::symlink_metadata(self.explanation()).is_ok_and(|file| file.is_file() && file.uid() == geteuid().as_raw())
+    }
+
+    fn explanation(&self) -> PathBuf {
+        self.post.run.join("started.json")
     }
 
     /// Says why the machine has started, once and for all.
@@ -113,7 +126,7 @@ impl Duty {
             (why, detail) => log::warn!("started after {why:?}: {detail}"),
         }
         let text = serde_json::to_vec(&started).expect("two strings are plain data");
-        let path = self.post.run.join("started.json");
+        let path = self.explanation();
         if let Err(error) = traces::keep(&path, &text) {
             log::error!("cannot write {}: {error}", path.display());
         }
@@ -161,7 +174,7 @@ impl Duty {
             }
             Action::TakeBack => {
                 let traces = self.traces.clone();
-                let _ = patiently(move || traces.take_note()).await;
+                let _ = patiently(move || traces.take_back()).await;
             }
             Action::Rescue => {
                 if let Err(error) = traces::keep(&self.post.run.join("rescue"), b"") {

@@ -9,6 +9,12 @@ use super::slots::{Environment, Slot, Standing};
 /// The longest detail: a sentence, or one line of a kernel's last words.
 const LONGEST: usize = 300;
 
+/// The bits of a Raspberry Pi's `PM_RSTS` that count: the power came, and the watchdog reset the whole board.
+///
+/// The lower ones are also where a boot partition is asked for, so only these two mean one thing.
+const POWER_ON: u32 = 0x1000;
+const WATCHDOG_RESET: u32 = 0x20;
+
 /// What ended the life before this one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -47,8 +53,10 @@ pub struct Evidence {
     pub last_words: Option<String>,
     /// What whoever restarted the machine wrote down first: a word, then a sentence.
     pub note: Option<String>,
-    /// Whether a hardware watchdog says that it reset the machine.
+    /// Whether a hardware watchdog's driver says that it reset the machine.
     pub bitten: bool,
+    /// What the firmware found in the register that tells how the board came up, if it hands that over.
+    pub reset_status: Option<u32>,
 }
 
 impl Evidence {
@@ -62,8 +70,11 @@ impl Evidence {
         });
         let (why, detail) = match (self.fallen_from(), panic, note) {
             (Some(slot), panic, note) => {
-                let cause = panic.or(note.map(|(_, rest)| rest.to_string())).unwrap_or_default();
-                let cause = if cause.is_empty() { cause } else { format!(": {cause}") };
+                // That it was installed, or restarted by somebody, is not what it died of.
+                let noted = note.filter(|(word, _)| ["watchdog", "crashes"].contains(word));
+                let silent = self.was_reset().then(|| "it hung, or could not be loaded".to_string());
+                let cause = panic.or(noted.map(|(_, rest)| rest.to_string())).or(silent);
+                let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
                 (Why::Fallback, format!("slot {slot} did not prove itself in three attempts{cause}"))
             }
             (None, Some(line), _) => (Why::Panic, line),
@@ -71,16 +82,28 @@ impl Evidence {
             (None, None, Some(("watchdog", rest))) => (Why::Watchdog, rest.to_string()),
             (None, None, Some(("person", rest))) => (Why::Restart, or(rest, "somebody asked for it")),
             (None, None, Some((_, rest))) => (Why::Restart, rest.to_string()),
-            (None, None, None) if self.bitten => (Why::Watchdog, "the whole system hung".to_string()),
+            (None, None, None) if self.was_reset() => (Why::Watchdog, "the whole system hung".to_string()),
             (None, None, None) => (Why::Power, String::new()),
         };
         Started { why, detail: detail.chars().filter(|c| !c.is_control()).take(LONGEST).collect() }
+    }
+
+    /// Whether the machine was reset, rather than switched on. Who restarts it in order leaves a note, and a kernel that panics its
+    /// last words; without either it hung.
+    fn was_reset(&self) -> bool {
+        self.bitten || self.reset_status.is_some_and(is_reset)
     }
 
     fn fallen_from(&self) -> Option<Slot> {
         let (running, environment) = (self.slot?, self.environment.as_ref()?);
         (environment.standing(running) == Standing::FallenBack).then_some(running.other())
     }
+}
+
+/// A Pi restarts by its watchdog whatever asked for it, so that this alone does not tell a hang from a restart. Its own driver
+/// tells neither: it never sets a boot status.
+fn is_reset(status: u32) -> bool {
+    status & (POWER_ON | WATCHDOG_RESET) == WATCHDOG_RESET
 }
 
 fn or(text: &str, otherwise: &str) -> String {
@@ -132,6 +155,22 @@ mod tests {
     }
 
     #[test]
+    fn a_reset_that_nobody_asked_for_is_a_hang_and_a_power_on_is_none() {
+        let hung = Evidence { reset_status: Some(0x20), ..Evidence::default() };
+        check(&hung, Why::Watchdog, "the whole system hung");
+        // After U-Boot's own restart, as seen on a Pi: the upper bit is part of a boot partition's number.
+        check(&Evidence { reset_status: Some(0x420), ..Evidence::default() }, Why::Watchdog, "the whole system hung");
+        // Bit 12 wins: boards that switch their card's voltage off and on say both.
+        for power in [0x1000, 0x1020, 0x555, 0] {
+            check(&Evidence { reset_status: Some(power), ..Evidence::default() }, Why::Power, "");
+        }
+        check(&Evidence { note: note("person").note, ..hung.clone() }, Why::Restart, "somebody asked for it");
+        check(&Evidence { note: note("update 0.2.0").note, ..hung.clone() }, Why::Update, "0.2.0");
+        let panicked = Evidence { last_words: Some(PANIC.into()), ..hung };
+        check(&panicked, Why::Panic, "Kernel panic - not syncing: Fatal exception");
+    }
+
+    #[test]
     fn last_words_are_cut_to_the_line_that_counts() {
         let evidence = Evidence { last_words: Some(PANIC.into()), ..note("watchdog x") };
         check(&evidence, Why::Panic, "Kernel panic - not syncing: Fatal exception");
@@ -147,9 +186,16 @@ mod tests {
         check(&fallen, Why::Fallback, "slot B did not prove itself in three attempts");
         let noted = Evidence { note: Some("watchdog no address".into()), ..fallen.clone() };
         check(&noted, Why::Fallback, "slot B did not prove itself in three attempts: no address");
+        let crashed = Evidence { note: Some("crashes serve crashed five times".into()), ..fallen.clone() };
+        check(&crashed, Why::Fallback, "slot B did not prove itself in three attempts: serve crashed five times");
         let panicked = Evidence { last_words: Some(PANIC.into()), ..fallen.clone() };
         let detail = "slot B did not prove itself in three attempts: Kernel panic - not syncing: Fatal exception";
         check(&panicked, Why::Fallback, detail);
+        // What was noted before it was ever started is not what it died of.
+        let hung = Evidence { reset_status: Some(0x20), note: Some("update 0.2.0".into()), ..fallen.clone() };
+        let detail = "slot B did not prove itself in three attempts: it hung, or could not be loaded";
+        check(&hung, Why::Fallback, detail);
+        check(&Evidence { reset_status: None, ..hung }, Why::Fallback, "slot B did not prove itself in three attempts");
         check(&Evidence { slot: Some(Slot::B), ..fallen }, Why::Power, "");
     }
 }

@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 
 /// Where the kernel shows what it kept.
 const PSTORE: &str = "/sys/fs/pstore";
+/// Where rcS has put the note that the life before left. On the card it would be found again by the next start, and again, if
+/// each hung before anybody had taken it.
+const NOTED: &str = "/run/restarted";
 /// The most that is kept of a kernel's last words, from their end: the cause and the registers are a tenth of it.
 const LAST_WORDS: usize = 64 * 1024;
 /// The most that is read of a note.
@@ -32,14 +35,9 @@ impl Traces {
         keep(&self.state.join("restart"), text.as_bytes())
     }
 
-    /// Takes that note: it is read once.
-    pub fn take_note(&self) -> Option<String> {
-        let path = self.state.join("restart");
-        let mut text = String::new();
-        let read = File::open(&path).and_then(|file| file.take(NOTE).read_to_string(&mut text));
-        // One that cannot be read is as much in the way of the next as one that can.
-        forget(&path);
-        read.ok().map(|_| text)
+    /// Takes that note back, before anybody has read it.
+    pub fn take_back(&self) {
+        forget(&self.state.join("restart"));
     }
 
     /// Marks that a restart is to mend what is wrong. False: an earlier life has done so, and it did not help.
@@ -64,6 +62,18 @@ impl Traces {
         }
         Some(words)
     }
+}
+
+/// The note that the life before this one left, whoever asks and however often.
+pub fn noted() -> Option<String> {
+    read_note(Path::new(NOTED))
+}
+
+fn read_note(path: &Path) -> Option<String> {
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(NOTE).read_to_end(&mut bytes)).ok()?;
+    // One that is no text is a note all the same: somebody restarted the machine.
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Reads and removes the kernel's records; what they hold of a panic, from its end.
@@ -118,16 +128,19 @@ mod tests {
     }
 
     #[test]
-    fn a_note_is_read_once() {
+    fn the_last_note_counts_and_one_that_is_no_text_is_a_note() {
         let data = folder("note");
-        let traces = Traces::new(&data);
-        assert_eq!(None, traces.take_note());
+        let (traces, note) = (Traces::new(&data), data.join("state/restart"));
+        assert_eq!(None, read_note(&note));
         traces.note("person").unwrap();
         traces.note("update 0.2.0").unwrap();
-        assert_eq!(Some("update 0.2.0".to_string()), traces.take_note());
-        assert_eq!(None, traces.take_note());
-        fs::write(data.join("state/restart"), [0xff; 9]).unwrap();
-        assert_eq!(None, traces.take_note());
+        assert_eq!(
+            [Some("update 0.2.0".to_string()), Some("update 0.2.0".into())],
+            [read_note(&note), read_note(&note)]
+        );
+        fs::write(&note, [0xff; 3000]).unwrap();
+        assert_eq!(Some(NOTE as usize), read_note(&note).map(|text| text.chars().count()));
+        traces.take_back();
         assert_eq!(0, fs::read_dir(data.join("state")).unwrap().count());
         fs::remove_dir_all(data).unwrap();
     }

@@ -19,6 +19,10 @@ const LIST: &str = "/sys/class/watchdog";
 /// What the kernel's own timer calls itself. It hangs with the kernel, so hardware is better.
 const SOFTWARE: &str = "Software Watchdog";
 
+/// Where a Raspberry Pi's firmware leaves `PM_RSTS` as it found it: four bytes, the highest first. Reading the register itself
+/// would be too late, since the firmware clears it; and older firmware does not tell.
+const RESET_STATUS: &str = "/proc/device-tree/chosen/bootloader/rsts";
+
 /// `WDIOF_CARDRESET`: the card reset the machine.
 const CARD_RESET: u32 = 0x20;
 
@@ -76,6 +80,15 @@ pub fn bitten() -> bool {
     list.filter_map(|entry| fs::read_to_string(entry.path().join("bootstatus")).ok()).any(|text| is_bite(&text))
 }
 
+/// How the board came up, as far as its firmware tells.
+pub fn reset_status() -> Option<u32> {
+    read_cell(Path::new(RESET_STATUS))
+}
+
+fn read_cell(path: &Path) -> Option<u32> {
+    fs::read(path).ok()?.try_into().ok().map(u32::from_be_bytes)
+}
+
 fn is_bite(bootstatus: &str) -> bool {
     bootstatus.trim().parse::<u32>().is_ok_and(|status| status & CARD_RESET != 0)
 }
@@ -120,5 +133,18 @@ mod tests {
     fn a_bite_is_one_bit_of_the_status() {
         assert!(is_bite("32\n") && is_bite("36"));
         assert!(!is_bite("0\n") && !is_bite("") && !is_bite("power"));
+    }
+
+    #[test]
+    fn a_cell_of_a_device_tree_is_four_bytes_or_none() {
+        let path = std::env::temp_dir().join(format!("farhand-cell-{}", std::process::id()));
+        assert_eq!(None, read_cell(&path));
+        for (bytes, status) in
+            [(&[0, 0, 0x10, 0][..], Some(0x1000)), (&[0, 0, 0, 0x20], Some(0x20)), (&[0, 0, 0x20], None), (&[], None)]
+        {
+            fs::write(&path, bytes).unwrap();
+            assert_eq!(status, read_cell(&path), "{bytes:?}");
+        }
+        fs::remove_file(path).unwrap();
     }
 }

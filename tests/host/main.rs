@@ -10,5 +10,6 @@ mod hands;
 mod machine;
 mod net;
 mod reset;
+mod scripts;
 mod tidy;
 mod video;

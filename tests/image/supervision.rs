@@ -55,7 +55,7 @@ fn freeze(name: &str, service: &str, why: &str) {
     // What was noted is told once: the next start has another reason.
     vm.reboot();
     wait_well(&mut vm);
-    assert_eq!("power", self::started(&mut vm)["why"]);
+    assert_eq!("restart", self::started(&mut vm)["why"]);
 }
 
 #[test]

@@ -1,0 +1,130 @@
+//! Runs the root file system's own scripts on a root of a test's own, with programs that note what they are asked for.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// What a script names by its whole path, and a test has a copy of.
+const PLACES: [&str; 6] = ["/proc/", "/sys/", "/run/", "/data/", "/dev/", "/etc/"];
+
+/// A root with programs.
+struct Root(PathBuf);
+
+impl Root {
+    fn new(name: &str) -> Root {
+        let root = std::env::temp_dir().join(format!("farhand-scripts-{}-{name}", std::process::id()));
+        for folder in ["bin", "run", "proc", "sys/fs/pstore", "etc", "dev", "data/state"] {
+            fs::create_dir_all(root.join(folder)).unwrap();
+        }
+        Root(root)
+    }
+
+    fn put(&self, path: &str, bytes: impl AsRef<[u8]>) {
+        let path = self.0.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+
+    fn text(&self, path: &str) -> String {
+        fs::read_to_string(self.0.join(path)).unwrap_or_default()
+    }
+
+    /// Puts a program where the scripts find it; `$ROOT` is this root.
+    fn program(&self, name: &str, body: &str) {
+        let path = format!("bin/{name}");
+        self.put(&path, format!("#!/bin/sh\nROOT='{}'\n{body}\n", self.0.display()));
+        fs::set_permissions(self.0.join(path), Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// A boot loader's memory: one variable a line, changed as a program would that reads all, thinks, and writes all.
+    fn memory(&self, variables: &str) {
+        self.put("memory", variables);
+        self.program(
+            "fw_printenv",
+            "case ${1:-} in -n) sed -n \"s/^$2=//p\" \"$ROOT/memory\" ;; *) cat \"$ROOT/memory\" ;; esac",
+        );
+        self.program(
+            "fw_setenv",
+            "if [ \"$1\" = -s ]; then new=$(cat); else new=\"$1=$2\"; fi
+            all=$(printf '%s\\n' \"$new\" | cat \"$ROOT/memory\" - | tac | awk -F= '!seen[$1]++')
+            printf '%s\\n' \"$all\" >\"$ROOT/memory.$$\" && mv \"$ROOT/memory.$$\" \"$ROOT/memory\"",
+        );
+    }
+
+    fn variable(&self, name: &str) -> String {
+        let text = self.text("memory");
+        text.lines().find_map(|line| line.strip_prefix(&format!("{name}="))).unwrap_or_default().to_string()
+    }
+
+    /// A script of the root file system, with its places in this root.
+    fn script(&self, script: &str, arguments: &[&str]) -> Command {
+        let mut text = fs::read_to_string(format!("{}/overlay/{script}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        let own = self.0.display().to_string();
+        for place in PLACES {
+            // Not within a longer path, such as the same name in this root's own.
+            for before in [" ", "\"", "'", "=", ">", "<"] {
+                text = text.replace(&format!("{before}{place}"), &format!("{before}{own}{place}"));
+            }
+        }
+        text = text.replace("/usr/libexec/", &format!("{own}/bin/"));
+        let copy = format!("copy-of-{}", script.replace('/', "-"));
+        self.put(&copy, text);
+        let mut command = Command::new("sh");
+        let path = format!("{}:{}", self.0.join("bin").display(), std::env::var("PATH").unwrap());
+        command.arg(self.0.join(copy)).args(arguments).env("PATH", path);
+        command
+    }
+
+    fn run(&self, script: &str, arguments: &[&str]) {
+        let output = self.script(script, arguments).output().unwrap();
+        assert_eq!("", String::from_utf8_lossy(&output.stderr), "{script}");
+    }
+}
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+const COUNTED: &str = "BOOT_ORDER=A B\nBOOT_A_LEFT=2\nBOOT_B_LEFT=3\nCONFIRMED=A\n";
+const RSTS: &str = "proc/device-tree/chosen/bootloader/rsts";
+
+/// How many tries slot A has after a start in which U-Boot left it two.
+fn left(root: &Root, arguments: &[&str]) -> String {
+    root.memory(COUNTED);
+    root.run("usr/libexec/slot-counter", arguments);
+    root.variable("BOOT_A_LEFT")
+}
+
+#[test]
+fn a_confirmed_slot_gets_its_tries_back_but_not_after_a_hang_or_a_panic() {
+    let root = Root::new("slot-counter");
+    root.put("proc/cmdline", "console=ttyAMA0 rauc.slot=A ro\n");
+    assert_eq!("3", left(&root, &[]), "a board that does not tell how it came up");
+    // Power-on; a card's voltage switched off and on; half a word.
+    for status in [&[0, 0, 0x10, 0][..], &[0, 0, 0x10, 0x20], &[0, 0, 0, 0], &[0, 0x20]] {
+        root.put(RSTS, status);
+        assert_eq!("3", left(&root, &[]), "{status:?}");
+    }
+    for status in [[0, 0, 0, 0x20], [0, 0, 4, 0x20], [0, 0, 0x05, 0x75]] {
+        root.put(RSTS, status);
+        assert_eq!("2", left(&root, &[]), "{status:?}");
+        assert_eq!("3", left(&root, &["orderly"]), "{status:?}, with a note");
+    }
+    root.put("sys/fs/pstore/dmesg-ramoops-0", "Kernel panic");
+    for arguments in [&[][..], &["orderly"]] {
+        assert_eq!("2", left(&root, arguments), "it may have panicked on the way down");
+    }
+}
+
+#[test]
+fn a_slot_on_trial_and_a_machine_without_slots_get_nothing_back() {
+    let root = Root::new("slot-counter-trial");
+    for line in ["rauc.slot=B ro\n", "root=/dev/vda ro\n"] {
+        root.put("proc/cmdline", line);
+        assert_eq!("2", left(&root, &["orderly"]), "{line}");
+        assert_eq!(COUNTED, root.text("memory"), "{line}");
+    }
+}
