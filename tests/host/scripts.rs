@@ -128,3 +128,47 @@ fn a_slot_on_trial_and_a_machine_without_slots_get_nothing_back() {
         assert_eq!(COUNTED, root.text("memory"), "{line}");
     }
 }
+
+#[test]
+fn on_the_way_down_the_guard_goes_first_and_whatever_hangs_is_fed_for_a_minute_only() {
+    let root = Root::new("rck");
+    for name in ["sv", "umount", "sync"] {
+        root.program(name, &format!("echo {name} \"$@\" >>\"$ROOT/done\""));
+    }
+    // The feeder's own line comes when it likes: it runs beside the rest.
+    root.program("feed-watchdog", "echo \"$@\" >\"$ROOT/fed\"; echo feeder >>\"$ROOT/feeders\"");
+    root.program("umount", "n=0; until [ -s \"$ROOT/feeders\" ] || [ $n = 500 ]; do sleep 0.01; n=$((n + 1)); done; echo umount >>\"$ROOT/done\"; exit 1");
+    root.run("etc/init.d/rcK", &[]);
+    let done = root.text("done");
+    let done: Vec<_> = done.lines().collect();
+    assert_eq!(["sv -w 2 force-stop guard", "sv -w 5 stop serve", "sv -w 5 stop hands", "umount", "sync"], done[..]);
+    assert_eq!("0 60\n", root.text("fed"));
+    assert_eq!("restart it was shut down in order\n", root.text("data/state/restart"));
+
+    root.put("data/state/restart", "person\n");
+    root.run("etc/init.d/rcK", &[]);
+    assert_eq!("person\n", root.text("data/state/restart"), "who has a reason says it");
+    fs::remove_dir_all(root.0.join("data/state")).unwrap();
+    root.run("etc/init.d/rcK", &[]);
+    assert!(!root.0.join("data/state").exists(), "without storage there is nowhere to note it");
+}
+
+#[test]
+fn a_watchdog_that_nobody_has_started_is_not_opened() {
+    let root = Root::new("feeder");
+    root.program("sleep", "echo sleep \"$@\" >>\"$ROOT/done\"");
+    let fed = |line: &str, state: Option<&str>| {
+        root.put("proc/cmdline", line);
+        let _ = fs::remove_dir_all(root.0.join("sys/class"));
+        if let Some(state) = state {
+            root.put("sys/class/watchdog/watchdog0/state", state);
+        }
+        root.put("done", "");
+        root.run("usr/libexec/feed-watchdog", &["60"]);
+        assert!(!root.0.join("run/feeder").exists(), "it would be taken for one that runs");
+        root.text("done") == "sleep 60\n"
+    };
+    assert!(fed("rauc.slot=A\n", None), "U-Boot has started it");
+    assert!(fed("root=/dev/vda\n", Some("active\n")), "the guard has started it");
+    assert!(!fed("root=/dev/vda\n", Some("inactive\n")) && !fed("root=/dev/vda\n", None));
+}

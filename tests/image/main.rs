@@ -7,6 +7,7 @@
 // Helpers outside #[test] functions may fail a test, too.
 #![allow(clippy::unwrap_used)]
 
+mod bites;
 mod blank;
 mod browser;
 mod bundles;

@@ -161,11 +161,11 @@ fn a_start_that_takes_long_is_fed_until_it_hangs() {
     vm.ask(&format!(
         "{once}
         # With nobody but the feeder it lives for longer than the watchdog waits, and the guard takes over from there.
-        sv -w 15 stop guard; /usr/libexec/feed-watchdog 0 600 & echo $! >/run/feeder
+        sv -w 15 stop guard; /usr/libexec/feed-watchdog 0 600 &
         {long}
         # Even one who is told not to: on a card nobody can stop what U-Boot has started.
         printf '\n[guard]\nwatchdog = \"none\"\n' >>/run/farhand.toml
-        kill $(cat /run/feeder); sv up guard
+        sv up guard
         {twice}
         # But not for ever.
         sv -w 15 stop guard; /usr/libexec/feed-watchdog 0 10 &"

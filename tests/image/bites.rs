@@ -1,0 +1,66 @@
+//! Lets a confirmed release hang at every start of a Pi whose firmware tells how it came up: it is left for the other slot.
+//!
+//! A Pi's watchdog driver never says that it has reset the machine. Its firmware does, but QEMU has none; so the card's device
+//! tree says, at every start, what a Pi's would say after any reset.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::pi::{A, B, Card, Pi, Why, run};
+use crate::release::Release;
+
+/// Feeds the watchdog once, as a guard does that then hangs with all the rest.
+const HANGS: &str = "#!/bin/sh\nexec 3>/dev/watchdog0\nexec sleep 1000000\n";
+
+/// Three starts of an emulated Pi beside a busy build.
+const THREE_STARTS: Duration = Duration::from_secs(300);
+
+/// What a Pi's power manager says after a reset, and where the card's first partition begins.
+const RESET: &str = "0x20";
+const FIRMWARE: u64 = 4 << 20;
+
+/// Has the card's device tree say that the board was reset.
+#[track_caller]
+fn tell_reset(card: &Card) {
+    let name = "farhand-rpi4.dtb";
+    let tree = card.take(name);
+    run(Command::new("fdtput").args(["-p", "-t", "x"]).arg(&tree).args(["/chosen/bootloader", "rsts", RESET]));
+    let place = format!("{}@@{FIRMWARE}", card.path().display());
+    run(Command::new("mcopy").args(["-n", "-o", "-i", &place]).arg(&tree).arg(format!("::/{name}")));
+}
+
+#[test]
+fn a_confirmed_release_that_hangs_at_every_start_is_left_and_an_orderly_restart_is_no_hang() {
+    let card = Card::copy("bites");
+    tell_reset(&card);
+    let hangs = Release::repacked(&card.folder.join("hangs"), |root| {
+        let guard = root.join("etc/sv/guard/run");
+        assert!(guard.exists());
+        fs::write(&guard, HANGS).unwrap();
+        fs::set_permissions(&guard, fs::Permissions::from_mode(0o755)).unwrap();
+    });
+    card.fill(A, &hangs);
+    let mut pi = Pi::start(card);
+    pi.probe.wait("three hangs", THREE_STARTS, |seen| (2 < seen.resets.len()).then_some(()));
+    assert_eq!(Some(Why::Hang), pi.ended(THREE_STARTS));
+    pi.meet_shell();
+    assert_eq!([Some(Why::Hang); 3], pi.resets()[..]);
+    assert_eq!(B, pi.slot(), "the other release is tried, once this one has none of its tries left");
+    let started = |pi: &mut Pi| {
+        pi.ask("until [ -s /run/farhand/started.json ]; do sleep 0.2; done; cat /run/farhand/started.json")
+    };
+    let told = started(&mut pi);
+    assert!(told.contains("\"watchdog\"") && told.contains("the whole system hung"), "{told}");
+
+    pi.wait_confirmed(B);
+    assert_eq!("0", pi.ask("cat /sys/module/watchdog/parameters/stop_on_reboot").trim(), "it counts to the very end");
+    pi.reboot();
+    assert_eq!("3", pi.ask("fw_printenv -n BOOT_B_LEFT").trim(), "nobody has to be healthy first for that");
+    let told = started(&mut pi);
+    assert!(told.contains("\"restart\"") && told.contains("it was shut down in order"), "{told}");
+    // A guard that starts again does not know better than the one before.
+    pi.ask("sv -w 15 restart guard; until grep -c 'feeding' /run/log/guard/current | grep -q 2; do sleep 0.2; done");
+    assert_eq!(told, started(&mut pi));
+}
