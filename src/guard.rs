@@ -46,6 +46,15 @@ pub struct Examination {
     pub environment: Result<Environment, String>,
 }
 
+/// What the boot loader says when it is asked to remember that a slot is confirmed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Confirmation {
+    /// This is what it remembers now.
+    Reads(Environment),
+    /// Nobody may change it just now: an update is being installed.
+    Busy,
+}
+
 /// Everything that one look shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sight {
@@ -67,8 +76,8 @@ pub enum Action {
     },
     /// Feed the watchdog.
     Feed,
-    /// Write this to the boot loader's memory and read it back; answered by [`Guard::wrote`].
-    Write(Environment),
+    /// Have the boot loader remember that this slot is confirmed; answered by [`Guard::confirmed`].
+    Confirm(Slot),
     /// Forget that services crashed in an earlier life.
     Forgive,
     /// Mark the next life as one that a restart was to mend; answered by [`Guard::marked`].
@@ -137,7 +146,6 @@ pub struct Guard {
     settled: bool,
     /// The running slot has never been confirmed.
     trial: bool,
-    writing: Option<Environment>,
     forgiven: bool,
     given_up: bool,
     /// In rescue mode by our own decision: it stays up whatever the page says, for who comes to its console.
@@ -162,7 +170,6 @@ impl Guard {
             fit: Run::default(),
             settled: slot.is_none(),
             trial: false,
-            writing: None,
             forgiven: false,
             given_up: false,
             rescued: false,
@@ -210,17 +217,20 @@ impl Guard {
         self.judge(now);
     }
 
-    /// Takes in what has become of [`Action::Write`]: what was read back, or why it failed.
-    pub fn wrote(&mut self, outcome: Result<Environment, String>) {
-        let (Some(wanted), Some(slot)) = (self.writing.take(), self.slot) else { return };
+    /// Takes in what has become of [`Action::Confirm`].
+    pub fn confirmed(&mut self, slot: Slot, outcome: Result<Confirmation, String>) {
         match outcome {
-            Ok(back) if back == wanted => {
-                self.settled = true;
-                self.trial = false;
-                self.actions.push_back(Action::Note(format!("slot {slot} is confirmed")));
-            }
-            // It is tried again after the next look.
-            Ok(back) => self.warn(format!("slot {slot} is not confirmed: wrote {wanted}, and read back {back}")),
+            Ok(Confirmation::Reads(environment)) => match environment.standing(slot) {
+                Standing::Confirmed => {
+                    self.settle();
+                    self.actions.push_back(Action::Note(format!("slot {slot} is confirmed")));
+                }
+                Standing::Superseded => self.settle(),
+                // It is tried again after the next look.
+                _ => self.warn(format!("slot {slot} is not confirmed: read back {environment}")),
+            },
+            // So is this: whoever installs is done within minutes.
+            Ok(Confirmation::Busy) => (),
             Err(why) => self.warn(format!("slot {slot} is not confirmed: {why}")),
         }
     }
@@ -267,7 +277,7 @@ impl Guard {
         let standing = environment.standing(slot);
         self.trial = standing == Standing::Trial;
         if matches!(standing, Standing::Confirmed | Standing::Superseded) {
-            self.settled = true;
+            self.settle();
             return trouble;
         }
         // One that was confirmed before need not prove more than that it is back.
@@ -278,11 +288,14 @@ impl Guard {
             self.fit.broken();
         }
         if self.fit.proves() && !self.condemned {
-            let wanted = environment.confirming(slot);
-            self.writing = Some(wanted.clone());
-            self.actions.push_back(Action::Write(wanted));
+            self.actions.push_back(Action::Confirm(slot));
         }
         join(trouble, &faults)
+    }
+
+    fn settle(&mut self) {
+        self.settled = true;
+        self.trial = false;
     }
 
     /// Feeds the watchdog, or gives the machine up.
@@ -366,6 +379,8 @@ mod tests {
         memory: String,
         /// What a write leaves there, if not what was written.
         misread: Option<String>,
+        /// Whether an update is being installed.
+        busy: bool,
         mark: Mark,
         done: Vec<(u64, Action)>,
     }
@@ -382,6 +397,7 @@ mod tests {
                 faults: Vec::new(),
                 memory: memory.into(),
                 misread: None,
+                busy: false,
                 mark: Mark::Set,
                 done: Vec::new(),
             }
@@ -408,9 +424,13 @@ mod tests {
                     let examination = examine.then(|| Examination { faults: self.faults.clone(), environment });
                     self.guard.saw(self.now, Sight { page: self.page.clone(), rescue: self.rescue, examination });
                 }
-                Action::Write(environment) => {
-                    self.memory = self.misread.clone().unwrap_or(environment.script());
-                    self.guard.wrote(Ok(Environment::parse(&self.memory)));
+                Action::Confirm(slot) => {
+                    let wanted = Environment::parse(&self.memory).to_confirm(*slot);
+                    if let (Some(wanted), false) = (wanted, self.busy) {
+                        self.memory = self.misread.clone().unwrap_or(wanted.script());
+                    }
+                    let back = Confirmation::Reads(Environment::parse(&self.memory));
+                    self.guard.confirmed(*slot, Ok(if self.busy { Confirmation::Busy } else { back }));
                 }
                 Action::Mark => self.guard.marked(self.mark.clone()),
                 _ => (),
@@ -427,7 +447,7 @@ mod tests {
         }
 
         fn writes(&self) -> Vec<u64> {
-            self.times(|action| matches!(action, Action::Write(_)))
+            self.times(|action| matches!(action, Action::Confirm(_)))
         }
 
         fn last_feed(&self) -> u64 {
@@ -524,6 +544,21 @@ mod tests {
         machine.until(600);
         assert!(machine.writes().is_empty());
         assert_eq!(INSTALLED, machine.memory);
+    }
+
+    #[test]
+    fn while_an_update_is_being_installed_nothing_is_written_and_nobody_is_warned() {
+        let mut machine = Machine::new(Some(Slot::B), FALLEN);
+        machine.busy = true;
+        machine.until(59);
+        assert_eq!([30, 35, 40, 45, 50, 55], machine.writes()[..]);
+        assert_eq!(FALLEN, machine.memory);
+        assert!(machine.times(|action| matches!(action, Action::Warn(_))).is_empty(), "{:?}", machine.done);
+        // What it has made of the memory meanwhile is what counts.
+        (machine.busy, machine.memory) = (false, INSTALLED.into());
+        machine.until(600);
+        assert_eq!(INSTALLED, machine.memory);
+        assert!(machine.times(|action| matches!(action, Action::Note(text) if text.contains("confirmed"))).is_empty());
     }
 
     #[test]

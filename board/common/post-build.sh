@@ -42,6 +42,11 @@ done
 # Whom to ask for names is known when there is a network.
 ln -sfn /run/resolv.conf "$target/etc/resolv.conf"
 
+# Where fw_setenv takes its lock, or goes on without one: two that change U-Boot's variables at once would undo each other.
+rm -rf "$target/var/lock"
+mkdir -p "$target/var"
+ln -s /run/lock "$target/var/lock"
+
 # Every service has a log, and runsv keeps its state where it can write.
 for service in "$target"/etc/sv/*; do
 	name=${service##*/}

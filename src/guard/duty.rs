@@ -17,11 +17,12 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::slots::Slot;
 use super::started::{Evidence, Why};
-use super::{APART, Action, Examination, Guard, Mark, Sight};
+use super::{APART, Action, Confirmation, Examination, Guard, Mark, Sight};
 use crate::config::Watchdog;
+use crate::hw::bootenv::BootEnv;
+use crate::hw::condition;
 use crate::hw::traces::{self, Traces};
 use crate::hw::watchdog::{self, Dog};
-use crate::hw::{bootenv, condition};
 use crate::net::probe;
 use crate::tasks::Stop;
 
@@ -87,7 +88,7 @@ impl Duty {
     fn gather(&self) -> JoinHandle<Evidence> {
         let (traces, slot) = (self.traces.clone(), self.slot);
         spawn_blocking(move || {
-            let environment = slot.map(|_| bootenv::read()).and_then(|environment| {
+            let environment = slot.map(|_| BootEnv::default().read()).and_then(|environment| {
                 environment.map_err(|error| log::warn!("cannot read the boot loader's memory: {error}")).ok()
             });
             let (last_words, note) = (traces.take_last_words(), traces::noted());
@@ -143,9 +144,11 @@ impl Duty {
                     self.say(&evidence);
                 }
             }
-            Action::Write(environment) => {
-                let written = patiently(move || bootenv::write(&environment)).await;
-                guard.wrote(written.and_then(|written| written.map_err(|error| error.to_string())));
+            Action::Confirm(slot) => {
+                let confirmed = patiently(move || BootEnv::default().confirm(slot)).await;
+                let confirmed = confirmed.and_then(|confirmed| confirmed.map_err(|error| error.to_string()));
+                let outcome = confirmed.map(|back| back.map_or(Confirmation::Busy, Confirmation::Reads));
+                guard.confirmed(slot, outcome);
             }
             Action::Forgive => {
                 let traces = self.traces.clone();
@@ -202,7 +205,7 @@ impl Duty {
     async fn examine(&self) -> Examination {
         let (data, wants_gadget) = (self.post.data.clone(), self.post.wants_gadget);
         let examined = patiently(move || {
-            let environment = bootenv::read().map_err(|error| error.to_string());
+            let environment = BootEnv::default().read().map_err(|error| error.to_string());
             Examination { faults: condition::faults(&data, wants_gadget), environment }
         });
         let hung = |why: String| Examination { faults: vec![why.clone()], environment: Err(why) };

@@ -93,6 +93,12 @@ impl Environment {
         wanted
     }
 
+    /// What is to be written for `slot` to be confirmed. None: nothing is, or nothing may be.
+    pub fn to_confirm(&self, slot: Slot) -> Option<Environment> {
+        let is_left = matches!(self.standing(slot), Standing::Confirmed | Standing::Superseded);
+        (!is_left).then(|| self.confirming(slot))
+    }
+
     /// The same as input for `fw_setenv -s -`: one write for all, so that no power cut can leave half.
     pub fn script(&self) -> String {
         let Environment { order, left_a, left_b, confirmed } = self;
@@ -188,5 +194,12 @@ mod tests {
     fn an_update_that_waits_for_its_restart_is_left_alone() {
         check(Slot::A, environment("B A", "3", "3", "A"), Standing::Superseded);
         check(Slot::A, environment("B A", "3", "1", ""), Standing::Superseded);
+        assert_eq!(None, environment("B A", "2", "3", "A").to_confirm(Slot::A));
+    }
+
+    #[test]
+    fn what_is_confirmed_is_not_written_again() {
+        assert_eq!(None, environment("A B", "3", "1", "A").to_confirm(Slot::A));
+        assert_eq!(Some(environment("A B", "3", "1", "A")), environment("A B", "1", "1", "A").to_confirm(Slot::A));
     }
 }

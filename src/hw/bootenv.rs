@@ -1,28 +1,65 @@
 //! Reads and writes the boot loader's memory with the commands of libubootenv.
 //!
-//! They know where it lies (`/etc/fw_env.config`), and keep its two copies so that a power cut leaves one whole.
+//! They know where it lies (`/etc/fw_env.config`), and keep its two copies so that a power cut leaves one whole. An installer
+//! changes the same variables, one after the other; so nobody writes what was read before the other had its turn.
 
+use std::fs::{OpenOptions, TryLockError};
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-use crate::guard::slots::Environment;
+use crate::guard::slots::{Environment, Slot};
 
-/// Reads it.
-pub fn read() -> io::Result<Environment> {
-    let output = Command::new("fw_printenv").stdin(Stdio::null()).output()?;
-    Ok(Environment::parse(&said(output, "fw_printenv")?))
+/// The boot loader's memory, and who guards it.
+#[derive(Debug, Clone)]
+pub struct BootEnv {
+    /// Prints it.
+    pub printenv: PathBuf,
+    /// Changes it.
+    pub setenv: PathBuf,
+    /// Locked by whoever installs an update (`/usr/libexec/install-bundle`).
+    pub lock: PathBuf,
 }
 
-/// Writes it in one go, and gives what is read back.
-pub fn write(environment: &Environment) -> io::Result<Environment> {
-    let mut command = Command::new("fw_setenv");
-    command.args(["-s", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn()?;
-    if let Some(mut stdin) = child.stdin.take() {
-        stdin.write_all(environment.script().as_bytes())?;
+impl Default for BootEnv {
+    fn default() -> BootEnv {
+        BootEnv { printenv: "fw_printenv".into(), setenv: "fw_setenv".into(), lock: "/run/install-bundle.lock".into() }
     }
-    said(child.wait_with_output()?, "fw_setenv")?;
-    read()
+}
+
+impl BootEnv {
+    /// Reads it.
+    pub fn read(&self) -> io::Result<Environment> {
+        let output = Command::new(&self.printenv).stdin(Stdio::null()).output()?;
+        Ok(Environment::parse(&said(output, "fw_printenv")?))
+    }
+
+    /// Has it remember that `slot` is confirmed, and gives what is read back. None: an update is being installed meanwhile.
+    ///
+    /// What is to be written is made from what is read now, not from what was read when that was decided.
+    pub fn confirm(&self, slot: Slot) -> io::Result<Option<Environment>> {
+        let lock = OpenOptions::new().write(true).create(true).truncate(false).open(&self.lock)?;
+        match lock.try_lock() {
+            Ok(()) => (),
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        let found = self.read()?;
+        let Some(wanted) = found.to_confirm(slot) else { return Ok(Some(found)) };
+        self.write(&wanted)?;
+        self.read().map(Some)
+    }
+
+    /// Writes it in one go.
+    fn write(&self, environment: &Environment) -> io::Result<()> {
+        let mut command = Command::new(&self.setenv);
+        command.args(["-s", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn()?;
+        if let Some(mut stdin) = child.stdin.take() {
+            stdin.write_all(environment.script().as_bytes())?;
+        }
+        said(child.wait_with_output()?, "fw_setenv").map(drop)
+    }
 }
 
 /// What a command printed, or what it complained of.

@@ -1,9 +1,15 @@
 //! Runs the root file system's own scripts on a root of a test's own, with programs that note what they are asked for.
 
 use std::fs::{self, Permissions};
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
+
+use farhand::guard::slots::{Slot, Standing};
+use farhand::hw::bootenv::BootEnv;
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 
 /// What a script names by its whole path, and a test has a copy of.
 const PLACES: [&str; 6] = ["/proc/", "/sys/", "/run/", "/data/", "/dev/", "/etc/"];
@@ -171,4 +177,46 @@ fn a_watchdog_that_nobody_has_started_is_not_opened() {
     assert!(fed("rauc.slot=A\n", None), "U-Boot has started it");
     assert!(fed("root=/dev/vda\n", Some("active\n")), "the guard has started it");
     assert!(!fed("root=/dev/vda\n", Some("inactive\n")) && !fed("root=/dev/vda\n", None));
+}
+
+/// An installer that does to the memory what RAUC does, and says before each step that there is one.
+const INSTALLER: &str = r#"exec 5>"$ROOT/steps"
+    step() { echo >&5; }
+    is() { [ "$(fw_printenv -n BOOT_ORDER) $(fw_printenv -n BOOT_B_LEFT)" = "$1" ] || echo "$1" >>"$ROOT/undone"; }
+    step; fw_setenv BOOT_B_LEFT 0; step; fw_setenv BOOT_ORDER A
+    for block in 1 2 3; do step; is 'A 0'; done
+    fw_setenv BOOT_B_LEFT 3; step; fw_setenv BOOT_ORDER 'B A'
+    for block in 1 2 3; do step; is 'B A 3'; done"#;
+
+#[test]
+fn a_confirmation_never_undoes_what_an_installation_has_done() {
+    let root = Root::new("two-writers");
+    root.put("proc/mounts", "");
+    root.put("proc/self/oom_score_adj", "");
+    root.program("rauc", INSTALLER);
+    let bin = root.0.join("bin");
+    let memory = BootEnv {
+        printenv: bin.join("fw_printenv"),
+        setenv: bin.join("fw_setenv"),
+        lock: root.0.join("run/install-bundle.lock"),
+    };
+    let steps = root.0.join("steps");
+    mkfifo(&steps, Mode::S_IRWXU).unwrap();
+    let mut kept_away = 0;
+    for round in 0..10 {
+        // As after a panic: the guard has tries to give back, whenever it gets to it.
+        root.memory(COUNTED);
+        let mut command = root.script("usr/libexec/install-bundle", &["/update.raucb"]);
+        let mut installer = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let steps = BufReader::new(fs::File::open(&steps).unwrap()).lines();
+        let found: Vec<_> = steps.map(|_| memory.confirm(Slot::A).unwrap()).collect();
+        assert_eq!(Some(0), installer.wait().unwrap().code(), "round {round}");
+        assert_eq!("", root.text("undone"), "round {round}");
+        kept_away += found.iter().filter(|found| found.is_none()).count();
+        let after = memory.confirm(Slot::A).unwrap().map(|found| found.standing(Slot::A));
+        assert_eq!(Some(Standing::Superseded), after, "round {round}");
+        assert_eq!(("B A", "2"), (root.variable("BOOT_ORDER").as_str(), root.variable("BOOT_A_LEFT").as_str()));
+    }
+    // Not each time: whoever looks late, on a busy machine, finds it done.
+    assert!(9 < kept_away, "they met {kept_away} times");
 }
