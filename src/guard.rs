@@ -5,12 +5,14 @@
 //! no I/O and reads no clock: the caller carries out each [`Action`], says what came of it, and is back at [`Guard::deadline`].
 
 pub mod duty;
+pub mod needs;
 pub mod slots;
 pub mod started;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use needs::{Fault, Needs, Record};
 use slots::{Environment, Slot, Standing};
 
 /// How often the page is asked.
@@ -25,6 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const START: Duration = Duration::from_secs(90);
 /// How long a new slot may take to prove itself, since one that never does must not stay either.
 const TRIAL: Duration = Duration::from_secs(180);
+/// How often the time is kept, for a start at which nobody tells it: so far back may a power cut put the clock.
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// What came of asking the page.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,15 +39,6 @@ pub enum Page {
     Unwell(String),
     /// It does not answer.
     Silent(String),
-}
-
-/// What is looked at besides, in a machine with slots, until the running one is confirmed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Examination {
-    /// What is wrong with the machine though the page is well.
-    pub faults: Vec<String>,
-    /// What the boot loader remembers.
-    pub environment: Result<Environment, String>,
 }
 
 /// What the boot loader says when it is asked to remember that a slot is confirmed.
@@ -62,22 +57,26 @@ pub struct Sight {
     pub page: Page,
     /// Whether the daemon runs in its rescue mode.
     pub rescue: bool,
-    /// The rest, if it was asked for.
-    pub examination: Option<Examination>,
+    /// What is wrong with the machine though the page may be well. Storage is tried only in an examination: that is a write.
+    pub faults: Vec<Fault>,
+    /// What the boot loader remembers, in an examination.
+    pub environment: Option<Result<Environment, String>>,
 }
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Ask the page, and examine the machine if so told; answered by [`Guard::saw`].
+    /// Ask the page, and look at the machine; answered by [`Guard::saw`].
     Look {
-        /// Whether an [`Examination`] is wanted.
+        /// Whether to examine it: in a machine with slots, until the running one is confirmed.
         examine: bool,
     },
     /// Feed the watchdog.
     Feed,
     /// Have the boot loader remember that this slot is confirmed; answered by [`Guard::confirmed`].
     Confirm(Slot),
+    /// Note down the time, and what the machine has, if that has changed.
+    Remember(Option<Needs>),
     /// Forget that services crashed in an earlier life.
     Forgive,
     /// Mark the next life as one that a restart was to mend; answered by [`Guard::marked`].
@@ -146,6 +145,9 @@ pub struct Guard {
     settled: bool,
     /// The running slot has never been confirmed.
     trial: bool,
+    record: Record,
+    /// When the time is kept next.
+    hour: Instant,
     forgiven: bool,
     given_up: bool,
     /// In rescue mode by our own decision: it stays up whatever the page says, for who comes to its console.
@@ -170,6 +172,8 @@ impl Guard {
             fit: Run::default(),
             settled: slot.is_none(),
             trial: false,
+            record: Record::default(),
+            hour: now + HOUR,
             forgiven: false,
             given_up: false,
             rescued: false,
@@ -190,17 +194,24 @@ impl Guard {
         }
     }
 
+    /// Takes in what an earlier life noted down of what this machine has; None if there is no note.
+    pub fn recall(&mut self, noted: Option<Needs>) {
+        self.record.recall(noted);
+    }
+
     /// Takes in what a look has shown.
     pub fn saw(&mut self, now: Instant, sight: Sight) {
         self.looking = false;
-        let Sight { page, rescue, examination } = sight;
+        let Sight { page, rescue, faults, environment } = sight;
         if page == Page::Well || (rescue && matches!(page, Page::Unwell(_))) {
             // Someone can update it from the rescue page, which is what a reset would take away.
             self.alive = Some(now);
         }
-        match page {
-            Page::Well if !rescue => self.well.good(now),
-            _ => self.well.broken(),
+        let well = page == Page::Well && !rescue;
+        if well {
+            self.well.good(now);
+        } else {
+            self.well.broken();
         }
         let trouble = match (page, rescue) {
             (Page::Silent(why), _) => format!("the page does not answer: {why}"),
@@ -208,11 +219,15 @@ impl Guard {
             (Page::Unwell(why), _) => why,
             (Page::Well, _) => String::new(),
         };
-        let trouble = self.examined(now, trouble, examination);
+        let lacks = faults.iter().fold(Needs::default(), |all, fault| all.with(fault.lacks));
+        let trouble = self.examined(now, trouble, faults, environment);
         self.tell(trouble);
         if self.well.proves() && !self.forgiven {
             self.forgiven = true;
             self.actions.push_back(Action::Forgive);
+        } else {
+            // Not both in one look: each may take its time, while nobody feeds.
+            self.remember(now, well.then(|| Needs::ALL.without(lacks)));
         }
         self.judge(now);
     }
@@ -265,9 +280,15 @@ impl Guard {
     }
 
     /// Considers what else was looked at. Gives all that is wrong, in words.
-    fn examined(&mut self, now: Instant, trouble: String, examination: Option<Examination>) -> String {
-        let (Some(slot), Some(examination), false) = (self.slot, examination, self.settled) else { return trouble };
-        let environment = match examination.environment {
+    fn examined(
+        &mut self,
+        now: Instant,
+        trouble: String,
+        faults: Vec<Fault>,
+        environment: Option<Result<Environment, String>>,
+    ) -> String {
+        let (Some(slot), Some(environment), false) = (self.slot, environment, self.settled) else { return trouble };
+        let environment = match environment {
             Ok(environment) => environment,
             Err(why) => {
                 self.fit.broken();
@@ -280,8 +301,12 @@ impl Guard {
             self.settle();
             return trouble;
         }
-        // One that was confirmed before need not prove more than that it is back.
-        let faults = if self.trial { examination.faults.join("; ") } else { String::new() };
+        // One that was confirmed before need not prove more than that it is back; and one that is new, no more than the
+        // one before it had.
+        let demanded = if self.trial { self.record.demanded() } else { Needs::default() };
+        let counts = |fault: &Fault| !demanded.without(fault.lacks).has(demanded);
+        let faults: Vec<_> = faults.into_iter().filter(counts).map(|fault| fault.text).collect();
+        let faults = faults.join("; ");
         if trouble.is_empty() && faults.is_empty() {
             self.fit.good(now);
         } else {
@@ -296,6 +321,19 @@ impl Guard {
     fn settle(&mut self) {
         self.settled = true;
         self.trial = false;
+    }
+
+    /// Has noted down what the machine has while a confirmed release is well, and the time.
+    fn remember(&mut self, now: Instant, met: Option<Needs>) {
+        let met = met.filter(|_| self.settled && self.slot.is_some());
+        let changed = met.and_then(|met| self.record.met(now, met));
+        let is_hour = self.hour <= now;
+        if is_hour {
+            self.hour = now + HOUR;
+        }
+        if is_hour || changed.is_some() {
+            self.actions.push_back(Action::Remember(changed));
+        }
     }
 
     /// Feeds the watchdog, or gives the machine up.
@@ -375,7 +413,7 @@ mod tests {
         now: Instant,
         page: Page,
         rescue: bool,
-        faults: Vec<String>,
+        faults: Vec<Fault>,
         memory: String,
         /// What a write leaves there, if not what was written.
         misread: Option<String>,
@@ -420,9 +458,9 @@ mod tests {
         fn carry_out(&mut self, action: &Action) {
             match action {
                 Action::Look { examine } => {
-                    let environment = Ok(Environment::parse(&self.memory));
-                    let examination = examine.then(|| Examination { faults: self.faults.clone(), environment });
-                    self.guard.saw(self.now, Sight { page: self.page.clone(), rescue: self.rescue, examination });
+                    let environment = examine.then(|| Ok(Environment::parse(&self.memory)));
+                    let (page, faults) = (self.page.clone(), self.faults.clone());
+                    self.guard.saw(self.now, Sight { page, rescue: self.rescue, faults, environment });
                 }
                 Action::Confirm(slot) => {
                     let wanted = Environment::parse(&self.memory).to_confirm(*slot);
@@ -450,6 +488,15 @@ mod tests {
             self.times(|action| matches!(action, Action::Confirm(_)))
         }
 
+        /// What was noted down, and when.
+        fn notes(&self) -> Vec<(u64, Needs)> {
+            let noted = self.done.iter().filter_map(|(at, action)| match action {
+                Action::Remember(Some(needs)) => Some((*at, *needs)),
+                _ => None,
+            });
+            noted.collect()
+        }
+
         fn last_feed(&self) -> u64 {
             self.times(|action| *action == Action::Feed).last().copied().unwrap_or_default()
         }
@@ -461,6 +508,10 @@ mod tests {
             });
             all.collect()
         }
+    }
+
+    fn no_address() -> Vec<Fault> {
+        vec![Fault { lacks: Needs::NETWORK, text: "no interface has an address".into() }]
     }
 
     #[test]
@@ -479,7 +530,7 @@ mod tests {
     fn a_fault_starts_the_time_over() {
         let mut machine = Machine::new(Some(Slot::B), TRIED);
         machine.until(29);
-        machine.faults = vec!["no interface has an address".into()];
+        machine.faults = no_address();
         machine.until(34);
         machine.faults.clear();
         machine.until(60);
@@ -562,9 +613,70 @@ mod tests {
     }
 
     #[test]
+    fn a_new_slot_is_held_to_what_the_one_before_had_and_to_no_more() {
+        let without_network = Needs::ALL.without(Needs::NETWORK);
+        let mut machine = Machine::new(Some(Slot::B), TRIED);
+        machine.faults = no_address();
+        machine.guard.recall(Some(without_network));
+        machine.until(100);
+        assert_eq!([30], machine.writes()[..]);
+        assert_eq!(Environment::parse(GOOD), Environment::parse(&machine.memory));
+
+        for had in [None, Some(Needs::ALL)] {
+            let mut machine = Machine::new(Some(Slot::B), TRIED);
+            machine.faults = no_address();
+            machine.guard.recall(had);
+            machine.until(179);
+            assert!(machine.writes().is_empty() && machine.notes().is_empty(), "{had:?}: {:?}", machine.done);
+        }
+        let mut machine = Machine::new(Some(Slot::B), TRIED);
+        // A card that does not answer: nobody knows what else is wrong.
+        machine.faults = vec![Fault { lacks: Needs::ALL, text: "storage does not answer".into() }];
+        machine.guard.recall(Some(without_network));
+        machine.until(179);
+        assert!(machine.writes().is_empty());
+    }
+
+    #[test]
+    fn what_a_confirmed_release_has_is_noted_down_and_what_a_new_one_has_is_not() {
+        let mut machine = Machine::new(Some(Slot::B), GOOD);
+        machine.faults = no_address();
+        machine.guard.recall(None);
+        machine.until(60);
+        assert_eq!([(35, Needs::ALL.without(Needs::NETWORK))], machine.notes()[..]);
+        machine.faults.clear();
+        machine.until(120);
+        assert_eq!(Some(&(60, Needs::ALL)), machine.notes().last());
+
+        let mut machine = Machine::new(Some(Slot::B), TRIED);
+        machine.guard.recall(None);
+        machine.until(29);
+        assert!(machine.notes().is_empty(), "it may never be confirmed");
+        machine.until(600);
+        assert_eq!([65], machine.notes().iter().map(|(at, _)| *at).collect::<Vec<_>>()[..]);
+
+        let mut machine = Machine::new(Some(Slot::B), GOOD);
+        machine.guard.recall(None);
+        machine.rescue = true;
+        machine.until(8000);
+        assert!(machine.notes().is_empty(), "a rescue page drives no keyboard");
+    }
+
+    #[test]
+    fn the_time_is_kept_every_hour_whatever_else_is_wrong() {
+        for page in [Page::Well, Page::Unwell("the capture thread".into())] {
+            let mut machine = Machine::new(None, "");
+            machine.page = page;
+            machine.rescue = true;
+            machine.until(7500);
+            assert_eq!([3600, 7200], machine.times(|action| *action == Action::Remember(None))[..]);
+        }
+    }
+
+    #[test]
     fn a_slot_that_it_fell_back_to_takes_its_turn_again_whatever_the_faults() {
         let mut machine = Machine::new(Some(Slot::B), FALLEN);
-        machine.faults = vec!["no interface has an address".into()];
+        machine.faults = no_address();
         machine.until(600);
         assert_eq!([30], machine.writes()[..]);
         assert!(machine.given_up().is_empty());
@@ -573,7 +685,7 @@ mod tests {
     #[test]
     fn a_new_slot_that_never_proves_itself_is_restarted() {
         let mut machine = Machine::new(Some(Slot::B), TRIED);
-        machine.faults = vec!["no interface has an address".into()];
+        machine.faults = no_address();
         machine.until(600);
         let given_up = machine.given_up();
         assert!(matches!(given_up[..], [(180, why, true)] if why.contains("no interface")), "{given_up:?}");

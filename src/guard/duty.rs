@@ -15,9 +15,10 @@ use nix::unistd::geteuid;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::slots::Slot;
+use super::needs::{Fault, Needs};
+use super::slots::{Environment, Slot};
 use super::started::{Evidence, Why};
-use super::{APART, Action, Confirmation, Examination, Guard, Mark, Sight};
+use super::{APART, Action, Confirmation, Guard, Mark, Sight};
 use crate::config::Watchdog;
 use crate::hw::bootenv::BootEnv;
 use crate::hw::condition;
@@ -30,7 +31,7 @@ use crate::tasks::Stop;
 const PATIENCE: Duration = Duration::from_secs(3);
 
 // A machine whose page and storage are slow is not to be reset for it. At worst there lie between two meals: the page's
-// answer, the examination, a confirmation written, and crashes forgiven; or a pause, a mark, and the page's answer.
+// answer, the examination, a confirmation written, and crashes forgiven or the time kept; or a pause, a mark, and the page's answer.
 const _: () = assert!(probe::PATIENCE.as_secs() + 3 * PATIENCE.as_secs() < watchdog::WAIT as u64);
 const _: () = assert!(APART.as_secs() + PATIENCE.as_secs() + probe::PATIENCE.as_secs() < watchdog::WAIT as u64);
 
@@ -58,6 +59,7 @@ pub async fn stand(post: Post, mut stop: Stop) {
     // A card that takes its time must not cost the owner the reason; and nobody waits for it with the watchdog.
     // One who starts again within the same life finds the traces taken already.
     let mut gathering = (!duty.has_said()).then(|| duty.gather());
+    let mut recalling = Some(duty.recall());
     let mut guard = Guard::new(now(), slot);
     loop {
         guard.tick(now());
@@ -68,6 +70,10 @@ pub async fn stand(post: Post, mut stop: Stop) {
             () = stop.requested() => return,
             () = sleep_until(guard.deadline().into()) => (),
             gathered = until_done(&mut gathering) => duty.report(gathered),
+            recalled = until_done(&mut recalling) => match recalled {
+                Ok(noted) => guard.recall(noted),
+                Err(panic) => log::error!("cannot find out what this machine had: {panic}"),
+            },
         }
     }
 }
@@ -104,6 +110,12 @@ impl Duty {
 
     fn explanation(&self) -> PathBuf {
         self.post.run.join("started.json")
+    }
+
+    /// Takes up what a confirmed release had.
+    fn recall(&self) -> JoinHandle<Option<Needs>> {
+        let traces = self.traces.clone();
+        spawn_blocking(move || traces.needs())
     }
 
     /// Says why the machine has started, once and for all.
@@ -149,6 +161,13 @@ impl Duty {
                 let confirmed = confirmed.and_then(|confirmed| confirmed.map_err(|error| error.to_string()));
                 let outcome = confirmed.map(|back| back.map_or(Confirmation::Busy, Confirmation::Reads));
                 guard.confirmed(slot, outcome);
+            }
+            Action::Remember(needs) => {
+                let traces = self.traces.clone();
+                let kept = patiently(move || traces.remember(needs)).await;
+                if let Err(why) = kept.and_then(|kept| kept.map_err(|error| error.to_string())) {
+                    log::warn!("cannot keep the time, and what this machine has: {why}");
+                }
             }
             Action::Forgive => {
                 let traces = self.traces.clone();
@@ -198,17 +217,24 @@ impl Duty {
         let stands_in = rescue && self.post.stand_in.exists();
         let folder = if stands_in { &self.post.stand_in } else { &self.post.data };
         let page = probe::ask(self.post.page, folder).await;
-        let examination = if examine { Some(self.examine().await) } else { None };
-        Sight { page, rescue, examination }
+        let (faults, environment) = match self.slot {
+            Some(_) => self.examine(examine).await,
+            None => (Vec::new(), None),
+        };
+        Sight { page, rescue, faults, environment }
     }
 
-    async fn examine(&self) -> Examination {
+    async fn examine(&self, whole: bool) -> (Vec<Fault>, Option<Result<Environment, String>>) {
         let (data, wants_gadget) = (self.post.data.clone(), self.post.wants_gadget);
         let examined = patiently(move || {
-            let environment = BootEnv::default().read().map_err(|error| error.to_string());
-            Examination { faults: condition::faults(&data, wants_gadget), environment }
+            let mut faults = condition::faults(wants_gadget);
+            if whole {
+                faults.extend(condition::storage_fault(&data));
+            }
+            (faults, whole.then(|| BootEnv::default().read().map_err(|error| error.to_string())))
         });
-        let hung = |why: String| Examination { faults: vec![why.clone()], environment: Err(why) };
+        // Nobody knows then what else is missing.
+        let hung = |why: String| (vec![Fault { lacks: Needs::ALL, text: why.clone() }], whole.then_some(Err(why)));
         examined.await.unwrap_or_else(hung)
     }
 }

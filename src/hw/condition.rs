@@ -12,18 +12,27 @@ use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
 
 use super::configfs::{CONTROLLERS, GADGETS};
+use crate::guard::needs::{Fault, Needs};
 
 /// What a clock must not be before: when the image was built.
 const STAMP: &str = "/etc/os-release";
 
-/// Everything that is wrong, in words. `wants_gadget`: whether some seat has a keyboard.
-pub fn faults(data: &Path, wants_gadget: bool) -> Vec<String> {
-    let storage = store(data).err().map(|error| format!("{} cannot be written: {error}", data.display()));
+/// Everything that is wrong but for storage, which cannot be tried without writing. `wants_gadget`: whether some seat has a
+/// keyboard.
+pub fn faults(wants_gadget: bool) -> Vec<Fault> {
+    let fault = |lacks, text: String| Fault { lacks, text };
     let gadget = (wants_gadget && !is_plugged(Path::new(CONTROLLERS), Path::new(GADGETS)))
-        .then(|| "the keyboard is not bound to its controller".to_string());
-    let clock = is_early(SystemTime::now()).then(|| "the clock is before this version was built".to_string());
-    let network = has_address().err().map(|error| format!("the network is not up: {error}"));
-    [storage, gadget, clock, network].into_iter().flatten().collect()
+        .then(|| fault(Needs::KEYBOARD, "the keyboard is not bound to its controller".into()));
+    let clock =
+        is_early(SystemTime::now()).then(|| fault(Needs::CLOCK, "the clock is before this version was built".into()));
+    let network = has_address().err().map(|error| fault(Needs::NETWORK, format!("the network is not up: {error}")));
+    [gadget, clock, network].into_iter().flatten().collect()
+}
+
+/// What is wrong with storage.
+pub fn storage_fault(data: &Path) -> Option<Fault> {
+    let text = |error| format!("{} cannot be written: {error}", data.display());
+    store(data).err().map(|error| Fault { lacks: Needs::STORAGE, text: text(error) })
 }
 
 /// Writes to the card itself, not only to the memory in front of it.

@@ -8,6 +8,8 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use crate::guard::needs::Needs;
+
 /// Where the kernel shows what it kept.
 const PSTORE: &str = "/sys/fs/pstore";
 /// Where rcS has put the note that the life before left. On the card it would be found again by the next start, and again, if
@@ -52,6 +54,20 @@ impl Traces {
     /// Forgets that services crashed in an earlier life.
     pub fn forgive(&self) {
         forget(&self.state.join("crash-loop"));
+    }
+
+    /// What a confirmed release had, as far as that has been noted.
+    pub fn needs(&self) -> Option<Needs> {
+        read_note(&self.state.join("needs")).and_then(|note| Needs::parse(&note))
+    }
+
+    /// Keeps the time, which is when this was done, and what a confirmed release has.
+    pub fn remember(&self, needs: Option<Needs>) -> io::Result<()> {
+        if let Some(needs) = needs {
+            keep(&self.state.join("needs"), needs.to_string().as_bytes())?;
+        }
+        // For clock-floor, by the time of its writing. rcK does the same.
+        keep(&self.state.join("clock"), b"")
     }
 
     /// Takes the last words of a kernel that panicked, and keeps them in `panic.txt` until the next ones.
@@ -143,6 +159,26 @@ mod tests {
         traces.take_back();
         assert_eq!(0, fs::read_dir(data.join("state")).unwrap().count());
         fs::remove_dir_all(data).unwrap();
+    }
+
+    #[test]
+    fn what_a_release_had_is_known_to_the_next_and_the_time_with_it() {
+        let data = folder("needs");
+        let traces = Traces::new(&data);
+        let clock = || fs::metadata(data.join("state/clock")).and_then(|clock| clock.modified());
+        assert_eq!(None, traces.needs());
+        traces.remember(Some(Needs::STORAGE)).unwrap();
+        fs::File::options()
+            .write(true)
+            .open(data.join("state/clock"))
+            .unwrap()
+            .set_modified(std::time::UNIX_EPOCH)
+            .unwrap();
+        traces.remember(None).unwrap();
+        assert_eq!(Some(Needs::STORAGE), traces.needs());
+        assert!(std::time::UNIX_EPOCH < clock().unwrap(), "a later time is kept, though no more is known");
+        fs::remove_dir_all(&data).unwrap();
+        assert!(traces.remember(None).is_err());
     }
 
     #[test]
