@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::{Duration, UNIX_EPOCH};
 
 use farhand::guard::slots::{Slot, Standing};
 use farhand::hw::bootenv::BootEnv;
@@ -150,6 +151,7 @@ fn on_the_way_down_the_guard_goes_first_and_whatever_hangs_is_fed_for_a_minute_o
     assert_eq!(["sv -w 2 force-stop guard", "sv -w 5 stop serve", "sv -w 5 stop hands", "umount", "sync"], done[..]);
     assert_eq!("0 60\n", root.text("fed"));
     assert_eq!("restart it was shut down in order\n", root.text("data/state/restart"));
+    assert!(root.0.join("data/state/clock").exists());
 
     root.put("data/state/restart", "person\n");
     root.run("etc/init.d/rcK", &[]);
@@ -177,6 +179,42 @@ fn a_watchdog_that_nobody_has_started_is_not_opened() {
     assert!(fed("rauc.slot=A\n", None), "U-Boot has started it");
     assert!(fed("root=/dev/vda\n", Some("active\n")), "the guard has started it");
     assert!(!fed("root=/dev/vda\n", Some("inactive\n")) && !fed("root=/dev/vda\n", None));
+}
+
+/// The clock after clock-floor, when it said `now` before: a build at second 1000, last on at `seen`.
+fn floor(root: &Root, now: u64, seen: Option<u64>, arguments: &[&str]) -> String {
+    root.put("now", now.to_string());
+    let touch = |path: &str, secs| {
+        root.put(path, "");
+        let file = fs::File::options().write(true).open(root.0.join(path)).unwrap();
+        file.set_modified(UNIX_EPOCH + Duration::from_secs(secs)).unwrap();
+    };
+    touch("etc/os-release", 1000);
+    let _ = fs::remove_file(root.0.join("data/state/clock"));
+    if let Some(seen) = seen {
+        touch("data/state/clock", seen);
+    }
+    root.run("usr/libexec/clock-floor", arguments);
+    root.text("now").trim().to_string()
+}
+
+#[test]
+fn the_clock_starts_no_earlier_than_the_build_and_when_it_was_last_on() {
+    let root = Root::new("clock");
+    root.program("date", "case $1 in +%s) cat \"$ROOT/now\" ;; -s) printf %s \"${2#@}\" >\"$ROOT/now\" ;; esac");
+    let clock = root.0.join("data/state/clock").display().to_string();
+    let at_start = [clock.as_str()];
+    assert_eq!("1000", floor(&root, 0, Some(5000), &[]), "before storage is there");
+    assert_eq!("5000", floor(&root, 0, Some(5000), &at_start));
+    assert_eq!("1000", floor(&root, 0, Some(900), &at_start));
+    assert_eq!("1000", floor(&root, 0, None, &at_start));
+    assert_eq!("7000", floor(&root, 7000, Some(5000), &at_start), "a clock that goes on is left alone");
+    let far = 1000 + 20 * 365 * 86400;
+    assert_eq!("1000", floor(&root, 0, Some(far), &at_start), "somebody's lie");
+    for word in ["step", "periodic", "stratum", "unsync"] {
+        assert_eq!("2000", floor(&root, 2000, Some(5000), &[word]), "a server may put it back");
+        assert_eq!("1000", floor(&root, 20, Some(5000), &[word]), "but not to before the build");
+    }
 }
 
 /// An installer that does to the memory what RAUC does, and says before each step that there is one.
