@@ -217,6 +217,23 @@ fn the_clock_starts_no_earlier_than_the_build_and_when_it_was_last_on() {
     }
 }
 
+#[test]
+fn what_is_vital_is_spared_when_memory_runs_out_and_the_page_goes_first() {
+    let root = Root::new("memory");
+    root.program("farhand", "cat \"$ROOT/proc/self/oom_score_adj\" >\"$ROOT/$1\"");
+    root.program("chpst", "shift 2; exec \"$@\"");
+    root.program("show-claim", "cat >>\"$ROOT/claim\"");
+    for (service, score) in [("guard", "-900"), ("hands", "-900"), ("serve", "900")] {
+        root.put("proc/self/oom_score_adj", "0");
+        root.run(&format!("etc/sv/{service}/run"), &[]);
+        assert_eq!(score, root.text(service).trim(), "{service}");
+    }
+    root.program("rauc", "cp \"$ROOT/proc/self/oom_score_adj\" \"$ROOT/rauc\"");
+    root.put("proc/mounts", "");
+    let status = root.script("usr/libexec/install-bundle", &["/update.raucb"]).status().unwrap();
+    assert_eq!((Some(0), "0"), (status.code(), root.text("rauc").trim()), "what hands begin is not vital");
+}
+
 /// An installer that does to the memory what RAUC does, and says before each step that there is one.
 const INSTALLER: &str = r#"exec 5>"$ROOT/steps"
     step() { echo >&5; }
