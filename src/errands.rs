@@ -5,11 +5,17 @@
 
 use std::io::{self, BufRead as _, Read as _};
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
+
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
+use nix::unistd::{Pid, getppid};
 
 use crate::adopt::{self, Outcome};
 use crate::config::Line;
 use crate::daemon::{SERVE_USER, StartError, cannot};
+use crate::hw::carrier::Carrier;
 use crate::hw::{grow, reset_pin};
 use crate::session::accounts::check_password;
 use crate::session::secret;
@@ -55,4 +61,23 @@ pub fn reset_pin(chip: &str, line: u16, time: Duration) -> Result<(), StartError
         println!("held");
     }
     Ok(())
+}
+
+/// Runs a command each time that a network cable has been plugged in again, for as long as the process lives that began us.
+pub fn carrier(interface: &str, command: &[String]) -> Result<(), StartError> {
+    // What the command is for ends with the service; one of these left behind each time would be many in the end.
+    let parent = getppid();
+    let ends = prctl::set_pdeathsig(Signal::SIGTERM).map_err(io::Error::from);
+    ends.map_err(cannot("end with who began us"))?;
+    let ([program, arguments @ ..], false) = (command, parent == Pid::from_raw(1)) else { return Ok(()) };
+    let mut carrier = Carrier::watch(interface).map_err(cannot(format!("watch the cable of {interface}")))?;
+    loop {
+        carrier.wait_back().map_err(cannot(format!("watch the cable of {interface}")))?;
+        log::info!("{interface}: the cable is plugged in");
+        match Command::new(program).args(arguments).status() {
+            Ok(status) if status.success() => (),
+            Ok(status) => log::warn!("{program} ended with {status}"),
+            Err(error) => log::warn!("cannot run {program}: {error}"),
+        }
+    }
 }

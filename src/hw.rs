@@ -1,6 +1,7 @@
 //! Joins the ports to Linux: V4L2, configfs, HID gadget nodes and GPIO. The only place that names their crates.
 
 pub mod bootenv;
+pub mod carrier;
 pub mod condition;
 pub mod configfs;
 mod gpio;

@@ -99,6 +99,14 @@ enum Job {
         #[arg(long, default_value_t = reset_pin::LINE)]
         line: u16,
     },
+    /// Run a command each time that the cable of a network interface is plugged in again.
+    Carrier {
+        /// Such as eth0.
+        interface: String,
+        /// The command, with its arguments.
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<String>,
+    },
     /// Print what init's scripts must know of a configuration, as shell assignments.
     Settings {
         #[command(flatten)]
@@ -203,6 +211,7 @@ fn run(job: Job) -> Result<(), StartError> {
         Job::HashPassword => errands::hash_password(),
         Job::Grow { disk, data, mounted } => errands::grow(&disk, &data, &mounted),
         Job::ResetPin { chip, line } => errands::reset_pin(&chip, line, reset_pin::HOLD),
+        Job::Carrier { interface, command } => errands::carrier(&interface, &command),
         Job::Settings { common } => {
             let config = common.read()?;
             print!("{}", network::assignments(&config.network, &config.time));

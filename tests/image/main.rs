@@ -14,6 +14,7 @@ mod bundles;
 mod contract;
 mod firstboot;
 mod lan;
+mod moved;
 mod owner;
 mod page;
 mod patience;
