@@ -3,8 +3,9 @@
 //! Both buses hold one value, the newest. Nobody who publishes ever waits, and nobody who is slow can make another wait:
 //! there is no queue to fill.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -32,25 +33,98 @@ pub struct Frame {
 #[derive(Debug, Clone)]
 pub struct FrameBus {
     newest: watch::Sender<Option<Frame>>,
+    /// How many of those who follow want pictures now.
+    audience: watch::Sender<usize>,
     seq: Arc<AtomicU64>,
+    /// Whether a picture was passed over since the newest.
+    behind: Arc<AtomicBool>,
 }
 
 impl Default for FrameBus {
     fn default() -> FrameBus {
-        FrameBus { newest: watch::Sender::new(None), seq: Arc::default() }
+        let (newest, audience) = (watch::Sender::new(None), watch::Sender::new(0));
+        FrameBus { newest, audience, seq: Arc::default(), behind: Arc::default() }
     }
 }
 
 impl FrameBus {
     /// Shows a picture to every viewer. Never blocks, so a capture thread may call it.
     pub fn publish(&self, captured: Instant, size: Size, jpeg: Bytes) {
-        let seq = self.seq.fetch_add(1, Ordering::Relaxed) + 1;
+        let seq = self.count();
+        self.behind.store(false, Ordering::Relaxed);
         self.newest.send_replace(Some(Frame { seq, captured, size, jpeg }));
     }
 
+    /// Notes that a picture has come which nobody wanted, so that no file was made of it.
+    pub fn pass_over(&self) {
+        self.count();
+        self.behind.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether anybody wants pictures now. A source whose pictures cost something makes few of them until then.
+    pub fn is_watched(&self) -> bool {
+        0 < *self.audience.borrow()
+    }
+
+    /// Follows how many want pictures.
+    pub fn audience(&self) -> watch::Receiver<usize> {
+        self.audience.subscribe()
+    }
+
+    /// Whether the screen may look otherwise by now than the newest picture shows.
+    pub fn is_behind(&self) -> bool {
+        self.behind.load(Ordering::Relaxed)
+    }
+
     /// Follows the pictures; the receiver skips what it was too slow for.
-    pub fn watch(&self) -> watch::Receiver<Option<Frame>> {
-        self.newest.subscribe()
+    pub fn watch(&self) -> Frames {
+        let mut frames = Frames { newest: self.newest.subscribe(), audience: self.audience.clone(), wanted: false };
+        frames.want(true);
+        frames
+    }
+
+    fn count(&self) -> u64 {
+        self.seq.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+/// Follows the pictures, and counts as audience meanwhile.
+#[derive(Debug)]
+pub struct Frames {
+    newest: watch::Receiver<Option<Frame>>,
+    audience: watch::Sender<usize>,
+    wanted: bool,
+}
+
+impl Frames {
+    /// Says whether pictures are wanted now: not by a page that is hidden. What is shown to others is received all the same.
+    pub fn want(&mut self, wanted: bool) {
+        match (self.wanted, wanted) {
+            (false, true) => self.audience.send_modify(|count| *count += 1),
+            (true, false) => self.audience.send_modify(|count| *count -= 1),
+            _ => (),
+        }
+        self.wanted = wanted;
+    }
+}
+
+impl Drop for Frames {
+    fn drop(&mut self) {
+        self.want(false);
+    }
+}
+
+impl Deref for Frames {
+    type Target = watch::Receiver<Option<Frame>>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.newest
+    }
+}
+
+impl DerefMut for Frames {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.newest
     }
 }
 
@@ -170,4 +244,42 @@ pub struct SeatBus {
     pub status: StatusBus,
     /// Whether whoever fills them still moves.
     pub pulse: Pulse,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_follows_is_audience_until_they_look_away_or_leave() {
+        let bus = FrameBus::default();
+        assert!(!bus.is_watched());
+        let mut hidden = bus.watch();
+        let leaves = bus.clone().watch();
+        assert!(bus.is_watched());
+        for _ in 0..2 {
+            // Said twice, it counts once.
+            hidden.want(false);
+        }
+        assert!(bus.is_watched(), "the other one still looks");
+        drop(leaves);
+        assert!(!bus.is_watched());
+        hidden.want(true);
+        assert!(bus.is_watched());
+        drop(hidden);
+        assert!(!bus.is_watched());
+    }
+
+    #[test]
+    fn a_picture_that_was_passed_over_leaves_the_newest_behind_and_a_gap() {
+        let (bus, size) = (FrameBus::default(), Size { width: 8, height: 8 });
+        let seq = |frames: &Frames| frames.borrow().as_ref().map(|frame| frame.seq);
+        let frames = bus.watch();
+        bus.publish(Instant::now(), size, Bytes::new());
+        assert_eq!((Some(1), false), (seq(&frames), bus.is_behind()));
+        bus.pass_over();
+        assert_eq!((Some(1), true), (seq(&frames), bus.is_behind()));
+        bus.publish(Instant::now(), size, Bytes::new());
+        assert_eq!((Some(3), false), (seq(&frames), bus.is_behind()));
+    }
 }

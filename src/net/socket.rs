@@ -158,6 +158,8 @@ async fn view(
                 Action::Again => frames.mark_changed(),
             }
         }
+        // Nothing is made for a page that is hidden.
+        frames.want(viewer.watches());
         let deadline = viewer.deadline();
         tokio::select! {
             // In this order: input before pictures, and both before what can wait.

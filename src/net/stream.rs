@@ -13,10 +13,9 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use hyper::header::HeaderMap;
-use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::bus::{Frame, FrameBus};
+use crate::bus::{Frame, FrameBus, Frames};
 
 use super::body::Pieces;
 
@@ -32,14 +31,22 @@ const NEXT: &[u8] = b"\r\n--farhand\r\nContent-Type: image/jpeg\r\n";
 /// How long a picture is waited for before one is told that there is none.
 const FIRST_PICTURE: Duration = Duration::from_secs(2);
 
+/// How long a fresh picture is waited for where the newest is a moment old: the slowest device seen gives five a second.
+const FRESH: Duration = Duration::from_millis(500);
+
 /// There is no picture to give.
 #[derive(Debug, thiserror::Error)]
 #[error("no picture has come yet; see 'signal' in the seat's status")]
 pub struct NoPicture;
 
 /// The newest picture, or the first one if none has come yet.
-pub async fn snapshot(frames: &FrameBus) -> Result<Frame, NoPicture> {
-    let mut frames = frames.watch();
+pub async fn snapshot(bus: &FrameBus) -> Result<Frame, NoPicture> {
+    let mut frames = bus.watch();
+    if bus.is_behind() {
+        // Nobody watched, so what there is may be from before the key that the caller has just pressed. Now that somebody
+        // does, the next one is on its way; if it is not, an old one is better than none.
+        let _ = timeout(FRESH, frames.changed()).await;
+    }
     match timeout(FIRST_PICTURE, frames.wait_for(Option::is_some)).await {
         Ok(Ok(frame)) => frame.clone().ok_or(NoPicture),
         _ => Err(NoPicture),
@@ -59,7 +66,7 @@ pub fn is_drawn(headers: &HeaderMap) -> bool {
     headers.get("sec-fetch-dest").is_some_and(|dest| dest == "image")
 }
 
-type Next = Pin<Box<dyn Future<Output = Option<(watch::Receiver<Option<Frame>>, Frame)>> + Send>>;
+type Next = Pin<Box<dyn Future<Output = Option<(Frames, Frame)>> + Send>>;
 
 /// The parts of one viewer's stream.
 pub struct Multipart {
@@ -118,7 +125,7 @@ impl Multipart {
     }
 }
 
-fn next(mut frames: watch::Receiver<Option<Frame>>) -> Next {
+fn next(mut frames: Frames) -> Next {
     Box::pin(async move {
         loop {
             frames.changed().await.ok()?;

@@ -152,6 +152,11 @@ impl Viewer {
         }
     }
 
+    /// Whether they look at pictures at all: those who are slow do.
+    pub fn watches(&self) -> bool {
+        self.pictures
+    }
+
     /// Whether a picture may be sent.
     pub fn wants_picture(&self) -> bool {
         self.pictures && self.on_their_way.len() < WINDOW
@@ -290,9 +295,9 @@ mod tests {
     fn a_hidden_page_gets_no_pictures_and_a_fresh_one_when_it_returns() {
         let (mut viewer, now) = viewer(true);
         viewer.receive(now, ToDaemon::Pictures { on: false });
-        assert!(!viewer.wants_picture());
+        assert!(!viewer.wants_picture() && !viewer.watches());
         viewer.receive(now, ToDaemon::Pictures { on: true });
-        assert!(viewer.wants_picture());
+        assert!(viewer.wants_picture() && viewer.watches());
         assert_eq!(vec![Action::Again], drain(&mut viewer));
     }
 

@@ -88,6 +88,35 @@ async fn a_snapshot_waits_for_the_first_picture() {
 }
 
 #[tokio::test]
+async fn a_snapshot_shows_what_happened_while_nobody_watched() {
+    let bench = Bench::new().await;
+    bench.publish("old");
+    bench.frames.pass_over();
+    let mut client = bench.connect().await;
+    client.send(&bench.request("GET /api/v1/seats/main/snapshot.jpg", &bearer(Role::Viewer), "")).await;
+    soon("the picture is wanted", bench.frames.audience().wait_for(|count| *count == 1)).await.unwrap();
+    bench.publish("fresh");
+    assert_eq!(b"fresh".to_vec(), client.answer().await.body);
+    assert!(!bench.frames.is_watched());
+    // A device that has fallen silent meanwhile gives no other.
+    bench.frames.pass_over();
+    let answer = bench.ask("GET /api/v1/seats/main/snapshot.jpg", &bearer(Role::Viewer), "").await;
+    assert_eq!(b"fresh".to_vec(), answer.body);
+}
+
+#[tokio::test]
+async fn a_stream_is_audience_as_long_as_it_lasts() {
+    let bench = Bench::new().await;
+    bench.publish("before");
+    let mut audience = bench.frames.audience();
+    let parts = stream(&bench, "").await;
+    soon("it watches", audience.wait_for(|count| *count == 1)).await.unwrap();
+    drop(parts);
+    bench.publish("after");
+    soon("it has gone", audience.wait_for(|count| *count == 0)).await.unwrap();
+}
+
+#[tokio::test]
 async fn without_a_picture_a_snapshot_says_so() {
     let bench = Bench::new().await;
     let answer = bench.ask("GET /api/v1/seats/main/snapshot.jpg", &bearer(Role::Viewer), "").await;

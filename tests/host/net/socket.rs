@@ -272,6 +272,19 @@ async fn a_picture_from_before_a_viewer_came_tells_no_latency() {
 }
 
 #[tokio::test]
+async fn a_hidden_page_is_no_audience() {
+    let bench = Bench::new().await;
+    let mut audience = bench.frames.audience();
+    let mut socket = Socket::operator(&bench).await;
+    for (on, count) in [(true, 1), (false, 0), (false, 0), (true, 1)] {
+        socket.say(json!({"type": "pictures", "on": on})).await;
+        soon("it counts", audience.wait_for(|known| *known == count)).await.unwrap();
+    }
+    drop(socket);
+    soon("it has gone", audience.wait_for(|known| *known == 0)).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_page_that_lost_its_pictures_gets_the_newest_when_it_asks() {
     let bench = Bench::new().await;
     let mut socket = Socket::operator(&bench).await;
