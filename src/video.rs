@@ -2,6 +2,7 @@
 
 pub mod card;
 pub mod choice;
+pub mod demand;
 pub mod encode;
 pub mod jpeg;
 pub mod signal;

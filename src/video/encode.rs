@@ -59,6 +59,19 @@ pub struct Raw<'a> {
     pub pixels: &'a [u8],
 }
 
+impl Raw<'_> {
+    /// Whether all of the picture is there.
+    pub fn check(&self) -> Result<(), EncodeError> {
+        let (width, height) = (usize::from(self.size.width), usize::from(self.size.height));
+        let row_bytes = self.format.row_bytes(self.size.width);
+        let needed_bytes = self.stride * height.saturating_sub(1) + row_bytes;
+        if self.pixels.len() < needed_bytes || self.stride < row_bytes || width * height == 0 {
+            return Err(EncodeError::Short { size: self.size, needed_bytes, len_bytes: self.pixels.len() });
+        }
+        Ok(())
+    }
+}
+
 /// Why a picture could not be coded.
 #[derive(Debug, thiserror::Error)]
 pub enum EncodeError {
@@ -96,12 +109,8 @@ impl Encoder {
 
     /// Codes a picture as a JPEG file.
     pub fn encode(&mut self, raw: &Raw) -> Result<Bytes, EncodeError> {
+        raw.check()?;
         let (width, height) = (usize::from(raw.size.width), usize::from(raw.size.height));
-        let row_bytes = raw.format.row_bytes(raw.size.width);
-        let needed_bytes = raw.stride * height.saturating_sub(1) + row_bytes;
-        if raw.pixels.len() < needed_bytes || raw.stride < row_bytes || width * height == 0 {
-            return Err(EncodeError::Short { size: raw.size, needed_bytes, len_bytes: raw.pixels.len() });
-        }
         // Zeroed memory costs nothing until it is written, so the worst case is no waste.
         self.file.resize(turbojpeg::compressed_buf_len(width, height, Subsamp::Sub2x1)?, 0);
         match raw.format {

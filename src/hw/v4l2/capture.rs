@@ -18,7 +18,8 @@ use crate::report::chain;
 use crate::tasks::Stop;
 use crate::video::card;
 use crate::video::choice::Coding;
-use crate::video::encode::{EncodeError, Encoder, Range, Raw, jpeg_from_rgb};
+use crate::video::demand::Coder;
+use crate::video::encode::{EncodeError, Range, Raw, jpeg_from_rgb};
 use crate::video::jpeg::{self, Flaw};
 use crate::video::signal::{Absence, Action, Reading, Reception, Seen};
 
@@ -63,7 +64,7 @@ async fn capture(video: Video, bus: SeatBus, mut stop: Stop) {
             () = &mut timer => (),
             news = rig.news() => match news {
                 Ok(News::Picture(filled, picture)) => {
-                    if let Some(size) = rig.publish(filled, picture) {
+                    if let Some(size) = rig.receive(filled, picture) {
                         reception.picture(Instant::now(), size);
                     }
                 }
@@ -88,7 +89,7 @@ struct Rig {
     // Dropped in this order: a stream needs its device to stop.
     stream: Option<Stream>,
     device: Option<Device>,
-    encoder: Option<Encoder>,
+    coder: Coder,
     /// What was reported last, unless the device has become another since.
     seen: Option<Seen>,
     /// What was logged last of where pictures come from.
@@ -101,13 +102,12 @@ struct Rig {
 
 impl Rig {
     fn new(video: Video, bus: SeatBus) -> Rig {
-        let (stream, device, encoder) = (None, None, None);
         Rig {
             video,
             bus,
-            stream,
-            device,
-            encoder,
+            stream: None,
+            device: None,
+            coder: Coder::default(),
             seen: None,
             source: String::new(),
             trouble: String::new(),
@@ -167,6 +167,8 @@ impl Rig {
             self.source = words;
         }
         (self.stream, self.seen) = (Some(stream), None);
+        // What is shown until then is of the mode before.
+        self.coder.renew();
         reception.started(Instant::now());
         Ok(())
     }
@@ -209,12 +211,15 @@ impl Rig {
         }
     }
 
-    /// Shows a picture to every viewer, if it is one.
-    fn publish(&mut self, filled: Filled, picture: Picture) -> Option<Size> {
+    /// Shows a picture to every viewer, if it is one and somebody wants it. Gives its size in any case, for the status.
+    fn receive(&mut self, filled: Filled, picture: Picture) -> Option<Size> {
         let captured = filled.captured();
-        match self.picture(picture) {
+        match self.picture(captured, picture) {
             Ok((size, file)) => {
-                self.bus.frames.publish(captured, size, file);
+                match file {
+                    Some(file) => self.bus.frames.publish(captured, size, file),
+                    None => self.bus.frames.pass_over(),
+                }
                 self.trouble.clear();
                 Some(size)
             }
@@ -234,7 +239,8 @@ impl Rig {
         }
     }
 
-    fn picture(&mut self, picture: Picture) -> Result<(Size, Bytes), Box<dyn Error>> {
+    /// A picture's size, and its file: a device's own costs nothing, and one that must be made is made if it is wanted.
+    fn picture(&mut self, captured: Instant, picture: Picture) -> Result<(Size, Option<Bytes>), Box<dyn Error>> {
         let Some(stream) = &self.stream else { return Err(Flaw::NoStart.into()) };
         match stream.coding() {
             Coding::Jpeg => {
@@ -243,24 +249,22 @@ impl Rig {
                     None => picture.share(found.len),
                     Some(at) => jpeg::with_standard_tables(&picture.as_ref()[..found.len], at).into(),
                 };
-                Ok((found.size, file))
+                Ok((found.size, Some(file)))
             }
             Coding::Raw(format) => {
                 let (size, layout) = (stream.size(), stream.format());
                 let range = if layout.full_range { Range::Full } else { Range::Limited };
                 let stride = (layout.stride as usize).max(format.row_bytes(size.width));
                 let raw = Raw { size, format, range, stride, pixels: picture.as_ref() };
-                let encoder = match &mut self.encoder {
-                    Some(encoder) => encoder,
-                    none => none.insert(Encoder::new()?),
-                };
-                Ok((size, encoder.encode(&raw)?))
+                Ok((size, self.coder.take(captured, self.bus.frames.is_watched(), &raw)?))
             }
         }
     }
 
     /// Shows the card that says what is wrong.
-    fn show(&self, signal: Signal) {
+    fn show(&mut self, signal: Signal) {
+        // The next picture takes its place, whoever looks.
+        self.coder.renew();
         let card: Result<Bytes, EncodeError> = jpeg_from_rgb(card::SIZE, &card::draw(signal));
         match card {
             Ok(file) => self.bus.frames.publish(Instant::now(), card::SIZE, file),
