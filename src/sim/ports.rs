@@ -17,6 +17,7 @@ use crate::bus::SeatBus;
 use crate::ports::{Board, Contact, LampInputs, Lamps, Relays, Report, Screen, Signal, Size, UsbEvent, UsbPort};
 use crate::tasks::Stop;
 use crate::video::card;
+use crate::video::demand::Demand;
 use crate::video::encode::{Encoder, PixelFormat, Range, Raw};
 
 /// Pictures come no faster than this: what a good capture device gives.
@@ -69,17 +70,23 @@ impl Machine {
 
     /// Does something to the machine, and lets its screen know.
     fn act<T>(&self, action: impl FnOnce(&mut Target, Instant) -> T) -> T {
-        self.touch(true, action)
+        self.touch(true, Instant::now, action)
     }
 
     /// Does what the screen does, which need not be told.
-    fn look<T>(&self, action: impl FnOnce(&mut Target, Instant) -> T) -> T {
-        self.touch(false, action)
+    fn look<T>(&self, clock: impl FnOnce() -> Instant, action: impl FnOnce(&mut Target, Instant) -> T) -> T {
+        self.touch(false, clock, action)
     }
 
-    fn touch<T>(&self, touched: bool, action: impl FnOnce(&mut Target, Instant) -> T) -> T {
+    fn touch<T>(
+        &self,
+        touched: bool,
+        clock: impl FnOnce() -> Instant,
+        action: impl FnOnce(&mut Target, Instant) -> T,
+    ) -> T {
         let mut state = self.lock();
-        let result = action(&mut state.target, Instant::now());
+        // Asked under the lock, so that the machine's time never goes back.
+        let result = action(&mut state.target, clock());
         state.touched = touched;
         self.0.touch.notify_one();
         let waker = if state.target.has_events() { state.waker.take() } else { None };
@@ -155,6 +162,7 @@ struct Recording {
     machine: Machine,
     bus: SeatBus,
     encoder: Encoder,
+    demand: Demand,
     raster: Raster,
     signal: Signal,
     /// The newest picture of the machine, to be shown again when nothing moves.
@@ -166,35 +174,41 @@ struct Recording {
 impl Recording {
     fn new(machine: Machine, bus: SeatBus, encoder: Encoder) -> Recording {
         let raster = Raster::new(Size { width: 0, height: 0 });
-        Recording { machine, bus, encoder, raster, signal: Signal::Starting, picture: None, shown: VecDeque::new() }
+        let (demand, signal, picture, shown) = (Demand::default(), Signal::Starting, None, VecDeque::new());
+        Recording { machine, bus, encoder, demand, raster, signal, picture, shown }
     }
 
     fn run(mut self, stop: &Stop) {
         while !stop.is_requested() {
-            self.look();
+            self.look(Instant::now);
             self.bus.pulse.beat(Instant::now());
             self.machine.wait(self.shown.back().map(|last| *last + FRAME_INTERVAL));
         }
     }
 
-    /// Looks at the machine once and shows what is new.
-    fn look(&mut self) {
+    /// Looks at the machine once and shows what is new, if somebody wants to see it.
+    fn look(&mut self, clock: impl FnOnce() -> Instant) {
         let last = self.shown.back().copied();
         let due = |interval: Duration, now: Instant| last.is_none_or(|last| last + interval <= now);
-        let raster = &mut self.raster;
-        let (now, signal, drawn) = self.machine.look(|target, now| {
+        let (raster, demand, watched) = (&mut self.raster, &self.demand, self.bus.frames.is_watched());
+        let (now, signal, drawn, stale) = self.machine.look(clock, |target, now| {
             target.tick(now);
-            (now, target.signal(), due(FRAME_INTERVAL, now) && target.draw(raster))
+            let drawn = due(FRAME_INTERVAL, now) && demand.wants(now, watched) && target.draw(raster);
+            (now, target.signal(), drawn, target.is_stale())
         });
         if drawn {
             let (size, pixels) = (self.raster.size(), self.raster.pixels());
             let stride = PixelFormat::Rgb24.row_bytes(size.width);
             let raw = Raw { size, format: PixelFormat::Rgb24, range: Range::Full, stride, pixels };
             self.picture = code(&mut self.encoder, &raw).map(|jpeg| (size, jpeg));
+            self.demand.made(now);
         } else if signal != Signal::Ok {
             self.picture = None;
+            self.demand.renew();
+        } else if stale && !watched {
+            self.bus.frames.pass_over();
         }
-        if let Some((size, jpeg)) = self.picture.as_ref().filter(|_| drawn || due(KEEP_ALIVE, now)) {
+        if let Some((size, jpeg)) = self.picture.as_ref().filter(|_| drawn || (!stale && due(KEEP_ALIVE, now))) {
             self.bus.frames.publish(now, *size, jpeg.clone());
             self.shown.push_back(now);
         }
@@ -240,11 +254,20 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
-    use crate::bus::{FrameBus, StatusBus};
+    use crate::bus::{FrameBus, Frames, StatusBus};
     use crate::tasks;
 
     /// More than the machine takes for anything, even on a busy computer.
     const LIMIT: Duration = Duration::from_secs(20);
+
+    fn bus() -> SeatBus {
+        SeatBus {
+            seat: "main".to_string().try_into().unwrap(),
+            frames: FrameBus::default(),
+            status: StatusBus::default(),
+            pulse: Pulse::new(Instant::now()),
+        }
+    }
 
     async fn until(bus: &SeatBus, signal: Signal) {
         let mut status = bus.status.watch();
@@ -280,17 +303,44 @@ mod tests {
         timeout(LIMIT, wait).await.unwrap_or_else(|_| panic!("the controller is never {word}"));
     }
 
+    #[test]
+    fn the_screen_is_drawn_as_it_moves_for_a_viewer_and_once_a_second_for_nobody() {
+        let (_, SimulatedScreen(machine)) = machine();
+        let bus = bus();
+        let mut recording = Recording::new(machine, bus.clone(), Encoder::new().unwrap());
+        // The self-test counts memory, and so moves 20 times a second.
+        let mut now = Instant::now() + Duration::from_millis(500);
+        let mut last = None;
+        let mut drawn = |frames: &mut Frames, seconds: u32| {
+            let mut count = 0;
+            for _ in 0..50 * seconds {
+                now += Duration::from_millis(20);
+                recording.look(|| now);
+                let file = frames.borrow_and_update().as_ref().map(|frame| frame.jpeg.clone());
+                count += usize::from(file != last);
+                last = file;
+            }
+            count
+        };
+        let mut frames = bus.frames.watch();
+        frames.want(false);
+        let unseen = drawn(&mut frames, 1);
+        assert!((1..=2).contains(&unseen), "{unseen} for nobody in a second");
+        assert!(bus.frames.is_behind());
+        assert_eq!((Signal::Ok, true), {
+            let screen = bus.status.now().screen;
+            (screen.signal, screen.mode.is_some())
+        });
+        frames.want(true);
+        let seen = drawn(&mut frames, 1);
+        assert!((15..=30).contains(&seen), "{seen} for a viewer in a second");
+    }
+
     #[tokio::test]
     async fn one_machine_answers_at_every_port() {
         const TEXT: Size = Size { width: 720, height: 400 };
         let (mut board, screen) = machine();
-        let seat = "main".to_string().try_into().unwrap();
-        let bus = SeatBus {
-            seat,
-            frames: FrameBus::default(),
-            status: StatusBus::default(),
-            pulse: Pulse::new(Instant::now()),
-        };
+        let bus = bus();
         let (stopper, stop) = tasks::stop();
         let thread = std::thread::spawn({
             let bus = bus.clone();
