@@ -24,11 +24,13 @@ use crate::guard::duty::{self, Post};
 use crate::hands::care::{self, Care};
 use crate::hands::client::Hands;
 use crate::hands::server::{self, Door};
+use crate::health::rounds;
 use crate::hw::configfs;
 use crate::hw::grow::GrowError;
 use crate::hw::hidg;
 use crate::hw::lamps;
 use crate::hw::relay::{self, RelayError};
+use crate::hw::sensors::BoardSensors;
 use crate::hw::v4l2::V4l2Screen;
 use crate::net::http::{self, Front};
 use crate::net::people::{People, PeopleError};
@@ -198,6 +200,8 @@ pub fn guard(config: &Config, data: PathBuf, run_folder: PathBuf) -> Result<(), 
     let stand_in = run_folder.join(STAND_IN);
     let post = Post { page, data, stand_in, run: run_folder, watchdog, wants_gadget };
     run(async move |tasks, stop| {
+        let sensors = Box::new(BoardSensors::new("/sys", post.data.clone()));
+        tasks.spawn("the board's health", rounds::go(sensors, post.run.clone(), stop.clone()));
         tasks.spawn("guard", duty::stand(post, stop));
         Ok(())
     })

@@ -11,6 +11,7 @@ pub mod lamps;
 mod late;
 pub mod relay;
 pub mod reset_pin;
+pub mod sensors;
 pub mod traces;
 pub mod v4l2;
 pub mod watchdog;

@@ -10,6 +10,7 @@ pub mod errands;
 pub mod gadget;
 pub mod guard;
 pub mod hands;
+pub mod health;
 pub mod hid;
 pub mod hw;
 pub mod net;

@@ -187,6 +187,36 @@ pub trait LampInputs: Send {
     fn read(&mut self) -> Lamps;
 }
 
+/// What a board's sensors say; `None` where it has none.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Readings {
+    /// Whether the supply's voltage was too low within the last two seconds.
+    pub low_voltage: Option<bool>,
+    /// The processor's temperature.
+    pub celsius: Option<f32>,
+    /// Whether the processor's clock is held down for its heat.
+    pub slowed: Option<bool>,
+}
+
+/// What has become of the card that holds what survives a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CardState {
+    /// It does what it must.
+    Good,
+    /// Its file system has met errors, or takes no more writes.
+    Failing,
+}
+
+/// What a board can say of itself.
+pub trait Sensors: Send {
+    /// Reads supply and heat now.
+    fn read(&mut self) -> Readings;
+
+    /// Looks at the card, without writing to it; `None` where there is none.
+    fn card(&mut self) -> Option<CardState>;
+}
+
 /// One seat's hardware, as the process that owns it sees it.
 pub struct Board {
     /// Keyboard and pointer towards the target.

@@ -8,6 +8,8 @@ use log::info;
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 
+use crate::health::Report;
+use crate::health::rounds;
 use crate::store;
 use crate::update::Progress;
 use crate::update::slots::{Name, Slots};
@@ -29,6 +31,7 @@ pub struct SystemAnswer {
     confirmed: Option<bool>,
     slots: Option<std::collections::BTreeMap<Name, crate::update::slots::Slot>>,
     started: Option<Started>,
+    health: Option<Report>,
     update: Progress,
     update_from: Option<String>,
 }
@@ -57,15 +60,15 @@ pub struct WrongName(String);
 pub async fn status(site: &Site) -> SystemAnswer {
     let system = site.hands.system().now();
     let is_real = system.machine.as_ref().is_none_or(|machine| machine.real);
-    let started = site.folders.run.join("started.json");
+    let run = site.folders.run.clone();
     let read = spawn_blocking(move || {
         let text = |path: &Path| store::read(path).ok().flatten();
         let release = text(Path::new("/etc/os-release")).unwrap_or_default();
         let board = text(Path::new("/proc/device-tree/model"));
-        let started = text(&started).and_then(|text| serde_json::from_str(&text).ok());
-        (release, board, started)
+        let started = text(&run.join("started.json")).and_then(|text| serde_json::from_str(&text).ok());
+        (release, board, started, rounds::last(&run))
     });
-    let (release, board, started) = read.await.unwrap_or_default();
+    let (release, board, started, health) = read.await.unwrap_or_default();
     // On a laptop this file is somebody else's.
     let word = |key| release_word(&release, key).filter(|_| release_word(&release, "ID").as_deref() == Some("farhand"));
     let board = match board {
@@ -86,6 +89,7 @@ pub async fn status(site: &Site) -> SystemAnswer {
         confirmed,
         slots: slots.map(|Slots { slots, .. }| slots),
         started,
+        health,
         update,
         update_from: site.fetcher.as_ref().map(|fetcher| fetcher.from().to_string()),
     }

@@ -66,6 +66,7 @@ async fn the_system_tells_of_its_slots_and_of_its_last_start() {
     let (bench, _appliance) = Bench::with_slots().await;
     fs::write(bench.folders.run().join("started.json"), r#"{"why":"fallback","detail":"B","since":1}"#).unwrap();
     let told = system(&bench).await;
+    assert_eq!(json!(null), told["health"], "nobody has looked");
     assert_eq!((&json!("A"), &json!(true)), (&told["slot"], &told["confirmed"]));
     assert_eq!(json!({"version": env!("CARGO_PKG_VERSION"), "installed": null, "tries_left": 3}), told["slots"]["A"]);
     assert_eq!(json!({"why": "fallback", "detail": "B"}), told["started"]);
@@ -75,6 +76,25 @@ async fn the_system_tells_of_its_slots_and_of_its_last_start() {
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(keys(&documented), keys(&told));
     assert_eq!(keys(&documented["slots"]["B"]), keys(&told["slots"]["B"]));
+    // What is documented is what the guard may say.
+    fs::write(bench.folders.run().join("health.json"), documented["health"].to_string()).unwrap();
+    assert_eq!(documented["health"], system(&bench).await["health"]);
+}
+
+#[tokio::test]
+async fn the_system_tells_how_its_board_is_and_leaves_out_what_no_sensor_says() {
+    let bench = Bench::new().await;
+    let told = async |text: &str| {
+        fs::write(bench.folders.run().join("health.json"), text).unwrap();
+        system(&bench).await["health"].clone()
+    };
+    let nothing = json!({"low_voltage": null, "celsius": null, "slowed": null, "card": null});
+    assert_eq!(nothing, told("{}").await);
+    let low = told(r#"{"low_voltage":{"now":false,"ever":true},"card":"failing","of a later version":1}"#).await;
+    assert_eq!((&json!({"now": false, "ever": true}), &json!("failing")), (&low["low_voltage"], &low["card"]));
+    for nonsense in ["", "null", r#"{"celsius":"hot"}"#] {
+        assert_eq!(json!(null), told(nonsense).await, "{nonsense:?}");
+    }
 }
 
 #[tokio::test]
