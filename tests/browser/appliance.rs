@@ -31,5 +31,7 @@ fn main() {
     fs::write(logs.join("hands/current"), log).unwrap();
     fs::create_dir_all(&run).unwrap();
     fs::write(run.join("started.json"), r#"{"why":"fallback","detail":"slot B did not prove itself"}"#).unwrap();
+    let health = r#"{"low_voltage":{"now":false,"ever":true},"celsius":61,"slowed":null,"card":"good"}"#;
+    fs::write(run.join("health.json"), health).unwrap();
     serve_sim(config, Places { data, run, logs, plain: None, care: Some(care) }).unwrap();
 }

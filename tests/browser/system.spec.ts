@@ -54,6 +54,20 @@ test("it tells what runs, whether that has proven itself, and why it last starte
   await expect(sheet.getByText(/this one came back \(slot B did not prove itself\)/)).toBeVisible();
 });
 
+test("it tells how its board is, and what a person has to see to", async ({ page }) => {
+  const sheet = await open(page);
+  await expect(sheet.getByText("61 °C", { exact: true })).toBeVisible();
+  const faults = sheet.getByRole("list", { name: "To see to" });
+  await expect(faults.getByRole("listitem")).toHaveText([/voltage was too low: use a better supply, or a thicker/]);
+
+  const failing = { low_voltage: null, celsius: null, slowed: null, card: "failing" };
+  writeFileSync(join(daemon.folder, "run", "health.json"), JSON.stringify(failing));
+  await sheet.getByRole("button", { name: "Close", exact: true }).click();
+  await page.getByRole("button", { name: "System", exact: true }).click();
+  await expect(faults.getByRole("listitem")).toHaveText([/The card is failing/]);
+  await expect(sheet.getByText("Temperature")).toHaveCount(0);
+});
+
 test("a file that is no update is refused in words", async ({ page }) => {
   const sheet = await open(page);
   await choose(sheet, "nonsense");

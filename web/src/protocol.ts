@@ -58,6 +58,17 @@ export type Update = {
   message: string;
 };
 
+/** Something that comes and goes: whether it is so, and whether it has been since the start. */
+export type Trouble = { now: boolean; ever: boolean };
+
+/** How the board is; null for what it cannot say. */
+export type Health = {
+  low_voltage: Trouble | null;
+  celsius: number | null;
+  slowed: Trouble | null;
+  card: "good" | "failing" | null;
+};
+
 export type Slot = { version: string | null; installed: string | null; tries_left: number | null };
 
 /** The appliance itself, as `GET /api/v1/system` shows it. */
@@ -71,6 +82,7 @@ export type System = {
   confirmed: boolean | null;
   slots: { A: Slot; B: Slot } | null;
   started: { why: string; detail: string } | null;
+  health: Health | null;
   update: Update;
   update_from: string | null;
 };

@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
-import type { System } from "./protocol";
+import type { Health, System } from "./protocol";
 import {
+  healthFaults,
+  heatWord,
   otherSlotWord,
   othersWord,
   phaseWord,
@@ -8,6 +10,7 @@ import {
   signalWord,
   snapshotName,
   startedWord,
+  supplyWord,
   usbWord,
 } from "./words";
 
@@ -59,6 +62,34 @@ test("a start is told with its detail, and one that this page does not know as i
   expect(startedWord({ why: "power", detail: "" })).toBe("The power came on");
   expect(startedWord({ why: "panic", detail: "BUG" })).toBe("Its kernel failed (BUG)");
   expect(startedWord({ why: "moonlight", detail: "" })).toBe("moonlight");
+});
+
+test("a board that says nothing of itself is not called well", () => {
+  const mute: Health = { low_voltage: null, celsius: null, slowed: null, card: null };
+  expect([supplyWord(mute), heatWord(mute)]).toEqual([null, null]);
+  expect([...healthFaults(mute), ...healthFaults(null)]).toEqual([]);
+});
+
+test("what is wrong with the board is told with what helps, and what was wrong stays told", () => {
+  const calm = { now: false, ever: false };
+  const good: Health = { low_voltage: calm, celsius: 48, slowed: calm, card: "good" };
+  expect([supplyWord(good), heatWord(good), healthFaults(good)]).toEqual(["Good", "48 °C", []]);
+
+  const low = (now: boolean): Health => ({ ...good, low_voltage: { now, ever: true } });
+  expect(healthFaults(low(true))).toEqual([expect.stringMatching(/voltage is too low: .*cable/)]);
+  expect(healthFaults(low(false))).toEqual([expect.stringMatching(/voltage was too low/)]);
+  expect(supplyWord(low(false))).toContain("too low at times");
+
+  for (const hot of [{ celsius: 80 }, { slowed: { now: true, ever: true } }]) {
+    expect(healthFaults({ ...good, ...hot })).toEqual([expect.stringContaining("too hot")]);
+  }
+  const cooled = { ...good, slowed: { now: false, ever: true } };
+  expect([heatWord(cooled), healthFaults(cooled)]).toEqual([
+    "48 °C; slowed down at times since the start",
+    [],
+  ]);
+
+  expect(healthFaults({ ...low(true), card: "failing" })[0]).toContain("card is failing");
 });
 
 test("the slot beside the running one is told as far as it is known", () => {

@@ -4,7 +4,7 @@
  * Whoever stands before a black picture wants to know what to do, so each state names the thing to
  * look at. A code that this page does not know is shown as it is rather than hidden.
  */
-import type { Status, System, Update, Viewer } from "./protocol";
+import type { Health, Status, System, Update, Viewer } from "./protocol";
 
 type Tone = "good" | "waiting" | "bad" | "off";
 export type Word = { text: string; tone: Tone };
@@ -74,6 +74,46 @@ export function startedWord(started: System["started"]): string {
   if (started === null) return "Not known";
   const word = STARTED[started.why] ?? started.why;
   return started.detail === "" ? word : `${word} (${started.detail})`;
+}
+
+/** From here up a Pi's firmware slows the processor down by itself, and tells nobody. */
+const HOT_CELSIUS = 80;
+
+/** How warm the appliance is; null where nothing measures it. */
+export function heatWord({ celsius, slowed }: Health): string | null {
+  if (celsius === null) return null;
+  const word = `${celsius} °C`;
+  if (slowed?.now === true) return `${word}, slowed down`;
+  return slowed?.ever === true ? `${word}; slowed down at times since the start` : word;
+}
+
+/** How the supply is; null where nothing measures it. */
+export function supplyWord({ low_voltage: low }: Health): string | null {
+  if (low === null) return null;
+  if (low.now) return "Voltage too low";
+  return low.ever ? "Good now; too low at times since the start" : "Good";
+}
+
+/** What a person has to see to, most urgent first. */
+export function healthFaults(health: Health | null): string[] {
+  if (health === null) return [];
+  const { low_voltage: low, celsius, slowed, card } = health;
+  const faults: string[] = [];
+  if (card === "failing") {
+    faults.push(
+      "The card is failing: what is changed now may be lost. A restart repairs what can be repaired; write another card soon.",
+    );
+  }
+  if (low?.ever === true) {
+    const when = low.now ? "is" : "was";
+    faults.push(
+      `The supply's voltage ${when} too low: use a better supply, or a thicker and shorter cable. It slows the appliance down, and can stop it or damage its card.`,
+    );
+  }
+  if (slowed?.now === true || (celsius !== null && HOT_CELSIUS <= celsius)) {
+    faults.push("The appliance is too hot, and slows down for it: give it air, or a heat sink.");
+  }
+  return faults;
 }
 
 /** What is in the slot that does not run; null where there are none. */

@@ -15,7 +15,7 @@ import {
   systemProblem,
   update,
 } from "../system";
-import { otherSlotWord, startedWord } from "../words";
+import { healthFaults, heatWord, otherSlotWord, startedWord, supplyWord } from "../words";
 import { Logs } from "./logs";
 import { UpdateForm } from "./update";
 
@@ -45,6 +45,7 @@ export function SystemDialog({ closed }: { closed: () => void }) {
         </button>
       </header>
       {now !== null && <Facts now={now} />}
+      {now !== null && <Faults now={now} />}
       <p class="fault" role="alert">
         {systemProblem.value}
       </p>
@@ -55,9 +56,11 @@ export function SystemDialog({ closed }: { closed: () => void }) {
 }
 
 function Facts({ now }: { now: System }) {
-  const { version, build, variant, board, slot, confirmed, started } = now;
+  const { version, build, variant, board, slot, confirmed, started, health } = now;
   const built = [build, variant].filter((word) => word !== null).join(", ");
   const other = otherSlotWord(now);
+  const supply = health && supplyWord(health);
+  const heat = health && heatWord(health);
   return (
     <dl class="facts">
       <Fact name="Version">
@@ -73,7 +76,24 @@ function Facts({ now }: { now: System }) {
       )}
       {other !== null && <Fact name="Beside it">{other}</Fact>}
       <Fact name="Last start">{startedWord(started)}</Fact>
+      {supply !== null && <Fact name="Supply">{supply}</Fact>}
+      {heat !== null && <Fact name="Temperature">{heat}</Fact>}
     </dl>
+  );
+}
+
+/** What a person has to see to at the appliance itself. */
+function Faults({ now }: { now: System }) {
+  const faults = healthFaults(now.health);
+  if (faults.length === 0) return null;
+  return (
+    <ul class="faults" aria-label="To see to">
+      {faults.map((fault) => (
+        <li key={fault} class="fault">
+          {fault}
+        </li>
+      ))}
+    </ul>
   );
 }
 
