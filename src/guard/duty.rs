@@ -24,7 +24,7 @@ use crate::hw::bootenv::BootEnv;
 use crate::hw::condition;
 use crate::hw::traces::{self, Traces};
 use crate::hw::watchdog::{self, Dog};
-use crate::net::probe;
+use crate::net::probe::{self, Probe};
 use crate::tasks::Stop;
 
 /// How long storage or a command may take.
@@ -55,7 +55,8 @@ pub struct Post {
 /// Guards until told to stop.
 pub async fn stand(post: Post, mut stop: Stop) {
     let slot = fs::read_to_string("/proc/cmdline").ok().and_then(|line| Slot::running(&line));
-    let mut duty = Duty { traces: Traces::new(&post.data), kennel: Kennel::default(), post, slot };
+    let (traces, probe, kennel) = (Traces::new(&post.data), Probe::default(), Kennel::default());
+    let mut duty = Duty { traces, probe, kennel, post, slot };
     // A card that takes its time must not cost the owner the reason; and nobody waits for it with the watchdog.
     // One who starts again within the same life finds the traces taken already.
     let mut gathering = (!duty.has_said()).then(|| duty.gather());
@@ -86,6 +87,7 @@ struct Duty {
     post: Post,
     slot: Option<Slot>,
     traces: Traces,
+    probe: Probe,
     kennel: Kennel,
 }
 
@@ -211,12 +213,12 @@ impl Duty {
         }
     }
 
-    async fn look(&self, examine: bool) -> Sight {
+    async fn look(&mut self, examine: bool) -> Sight {
         let rescue = self.post.run.join("rescue").exists();
         // A rescue page that cannot use what survives a reboot has a key of its own making.
         let stands_in = rescue && self.post.stand_in.exists();
         let folder = if stands_in { &self.post.stand_in } else { &self.post.data };
-        let page = probe::ask(self.post.page, folder).await;
+        let page = self.probe.ask(self.post.page, folder).await;
         let (faults, environment) = match self.slot {
             Some(_) => self.examine(examine).await,
             None => (Vec::new(), None),

@@ -32,18 +32,36 @@ const LONGEST: u64 = 16 * 1024;
 
 /// Asks the page that listens at `address`, whose certificate is below `data`.
 pub async fn ask(address: SocketAddr, data: &Path) -> Page {
-    match timeout(PATIENCE, exchange(within(address), data)).await {
-        Ok(Ok(answer)) => read(&answer),
-        Ok(Err(error)) => Page::Silent(error.to_string()),
-        Err(_) => Page::Silent(format!("no answer within {} s", PATIENCE.as_secs())),
+    Probe::default().ask(address, data).await
+}
+
+/// Asks our page again and again, and remembers by what it is known.
+#[derive(Debug, Default)]
+pub struct Probe {
+    /// The certificate as it was last read.
+    pem: String,
+}
+
+impl Probe {
+    /// Asks the page that listens at `address`, whose certificate is below `data`.
+    pub async fn ask(&mut self, address: SocketAddr, data: &Path) -> Page {
+        // Read every time: the daemon makes it at its first start, and an owner may put another in its place.
+        match store::read(&data.join("tls/certificate.pem")) {
+            Ok(pem) => self.pem = pem.unwrap_or_default(),
+            // A card that cannot be read any more is no reason to give up the page that tells its owner so.
+            Err(_) if !self.pem.is_empty() => (),
+            Err(error) => return Page::Silent(format!("cannot read its certificate: {error}")),
+        }
+        match timeout(PATIENCE, exchange(within(address), &self.pem)).await {
+            Ok(Ok(answer)) => read(&answer),
+            Ok(Err(error)) => Page::Silent(error.to_string()),
+            Err(_) => Page::Silent(format!("no answer within {} s", PATIENCE.as_secs())),
+        }
     }
 }
 
-async fn exchange(address: SocketAddr, data: &Path) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
-    // Read every time: the daemon makes it at its first start, and an owner may put another in its place.
-    let pem = store::read(&data.join("tls/certificate.pem"))
-        .map_err(|error| format!("cannot read its certificate: {error}"))?;
-    let certificate = CertificateDer::from_pem_slice(pem.unwrap_or_default().as_bytes())
+async fn exchange(address: SocketAddr, pem: &str) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
+    let certificate = CertificateDer::from_pem_slice(pem.as_bytes())
         .map_err(|error| format!("cannot read its certificate: {error}"))?;
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier = Arc::new(Pinned { certificate, provider: provider.clone() });

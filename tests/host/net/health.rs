@@ -1,5 +1,6 @@
 //! Whether the daemon says so when a part of it hangs.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
 use farhand::guard::Page;
@@ -47,6 +48,30 @@ async fn the_guard_hears_what_the_page_says() {
     let hung = Bench::with(folders, Some(Pulse::new(Instant::now().checked_sub(LATER).unwrap()))).await;
     let page = soon("an answer", probe::ask(hung.https, &hung.folders.data())).await;
     assert!(matches!(&page, Page::Unwell(why) if why.contains("capture thread")), "{page:?}");
+}
+
+#[tokio::test]
+async fn the_guard_knows_the_page_though_the_card_cannot_be_read_any_more() {
+    let bench = Bench::new().await;
+    let (data, mut probe) = (bench.folders.data(), probe::Probe::default());
+    let certificate = data.join("tls/certificate.pem");
+    let pem = fs::read(&certificate).unwrap();
+    // A folder in its place is refused as an unreadable file is, to root as well.
+    let unreadable = || {
+        fs::remove_file(&certificate).unwrap();
+        fs::create_dir(&certificate).unwrap();
+    };
+    unreadable();
+    let page = soon("an answer", probe.ask(bench.https, &data)).await;
+    assert!(matches!(&page, Page::Silent(why) if why.contains("cannot read its certificate")), "{page:?}");
+    fs::remove_dir(&certificate).unwrap();
+    fs::write(&certificate, pem).unwrap();
+    assert_eq!(Page::Well, soon("an answer", probe.ask(bench.https, &data)).await);
+    unreadable();
+    assert_eq!(Page::Well, soon("an answer", probe.ask(bench.https, &data)).await);
+    // One that was taken away is not remembered: another is being put in its place.
+    fs::remove_dir(&certificate).unwrap();
+    assert!(matches!(soon("an answer", probe.ask(bench.https, &data)).await, Page::Silent(_)));
 }
 
 #[tokio::test]
