@@ -78,9 +78,17 @@ if echo "$files" | grep -qx config.txt; then
 	tree=$(tr -d '\r' <"$work/config.txt" | sed -n 's/^device_tree=//p')
 	mcopy -i "$work/firmware" "::$tree" "$work/tree"
 fi
-for file in farhand.toml claim-code.txt; do
-	! echo "$files" | grep -qx "$file" || die "every card would share this $file"
-done
+! echo "$files" | grep -qx farhand.toml || die "every card would share this farhand.toml"
+# Notes for the owner are written in place, and say nothing yet.
+while read -r note nothing; do
+	echo "$files" | grep -qx "$note" || continue
+	mcopy -n -i "$work/firmware" "::$note" "$work/$note"
+	[ "$(stat -c %s "$work/$note")" -eq 512 ] || die "$note is not one sector long"
+	grep -q "^$nothing" "$work/$note" || die "every card would share this $note"
+done <<-END
+	claim-code.txt claim code: none yet
+	farhand-error.txt Nothing is wrong
+END
 
 # Each slot: a kernel of our configuration, the hash of its root, and a root that has this hash.
 for slot in '5 6' '7 8'; do

@@ -245,6 +245,15 @@ fn a_dropped_kernel_option_breaks_the_contract() {
 fn what_every_card_would_share_breaks_the_contract() {
     let owner = |card: &Card| card.sh(&format!("echo x >farhand.toml; mcopy -i $1@@{FIRMWARE} farhand.toml ::"));
     card_refused("owner", owner, "every card would share this farhand.toml");
+    let note = |text: &str| {
+        let text = format!("{text:511}\n");
+        move |card: &Card| {
+            fs::write(card.0.with_file_name("claim-code.txt"), text).unwrap();
+            card.sh(&format!("mcopy -o -i $1@@{FIRMWARE} claim-code.txt ::"));
+        }
+    };
+    card_refused("code", note("claim code: K7QM-2XTN\n"), "every card would share this claim-code.txt");
+    card_refused("long", note(&"claim code: none yet".repeat(30)), "claim-code.txt is not one sector long");
     let user = |card: &Card| {
         card.sh(&format!(
             "dd if=$1 bs=1M iflag=skip_bytes skip={DATA} of=data status=none; echo x >users.json
