@@ -79,9 +79,9 @@ if echo "$files" | grep -qx config.txt; then
 	mcopy -i "$work/firmware" "::$tree" "$work/tree"
 fi
 ! echo "$files" | grep -qx farhand.toml || die "every card would share this farhand.toml"
-# Notes for the owner are written in place, and say nothing yet.
+# The notes are there to be written in place, and say nothing yet.
 while read -r note nothing; do
-	echo "$files" | grep -qx "$note" || continue
+	echo "$files" | grep -qx "$note" || die "the firmware's partition lacks $note"
 	mcopy -n -i "$work/firmware" "::$note" "$work/$note"
 	[ "$(stat -c %s "$work/$note")" -eq 512 ] || die "$note is not one sector long"
 	grep -q "^$nothing" "$work/$note" || die "every card would share this $note"

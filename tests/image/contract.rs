@@ -254,6 +254,8 @@ fn what_every_card_would_share_breaks_the_contract() {
     };
     card_refused("code", note("claim code: K7QM-2XTN\n"), "every card would share this claim-code.txt");
     card_refused("long", note(&"claim code: none yet".repeat(30)), "claim-code.txt is not one sector long");
+    let gone = |card: &Card| card.sh(&format!("mdel -i $1@@{FIRMWARE} ::farhand-error.txt"));
+    card_refused("no-note", gone, "the firmware's partition lacks farhand-error.txt");
     let user = |card: &Card| {
         card.sh(&format!(
             "dd if=$1 bs=1M iflag=skip_bytes skip={DATA} of=data status=none; echo x >users.json
