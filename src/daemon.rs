@@ -29,6 +29,7 @@ use crate::hw::configfs;
 use crate::hw::grow::GrowError;
 use crate::hw::hidg;
 use crate::hw::lamps;
+use crate::hw::note::NoteError;
 use crate::hw::relay::{self, RelayError};
 use crate::hw::sensors::BoardSensors;
 use crate::hw::v4l2::V4l2Screen;
@@ -106,6 +107,9 @@ pub enum StartError {
     /// The card's last partition is as small as before.
     #[error(transparent)]
     Grow(#[from] GrowError),
+    /// The card does not tell its owner.
+    #[error(transparent)]
+    Note(#[from] NoteError),
     /// The pin that asks for a factory reset cannot be read.
     #[error(transparent)]
     Pin(RelayError),

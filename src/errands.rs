@@ -16,6 +16,7 @@ use crate::adopt::{self, Outcome};
 use crate::config::Line;
 use crate::daemon::{SERVE_USER, StartError, cannot};
 use crate::hw::carrier::Carrier;
+use crate::hw::note::{self, Note};
 use crate::hw::{grow, reset_pin};
 use crate::session::accounts::check_password;
 use crate::session::secret;
@@ -53,6 +54,18 @@ pub fn grow(disk: &Path, data: &Path, mounted: &Path) -> Result<(), StartError> 
         println!("the card's data partition has grown to {} MiB", bytes >> 20);
     }
     Ok(())
+}
+
+/// Has a note on the card say what standard input says, or that there is nothing to say.
+pub fn note(device: &Path, note: Note) -> Result<(), StartError> {
+    let mut text = Vec::new();
+    // Many times what a note has room for.
+    io::stdin().lock().take(64 << 10).read_to_end(&mut text).map_err(cannot("read the note from standard input"))?;
+    // A machine that runs from no card has no place for it.
+    if !device.exists() {
+        return Ok(());
+    }
+    Ok(note::write(device, note, &String::from_utf8_lossy(&text))?)
 }
 
 /// Prints `held` when the pin that asks for a factory reset is held for that long.

@@ -9,6 +9,7 @@ pub mod grow;
 pub mod hidg;
 pub mod lamps;
 mod late;
+pub mod note;
 pub mod relay;
 pub mod reset_pin;
 pub mod sensors;

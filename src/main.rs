@@ -11,6 +11,7 @@ use farhand::config::newer::{self, Reading};
 use farhand::config::{Config, Redirect, layers, network};
 use farhand::daemon::{self, Places, StartError};
 use farhand::errands;
+use farhand::hw::note::Note;
 use farhand::hw::reset_pin;
 use farhand::report::chain;
 
@@ -89,6 +90,15 @@ enum Job {
         /// Where that is mounted.
         #[arg(long, default_value = "/data")]
         mounted: PathBuf,
+    },
+    /// Have a note on the card's first partition say what standard input says, for an owner with a laptop. Init's scripts run it.
+    Note {
+        /// Which, by its file: claim-code.txt or farhand-error.txt.
+        #[arg(value_parser = note)]
+        file: Note,
+        /// The partition.
+        #[arg(long, default_value = "/dev/slots/firmware")]
+        device: PathBuf,
     },
     /// Print "held" if the pin that asks for a factory reset is held to ground. Init runs it at boot.
     ResetPin {
@@ -170,6 +180,12 @@ fn loopback(text: &str) -> Result<SocketAddr, String> {
     }
 }
 
+/// Takes the name of a file that the image has for a note.
+fn note(name: &str) -> Result<Note, String> {
+    let known = Note::ALL.into_iter().find(|note| note.file() == name);
+    known.ok_or_else(|| format!("the notes are {}", Note::ALL.map(Note::file).join(" and ")))
+}
+
 fn main() -> ExitCode {
     let line = Line::parse();
     env_logger::Builder::new()
@@ -210,6 +226,7 @@ fn run(job: Job) -> Result<(), StartError> {
         }
         Job::HashPassword => errands::hash_password(),
         Job::Grow { disk, data, mounted } => errands::grow(&disk, &data, &mounted),
+        Job::Note { file, device } => errands::note(&device, file),
         Job::ResetPin { chip, line } => errands::reset_pin(&chip, line, reset_pin::HOLD),
         Job::Carrier { interface, command } => errands::carrier(&interface, &command),
         Job::Settings { common } => {

@@ -9,6 +9,7 @@ mod command;
 mod hands;
 mod machine;
 mod net;
+mod note;
 mod reset;
 mod scripts;
 mod tidy;
