@@ -38,17 +38,20 @@ impl Blank {
             entry[12..].copy_from_slice(&sectors(length));
         }
         card.write_all_at(&table, 0).unwrap();
-        for (make, (start, length)) in [
-            (["mkfs.vfat", "-F", "16", "-n", "FARHAND"].as_slice(), FIRMWARE),
-            // As board/common/post-image.sh does it.
-            (["mke2fs", "-q", "-t", "ext4", "-b", "4096", "-i", "65536", "-E", "resize=268435456"].as_slice(), DATA),
-        ] {
-            File::create(&part).unwrap().set_len(length * MIB).unwrap();
-            let made = Command::new(make[0]).args(&make[1..]).arg(&part).stdout(Stdio::null()).status();
-            assert!(made.expect("make test-image installs it").success(), "{make:?}");
-            card.write_all_at(&fs::read(&part).unwrap(), start * MIB).unwrap();
-        }
-        fs::remove_file(part).unwrap();
+        let make = |command: &mut Command, file: &Path, start: u64| {
+            assert!(command.stdout(Stdio::null()).status().unwrap().success(), "{command:?}");
+            card.write_all_at(&fs::read(file).unwrap(), start * MIB).unwrap();
+            fs::remove_file(file).unwrap();
+        };
+        let firmware = concat!(env!("CARGO_MANIFEST_DIR"), "/board/common/firmware.sh");
+        let mut firmware = Command::new(firmware);
+        firmware.arg(&folder).arg("virt").env("SOURCE_DATE_EPOCH", "1700000000");
+        make(&mut firmware, &folder.join("firmware.vfat"), FIRMWARE.0);
+        File::create(&part).unwrap().set_len(DATA.1 * MIB).unwrap();
+        // As board/common/post-image.sh does it.
+        let mut data = Command::new("mke2fs");
+        data.args(["-q", "-t", "ext4", "-b", "4096", "-i", "65536", "-E", "resize=268435456"]).arg(&part);
+        make(&mut data, &part, DATA.0);
         Blank { path }
     }
 
@@ -82,10 +85,19 @@ impl Blank {
         assert!(copy.wait().unwrap().success(), "{name}");
     }
 
-    /// What a laptop would read there; `None` if there is no such file.
-    pub fn read(&self, name: &str) -> Option<String> {
+    /// What a laptop would read there.
+    #[track_caller]
+    pub fn read(&self, name: &str) -> String {
         let output = Command::new("mtype").args(["-i", &self.firmware(), &format!("::{name}")]).output().unwrap();
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+        assert!(output.status.success(), "{name}: {output:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// The FAT partition, byte by byte.
+    pub fn fat(&self) -> Vec<u8> {
+        let mut fat = vec![0; usize::try_from(FIRMWARE.1 * MIB).unwrap()];
+        File::open(&self.path).unwrap().read_exact_at(&mut fat, FIRMWARE.0 * MIB).unwrap();
+        fat
     }
 
     /// The partition table.
