@@ -6,6 +6,7 @@
 //! broken one would be seen.
 
 mod disc;
+mod firmware;
 mod log;
 mod plug;
 mod record;
