@@ -80,6 +80,30 @@ fn a_rescue_page_takes_an_update() {
     appliance.runs_what_it_ran();
 }
 
+#[test]
+fn a_card_that_fails_is_told_and_takes_neither_page_nor_owner_with_it() {
+    let forge = Forge::open("failing-card");
+    let (Appliance { mut vm, .. }, owner) = Appliance::claimed("failing-card", &forge);
+    wait_well(&mut vm);
+    let card = || owner.system("/health/card");
+    owner.until("the card is known", BOOT, || card() == "good");
+
+    vm.ask("echo 1 >/sys/fs/ext4/vdb/trigger_fs_error; sync; ! touch /data/state/x 2>/dev/null");
+    owner.until("the card is known to fail", BOOT, || card() == "failing");
+    vm.ask("grep -q 'the card is failing' /run/log/guard/current");
+    // The guard has asked at least twice meanwhile, and knows the page though its certificate cannot be read.
+    vm.ask("! grep 'the page does not answer' /run/log/guard/current");
+    assert_eq!(200, owner.get("/api/v1/health").status);
+    let login = owner.post("/api/v1/login", &json!({ "user": USER, "password": PASSWORD }));
+    assert_eq!(200, login.status, "{login:?}");
+
+    assert_eq!(202, owner.post("/api/v1/restart", &json!({})).status);
+    vm.wait_restart(BOOT);
+    owner.wait_page(BOOT);
+    owner.until("the card is repaired", BOOT, || card() == "good");
+    vm.ask("touch /data/state/x");
+}
+
 /// What this test keeps is in here.
 fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("out/run").join(name);
