@@ -28,6 +28,11 @@ fn a_new_card_boots_to_a_page_that_says_what_is_missing() {
     let keys = owner.post("/api/v1/seats/main/keys", &json!({ "text": "a" }));
     assert_eq!((503, &json!("usb-unplugged")), (keys.status, &keys.body["error"]["code"]));
 
+    // The board says how its supply is, and that reaches the page, which an ordinary user serves.
+    let low = || owner.system("/health/low_voltage");
+    owner.until("the supply is known", BOOT, || !low().is_null());
+    assert_eq!(json!({ "now": false, "ever": false }), low());
+
     // The front panel works all the same.
     for (lit, power) in [(true, "on"), (false, "off")] {
         pi.probe.level(POWER_LAMP, lit);
