@@ -113,7 +113,7 @@ pack: ## Pack the card of BOARD for its owners: out/farhand-BOARD-VERSION.img.xz
 	image/pack.sh $(BOARD)
 
 contract: ## Check the image of a card, IMG=FILE, against what every card promises; and its update, BUNDLE=FILE
-	@$(NEED) binutils cryptsetup-bin device-tree-compiler e2fsprogs fdisk mtools python3 rauc squashfs-tools xz-utils
+	@$(NEED) binutils cryptsetup-bin device-tree-compiler e2fsprogs fdisk kmod mtools python3 rauc squashfs-tools xz-utils
 	board/common/check-card.sh "$(IMG)"
 	[ -z "$(BUNDLE)" ] || board/common/check-bundle.sh "$(BUNDLE)" "$(IMG)"
 

@@ -87,7 +87,7 @@ fi
 path=/usr/local/bin:/usr/bin:/bin
 [ "$who" != root ] || path=/usr/local/sbin:/usr/sbin:/sbin:$path
 stranger() {
-	exec chroot --userspec="$who" --groups= "$fresh" env -i PATH="$path" HOME="$home" USER="$who" TERM="${TERM:-dumb}" LANG=C.UTF-8 \
+	exec chroot --userspec="$who" --groups= "$fresh" env -i PATH="$path" HOME="$home" USER="$who" TERM="${TERM:-dumb}" \
 		${http_proxy:+http_proxy="$http_proxy"} ${https_proxy:+https_proxy="$https_proxy"} ${no_proxy:+no_proxy="$no_proxy"} \
 		sh -c "cd $home/farhand && exec \"\$@\"" sh "$@"
 }
