@@ -1,10 +1,20 @@
 //! Makes a disc again as it may be after a power cut.
 //!
 //! What was written before the last flush is there. Of what came after it, a disc may have kept everything, or some of it, in
-//! any order, or half of one write. Nothing is copied for that: a cut disc is the flushed one with a few pieces laid over it.
+//! any order, or half of one write. Nothing is copied for that: a cut disc is the flushed one with a few pieces laid over it,
+//! and discs that differ in a few blocks share all others.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fs::File;
 use std::ops::Range;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::process;
+use std::sync::Arc;
+
+use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::log::{Entry, Write};
 
@@ -12,11 +22,14 @@ use super::log::{Entry, Write};
 const SECTOR: usize = 512;
 /// Flash that was emptied in order to be written.
 const ERASED: u8 = 0xff;
+/// What discs share is in blocks of this size.
+const BLOCK: usize = 4096;
+const EMPTY: [u8; BLOCK] = [0; BLOCK];
 
 /// A disc while it is being written.
 #[derive(Debug, Clone)]
 pub struct Disc<'a> {
-    kept: Vec<u8>,
+    kept: Arc<Blocks>,
     /// Written since the last flush.
     pending: Vec<&'a Write>,
     /// From here to there lies what must be safe from a sector that is neither old nor new.
@@ -25,8 +38,10 @@ pub struct Disc<'a> {
 
 impl<'a> Disc<'a> {
     /// A disc with all of this safely on it.
-    pub fn new(kept: Vec<u8>, fragile: Range<u64>) -> Disc<'a> {
-        Disc { kept, pending: Vec::new(), fragile }
+    pub fn new(kept: &[u8], fragile: Range<u64>) -> Disc<'a> {
+        let mut blocks = Blocks::default();
+        blocks.write(0, kept);
+        Disc { kept: Arc::new(blocks), pending: Vec::new(), fragile }
     }
 
     /// Does what was recorded.
@@ -34,9 +49,9 @@ impl<'a> Disc<'a> {
         match entry {
             Entry::Write(write) => self.pending.push(write),
             Entry::Flush => {
+                let kept = Arc::make_mut(&mut self.kept);
                 for write in std::mem::take(&mut self.pending) {
-                    let at = index(write.at);
-                    self.kept[at..at + write.bytes.len()].copy_from_slice(&write.bytes);
+                    kept.write(write.at, &write.bytes);
                 }
             }
         }
@@ -44,7 +59,8 @@ impl<'a> Disc<'a> {
 
     /// Makes this part of it what it would be if it had never been written.
     pub fn spoil(&mut self, range: Range<u64>) {
-        self.kept[index(range.start)..index(range.end)].fill(ERASED);
+        let len = usize::try_from(range.end - range.start).expect("it fits the memory");
+        Arc::make_mut(&mut self.kept).write(range.start, &vec![ERASED; len]);
     }
 
     /// Whether a power cut now could lose anything.
@@ -53,17 +69,15 @@ impl<'a> Disc<'a> {
     }
 
     /// The disc if nothing is lost.
-    pub fn cut(&self) -> Cut<'_> {
-        Cut {
-            kept: &self.kept,
-            pieces: self.pending.iter().map(|write| (write.at, write.bytes.as_slice().into())).collect(),
-        }
+    pub fn cut(&self) -> Cut<'a> {
+        let pieces = self.pending.iter().map(|write| (write.at, write.bytes.as_slice().into())).collect();
+        Cut { kept: Arc::clone(&self.kept), pieces }
     }
 
     /// The disc if what was not flushed is partly lost: each write whole, not at all, or torn, as the dice fall.
-    pub fn cut_with_losses(&self, dice: &mut Dice) -> Cut<'_> {
+    pub fn cut_with_losses(&self, dice: &mut Dice) -> Cut<'a> {
         let mut pieces = Vec::new();
-        for write in &self.pending {
+        for &write in &self.pending {
             match dice.roll(3) {
                 0 => pieces.push((write.at, write.bytes.as_slice().into())),
                 1 => (),
@@ -82,31 +96,128 @@ impl<'a> Disc<'a> {
                 }
             }
         }
-        Cut { kept: &self.kept, pieces }
+        Cut { kept: Arc::clone(&self.kept), pieces }
     }
 }
 
 /// A disc after a power cut.
 #[derive(Debug)]
 pub struct Cut<'a> {
-    kept: &'a [u8],
+    kept: Arc<Blocks>,
     /// What is laid over it, in this order.
     pieces: Vec<(u64, Cow<'a, [u8]>)>,
 }
 
 impl Cut<'_> {
     pub fn read(&self, at: u64, len: usize) -> Vec<u8> {
-        let from = index(at);
-        let mut bytes = self.kept[from..from + len].to_vec();
-        for (start, piece) in &self.pieces {
-            let start = index(*start);
-            let (first, last) = (start.max(from), (start + piece.len()).min(from + len));
-            if first < last {
-                bytes[first - from..last - from].copy_from_slice(&piece[first - start..last - start]);
+        let mut bytes = self.kept.read(at, len);
+        let range = at..at + len as u64;
+        for (start, piece) in self.pieces_in(&range) {
+            let from = usize::try_from(start - at).expect("it is in there");
+            bytes[from..from + piece.len()].copy_from_slice(piece);
+        }
+        bytes
+    }
+
+    /// Whether these bytes are to be found there.
+    pub fn holds(&self, at: u64, image: &[u8]) -> bool {
+        if self.pieces_in(&(at..at + image.len() as u64)).next().is_some() {
+            return self.read(at, image.len()) == image;
+        }
+        spans(at, image.len()).all(|(block, part, from)| {
+            let found = self.kept.0.get(&block).map_or(&EMPTY, |bytes| &**bytes);
+            found[part.clone()] == image[from..from + part.len()]
+        })
+    }
+
+    /// A part of it as a file, for programs that look at one; only the file is changed by what they repair.
+    pub fn file(&self, at: u64, len: u64) -> Scratch {
+        let scratch = Scratch::new(len);
+        let range = at..at + len;
+        for (&block, bytes) in self.kept.0.range(at / BLOCK as u64..range.end.div_ceil(BLOCK as u64)) {
+            scratch.write(&range, block * BLOCK as u64, &bytes[..]);
+        }
+        for (start, piece) in self.pieces_in(&range) {
+            scratch.write(&range, start, piece);
+        }
+        scratch
+    }
+
+    /// What is laid over these places, cut off where they end.
+    fn pieces_in(&self, range: &Range<u64>) -> impl Iterator<Item = (u64, &[u8])> {
+        self.pieces.iter().filter_map(move |(start, piece)| clip(range, *start, piece))
+    }
+}
+
+/// A file of the caller's alone: it has no name by which another could open it, and nothing is left of it.
+#[derive(Debug)]
+pub struct Scratch(File);
+
+impl Scratch {
+    fn new(len: u64) -> Scratch {
+        let file = File::from(memfd_create(c"cut", MFdFlags::MFD_CLOEXEC).expect("there is memory"));
+        file.set_len(len).expect("there is memory");
+        Scratch(file)
+    }
+
+    /// Where programs that this process starts find it, for as long as this lives.
+    pub fn path(&self) -> PathBuf {
+        format!("/proc/{}/fd/{}", process::id(), self.0.as_raw_fd()).into()
+    }
+
+    /// Writes those of a disc's bytes that are in this part of it.
+    fn write(&self, part: &Range<u64>, start: u64, bytes: &[u8]) {
+        if let Some((at, bytes)) = clip(part, start, bytes) {
+            self.0.write_all_at(bytes, at - part.start).expect("there is memory");
+        }
+    }
+}
+
+/// The blocks of a disc that are not empty. A copy shares them until one of the two writes.
+#[derive(Debug, Clone, Default)]
+struct Blocks(BTreeMap<u64, Arc<[u8; BLOCK]>>);
+
+impl Blocks {
+    fn write(&mut self, at: u64, bytes: &[u8]) {
+        for (block, part, from) in spans(at, bytes.len()) {
+            let bytes = &bytes[from..from + part.len()];
+            if bytes == &EMPTY[part.clone()] && !self.0.contains_key(&block) {
+                continue;
+            }
+            let kept = self.0.entry(block).or_insert_with(|| Arc::new(EMPTY));
+            Arc::make_mut(kept)[part].copy_from_slice(bytes);
+        }
+    }
+
+    fn read(&self, at: u64, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        for (block, part, from) in spans(at, len) {
+            if let Some(kept) = self.0.get(&block) {
+                bytes[from..from + part.len()].copy_from_slice(&kept[part]);
             }
         }
         bytes
     }
+}
+
+/// The blocks that these places lie in: the number of each, which part of it, and from which of the places on.
+fn spans(at: u64, len: usize) -> impl Iterator<Item = (u64, Range<usize>, usize)> {
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let here = at + from as u64;
+        let start = (here % BLOCK as u64) as usize;
+        let part = start..BLOCK.min(start + len - from);
+        let span = (here / BLOCK as u64, part.clone(), from);
+        from += part.len();
+        (!part.is_empty()).then_some(span)
+    })
+}
+
+/// Those of the bytes that begin at `start` which are within `range`, and where they begin.
+fn clip<'a>(range: &Range<u64>, start: u64, bytes: &'a [u8]) -> Option<(u64, &'a [u8])> {
+    let (first, end) = (start.max(range.start), (start + bytes.len() as u64).min(range.end));
+    let index = |at: u64| usize::try_from(at - start).expect("it is within a slice");
+    (first < end).then(|| (first, &bytes[index(first)..index(end)]))
 }
 
 /// Chance that is the same in every run.
@@ -129,10 +240,6 @@ impl Dice {
     }
 }
 
-fn index(at: u64) -> usize {
-    usize::try_from(at).expect("a card fits the memory")
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -146,7 +253,7 @@ mod tests {
     #[test]
     fn the_last_write_counts_and_a_flush_keeps_it() {
         let entries = [write(0, 1, 1024), write(512, 2, 512), Entry::Flush, write(0, 3, 512)];
-        let mut disc = Disc::new(vec![0; 2048], 0..0);
+        let mut disc = Disc::new(&[0; 2048], 0..0);
         let mut seen = Vec::new();
         for entry in &entries {
             disc.feed(entry);
@@ -158,9 +265,36 @@ mod tests {
     }
 
     #[test]
+    fn a_part_of_a_disc_is_found_wherever_it_begins_and_ends() {
+        let len = 3 * BLOCK;
+        let start: Vec<u8> =
+            (0..len).map(|at| if (BLOCK..2 * BLOCK).contains(&at) { 0 } else { at as u8 | 1 }).collect();
+        let entries = [write(BLOCK as u64 - 512, 9, 1024), Entry::Flush, write(2 * BLOCK as u64 - 512, 8, 1024)];
+        let mut disc = Disc::new(&start, 0..0);
+        let before = disc.clone();
+        entries.iter().for_each(|entry| disc.feed(entry));
+        let mut expected = start.clone();
+        expected[BLOCK - 512..BLOCK + 512].fill(9);
+        expected[2 * BLOCK - 512..2 * BLOCK + 512].fill(8);
+        for (disc, expected) in [(before, start), (disc, expected)] {
+            let cut = disc.cut();
+            for (at, end) in [(0, len), (0, 512), (512, len - 512), (BLOCK - 1, BLOCK + 1), (BLOCK + 7, 2 * BLOCK + 9)]
+            {
+                let mut image = expected[at..end].to_vec();
+                let (from, size) = (at as u64, end - at);
+                assert_eq!(image, cut.read(from, size), "{at}..{end}");
+                assert_eq!(image, std::fs::read(cut.file(from, size as u64).path()).unwrap(), "{at}..{end}");
+                assert!(cut.holds(from, &image), "{at}..{end}");
+                image[size / 2] ^= 1;
+                assert!(!cut.holds(from, &image), "{at}..{end}");
+            }
+        }
+    }
+
+    #[test]
     fn every_mixture_of_unflushed_writes_may_be_left_and_nothing_else() {
         let entries = [write(0, 1, 512), Entry::Flush, write(0, 2, 512), write(512, 3, 1024)];
-        let mut disc = Disc::new(vec![0; 2048], 0..0);
+        let mut disc = Disc::new(&[0; 2048], 0..0);
         entries.iter().for_each(|entry| disc.feed(entry));
         let mut dice = Dice::new(1);
         let seen: BTreeSet<_> = (0..500)
@@ -183,7 +317,7 @@ mod tests {
     #[test]
     fn what_is_fragile_may_be_neither_old_nor_new() {
         let entry = write(512, 2, 1024);
-        let mut disc = Disc::new(vec![1; 2048], 512..2048);
+        let mut disc = Disc::new(&[1; 2048], 512..2048);
         disc.feed(&entry);
         let mut dice = Dice::new(1);
         let torn = (0..100).filter(|_| disc.cut_with_losses(&mut dice).read(512, 1024).contains(&ERASED)).count();

@@ -148,10 +148,9 @@ fn record() -> Recording {
     // The whole process reads it.
     let before: &'static [Entry] = entries[..begin].to_vec().leak();
     let fragile = COPIES[0]..COPIES[1] + SIZE as u64;
-    let mut start = Disc::new(read(&image), fragile);
+    let mut start = Disc::new(&read(&image), fragile);
     before.iter().for_each(|entry| start.feed(entry));
-    let judge =
-        Judge { parts, releases: vec![old, new], scratch: folder.join("data.ext4"), configuration: CONFIGURATION };
+    let judge = Judge { parts, releases: vec![old, new], configuration: CONFIGURATION };
     Recording { entries, start, begin, phases, in_place: last, judge }
 }
 

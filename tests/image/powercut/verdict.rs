@@ -4,16 +4,10 @@
 //! it can alone, and finds the configuration there. Anything less is a machine that somebody must go to.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
 use std::process::Command;
 
 use super::disc::Cut;
 use crate::pi::environment::{self, COPIES, SIZE, Variables};
-
-/// What is empty in blocks of this size needs no room in a file.
-const BLOCK: usize = 4096;
 
 /// Why a card is no good any more.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,8 +29,6 @@ pub struct Judge {
     pub parts: BTreeMap<String, (u64, u64)>,
     /// What a slot may hold: boot and root of one release.
     pub releases: Vec<[Vec<u8>; 2]>,
-    /// A file that may be written over for each verdict.
-    pub scratch: PathBuf,
     /// Where the configuration lies in /data.
     pub configuration: &'static str,
 }
@@ -59,23 +51,18 @@ impl Judge {
     fn is_whole(&self, cut: &Cut, slot: &str) -> bool {
         let holds = |part: &str, image: &[u8]| {
             let (at, _) = self.parts[&format!("{part}.{slot}")];
-            cut.read(at, image.len()) == image
+            cut.holds(at, image)
         };
         self.releases.iter().any(|[boot, root]| holds("boot", boot) && holds("root", root))
     }
 
     fn judge_data(&self, cut: &Cut, configurations: &[String]) -> Result<(), Broken> {
         let (at, len) = self.parts["data"];
-        let data = cut.read(at, usize::try_from(len).expect("it fits the memory"));
-        let file = File::create(&self.scratch).expect("out/ can be written");
-        file.set_len(len).expect("out/ has room");
-        for (number, block) in data.chunks(BLOCK).enumerate().filter(|(_, block)| **block != [0; BLOCK]) {
-            file.write_all_at(block, (number * BLOCK) as u64).expect("out/ has room");
-        }
+        // It is this verdict's own, since others are given at the same time.
+        let data = cut.file(at, len);
 
         // As rcS does at every start, but not content with a journal that says that all is well.
-        let output =
-            Command::new("e2fsck").args(["-f", "-p"]).arg(&self.scratch).output().expect("e2fsck is installed");
+        let output = Command::new("e2fsck").args(["-f", "-p"]).arg(data.path()).output().expect("e2fsck is installed");
         let said = String::from_utf8_lossy(&output.stdout).trim().replace('\n', "; ");
         // 1 and 2: everything was repaired. 4: something was not.
         if output.status.code().is_none_or(|status| 4 <= status) {
@@ -83,7 +70,7 @@ impl Judge {
         }
         let cat = format!("cat {}", self.configuration);
         let output =
-            Command::new("debugfs").args(["-R", &cat]).arg(&self.scratch).output().expect("debugfs is installed");
+            Command::new("debugfs").args(["-R", &cat]).arg(data.path()).output().expect("debugfs is installed");
         let found = String::from_utf8_lossy(&output.stdout).into_owned();
         if configurations.contains(&found) { Ok(()) } else { Err(Broken::Configuration(found)) }
     }
