@@ -25,7 +25,7 @@ pub struct Signer {
 }
 
 /// Where bundles are made.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Forge {
     /// All that is in here reaches the appliance as a disc.
     pub disc: PathBuf,
@@ -114,15 +114,14 @@ impl Forge {
         fs::read(bundle).unwrap()
     }
 
-    /// Offers a bundle as `image/bundle.sh` makes it, with its images beside it as `NAME.root.img` and `NAME.boot.img`.
+    /// Offers a bundle as `image/bundle.sh` makes it.
     pub fn good(&self, name: &str, signer: &Signer) -> Vec<u8> {
         let bundle = self.bundle(name, signer, &manifest(COMPATIBLE, VERSION), &[]);
-        self.show(name);
         self.offer(name, &bundle);
         bundle
     }
 
-    /// Packs the system that was built last, as large as an owner's update is. On the disc are its images alone.
+    /// Packs the system that was built last, as large as an owner's update is. It is not on the disc.
     pub fn built(&self, name: &str, signer: &Signer) -> Vec<u8> {
         let content = self.work.join(name);
         fs::create_dir_all(&content).unwrap();
@@ -130,7 +129,6 @@ impl Forge {
         for image in ["root.img", "boot.img"] {
             fs::copy(built.join(image), content.join(image)).expect("there is an image: run 'make image-quick'");
         }
-        self.show(name);
         self.pack(name, signer, &manifest(COMPATIBLE, VERSION))
     }
 
@@ -139,10 +137,9 @@ impl Forge {
         self.work.join(format!("{name}.raucb"))
     }
 
-    fn show(&self, name: &str) {
-        for image in ["root.img", "boot.img"] {
-            fs::copy(self.work.join(name).join(image), self.disc.join(format!("{name}.{image}"))).unwrap();
-        }
+    /// Where one of the images that went into a bundle is.
+    pub fn image(&self, name: &str, image: &str) -> PathBuf {
+        self.work.join(name).join(image)
     }
 
     /// The same payload and manifest, signed by one with the certificate of another attached.

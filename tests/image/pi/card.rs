@@ -9,6 +9,8 @@ use super::environment::{self, COPIES, SIZE, Variables};
 use crate::release::Release;
 
 const SECTOR: u64 = 512;
+/// So much is compared at once.
+const CHUNK: usize = 1 << 16;
 /// The only place where U-Boot, the device tree and an owner's first configuration can be.
 const FIRMWARE: u32 = 1;
 /// What the appliance remembers.
@@ -39,23 +41,35 @@ pub struct Card {
 }
 
 impl Card {
-    /// Copies the card of the image that was built last.
-    #[track_caller]
-    pub fn copy(name: &str) -> Card {
-        Card::copy_of(name, &Path::new(env!("CARGO_MANIFEST_DIR")).join("out/rpi4/card.img"))
+    /// The card of the image that was built last for this board: to be read, not to be changed.
+    pub fn built(board: &str) -> Card {
+        Card { folder: Path::new(env!("CARGO_MANIFEST_DIR")).join("out").join(board) }
     }
 
-    /// Copies the image of any card.
+    /// Copies the card of the Pi's image that was built last.
+    #[track_caller]
+    pub fn copy(name: &str) -> Card {
+        Card::copy_of(name, &Card::built("rpi4").path())
+    }
+
+    /// Copies the image of any card, for a Pi.
     #[track_caller]
     pub fn copy_of(name: &str, image: &Path) -> Card {
-        let card = Card { folder: Path::new(env!("CARGO_MANIFEST_DIR")).join("out/run").join(name) };
-        fs::create_dir_all(&card.folder).expect("out/ can be written");
-        // cp leaves the holes in it, which are most of it.
-        run(Command::new("cp").arg("--sparse=always").arg(image).arg(card.path()));
+        let card = Card::exact_copy_of(name, image);
         // QEMU has no other cards; and an owner's is larger than our image, too.
         let file = card.open();
         let size = file.metadata().expect("the card is there").len();
         file.set_len(size.next_power_of_two()).expect("out/ has room");
+        card
+    }
+
+    /// Copies the image of any card, as it is.
+    #[track_caller]
+    pub fn exact_copy_of(name: &str, image: &Path) -> Card {
+        let card = Card { folder: Path::new(env!("CARGO_MANIFEST_DIR")).join("out/run").join(name) };
+        fs::create_dir_all(&card.folder).expect("out/ can be written");
+        // cp leaves the holes in it, which are most of it.
+        run(Command::new("cp").arg("--sparse=always").arg(image).arg(card.path()));
         card
     }
 
@@ -139,6 +153,23 @@ impl Card {
         found == image
     }
 
+    /// Whether both partitions of a slot are, to the last byte, what they are on another card.
+    #[track_caller]
+    pub fn has_same(&self, slot: Slot, other: &Card) -> bool {
+        let (ours, theirs) = (self.open(), other.open());
+        [slot.boot, slot.root].into_iter().all(|number| {
+            let (start, len) = self.extent(number);
+            assert_eq!((start, len), other.extent(number), "these cards are divided in different ways");
+            let (mut our, mut their) = ([0; CHUNK], [0; CHUNK]);
+            (start..start + len).step_by(CHUNK).all(|at| {
+                let size = usize::try_from(start + len - at).map_or(CHUNK, |left| left.min(CHUNK));
+                ours.read_exact_at(&mut our[..size], at).expect("the card has such a place");
+                theirs.read_exact_at(&mut their[..size], at).expect("the card has such a place");
+                our[..size] == their[..size]
+            })
+        })
+    }
+
     fn change(&self, at: u64, change: impl Fn(u8) -> u8) {
         let (file, mut byte) = (self.open(), [0]);
         file.read_exact_at(&mut byte, at).expect("the card has such a place");
@@ -161,23 +192,31 @@ impl Card {
         environment::read([&copies[0], &copies[1]])
     }
 
-    /// Where a partition begins, in bytes: from the table itself, as the kernel finds it.
+    /// Where a partition begins, in bytes.
     fn partition(&self, number: u32) -> u64 {
-        /// Type and first sector of an entry of the table in this sector.
-        fn entry(file: &File, table: u64, index: u64) -> (u8, u64) {
+        self.extent(number).0
+    }
+
+    /// Where a partition begins and how long it is, in bytes: from the table itself, as the kernel finds it.
+    fn extent(&self, number: u32) -> (u64, u64) {
+        /// Type, first sector and number of sectors of an entry of the table in this sector.
+        fn entry(file: &File, table: u64, index: u64) -> (u8, u64, u64) {
             let mut entry = [0; 16];
             file.read_exact_at(&mut entry, table * SECTOR + 446 + 16 * index).expect("the card has a table");
-            (entry[4], u32::from_le_bytes([entry[8], entry[9], entry[10], entry[11]]).into())
+            let number = |at: usize| u32::from_le_bytes(std::array::from_fn(|index| entry[at + index])).into();
+            (entry[4], number(8), number(12))
         }
         let file = self.open();
         if number <= 4 {
-            return entry(&file, 0, u64::from(number) - 1).1 * SECTOR;
+            let (_, first, sectors) = entry(&file, 0, u64::from(number) - 1);
+            return (first * SECTOR, sectors * SECTOR);
         }
         let mut primary = (0..4).map(|index| entry(&file, 0, index));
-        let (_, extended) = primary.find(|entry| matches!(entry.0, 0x05 | 0x0f)).expect("there are more than four");
+        let (_, extended, _) = primary.find(|entry| matches!(entry.0, 0x05 | 0x0f)).expect("there are more than four");
         // Each further one has a table of its own, where the next table is counted from the first.
         let table = (5..number).fold(extended, |table, _| extended + entry(&file, table, 1).1);
-        (table + entry(&file, table, 0).1) * SECTOR
+        let (_, first, sectors) = entry(&file, table, 0);
+        ((table + first) * SECTOR, sectors * SECTOR)
     }
 
     /// As mtools are told where a file system begins.

@@ -21,7 +21,7 @@ use crate::pi::environment::{COPIES, SIZE};
 use crate::pi::run;
 use crate::release::bundle;
 use crate::shell::BOOT;
-use crate::vm::Vm;
+use crate::vm::{Machine, Vm};
 
 /// Reading the bundle twice and writing it once, on an emulated processor beside a busy build.
 const INSTALLED: Duration = Duration::from_secs(180);
@@ -169,7 +169,6 @@ fn boot(folder: &Path, image: &Path, bundle: &Path) -> Appliance {
     let (before, after) = (value("args_before"), value("args_after"));
     let file = |name: &str, path: &Path| format!("driver=file,node-name={name},filename={}", path.display());
     let more = [
-        ["-append", &format!("rauc.slot=A {before} {root} {root} {after} dm-mod.waitfor={root}")],
         ["-blockdev", &file("card-file", &card)],
         ["-blockdev", &file("card-log", &log)],
         ["-blockdev", "driver=blklogwrites,node-name=card,file=card-file,log=card-log"],
@@ -178,8 +177,8 @@ fn boot(folder: &Path, image: &Path, bundle: &Path) -> Appliance {
         ["-drive", &format!("if=none,id=bundle,format=raw,readonly=on,file={}", bundle.display())],
         ["-device", "virtio-blk-pci,drive=bundle,serial=bundle"],
     ];
-    let more: Vec<String> = more.concat().into_iter().map(str::to_owned).collect();
-    let mut vm = Vm::boot_with("powercut", &more);
+    let line = format!("rauc.slot=A {before} {root} {root} {after} dm-mod.waitfor={root}");
+    let mut vm = Machine::named("powercut").kernel(&line).more(more.concat()).boot();
     vm.ask(
         "until [ -e /dev/slots/data ] && grep -q ' /data ' /proc/mounts; do sleep 0.1; done
         for disc in /sys/block/vd*; do
