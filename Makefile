@@ -11,7 +11,7 @@ RUN_ADDRESS = 127.0.0.1:8443
 # VARIANT=development gives a Pi's image a root shell on its console.
 BOARD = virt
 # What the tests of the image run on this machine; one of them alone runs less.
-IMAGE_TESTS_NEED = chromium curl device-tree-compiler dosfstools e2fsprogs mtools openssl rauc squashfs-tools
+IMAGE_TESTS_NEED = chromium curl device-tree-compiler dosfstools e2fsprogs mtools openssl qemu-user-static rauc squashfs-tools
 PHASE = tests/phases.sh begin
 BROWSER = cd tests/browser && npx playwright test
 
@@ -92,6 +92,9 @@ test-release: tools web ## Boot any Pi's card as its owner would: IMG=card.img[.
 test-fresh: ## Both commands of the README in a Debian that is made for it; VIA=--user not as root but with sudo
 	tests/fresh.sh $(VIA)
 
+test-long: export FARHAND_LONG = 1
+test-long: test-image ## As test-image, and all cases of what that draws a few of: hours, before a release
+
 test-powercut: tools web ## Pull the plug of an emulated Pi 300 times in the middle of updates: hours
 	@$(NEED) $(IMAGE_TESTS_NEED)
 	@image/need-qemu.sh qemu-system-arm qemu-system-x86
@@ -132,4 +135,4 @@ clean: ## Remove what was built here; the cache in ~/.cache/farhand stays
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: run demo build web tools check test test-browser test-image test-release test-powercut image-quick image pack sbom contract bundle bench bench-boot clean help test-fresh
+.PHONY: run demo build web tools check test test-browser test-image test-release test-powercut image-quick image pack sbom contract bundle bench bench-boot clean help test-fresh test-long

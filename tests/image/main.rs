@@ -30,6 +30,7 @@ mod rig;
 mod root;
 mod shell;
 mod slots;
+mod spread;
 mod story;
 mod supervision;
 mod terminal;

@@ -4,6 +4,7 @@
 //! behind dm-verity. The card is a file, so what is in its slots is looked up from outside.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
 use super::forge::Forge;
@@ -27,6 +28,18 @@ pub enum Damage {
     Cut(usize),
     /// The byte at an offset arrives with some bits changed.
     Flip(usize, u8),
+}
+
+impl Damage {
+    /// The bundle as it arrives.
+    pub fn done_to(self, bundle: &[u8]) -> Vec<u8> {
+        let mut bundle = bundle.to_vec();
+        match self {
+            Damage::Cut(len) => bundle.truncate(len),
+            Damage::Flip(at, bits) => bundle[at] ^= bits,
+        }
+        bundle
+    }
 }
 
 pub struct Appliance {
@@ -88,6 +101,11 @@ impl Appliance {
         let appliance = Appliance::boot(name, forge);
         let owner = Owner::claim(appliance.vm.https, &forge.disc, &claim_code(&appliance.vm));
         (appliance, owner)
+    }
+
+    /// Where a bundle is on this machine.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.forge.file(name)
     }
 
     /// Copies a bundle to where the hands would have moved it, as root's own. Where uploads arrive is not ours to make.

@@ -41,6 +41,11 @@ impl Forge {
         Forge { disc, work }
     }
 
+    /// Where else a test may keep what belongs to it.
+    pub fn folder(&self) -> PathBuf {
+        self.work.clone()
+    }
+
     /// The key that everybody has, which the image under test trusts.
     pub fn development() -> Signer {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("board/common/keys/development");
