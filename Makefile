@@ -11,7 +11,7 @@ RUN_ADDRESS = 127.0.0.1:8443
 # VARIANT=development gives a Pi's image a root shell on its console.
 BOARD = virt
 # What the tests of the image run on this machine; one of them alone runs less.
-IMAGE_TESTS_NEED = chromium curl device-tree-compiler dosfstools e2fsprogs mtools openssl qemu-user-static rauc squashfs-tools
+IMAGE_TESTS_NEED = chromium curl device-tree-compiler dosfstools e2fsprogs mtools openssl python3 qemu-user-static rauc squashfs-tools
 PHASE = tests/phases.sh begin
 BROWSER = cd tests/browser && npx playwright test
 
@@ -82,7 +82,7 @@ test-image: image-quick tests/browser/$(NPM) ## The image in QEMU; ONLY=name run
 	tests/image/disc.sh
 	image/assemble.sh rpi4 --development
 	@$(PHASE) 'image tests'
-	cargo test --locked --test image -- --test-threads=2 $(ONLY)
+	cargo test --locked --test image --config 'target."cfg(all())".runner="tests/image/run.py"' -- $(ONLY)
 
 test-release: tools web ## Boot any Pi's card as its owner would: IMG=card.img[.xz] BUNDLE=update.raucb
 	@$(NEED) $(IMAGE_TESTS_NEED)
