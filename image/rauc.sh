@@ -6,7 +6,8 @@
 # Debian 12's own is older than `min-bundle-version` and drags in D-Bus and curl, so this takes the
 # source of Debian 13 with its security patches, and the libraries of this machine's Debian. apt
 # verifies the source by the signature of the archive's lists; upstream's part must also be the one
-# we know. The directory holds the program `rauc`, and may be deleted to take up newer patches.
+# we know. Our own patches, board/common/rauc, go on top. The directory holds the program `rauc`, and
+# may be deleted to take up newer patches of Debian's.
 set -eu
 
 die() {
@@ -15,6 +16,7 @@ die() {
 }
 
 here=$(cd "${0%/*}" && pwd)
+patches=$here/../board/common/rauc
 known=1ddb218a5d713c8dbd6e04d5501d96629f1c8e2521576fbd9e7751edb7da113e
 "$here/need.sh" gcc-aarch64-linux-gnu libc6-dev-arm64-cross libc6:arm64 dpkg-dev libglib2.0-dev-bin meson ninja-build patch pkg-config xz-utils >&2
 
@@ -25,7 +27,7 @@ for package in "$@"; do
 	set -- "$@" "$package:arm64"
 done
 versions=$("$here/deb-version.sh" "$@")
-key=$({ echo "$versions"; cat "$here/rauc.sh" "$here/rauc-build.sh"; } | sha256sum | cut -c1-16)
+key=$({ echo "$versions"; cat "$here/rauc.sh" "$here/rauc-build.sh" "$patches"/*.patch; } | sha256sum | cut -c1-16)
 cache=${FARHAND_CACHE:-$HOME/.cache/farhand}
 rauc=$cache/rauc-$key
 mkdir -p "$cache"
@@ -37,6 +39,9 @@ if [ ! -d "$rauc" ]; then
 	"$here/fetch-source.sh" rauc "$work" trixie
 	echo "$known  $(echo "$work"/rauc_*.orig.tar.xz)" | sha256sum --quiet -c || die "this is not the RAUC that we know"
 	dpkg-source --no-check -x "$work"/rauc_*.dsc "$work/tree" >/dev/null
+	for patch in "$patches"/*.patch; do
+		patch -s -F0 -d "$work/tree" -p1 <"$patch" || die "$patch does not fit this RAUC"
+	done
 	printf '%s: building %s\n' "${0##*/}" "$(sed -n '1s/ (\(.*\)).*/ \1/p' "$work/tree/debian/changelog")" >&2
 	debs=$("$here/fetch-deb.sh" "$@")
 	mkdir "$work/out"

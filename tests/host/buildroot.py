@@ -133,6 +133,15 @@ class Tree(unittest.TestCase):
         self.assertIn(f"sha256  {pinned['sha256']}  linux-{release}.tar.xz\n",
             (TREE / "patches/linux/linux.hash").read_text())
 
+    def test_both_builds_take_the_same_patches_of_rauc(self):
+        patches = sorted(TOP.glob("board/common/rauc/*.patch"))
+        self.assertTrue(patches)
+        for defconfig in DEFCONFIGS:
+            folder = values(defconfig)["BR2_GLOBAL_PATCH_DIR"].strip('"')
+            folder = pathlib.Path(folder.replace("$(BR2_EXTERNAL_FARHAND_PATH)", str(TREE)), "rauc").resolve()
+            self.assertEqual(patches, sorted(folder.glob("*.patch")), defconfig.name)
+        self.assertIn("patches=$here/../board/common/rauc\n", (TOP / "image/rauc.sh").read_text())
+
     def test_what_is_downloaded_by_our_choice_has_a_hash(self):
         for defconfig in DEFCONFIGS:
             config = values(defconfig)
