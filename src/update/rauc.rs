@@ -34,6 +34,7 @@ const COMMONPLACE: &[&str] = &[
     "Checking and mounting bundle...",
     "Updating slot",
     "Checking slot",
+    "All slots updated",
     "Installing `",
 ];
 
@@ -42,6 +43,10 @@ const COMMONPLACE: &[&str] = &[
 const MEANINGS: &[(&str, &str)] = &[
     ("still on trial", "What runs now has not proven itself yet. Wait half a minute and try again."),
     ("another update is being installed", "Another update is being installed already. Wait until that is done."),
+    (
+        "cannot be made the next to start",
+        "The update is written, but the card has not taken the note that it starts next. Try again; then try another card.",
+    ),
     ("not for both parts", "This file does not bring a whole system, so it is not taken."),
     ("the bundle's ", "This file holds something else in the place of a system, so it is not taken."),
     ("the bundle is ", "This file is damaged. Download it again."),
@@ -192,11 +197,18 @@ pub(super) mod tests {
         explains("Error: the bundle is damaged", &["damaged"]);
         explains("Error: the bundle is not for both parts of a slot", &["whole system"]);
         explains("Error: the bundle's boot.img is not an image", &["something else in the place"]);
+        explains("Error: the update cannot be made the next to start", &["another card"]);
         explains("Invalid hash for verity bundle: 00", &["damaged"]);
         explains("Signature data is no valid CMS", &["not a signed update"]);
         explains("Failed mounting bundle: x", &["damaged"]);
         let died = "rauc:ERROR:../src/bundle.c:1: input_bundle: assertion failed: (size > 0)";
         assert!(explain(&["started".into(), died.into()]).contains("damaged"));
+    }
+
+    #[test]
+    fn an_installer_that_dies_behind_a_good_installation_has_said_no_reason() {
+        let said: Vec<String> = GOOD.lines().filter(|line| hear(line) == Said::Other).map(String::from).collect();
+        assert!(explain(&said).contains("without a word"), "{}", explain(&said));
     }
 
     #[test]

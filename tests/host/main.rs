@@ -7,6 +7,7 @@ mod adopt;
 mod appliance;
 mod command;
 mod hands;
+mod install;
 mod machine;
 mod net;
 mod note;

@@ -320,25 +320,6 @@ fn what_changes_after_it_was_judged_is_not_installed(appliance: &mut Appliance) 
 }
 
 #[test]
-fn an_update_that_is_in_its_slot_counts_although_rauc_crashes_behind_it() {
-    let forge = Forge::open("bundle-crash");
-    let good = forge.good("good", &Forge::development());
-    let mut damaged = good.clone();
-    damaged[good.len() / 2] ^= 1;
-    forge.offer("damaged", &damaged);
-    let mut appliance = Appliance::boot("bundle-crash", &forge);
-    // Where programs may be run from.
-    appliance.vm.ask(
-        "mkdir /tmp/bin && mount -t tmpfs bin /tmp/bin && rauc=$(command -v rauc) && cp $rauc /tmp/bin/rauc
-        printf '#!/bin/sh\n/tmp/bin/rauc \"$@\"\nkill -SEGV $$\n' >/tmp/bin/crash && chmod 755 /tmp/bin/crash
-        mount -o bind /tmp/bin/crash $rauc",
-    );
-    appliance.refuses("damaged", "");
-    appliance.takes("good");
-    appliance.runs_what_it_ran();
-}
-
-#[test]
 fn an_owner_uploads_an_update_or_has_it_fetched_and_hears_what_became_of_it() {
     let forge = Forge::open("bundle-owner");
     let mut damaged = forge.built("built", &Forge::development());
