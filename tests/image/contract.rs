@@ -337,6 +337,59 @@ fn a_production_image_trusts_its_owner_and_nobody_else() {
     let release = production::built();
     assert_eq!(Ok(()), run("check-card.sh", &[&release.card]));
     assert_eq!(Ok(()), run("check-bundle.sh", &[&release.bundle, &release.card]));
+    let but_for = ["etc/inittab", "etc/os-release", "etc/rauc/keyring.pem", "etc/rauc/system.conf"];
+    is_what_is_tested(release.card.parent().unwrap(), &folder, &but_for);
+}
+
+/// A Pi's image, made a second time, is the one that all other tests take, to the byte: but for these files of its root, and
+/// what is made of the root.
+#[track_caller]
+fn is_what_is_tested(other: &Path, work: &Path, but_for: &[&str]) {
+    let tested = Path::new(env!("CARGO_MANIFEST_DIR")).join("out/rpi4");
+    let names = |folder: &Path| {
+        let files = fs::read_dir(folder).unwrap().map(Result::unwrap).filter(|entry| entry.path().is_file());
+        let mut names: Vec<_> = files.map(|entry| entry.file_name().into_string().unwrap()).collect();
+        // Updates are made of it elsewhere.
+        names.retain(|name| name != "update.raucb");
+        names.sort();
+        names
+    };
+    assert_eq!(names(&tested), names(other), "make both with `make test-image`");
+    let of_the_root = ["boot.img", "card.img", "root.img", "root.squashfs", "slot.env"];
+    for name in names(&tested).iter().filter(|name| !of_the_root.contains(&name.as_str())) {
+        assert!(fs::read(tested.join(name)).unwrap() == fs::read(other.join(name)).unwrap(), "{name} differs");
+    }
+    let cards = [tested.as_path(), other].map(|folder| fs::read(folder.join("card.img")).unwrap());
+    let [ours, theirs] = cards.each_ref().map(|card| {
+        let at = |place: u64| usize::try_from(place).unwrap();
+        (&card[..at(BOOT_A)], &card[at(DATA)..])
+    });
+    assert!(ours == theirs, "the cards differ outside of their slots");
+
+    let roots = ["tested", "other"].map(|name| work.join(name));
+    for (root, folder) in roots.iter().zip([tested.as_path(), other]) {
+        let mut unpack = Command::new("unsquashfs");
+        let unpack = unpack.args(["-quiet", "-no-progress", "-dest"]).arg(root).arg(folder.join("root.squashfs"));
+        assert!(unpack.status().expect("squashfs-tools is installed").success());
+    }
+    // Kind, rights, owner and time of each file; a link's goal, too. Sizes are the content's.
+    let list = "find . ! -type d -printf '%y %m %U %G %T@ %P %l\\n' -o -printf '%y %m %U %G %T@ %P\\n' | sort";
+    let [ours, theirs] = roots.each_ref().map(|root| sh(root, list));
+    assert_eq!(ours, theirs, "the roots hold other files");
+    let differ =
+        Command::new("diff").args(["-rq", "--no-dereference"]).args(&roots).output().expect("diff is installed");
+    let differ = String::from_utf8(differ.stdout).unwrap();
+    let differ: Vec<_> = differ.lines().map(|line| line.split_whitespace().nth(1).unwrap_or(line)).collect();
+    let expected: Vec<_> = but_for.iter().map(|name| roots[0].join(name).display().to_string()).collect();
+    assert_eq!(expected, differ);
+}
+
+/// What a shell command line in this folder prints.
+#[track_caller]
+fn sh(folder: &Path, command: &str) -> String {
+    let output = Command::new("sh").args(["-euc", command]).current_dir(folder).output().unwrap();
+    assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }
 
 #[test]
@@ -355,6 +408,7 @@ fn what_an_owner_downloads_keeps_its_size() {
 }
 
 #[test]
+#[ignore = "makes the card twice: make test-long"]
 fn two_builds_of_one_commit_are_the_same_to_the_bit() {
     let top = Path::new(env!("CARGO_MANIFEST_DIR"));
     let build = |name: &str| {
