@@ -19,11 +19,14 @@ cache=${FARHAND_CACHE:-$HOME/.cache/farhand}
 if [ "${FARHAND_FRESH:-}" != inside ]; then
 	image/need.sh curl debootstrap git mount
 	mkdir -p "$cache" out
-	root=''
-	[ "$(id -u)" -eq 0 ] || root=sudo
-	# Whatever ends this script ends all in there, and with the last process go the mounts.
-	exec $root env FARHAND_FRESH=inside FARHAND_CACHE="$cache" HOME="$HOME" \
-		unshare --mount --propagation private --pid --fork --kill-child "tests/${0##*/}" "$@"
+	[ "$(id -u)" -eq 0 ] || exec sudo env FARHAND_CACHE="$cache" HOME="$HOME" "tests/${0##*/}" "$@"
+	export FARHAND_FRESH=inside FARHAND_CACHE="$cache"
+	# Whatever ends this script ends all in there, and with the last process go the mounts. It takes no other signal.
+	unshare --mount --propagation private --pid --fork --kill-child "tests/${0##*/}" "$@" &
+	inside=$!
+	trap 'kill -KILL "$inside"' HUP INT TERM
+	wait "$inside"
+	exit
 fi
 
 who=root home=/root
