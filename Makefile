@@ -50,7 +50,7 @@ check: tools web tests/browser/$(NPM) ## Formats, lints, licences, unit and host
 	@# All targets but those with `test = false`.
 	cargo clippy --locked --test image -- -D warnings
 	@$(PHASE) 'unit and host tests'
-	@$(NEED) dosfstools mtools
+	@$(NEED) device-tree-compiler dosfstools mtools
 	cargo test --locked
 	@$(NEED) python3-kconfiglib
 	/usr/bin/python3 tests/host/buildroot.py

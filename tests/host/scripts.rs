@@ -230,8 +230,8 @@ fn what_is_vital_is_spared_when_memory_runs_out_and_the_page_goes_first() {
     }
     root.program("rauc", "cp \"$ROOT/proc/self/oom_score_adj\" \"$ROOT/rauc\"");
     root.put("proc/mounts", "");
-    let status = root.script("usr/libexec/install-bundle", &["/update.raucb"]).status().unwrap();
-    assert_eq!((Some(0), "0"), (status.code(), root.text("rauc").trim()), "what hands begin is not vital");
+    root.run("usr/libexec/install-bundle", &["/update.raucb"]);
+    assert_eq!("0", root.text("rauc").trim(), "what hands begin is not vital");
 }
 
 /// An installer that does to the memory what RAUC does, and says before each step that there is one.
@@ -239,14 +239,14 @@ const INSTALLER: &str = r#"exec 5>"$ROOT/steps"
     step() { echo >&5; }
     is() { [ "$(fw_printenv -n BOOT_ORDER) $(fw_printenv -n BOOT_B_LEFT)" = "$1" ] || echo "$1" >>"$ROOT/undone"; }
     step; fw_setenv BOOT_B_LEFT 0; step; fw_setenv BOOT_ORDER A
-    for block in 1 2 3; do step; is 'A 0'; done
-    fw_setenv BOOT_B_LEFT 3; step; fw_setenv BOOT_ORDER 'B A'
-    for block in 1 2 3; do step; is 'B A 3'; done"#;
+    for block in 1 2 3 4 5 6; do step; is 'A 0'; done
+    echo "Installing '$2' succeeded""#;
 
 #[test]
 fn a_confirmation_never_undoes_what_an_installation_has_done() {
     let root = Root::new("two-writers");
     root.put("proc/mounts", "");
+    root.put("proc/cmdline", "rauc.slot=A\n");
     root.put("proc/self/oom_score_adj", "");
     root.program("rauc", INSTALLER);
     let bin = root.0.join("bin");

@@ -35,6 +35,7 @@ PACKAGES = {
     "fdtget": "device-tree-compiler",
     "fdtoverlay": "device-tree-compiler",
     "fdtput": "device-tree-compiler",
+    "fsck.fat": "dosfstools",
     "g++": "g++",
     "genimage": "genimage",
     "git": "git",
@@ -55,6 +56,7 @@ PACKAGES = {
     "openssl": "openssl",
     "patch": "patch",
     "python3": "python3 python3-kconfiglib",
+    "qemu-aarch64-static": "qemu-user-static",
     "qemu-system-aarch64": "qemu-system-arm",
     "qemu-system-x86_64": "qemu-system-x86",
     "rauc": "rauc",
@@ -235,7 +237,8 @@ def run_by(commands):
     """The words that a shell would look for as programs."""
     for words in commands:
         words = list(words)
-        while words and (re.match(r"\w+=", words[0]) or words[0] in WRAPPERS or words[0].startswith("-") and len(words) > 1):
+        # An option, and what it takes if that is a number.
+        while words and (re.match(r"\w+=|-?\d+$", words[0]) or words[0] in WRAPPERS or words[0].startswith("-") and len(words) > 1):
             words.pop(0)
         if words:
             yield words[0]
@@ -314,7 +317,7 @@ def targets():
     found = {}
     for match in re.finditer(r"^([a-z][^:=\n]*):(?!=)([^#\n]*)(?:#.*)?\n((?:\t.*\n)*)", text, re.M):
         recipe = re.sub(r"^\t[@+]*", "", match[3], flags=re.M).replace("$$", "$")
-        recipe = re.sub(r"\$\([^()]*:[^()]*\)", "$variant", recipe)
+        recipe = re.sub(r"\$\([^()]*:[^()]*\)|\$\(abspath [^()]*\)", "$variant", recipe)
         commands = Shell(recipe).commands
         first = re.sub(r"\$\(.*\)", "", match[2]).split()
         for words in commands:
