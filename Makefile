@@ -95,12 +95,6 @@ test-fresh: ## Both commands of the README in a Debian that is made for it; VIA=
 test-long: export FARHAND_LONG = 1
 test-long: test-image ## As test-image, and all cases of what that draws a few of: hours, before a release
 
-test-powercut: tools web ## Pull the plug of an emulated Pi 300 times in the middle of updates: hours
-	@$(NEED) $(IMAGE_TESTS_NEED)
-	@image/need-qemu.sh qemu-system-arm qemu-system-x86
-	image/assemble.sh rpi4 --development
-	FARHAND_PULLS=300 cargo test --locked --test image -- --nocapture powercut::plug
-
 image-quick: tools web ## Build the image from Debian's arm64 packages; BOARD=rpi4 for a Pi's, else for QEMU
 	@$(PHASE) 'image for $(BOARD)'
 	image/assemble.sh $(BOARD) $(VARIANT:%=--%)
@@ -135,4 +129,4 @@ clean: ## Remove what was built here; the cache in ~/.cache/farhand stays
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: run demo build web tools check test test-browser test-image test-release test-powercut image-quick image pack sbom contract bundle bench bench-boot clean help test-fresh test-long
+.PHONY: run demo build web tools check test test-browser test-image test-release image-quick image pack sbom contract bundle bench bench-boot clean help test-fresh test-long
