@@ -17,19 +17,14 @@ const TAP: Duration = Duration::from_millis(500);
 const LET_GO: Duration = Duration::from_millis(100);
 
 #[test]
-fn no_relay_closes_but_when_it_is_pressed() {
-    let (mut pi, owner) = claimed("relays");
+fn no_relay_closes_but_when_it_is_pressed_nor_stays_closed_when_who_closed_it_dies() {
+    let mut pi = Pi::boot_by(Clock::Waiting, "relays");
+    let owner = Owner::claim(pi.https, &pi.folder(), &pi.claim_code());
+    // Which a restart does not log out.
+    let owner = Owner::program(pi.https, &owner.make_token("relays"));
     assert_eq!(NEVER, pi.probe.pulses(), "from power-on to the page");
     pi.probe.wait("both relays' pins are outputs", BOOT, |seen| seen.pins.are_outputs().then_some(()));
-
-    let buttons = [("tap", POWER), ("tap", POWER), ("tap", POWER), ("reset", RESET)];
-    for (button, pin) in buttons {
-        let proven = (0..PRESSES).map(|_| tapped(&pi, &owner, button, pin)).any(|(least, most)| {
-            let exact = TAP - MARGIN..=TAP + MARGIN;
-            exact.contains(&least) && exact.contains(&most)
-        });
-        assert!(proven, "no press was seen so well that its length is known: {:?}", pi.probe.pulses());
-    }
+    presses_are_as_long_as_they_should_be(&pi, &owner);
     let presses = pi.probe.pulses();
 
     for service in ["hands", "serve"] {
@@ -45,29 +40,41 @@ fn no_relay_closes_but_when_it_is_pressed() {
     pi.probe.wait("the pins are outputs again", BOOT, |seen| seen.pins.are_outputs().then_some(()));
     pi.probe.touch(POWER);
     pi.probe.wait("the touch is seen", BOOT, |seen| (seen.pins.pulses().len() == presses.len() + 1).then_some(()));
+    a_death_in_mid_press_opens_the_relay_at_once(&mut pi, &owner);
 }
 
-#[test]
-fn a_death_in_mid_press_opens_the_relay_at_once() {
-    let (mut pi, owner) = claimed("deaths");
+fn presses_are_as_long_as_they_should_be(pi: &Pi, owner: &Owner) {
+    let buttons = [("tap", POWER), ("tap", POWER), ("tap", POWER), ("reset", RESET)];
+    for (button, pin) in buttons {
+        let proven = (0..PRESSES).map(|_| tapped(pi, owner, button, pin)).any(|(least, most)| {
+            let exact = TAP - MARGIN..=TAP + MARGIN;
+            exact.contains(&least) && exact.contains(&most)
+        });
+        assert!(proven, "no press was seen so well that its length is known: {:?}", pi.probe.pulses());
+    }
+}
+
+fn a_death_in_mid_press_opens_the_relay_at_once(pi: &mut Pi, owner: &Owner) {
+    let mut expected = pins(&pi.probe.pulses());
     for driver in ["driver = \"rppal\"", "driver = \"gpiocdev\"\nchip = \"pinctrl-bcm2711\""] {
-        configure(&mut pi, driver);
+        configure(pi, driver);
         for service in ["hands", "serve"] {
             let before = pi.probe.pulses().len();
             // It was restarted just now, one way or the other.
             owner.wait_page(BOOT);
-            press(&owner, "hold");
+            press(owner, "hold");
             let closed = |pulses: &[Pulse]| pulses.get(before).filter(|pulse| pulse.end.is_none()).map(drop);
             pi.probe.wait("the relay is closed", BOOT, |seen| closed(seen.pins.pulses()));
             // Before the order is on its way to the guest, so what is measured is longer than what it stands for.
             let alive = pi.probe.now();
-            crash(&mut pi, service);
+            crash(pi, service);
             pi.probe.wait("the relay is open", BOOT, |seen| ended(seen.pins.pulses()));
             let pulses = pi.probe.pulses();
             let time = pulses[before].end.unwrap().by - alive;
             println!("{driver:?}: {service} was killed in mid-press, and the relay was open after {time:?}");
             assert!(time <= LET_GO, "{driver}, {service}: {pulses:?}, killed after {alive:?}");
-            assert_eq!(vec![POWER; before + 1], pins(&pulses), "{pulses:?}");
+            expected.push(POWER);
+            assert_eq!(expected, pins(&pulses), "{pulses:?}");
         }
     }
 }
@@ -114,14 +121,6 @@ const MARGIN: Duration = Duration::from_millis(50);
 /// ends of a press less well.
 const PRESSES: usize = 20;
 const NEVER: Vec<Pulse> = Vec::new();
-
-/// A Pi with an owner.
-#[track_caller]
-fn claimed(name: &str) -> (Pi, Owner) {
-    let pi = Pi::boot_by(Clock::Waiting, name);
-    let owner = Owner::claim(pi.https, &pi.folder(), &pi.claim_code());
-    (pi, owner)
-}
 
 #[track_caller]
 fn press(owner: &Owner, button: &str) {
