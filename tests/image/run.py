@@ -8,8 +8,9 @@ a guest's watchdog needs no processor, and one that boots a Pi needs a whole one
 and WEIGHTS says how long it takes and how many processors it keeps busy. One that is not in there is taken for a long one. What
 a test says is kept in LOGS, and shown if it fails.
 
-What is marked `#[ignore]` runs with FARHAND_LONG=1 alone. FARHAND_SEED is what is drawn by where there are too many cases, else the commit: see spread.rs. UPDATE_WEIGHTS=1 writes down
-what was measured. FARHAND_WIDTH is the number of processors, if not all are to be used.
+What is marked `#[ignore]` runs with FARHAND_LONG=1 alone. FARHAND_SEED is what is drawn by where there are too many cases, else
+the commit: see spread.rs. UPDATE_WEIGHTS=1 writes down what was measured. FARHAND_WIDTH is the number of processors, if not all
+are to be used.
 """
 
 import os
@@ -87,7 +88,8 @@ def run(waiting, binary, width):
     running, done = {}, []
     while waiting or running:
         free = width - sum(job.cores for job in running.values())
-        fits = (job for job in waiting if not running or (job.cores <= free and len(running) < 2 * width))
+        # One that could use more than a processor does with what the others leave it, rather than wait until all are done.
+        fits = (job for job in waiting if not running or (min(job.cores, 1) <= free and len(running) < 2 * width))
         if job := next(fits, None):
             waiting.remove(job)
             job.cores = max(LEAST, job.cores)
@@ -121,7 +123,8 @@ def main():
     width = float(os.environ.get("FARHAND_WIDTH") or len(os.sched_getaffinity(0)))
     LOGS.mkdir(parents=True, exist_ok=True)
     waiting = jobs(names, known)
-    print(f"\nrunning {len(names)} tests on {width:g} processors, drawn by FARHAND_SEED={os.environ['FARHAND_SEED']}", flush=True)
+    drawn = f"drawn by FARHAND_SEED={os.environ['FARHAND_SEED']}"
+    print(f"\nrunning {len(names)} tests on {width:g} processors, {drawn}", flush=True)
     if not filters:
         for name in known.keys() - {job.name for job in waiting}:
             print(f"{WEIGHTS.relative_to(TOP)}: there is no test {name}")
@@ -142,7 +145,8 @@ def main():
     passed = sum(job.passed for job in done)
     failed = len(names) - passed
     result = "FAILED" if failures else "ok"
-    print(f"\ntest result: {result}. {passed} passed; {failed} failed; {len(ignored)} ignored; 0 measured; {out} filtered out; finished in {seconds:.2f}s\n")
+    counts = f"{passed} passed; {failed} failed; {len(ignored)} ignored; 0 measured; {out} filtered out"
+    print(f"\ntest result: {result}. {counts}; finished in {seconds:.2f}s\n")
     sys.exit(101 if failures else 0)
 
 
