@@ -31,6 +31,12 @@ const CONFIGURATION: &str = "users.json";
 const ROOT_LEN: usize = 6 << 20;
 const BOOT_LEN: usize = 1 << 20;
 
+/// The card's size: its /data has a second group of blocks, and so a copy of its superblock.
+const CARD: u64 = 600 << 20;
+/// Has /data grow to it, as it does at a start that finds it there.
+const GROWN: &str =
+    "farhand grow; until [ $(df -k /data | tail -n 1 | tr -s ' ' | cut -d ' ' -f 2) -gt 200000 ]; do sleep 0.2; done";
+
 pub const INSTALL: &str = "an update is installed";
 pub const CONFIRM: &str = "the update is tried and confirmed";
 
@@ -107,8 +113,9 @@ fn record() -> Recording {
         "-no-progress",
     ]));
     let mut appliance = boot(&folder, &image, &disc);
-    let parts = parts(&mut appliance.vm);
     let owner = claim(&mut appliance, &folder);
+    appliance.vm.ask(GROWN);
+    let parts = parts(&mut appliance.vm);
     appliance.configuration = configuration(&mut appliance.vm);
     let begin = log::count(&appliance.log);
 
@@ -158,6 +165,8 @@ fn record() -> Recording {
 fn boot(folder: &Path, image: &Path, bundle: &Path) -> Appliance {
     let (card, log) = (folder.join("card.img"), folder.join("writes.log"));
     run(Command::new("cp").arg("--sparse=always").arg(image).arg(&card));
+    // As an owner's is larger than the image: /data grows to it, and has a second superblock from then on.
+    fs::File::options().write(true).open(&card).and_then(|card| card.set_len(CARD)).expect("out/ has room");
     fs::File::create(&log).expect("out/ can be written");
     let slot = fs::read_to_string(image.with_file_name("slot.env")).expect("it was made with the card");
     let value = |key: &str| {

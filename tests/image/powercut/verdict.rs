@@ -4,7 +4,7 @@
 //! it can alone, and finds the configuration there. Anything less is a machine that somebody must go to.
 
 use std::collections::BTreeMap;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use super::disc::Cut;
 use crate::pi::environment::{self, COPIES, SIZE, Variables};
@@ -61,11 +61,18 @@ impl Judge {
         // It is this verdict's own, since others are given at the same time.
         let data = cut.file(at, len);
 
-        // As rcS does at every start, but not content with a journal that says that all is well.
-        let output = Command::new("e2fsck").args(["-f", "-p"]).arg(data.path()).output().expect("e2fsck is installed");
-        let said = String::from_utf8_lossy(&output.stdout).trim().replace('\n', "; ");
+        // As rcS does at every start, but not content with a journal that says that all is well: once as it may be done without
+        // asking, and if that was not enough, as somebody would who says yes to everything.
+        let check =
+            |how| Command::new("e2fsck").args(["-f", how]).arg(data.path()).output().expect("e2fsck is installed");
+        let mut output = check("-p");
         // 1 and 2: everything was repaired. 4: something was not.
-        if output.status.code().is_none_or(|status| 4 <= status) {
+        let is_left = |output: &Output| output.status.code().is_none_or(|status| 4 <= status);
+        if is_left(&output) {
+            output = check("-y");
+        }
+        if is_left(&output) {
+            let said = String::from_utf8_lossy(&output.stdout).trim().replace('\n', "; ");
             return Err(Broken::Data(format!("{}: {said}", output.status)));
         }
         let cat = format!("cat {}", self.configuration);
