@@ -22,6 +22,7 @@ mod pc;
 mod pi;
 mod powercut;
 mod production;
+mod rauc;
 mod relays;
 mod release;
 mod rescue;
