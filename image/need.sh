@@ -50,8 +50,10 @@ if [ "$*" != --update ]; then
 	case "$*" in
 	*:arm64*) dpkg --print-foreign-architectures | grep -qx arm64 || { new=yes && as_root dpkg --add-architecture arm64; } ;;
 	esac
-	# Lists that were read in the last hour will do, unless it turns out otherwise.
-	[ -n "$new" ] || [ -z "$(find /var/lib/apt/lists/partial -maxdepth 0 -mmin -60)" ] || ! install "$@" || exit 0
+	# Lists that were read in the last hour, and since somebody last changed where from, will do, unless it turns out otherwise.
+	lists=/var/lib/apt/lists/partial
+	[ -n "$new" ] || [ -z "$(find $lists -maxdepth 0 -mmin -60)" ] || [ -n "$(find /etc/apt -newer $lists -type f)" ] ||
+		! install "$@" || exit 0
 fi
 # shellcheck disable=SC2086
 as_root $apt update

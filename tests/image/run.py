@@ -104,6 +104,7 @@ def run(waiting, binary, width):
 
 
 def write(done, known):
+    """Writes down what was measured; `known` is what was known of tests that there are."""
     kept = [line for line in WEIGHTS.read_text().splitlines() if line.startswith("#")]
     known = known | {job.name: (job.seconds, job.busy) for job in done if job.ok}
     rows = sorted(known.items(), key=lambda row: -row[1][0])
@@ -126,8 +127,9 @@ def main():
     drawn = f"drawn by FARHAND_SEED={os.environ['FARHAND_SEED']}"
     print(f"\nrunning {len(names)} tests on {width:g} processors, {drawn}", flush=True)
     if not filters:
-        for name in known.keys() - {job.name for job in waiting}:
+        for name in known.keys() - {job.name for job in jobs(listed(binary), known)}:
             print(f"{WEIGHTS.relative_to(TOP)}: there is no test {name}")
+            del known[name]
     begin = time.monotonic()
     done = run(waiting, binary, width)
     seconds = time.monotonic() - begin
