@@ -234,6 +234,16 @@ fn an_update_brings_what_it_needs_of_the_device_tree_and_leaves_it_to_nobody() {
     pi.ask("grep -q passive /proc/device-tree/thermal-zones/cpu-thermal/trips/cpu-hot/type");
     pi.ask("ls -d /proc/device-tree/soc/gpio@7e200000/farhand-front-panel");
 
+    // One that does not fit is left out: a Pi without it is still there for its owner.
+    let card = pi.unplug();
+    card.fill(B, &Release::with_tree(&card.folder.join("misfit"), "\n&no_such_label { status = \"okay\"; };\n"));
+    card.set_environment(&[("BOOT_B_LEFT", "1")]);
+    let mut pi = Pi::start(card);
+    pi.meet_shell();
+    assert_eq!(B, pi.slot());
+    pi.ask(&format!("[ ! -e {NODE} ] && [ ! -e /proc/device-tree/thermal-zones/cpu-thermal/trips/cpu-hot ]"));
+    pi.ask("ls -d /proc/device-tree/soc/gpio@7e200000/farhand-front-panel");
+
     // It is not confirmed, and its only try is spent: so this is the way back.
     let card = pi.unplug();
     card.flip(Part::Root(B), 0);
