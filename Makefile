@@ -11,7 +11,7 @@ RUN_ADDRESS = 127.0.0.1:8443
 # VARIANT=development gives a Pi's image a root shell on its console.
 BOARD = virt
 # What the tests of the image run on this machine; one of them alone runs less.
-IMAGE_TESTS_NEED = chromium curl device-tree-compiler dosfstools e2fsprogs mtools openssl python3 qemu-user-static rauc squashfs-tools
+IMAGE_TESTS_NEED = chromium curl device-tree-compiler dosfstools e2fsprogs mtools openssl python3 qemu-user-static rauc squashfs-tools xz-utils
 PHASE = tests/phases.sh begin
 BROWSER = cd tests/browser && npx playwright test
 
@@ -84,7 +84,8 @@ test-image: image-quick tests/browser/$(NPM) ## The image in QEMU; ONLY=name run
 	@$(PHASE) 'image tests'
 	cargo test --locked --test image --config 'target."cfg(all())".runner="tests/image/run.py"' -- $(ONLY)
 
-test-release: tools web ## Boot any Pi's card as its owner would: IMG=card.img[.xz] BUNDLE=update.raucb
+test-release: tools web ## Boot a Pi's production card as its owner would: IMG=card.img[.xz] BUNDLE=update.raucb
+	@[ -s "$(IMG)" ] && [ -s "$(BUNDLE)" ] || { echo "name a card and its update: IMG=FILE BUNDLE=FILE" >&2; exit 1; }
 	@$(NEED) $(IMAGE_TESTS_NEED)
 	@image/need-qemu.sh qemu-system-arm qemu-system-x86
 	FARHAND_IMG="$(abspath $(IMG))" FARHAND_BUNDLE="$(abspath $(BUNDLE))" cargo test --locked --test image -- production::

@@ -82,7 +82,10 @@ pub fn carrier(interface: &str, command: &[String]) -> Result<(), StartError> {
     let parent = getppid();
     let ends = prctl::set_pdeathsig(Signal::SIGTERM).map_err(io::Error::from);
     ends.map_err(cannot("end with who began us"))?;
-    let ([program, arguments @ ..], false) = (command, parent == Pid::from_raw(1)) else { return Ok(()) };
+    // One that ended before that has left us to another.
+    let ([program, arguments @ ..], true) = (command, parent != Pid::from_raw(1) && parent == getppid()) else {
+        return Ok(());
+    };
     let mut carrier = Carrier::watch(interface).map_err(cannot(format!("watch the cable of {interface}")))?;
     loop {
         carrier.wait_back().map_err(cannot(format!("watch the cable of {interface}")))?;

@@ -25,8 +25,11 @@ if [ "${FARHAND_FRESH:-}" != inside ]; then
 	unshare --mount --propagation private --pid --fork --kill-child "tests/${0##*/}" "$@" &
 	inside=$!
 	trap 'kill -KILL "$inside"' HUP INT TERM
-	wait "$inside"
-	exit
+	ended=0
+	wait "$inside" || ended=$?
+	# What root made in there is for whoever called sudo.
+	[ -z "${SUDO_UID:-}" ] || chown -R "$SUDO_UID:${SUDO_GID:-}" "$cache" out/fresh.log
+	exit "$ended"
 fi
 
 who=root home=/root

@@ -30,7 +30,7 @@ run)
 	setsid nice -n 19 tests/phases.sh ahead >out/ahead.log 2>&1 &
 	ahead=$!
 	# Not in the middle of installing packages, which would leave this machine's apt half done.
-	trap 'flock "$cache/apt.lock" kill -- "-$ahead" "$ahead" 2>/dev/null || true' EXIT
+	trap 'flock "$cache/apt.lock" sh -c "kill -- -$ahead $ahead 2>/dev/null" || true' EXIT
 	trap 'exit 1' HUP INT TERM
 	status=0
 	"$@" || status=$?

@@ -117,6 +117,8 @@ def main():
     out = len(listed(binary)) - len(names)
     ignored = [] if os.environ.get("FARHAND_LONG") else listed(binary, "--ignored", *filters)
     names = [name for name in names if name not in ignored]
+    if filters and not names:
+        sys.exit(f"there is no image test named {' or '.join(filters)}")
     head = ["git", "rev-parse", "HEAD"]
     if not os.environ.get("FARHAND_SEED"):
         commit = subprocess.run(head, cwd=TOP, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout.strip()

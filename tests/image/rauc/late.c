@@ -5,14 +5,22 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 static void (*leave_openssl)(void *);
 
+/* That it was held up must be seen, or a test would pass without it. */
+static void held_up(const char *what)
+{
+	dprintf(2, "held up: %s\n", what);
+}
+
 static void leave_late(void *arg)
 {
+	held_up("the leave of OpenSSL");
 	usleep(100000);
 	leave_openssl(arg);
 }
@@ -34,12 +42,14 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
 	int (*create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *) = dlsym(RTLD_NEXT, "pthread_create");
 	int error = create(thread, attributes, run, arg);
 
+	held_up("the main thread");
 	usleep(1000000);
 	return error;
 }
 
 static void linger(void)
 {
+	held_up("the end");
 	usleep(500000);
 }
 
