@@ -13,9 +13,8 @@ use crate::shell::BOOT;
 
 /// What `tap` promises.
 const TAP: Duration = Duration::from_millis(500);
-/// How soon a relay is open after whoever closed it has died: some milliseconds, and what a busy host adds between our look
-/// and the kill.
-const LET_GO: Duration = Duration::from_millis(300);
+/// How soon a relay is open after whoever closed it has died.
+const LET_GO: Duration = Duration::from_millis(100);
 
 #[test]
 fn no_relay_closes_but_when_it_is_pressed_nor_stays_closed_when_who_closed_it_dies() {
