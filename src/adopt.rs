@@ -7,12 +7,12 @@ use std::io;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 
+use crate::auth::authenticator::PeopleError;
+use crate::auth::role::Role;
+use crate::auth::store;
+use crate::base::files;
 use crate::config::ConfigError;
 use crate::config::card::Card;
-use crate::net::kept;
-use crate::net::people::PeopleError;
-use crate::session::role::Role;
-use crate::store;
 
 /// What became of the card's configuration.
 #[derive(Debug, PartialEq)]
@@ -59,20 +59,20 @@ pub enum AdoptError {
 /// Puts the card's configuration into force, over what is in `board`. `serve` is the user and group that the accounts must belong to.
 pub fn adopt(card: &Path, board: &str, data: &Path, serve: Option<(u32, u32)>) -> Result<Outcome, AdoptError> {
     let users_file = data.join("users.json");
-    let mut accounts = kept::read_accounts(&users_file)?;
+    let mut accounts = store::read_accounts(&users_file)?;
     if accounts.claimed() {
         return Ok(Outcome::Claimed);
     }
-    let text = store::read(card).map_err(|source| AdoptError::Read { file: card.into(), source })?;
+    let text = files::read(card).map_err(|source| AdoptError::Read { file: card.into(), source })?;
     let Some(text) = text else { return Ok(Outcome::Nothing) };
     let Card { text, claim, .. } = Card::parse(board, &text)?;
 
     let config_file = data.join("farhand.toml");
     // A damaged one is replaced, not complained of.
-    let is_known = store::read(&config_file).ok().flatten().is_some_and(|known| known == text);
+    let is_known = files::read(&config_file).ok().flatten().is_some_and(|known| known == text);
     if !is_known {
         // `serve` reads it, too, and it holds no secret.
-        store::write_with_mode(&config_file, text.as_bytes(), 0o644)
+        files::write_with_mode(&config_file, text.as_bytes(), 0o644)
             .map_err(|source| AdoptError::Write { file: config_file, source })?;
     }
     let Some(claim) = claim else { return Ok(if is_known { Outcome::Known } else { Outcome::Taken }) };
@@ -80,9 +80,9 @@ pub fn adopt(card: &Path, board: &str, data: &Path, serve: Option<(u32, u32)>) -
     // Last, because after it the card counts no more: a power cut before this line is a boot that takes it again.
     accounts.put_user(claim.user, Role::Administrator, claim.password_hash.into_phc());
     let ready = data.join("users.ready");
-    store::write_with_mode(&ready, kept::accounts_text(&accounts).as_bytes(), 0o600)
+    files::write_with_mode(&ready, store::accounts_text(&accounts).as_bytes(), 0o600)
         .and_then(|()| serve.map_or(Ok(()), |(user, group)| chown(&ready, Some(user), Some(group))))
-        .and_then(|()| store::rename(&ready, &users_file))
+        .and_then(|()| files::rename(&ready, &users_file))
         .map_err(|source| AdoptError::Write { file: users_file, source })?;
     Ok(Outcome::TakenWithOwner)
 }

@@ -12,8 +12,12 @@ use bytes::Bytes;
 use serde::Serialize;
 use tokio::sync::watch;
 
-use crate::ports::{KeyboardLeds, Lamps, SeatId, Signal, Size, Udc};
-use crate::pulse::Pulse;
+use crate::base::front_panel::Lamps;
+use crate::base::heartbeat::Pulse;
+use crate::base::seat_id::SeatId;
+use crate::base::signal::{Signal, Size};
+use crate::base::tasks::Stop;
+use crate::base::usb::{KeyboardLeds, Udc};
 use crate::update::System;
 
 /// One picture of the target's screen.
@@ -244,6 +248,12 @@ pub struct SeatBus {
     pub status: StatusBus,
     /// Whether whoever fills them still moves.
     pub pulse: Pulse,
+}
+
+/// A source of pictures of the target's screen: a capture device, or the simulated machine.
+pub trait Screen: Send + 'static {
+    /// Publishes pictures, and what is known of the signal, until told to stop. Runs on a thread of its own.
+    fn run(self: Box<Self>, bus: SeatBus, stop: Stop);
 }
 
 #[cfg(test)]

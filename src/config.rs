@@ -8,7 +8,7 @@ use std::net::{Ipv6Addr, SocketAddr};
 
 use serde::Deserialize;
 
-use crate::ports::SeatId;
+use crate::base::seat_id::SeatId;
 
 pub mod card;
 mod guard;
@@ -17,7 +17,6 @@ pub mod network;
 pub mod newer;
 mod seat;
 pub mod update;
-pub mod url;
 
 pub use guard::{Guard, Watchdog};
 use network::{Network, Time};

@@ -17,6 +17,14 @@ use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::adopt::AdoptError;
+use crate::auth::accounts::AccountError;
+use crate::auth::authenticator::{People, PeopleError};
+use crate::base::error_chain::chain;
+use crate::base::heartbeat::Pulse;
+use crate::base::seat_id::SeatId;
+use crate::base::tasks;
+use crate::base::tasks::{Stop, Tasks};
+use crate::bus::Screen;
 use crate::bus::{FrameBus, SeatBus, StatusBus};
 use crate::config::{Config, ConfigError, Controller, Redirect};
 use crate::gadget::plan;
@@ -33,16 +41,14 @@ use crate::hw::note::NoteError;
 use crate::hw::relay::{self, RelayError};
 use crate::hw::sensors::BoardSensors;
 use crate::hw::v4l2::V4l2Screen;
+use crate::net;
 use crate::net::http::{self, Front};
-use crate::net::people::{People, PeopleError};
-use crate::net::tls::{self, TlsError};
-use crate::net::{self, Folders, Site, fetch};
-use crate::ports::{Board, Screen, SeatId};
-use crate::pulse::Pulse;
-use crate::report::chain;
-use crate::session::accounts::AccountError;
+use crate::net::{Folders, Site, download};
+use crate::ports::Board;
 use crate::sim;
-use crate::tasks::{self, Stop, Tasks};
+use crate::tls;
+use crate::tls::TlsError;
+use crate::tls::authorities;
 
 /// The unprivileged user whose `serve` the hands obey.
 pub const SERVE_USER: &str = "farhand";
@@ -97,7 +103,7 @@ pub enum StartError {
     Tls(#[from] TlsError),
     /// Nobody can be believed to be who updates are fetched from.
     #[error(transparent)]
-    Trust(#[from] fetch::trust::TrustError),
+    Trust(#[from] authorities::TrustError),
     /// The card's configuration was not taken.
     #[error(transparent)]
     Adopt(#[from] AdoptError),
@@ -312,7 +318,7 @@ async fn listen(
     let (tls_folder, is_readable) = (folders.data.join("tls"), fault.is_none());
 
     // Updates are fetched for who asks, and from nowhere unless it is configured. The rescue page takes them by hand.
-    let source = if is_rescue { None } else { fetch::source(&config.update)? };
+    let source = if is_rescue { None } else { download::source(&config.update)? };
     let fetcher = source.map(|(fetcher, errand)| {
         tasks.spawn("the fetching of updates", errand.run(hands.clone(), stop.clone()));
         fetcher
@@ -326,7 +332,7 @@ async fn listen(
     let https = bind(config.server.https)?;
     let address = https.local_addr().map_err(cannot("read our own address"))?;
     serve_on("https", https, Front::Tls(tls.clone()), &site, tasks, stop);
-    let inner = net::listen::within(address);
+    let inner = net::gate::listen::within(address);
     if !address.ip().is_unspecified() && inner != address {
         // The guard must find the page while the one address that it listens on is away, or it would give the machine up.
         serve_on("https within", bind(inner)?, Front::Tls(tls), &site, tasks, stop);
@@ -334,7 +340,7 @@ async fn listen(
 
     // An address that only this machine reaches is nothing to tell others of.
     if config.network.mdns && !hostname.is_empty() && !address.ip().is_loopback() {
-        tasks.spawn("nearby", net::nearby::run(hostname, address.port(), stop.clone()));
+        tasks.spawn("nearby", net::mdns::run(hostname, address.port(), stop.clone()));
     }
 
     if let Redirect::At(http) = config.server.http {
@@ -401,7 +407,7 @@ fn serve_on(name: &str, listener: TcpListener, front: Front, site: &Arc<Site>, t
 }
 
 fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
-    net::listen::bind(address).map_err(cannot(format!("listen on {address}")))
+    net::gate::listen::bind(address).map_err(cannot(format!("listen on {address}")))
 }
 
 /// Listens where only `serve`'s user may ask, and tells who that is.

@@ -13,13 +13,13 @@ use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getppid};
 
 use crate::adopt::{self, Outcome};
+use crate::auth::accounts::check_password;
+use crate::auth::secret;
 use crate::config::Line;
 use crate::daemon::{SERVE_USER, StartError, cannot};
 use crate::hw::carrier::Carrier;
 use crate::hw::note::{self, Note};
 use crate::hw::{grow, reset_pin};
-use crate::session::accounts::check_password;
-use crate::session::secret;
 
 /// Takes the configuration that an owner left on the card, and tells the person at the console what became of it.
 pub fn adopt(card: &Path, board: &str, data: &Path) -> Result<(), StartError> {

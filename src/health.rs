@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::ports::{CardState, Readings};
+use crate::base::board::{CardState, Readings};
 
 /// The firmware is asked for the voltage every two seconds, and what the kernel says of it holds until the next time.
 const VOLTAGE: Duration = Duration::from_secs(1);

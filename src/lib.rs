@@ -3,6 +3,8 @@
 //! `ARCHITECTURE.md` is the map. [`daemon`] builds every part in order and says why: read it first.
 
 pub mod adopt;
+pub mod auth;
+pub mod base;
 pub mod bus;
 pub mod config;
 pub mod daemon;
@@ -16,11 +18,8 @@ pub mod hw;
 pub mod net;
 pub mod ports;
 pub mod power;
-pub mod pulse;
-pub mod report;
-pub mod session;
+pub mod seat;
 pub mod sim;
-pub mod store;
-pub mod tasks;
+pub mod tls;
 pub mod update;
 pub mod video;

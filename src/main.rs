@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use farhand::base::error_chain::chain;
 use farhand::config::card::Card;
 use farhand::config::newer::{self, Reading};
 use farhand::config::{Config, Redirect, layers, network};
@@ -13,7 +14,6 @@ use farhand::daemon::{self, Places, StartError};
 use farhand::errands;
 use farhand::hw::note::Note;
 use farhand::hw::reset_pin;
-use farhand::report::chain;
 
 /// Keyboard, screen, mouse and power button of another machine, over the network.
 #[derive(Parser)]

@@ -7,41 +7,35 @@ pub mod api;
 pub mod assets;
 pub mod body;
 pub mod door;
+pub mod download;
 pub mod entry;
-pub mod fetch;
+pub mod gate;
 pub mod http;
-pub mod kept;
-pub mod listen;
 pub mod logs;
-pub mod nearby;
-pub mod people;
+pub mod mdns;
 pub mod probe;
 mod redirect;
 mod rescue;
 pub mod routes;
 pub mod seats;
-pub mod socket;
-pub mod strangers;
 pub mod stream;
 pub mod system;
-pub mod tls;
-pub mod transport;
 pub mod upload;
-pub mod wire;
+pub mod ws;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::auth::secret::ClaimCode;
+use crate::base::seat_id::SeatId;
 use crate::bus::SeatBus;
 use crate::hands::client::Hands;
-use crate::ports::SeatId;
-use crate::session::secret::ClaimCode;
 
-use fetch::Fetcher;
-use people::{People, PeopleError};
-use strangers::Strangers;
+use crate::auth::authenticator::{People, PeopleError};
+use download::Fetcher;
+use gate::unauthenticated::Strangers;
 
 /// Where things are kept and found.
 #[derive(Debug)]

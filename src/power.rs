@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::ports::Contact;
+use crate::base::front_panel::Contact;
 
 /// The shortest press that every board notices: inputs are debounced for 16 to 32 ms.
 pub const SHORTEST: Duration = Duration::from_millis(50);

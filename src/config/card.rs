@@ -5,8 +5,8 @@
 
 use serde::Deserialize;
 
-use crate::session::accounts::Name;
-use crate::session::secret::PasswordDigest;
+use crate::auth::accounts::Name;
+use crate::auth::secret::PasswordDigest;
 
 use super::newer::Reading;
 use super::{Config, ConfigError, layers};
@@ -73,7 +73,7 @@ fn without_claim(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::secret::{hash_password, verify_password};
+    use crate::auth::secret::{hash_password, verify_password};
 
     fn hash() -> String {
         hash_password("correct horse", [7; 16])

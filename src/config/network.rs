@@ -7,6 +7,8 @@ use std::net::IpAddr;
 
 use serde::Deserialize;
 
+use crate::base::url::is_label;
+
 use super::ConfigError;
 
 /// Who asks the resolver in the C library reads no more name servers than these.
@@ -106,14 +108,6 @@ impl TryFrom<String> for TimeServer {
             Err(format!("server {text:?} must be a host name or an address, such as \"ntp.example.org\""))
         }
     }
-}
-
-/// RFC 1123 section 2.1: what stands between two dots of a host name.
-pub(super) fn is_label(text: &str) -> bool {
-    (1..=63).contains(&text.len())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
-        && !text.starts_with('-')
-        && !text.ends_with('-')
 }
 
 impl Default for Network {

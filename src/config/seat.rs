@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::ConfigError;
-use crate::ports::Size;
+use crate::base::signal::Size;
 
 /// One target machine.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use super::ConfigError;
-use super::url::Url;
-use crate::net::fetch::trust;
+use crate::base::url::Url;
+use crate::tls::authorities;
 
 /// More than a handful of certificates.
 const LONGEST: usize = 64 * 1024;
@@ -31,7 +31,7 @@ impl Update {
              \"-----BEGIN CERTIFICATE-----\" to a line \"-----END CERTIFICATE-----\""
         );
         let begin: String = pem.trim().chars().take(40).collect();
-        match trust::roots(Some(pem)) {
+        match authorities::roots(Some(pem)) {
             Ok(_) if pem.len() <= LONGEST => Ok(()),
             Ok(_) => conflict(format!("is {} bytes long: it {accepted}", pem.len())),
             Err(error) => conflict(format!("{begin:?}... {accepted}: {error}")),

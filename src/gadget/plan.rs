@@ -6,9 +6,9 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::base::seat_id::SeatId;
 use crate::config::Usb;
 use crate::hid::descriptor;
-use crate::ports::SeatId;
 
 /// What the names of our gadgets begin with.
 const OURS: &str = "farhand";

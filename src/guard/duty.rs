@@ -19,13 +19,13 @@ use super::needs::{Fault, Needs};
 use super::slots::{Environment, Slot};
 use super::started::{Evidence, Why};
 use super::{APART, Action, Confirmation, Guard, Mark, Sight};
+use crate::base::tasks::Stop;
 use crate::config::Watchdog;
 use crate::hw::bootenv::BootEnv;
 use crate::hw::condition;
 use crate::hw::traces::{self, Traces};
 use crate::hw::watchdog::{self, Dog};
 use crate::net::probe::{self, Probe};
-use crate::tasks::Stop;
 
 /// How long storage or a command may take.
 const PATIENCE: Duration = Duration::from_secs(3);

@@ -20,8 +20,8 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::message::FromHands;
-use crate::store;
-use crate::tasks::{Stop, Tasks};
+use crate::base::files;
+use crate::base::tasks::{Stop, Tasks};
 use crate::update::rauc::{self, Said};
 use crate::update::slots::{self, Slots};
 use crate::update::{CareError, Machine, Outcome, Phase, Updater};
@@ -284,7 +284,7 @@ impl Caretaker {
     async fn look(&mut self) {
         let places = self.places.clone();
         let texts = spawn_blocking(move || {
-            let read = |path: &Path| store::read(path).ok().flatten().unwrap_or_default();
+            let read = |path: &Path| files::read(path).ok().flatten().unwrap_or_default();
             (read(&places.cmdline), read(&places.status))
         });
         let (cmdline, status) = texts.await.unwrap_or_default();
@@ -304,11 +304,11 @@ impl Caretaker {
         let why = if self.updater.progress().phase == Phase::Ready { "update" } else { "person" };
         let state = self.places.state.clone();
         let noted = spawn_blocking(move || {
-            let folder = store::create_folder(&state);
+            let folder = files::create_folder(&state);
             // A word, then perhaps a sentence, for the guard of the next life.
             let note = format!("{why}\n");
-            match folder.and_then(|()| store::write_whole(&state.join("restart"), note.as_bytes())) {
-                Ok(()) if forget => store::write_whole(&state.join("factory-reset"), b""),
+            match folder.and_then(|()| files::write_whole(&state.join("restart"), note.as_bytes())) {
+                Ok(()) if forget => files::write_whole(&state.join("factory-reset"), b""),
                 Ok(()) => Ok(()),
                 Err(error) if forget => Err(error),
                 Err(error) => {
@@ -342,7 +342,7 @@ impl Caretaker {
     /// Takes back what was noted down for the next life: somebody would be surprised by a reset days later.
     fn stay(&self) {
         for note in ["factory-reset", "restart"] {
-            let _ = store::remove(&self.places.state.join(note));
+            let _ = files::remove(&self.places.state.join(note));
         }
     }
 }

@@ -20,13 +20,14 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 pub use super::error::HandsError;
 use super::message::{Decoder, FromHands, LARGEST_CHORD, MOST_STROKES, ToHands, encode};
+use crate::base::front_panel::Contact;
+use crate::base::heartbeat::Pulse;
+use crate::base::seat_id::SeatId;
+use crate::base::tasks::Tasks;
 use crate::bus::{SeatBus, StatusBus, SystemBus, TargetStatus};
 pub use crate::hid::keyboard::Owner;
 use crate::hid::keyboard::Usage;
 use crate::hid::text::Stroke;
-use crate::ports::{Contact, SeatId};
-use crate::pulse::Pulse;
-use crate::tasks::Tasks;
 
 /// How often the other end hears from us. It lets go of everything after a second of silence.
 const BEAT: Duration = Duration::from_millis(200);

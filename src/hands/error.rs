@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::message::{LARGEST_CHORD, MOST_STROKES};
+use crate::base::front_panel::Contact;
 use crate::hid::typist::MOST_JOBS;
-use crate::ports::Contact;
 use crate::update::CareError;
 
 /// Why the hands did not do as asked.

@@ -8,12 +8,13 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::client::{HandsError, Input};
+use crate::base::front_panel::Contact;
+use crate::base::seat_id::SeatId;
 use crate::bus::TargetStatus;
 use crate::hid::keyboard::{Owner, Usage};
 use crate::hid::keymap;
 use crate::hid::outbox::TYPIST;
 use crate::hid::pointer::{BUTTONS, FAR};
-use crate::ports::{Contact, SeatId};
 use crate::update::{CareError, LARGEST, Machine};
 
 /// The longest body of a frame. A text of [`MOST_STROKES`] takes a third of it.
@@ -259,8 +260,9 @@ impl Decoder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::front_panel::Lamps;
+    use crate::base::usb::{KeyboardLeds, Udc};
     use crate::bus::TargetStatus;
-    use crate::ports::{KeyboardLeds, Lamps, Udc};
     use crate::update::{Phase, Progress, slots};
 
     fn seat() -> SeatId {

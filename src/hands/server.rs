@@ -21,9 +21,10 @@ use super::client::HandsError;
 use super::line::{Hangup, Line};
 use super::message::{FromHands, ToHands};
 use super::station::Station;
+use crate::base::seat_id::SeatId;
+use crate::base::tasks::Stop;
 use crate::bus::TargetStatus;
-use crate::ports::{Board, SeatId, UsbEvent};
-use crate::tasks::Stop;
+use crate::ports::{Board, UsbEvent};
 use crate::update::Machine;
 
 /// How often the client hears that we are alive.

@@ -8,12 +8,15 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::client::{HandsError, Input};
+use crate::base::front_panel::Contact;
+use crate::base::seat_id::SeatId;
+use crate::base::usb::KeyboardLeds;
 use crate::bus::TargetStatus;
 use crate::hid::keyboard::{Owner, Usage};
 use crate::hid::outbox::{Lane, Outbox};
 use crate::hid::text::Stroke;
 use crate::hid::typist::Failure;
-use crate::ports::{Board, Contact, KeyboardLeds, SeatId, UsbEvent};
+use crate::ports::{Board, UsbEvent};
 use crate::power::{Action, PressError, Sequencer};
 
 /// How often lamps are read at most, however often the client beats.

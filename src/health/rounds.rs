@@ -6,17 +6,17 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 
 use super::{Health, News, Report};
+use crate::base::files;
+use crate::base::tasks::Stop;
 use crate::hw::traces;
 use crate::ports::Sensors;
-use crate::store;
-use crate::tasks::Stop;
 
 /// The report's name, in the folder that the daemon's processes share until the machine restarts.
 pub const FILE: &str = "health.json";
 
 /// What was last reported; `None` where nobody has looked.
 pub fn last(run: &Path) -> Option<Report> {
-    let text = store::read(&run.join(FILE)).ok().flatten()?;
+    let text = files::read(&run.join(FILE)).ok().flatten()?;
     serde_json::from_str(&text).ok()
 }
 
@@ -72,8 +72,8 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::*;
-    use crate::ports::{CardState, Readings};
-    use crate::tasks;
+    use crate::base::board::{CardState, Readings};
+    use crate::base::tasks;
 
     /// Sensors that say what the test tells them to, one reading after another.
     struct Script(mpsc::Receiver<(Readings, Option<CardState>)>, Option<CardState>);

@@ -12,7 +12,7 @@ use super::keyboard::{Keyboard, Owner, Usage};
 use super::pointer::Pointer;
 use super::text::Stroke;
 use super::typist::{Failure, Step, Typist};
-use crate::ports::Report;
+use crate::base::usb::Report;
 
 /// How long a report may wait without the target fetching any. The slowest BIOS met takes a key in 150 ms; two seconds
 /// outlast its pauses, and are short enough for a person to remember what they typed.

@@ -8,9 +8,9 @@ use std::io::{self, Write};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use crate::base::error_chain::chain;
 use crate::config::{Controller, Usb};
 use crate::gadget::plan::{self, Configuration, Function, Standing, Step};
-use crate::report::chain;
 
 /// Where the kernel shows its gadgets.
 pub const GADGETS: &str = "/sys/kernel/config/usb_gadget";

@@ -22,10 +22,11 @@ use tokio::io::unix::AsyncFd;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::configfs::{self, Gadget};
+use crate::base::error_chain::chain;
+use crate::base::usb::{KeyboardLeds, Report, Udc};
 use crate::config::{Controller, Usb};
 use crate::gadget::plan::{Function, KEYBOARD, POINTER};
-use crate::ports::{KeyboardLeds, Report, Udc, UsbEvent, UsbPort};
-use crate::report::chain;
+use crate::ports::{UsbEvent, UsbPort};
 
 /// How often a missing controller is looked for: it appears while the system starts, and somebody waits for the keyboard.
 const SEARCH: Duration = Duration::from_millis(250);

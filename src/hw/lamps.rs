@@ -7,8 +7,9 @@ use std::time::Instant;
 
 use super::gpio::{Bank, Input};
 use super::late::Late;
+use crate::base::front_panel::Lamps;
 use crate::config::{Line, Power};
-use crate::ports::{LampInputs, Lamps};
+use crate::ports::LampInputs;
 
 /// Opens the configured lamps' lines, as many as can be had.
 pub fn open(power: &Power) -> Box<dyn LampInputs> {

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::gpio::RelayError;
-use crate::report::chain;
+use crate::base::error_chain::chain;
 
 /// How often a line that is only looked at is tried again. Opening one is a handful of system calls.
 const AGAIN: Duration = Duration::from_secs(3);

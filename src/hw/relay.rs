@@ -9,8 +9,9 @@ use std::io;
 pub use super::gpio::RelayError;
 use super::gpio::{Bank, Output};
 use super::late::Late;
+use crate::base::front_panel::Contact;
 use crate::config::{Line, Power};
-use crate::ports::{Contact, Relays};
+use crate::ports::Relays;
 
 /// Opens the configured relays' lines with their contacts open, as many as can be had.
 pub fn open(power: &Power) -> Box<dyn Relays> {

@@ -15,7 +15,8 @@ use std::str::FromStr;
 use nix::sys::stat::{major, minor};
 use nix::sys::statvfs::{FsFlags, statvfs};
 
-use crate::ports::{CardState, Readings, Sensors};
+use crate::base::board::{CardState, Readings};
+use crate::ports::Sensors;
 
 /// The sensors of the board that we run on.
 #[derive(Debug)]

@@ -12,25 +12,26 @@ use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, H
 use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
 
+use crate::auth::accounts::AccountError;
 use crate::hands::client::HandsError;
-use crate::session::accounts::AccountError;
 use crate::update::CareError;
 
 use super::assets::AssetError;
 use super::body::{Body, BodyError};
 use super::door::{self, DoorError};
 use super::entry::Unwell;
-use super::fetch::OrderError;
 use super::http::Connection;
 use super::logs::LogError;
-use super::people::{EntryError, Visitor};
 use super::routes::{self, Access, Deed, RouteError};
 use super::seats::{KeysError, SeatError};
-use super::socket::HandshakeError;
 use super::stream::NoPicture;
 use super::system::WrongName;
 use super::upload::UploadError;
-use super::{Site, assets, entry, fetch, logs, rescue, seats, socket, system, upload};
+use crate::auth::authenticator::{EntryError, Visitor};
+use crate::net::download::OrderError;
+use crate::net::ws::socket;
+use crate::net::ws::socket::HandshakeError;
+use crate::net::{Site, assets, download, entry, logs, rescue, seats, system, upload};
 
 /// What an answer is made of.
 pub type Answer = Result<Response<Body>, Problem>;
@@ -105,8 +106,8 @@ async fn attempt(site: &Arc<Site>, connection: &Arc<Connection>, request: Reques
         (Deed::Update, Some(visitor), _) => {
             Ok(json(StatusCode::ACCEPTED, &upload::receive(site, connection, &visitor, request).await?))
         }
-        (Deed::Fetch, Some(visitor), _) => Ok(json(StatusCode::ACCEPTED, &fetch::begin(site, &visitor)?)),
-        (Deed::Cancel, Some(visitor), _) => accepted(fetch::cancel(site, &visitor).map_err(Problem::from)),
+        (Deed::Fetch, Some(visitor), _) => Ok(json(StatusCode::ACCEPTED, &download::begin(site, &visitor)?)),
+        (Deed::Cancel, Some(visitor), _) => accepted(download::cancel(site, &visitor).map_err(Problem::from)),
         (Deed::Restart, Some(visitor), _) => accepted(system::restart(site, &visitor).await),
         (Deed::FactoryReset, Some(visitor), _) => accepted(system::factory_reset(site, &visitor, request).await),
         (Deed::Logs, ..) => Ok(logs::log(site, request.uri().query()).await?),
@@ -399,7 +400,7 @@ impl From<LogError> for Problem {
 }
 
 /// What a visitor may wait for: their own end, or everybody's.
-pub async fn end_of(site: Arc<Site>, visitor: Visitor, mut stop: crate::tasks::Stop) {
+pub async fn end_of(site: Arc<Site>, visitor: Visitor, mut stop: crate::base::tasks::Stop) {
     tokio::select! {
         () = site.people.ended(&visitor) => (),
         () = stop.requested() => (),

@@ -7,15 +7,15 @@ use hyper::Request;
 use hyper::body::Incoming;
 use serde::{Deserialize, Serialize};
 
-use crate::ports::SeatId;
-use crate::pulse::STILL;
-use crate::session::accounts::Name;
-use crate::session::role::Role;
+use crate::auth::accounts::Name;
+use crate::auth::role::Role;
+use crate::base::heartbeat::STILL;
+use crate::base::seat_id::SeatId;
 
 use super::Site;
 use super::api::Problem;
 use super::body::{self, BodyError};
-use super::people::{Credential, EntryError, Visitor};
+use crate::auth::authenticator::{Credential, EntryError, Visitor};
 
 /// That every part moves: nothing that a stranger could use.
 #[derive(Debug, Serialize)]

@@ -20,12 +20,13 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use crate::tasks::Stop;
+use crate::base::tasks::Stop;
 
-use super::socket::{self, Takeover};
-use super::strangers::Stranger;
-use super::transport::{Socket, Transport};
 use super::{Site, api, redirect};
+use crate::net::gate::transport::{Socket, Transport};
+use crate::net::gate::unauthenticated::Stranger;
+use crate::net::ws::socket;
+use crate::net::ws::socket::Takeover;
 
 /// Connections in all, on one listener. Beyond this, new ones are closed at once; strangers alone never get this far.
 const CONNECTIONS: usize = 768;

@@ -19,10 +19,10 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+use crate::base::files;
 use crate::guard::Page;
-use crate::store;
 
-use super::listen::within;
+use crate::net::gate::listen::within;
 
 /// How long an answer may take. A page slower than this is of no use to a person either.
 pub const PATIENCE: Duration = Duration::from_secs(5);
@@ -46,7 +46,7 @@ impl Probe {
     /// Asks the page that listens at `address`, whose certificate is below `data`.
     pub async fn ask(&mut self, address: SocketAddr, data: &Path) -> Page {
         // Read every time: the daemon makes it at its first start, and an owner may put another in its place.
-        match store::read(&data.join("tls/certificate.pem")) {
+        match files::read(&data.join("tls/certificate.pem")) {
             Ok(pem) => self.pem = pem.unwrap_or_default(),
             // A card that cannot be read any more is no reason to give up the page that tells its owner so.
             Err(_) if !self.pem.is_empty() => (),

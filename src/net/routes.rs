@@ -5,7 +5,7 @@
 
 use hyper::Method;
 
-use crate::session::role::Privilege;
+use crate::auth::role::Privilege;
 
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

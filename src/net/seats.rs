@@ -9,19 +9,20 @@ use hyper::{Request, Response};
 use log::info;
 use serde::{Deserialize, Serialize};
 
+use crate::base::front_panel::Contact;
+use crate::base::seat_id::SeatId;
 use crate::bus::SeatBus;
 use crate::hands::client::{HandsError, Owner};
 use crate::hands::message::{LARGEST_CHORD, MOST_STROKES};
 use crate::hid::{keymap, text};
-use crate::ports::{Contact, SeatId};
-use crate::session::protocol::Status;
+use crate::net::ws::messages::Status;
 
 use super::Site;
 use super::api::{Problem, end_of};
 use super::body::{self, Body, BodyError};
 use super::http::Connection;
-use super::people::Visitor;
 use super::stream::{self, Multipart, NoPicture};
+use crate::auth::authenticator::Visitor;
 
 /// What a finger does: every board takes it as a press, none as a hold.
 const TAP: Duration = Duration::from_millis(500);

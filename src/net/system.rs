@@ -8,16 +8,16 @@ use log::info;
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 
+use crate::base::files;
 use crate::health::Report;
 use crate::health::rounds;
-use crate::store;
 use crate::update::Progress;
 use crate::update::slots::{Name, Slots};
 
 use super::Site;
 use super::api::Problem;
 use super::body;
-use super::people::Visitor;
+use crate::auth::authenticator::Visitor;
 
 /// What the appliance is, runs and does to itself.
 #[derive(Debug, Serialize)]
@@ -62,7 +62,7 @@ pub async fn status(site: &Site) -> SystemAnswer {
     let is_real = system.machine.as_ref().is_none_or(|machine| machine.real);
     let run = site.folders.run.clone();
     let read = spawn_blocking(move || {
-        let text = |path: &Path| store::read(path).ok().flatten();
+        let text = |path: &Path| files::read(path).ok().flatten();
         let release = text(Path::new("/etc/os-release")).unwrap_or_default();
         let board = text(Path::new("/proc/device-tree/model"));
         let started = text(&run.join("started.json")).and_then(|text| serde_json::from_str(&text).ok());

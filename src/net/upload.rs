@@ -26,15 +26,15 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use crate::base::files;
 use crate::bus::SystemBus;
 use crate::hands::care::spool;
-use crate::store;
 use crate::update::{CareError, LARGEST, Phase, Progress};
 
 use super::Site;
 use super::api::{Problem, end_of};
 use super::http::Connection;
-use super::people::{EntryError, Visitor};
+use crate::auth::authenticator::{EntryError, Visitor};
 
 /// How long nothing may come. The whole may take its time: a slow line is no offence.
 const SILENCE: Duration = Duration::from_secs(15);
@@ -109,7 +109,7 @@ pub async fn receive(
         () = end_of(site.clone(), visitor.clone(), connection.stop()) => return Err(EntryError::NotLoggedIn.into()),
     };
     if let Err(error) = &stored {
-        warn!("an upload came to nothing: {}", crate::report::chain(error));
+        warn!("an upload came to nothing: {}", crate::base::error_chain::chain(error));
     }
     stored?;
     // From here on it is the hands' file, and theirs to remove.
@@ -158,7 +158,7 @@ impl Upload {
             let reserved = reserve(&path, len);
             // After this look it is the end of the upload that removes the file.
             if reserved.is_ok() && gone.load(Ordering::SeqCst) {
-                let _ = store::remove(&path);
+                let _ = files::remove(&path);
             }
             reserved
         });
@@ -216,7 +216,7 @@ impl Upload {
 impl Drop for Upload {
     fn drop(&mut self) {
         self.gone.store(true, Ordering::SeqCst);
-        if let Err(error) = store::remove(&self.file) {
+        if let Err(error) = files::remove(&self.file) {
             warn!("cannot remove {}: {error}", self.file.display());
         }
         self.leave(Progress::default());
@@ -227,9 +227,9 @@ impl Drop for Upload {
 fn reserve(path: &Path, len: u64) -> Result<File, UploadError> {
     let made = || {
         let folder = path.parent().unwrap_or(path);
-        store::create_folder(folder)?;
+        files::create_folder(folder)?;
         // One that an earlier life left is in the way of O_EXCL, which we want against planted links.
-        store::remove(path)?;
+        files::remove(path)?;
         Ok(statvfs(folder)?)
     };
     let space = made().map_err(UploadError::Store)?;
@@ -245,7 +245,7 @@ fn reserve(path: &Path, len: u64) -> Result<File, UploadError> {
         // Not every file system can; then a full card shows while writing.
         Ok(()) | Err(Errno::EOPNOTSUPP) => Ok(file),
         Err(error) => {
-            let _ = store::remove(path);
+            let _ = files::remove(path);
             Err(UploadError::Store(error.into()))
         }
     }

@@ -7,7 +7,7 @@ use super::screen::{Color, Raster, Style};
 use super::settings::Device;
 use super::stage::{Next, Requests, Stage};
 use super::text::{PLAIN, TEXT_MODE, TextScreen};
-use crate::ports::Size;
+use crate::base::signal::Size;
 
 const BOX: Style = Style::new(Color::new(0xff, 0xff, 0xff), Color::new(0x10, 0x20, 0x60));
 

@@ -9,7 +9,7 @@ use super::settings::Device;
 use super::shell::{self, Outcome};
 use super::stage::{Next, Requests, Stage};
 use super::text::{PLAIN, TextScreen};
-use crate::ports::Size;
+use crate::base::signal::Size;
 
 /// Pace of messages that come by themselves: fast, but one can see them run.
 const LINE: Duration = Duration::from_millis(60);

@@ -17,7 +17,7 @@ use super::keyboard::{Key, Press};
 use super::pointer::Pointer;
 use super::screen::{CELL_HEIGHT, CELL_WIDTH, Raster};
 use super::stage::{Next, Requests, Stage};
-use crate::ports::Size;
+use crate::base::signal::Size;
 
 /// Full HD, what most desktops send.
 pub const MODE: Size = Size { width: 1920, height: 1080 };

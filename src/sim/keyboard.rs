@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::ports::KeyboardLeds;
+use crate::base::usb::KeyboardLeds;
 
 /// How long a key is held before it repeats; what PC firmware and Linux consoles start with.
 const REPEAT_DELAY: Duration = Duration::from_millis(500);

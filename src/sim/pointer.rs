@@ -1,6 +1,6 @@
 //! Reads pointer reports as a host does: absolute position scaled to its screen, buttons, wheel.
 
-use crate::ports::Size;
+use crate::base::signal::Size;
 
 /// Where the pointer is and what it does, in a screen's pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

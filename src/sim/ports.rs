@@ -13,9 +13,13 @@ use bytes::Bytes;
 
 use super::screen::Raster;
 use super::target::{Taken, Target};
+use crate::base::front_panel::{Contact, Lamps};
+use crate::base::signal::{Signal, Size};
+use crate::base::tasks::Stop;
+use crate::base::usb::Report;
+use crate::bus::Screen;
 use crate::bus::SeatBus;
-use crate::ports::{Board, Contact, LampInputs, Lamps, Relays, Report, Screen, Signal, Size, UsbEvent, UsbPort};
-use crate::tasks::Stop;
+use crate::ports::{Board, LampInputs, Relays, UsbEvent, UsbPort};
 use crate::video::card;
 use crate::video::demand::Demand;
 use crate::video::encode::{Encoder, PixelFormat, Range, Raw};
@@ -248,14 +252,14 @@ fn code(encoder: &mut Encoder, raw: &Raw) -> Option<Bytes> {
 
 #[cfg(test)]
 mod tests {
-    use crate::pulse::Pulse;
+    use crate::base::heartbeat::Pulse;
     use std::future::poll_fn;
 
     use tokio::time::timeout;
 
     use super::*;
+    use crate::base::tasks;
     use crate::bus::{FrameBus, Frames, StatusBus};
-    use crate::tasks;
 
     /// More than the machine takes for anything, even on a busy computer.
     const LIMIT: Duration = Duration::from_secs(20);

@@ -7,7 +7,7 @@ use super::screen::{Color, Raster, Style};
 use super::settings::Settings;
 use super::stage::{Next, Requests, Stage};
 use super::text::{PLAIN, TEXT_MODE, TextScreen};
-use crate::ports::Size;
+use crate::base::signal::Size;
 
 /// When the host has found the keyboard: BIOSes need about a second from power-on.
 pub const USB_READY: Duration = Duration::from_millis(1000);

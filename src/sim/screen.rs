@@ -15,7 +15,7 @@ use embedded_graphics::pixelcolor::{BinaryColor, Rgb888, RgbColor};
 use embedded_graphics::primitives::Rectangle;
 use embedded_graphics::text::{Baseline, Text};
 
-use crate::ports::Size;
+use crate::base::signal::Size;
 
 /// Width of a text cell: what VGA text mode has at 720 pixels, so that 80x25 cells fill 720x400.
 pub const CELL_WIDTH: usize = 9;

@@ -7,7 +7,7 @@ use super::screen::{Color, Raster, Style};
 use super::settings::Settings;
 use super::stage::{Next, Requests, Stage};
 use super::text::{TEXT_MODE, TextScreen};
-use crate::ports::Size;
+use crate::base::signal::Size;
 
 const PAGE: Style = Style::new(Color::new(0xff, 0xff, 0xff), Color::new(0x10, 0x20, 0x60));
 const BAR: Style = Style::new(Color::new(0x08, 0x10, 0x30), Color::new(0xc8, 0xd4, 0xf0));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::ports::Size;
+use crate::base::signal::Size;
 
 /// Video modes that the console can switch to.
 const MODES: [Size; 5] = [

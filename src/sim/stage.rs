@@ -10,7 +10,7 @@ use super::keyboard::Press;
 use super::pointer::Pointer;
 use super::screen::Raster;
 use super::settings::{Device, Settings};
-use crate::ports::Size;
+use crate::base::signal::Size;
 
 /// What runs next.
 #[derive(Debug, Clone, PartialEq, Eq)]

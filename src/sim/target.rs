@@ -16,7 +16,10 @@ use super::screen::Raster;
 use super::settings::{Device, Settings};
 use super::setup::Setup;
 use super::stage::{Next, Requests, Stage};
-use crate::ports::{Contact, KeyboardLeds, Lamps, Report, Signal, Size, Udc, UsbEvent};
+use crate::base::front_panel::{Contact, Lamps};
+use crate::base::signal::{Signal, Size};
+use crate::base::usb::{KeyboardLeds, Report, Udc};
+use crate::ports::UsbEvent;
 
 /// ATX: a power button held this long cuts the power whatever runs.
 const FORCED_OFF: Duration = Duration::from_secs(4);

@@ -1,7 +1,7 @@
 //! Keeps a screen of characters: what BIOS, boot loader and console write on.
 
 use super::screen::{CELL_HEIGHT, CELL_WIDTH, Color, Raster, Style};
-use crate::ports::Size;
+use crate::base::signal::Size;
 
 /// What a firmware writes: 80x25 cells.
 pub const TEXT_MODE: Size = Size { width: 720, height: 400 };

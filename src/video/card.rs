@@ -10,10 +10,11 @@ use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::{PrimitiveStyle, Rectangle, RoundedRectangle};
 use embedded_graphics::text::{Baseline, Text};
 
-use crate::ports::{self, Signal};
+use crate::base::signal;
+use crate::base::signal::Signal;
 
 /// The card's size: small enough to cost nothing, large enough to read on a phone.
-pub const SIZE: ports::Size = ports::Size { width: 640, height: 360 };
+pub const SIZE: signal::Size = signal::Size { width: 640, height: 360 };
 
 const BACKGROUND: Rgb888 = Rgb888::new(0x10, 0x14, 0x1c);
 const PANEL: Rgb888 = Rgb888::new(0x1a, 0x20, 0x2c);

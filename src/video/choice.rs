@@ -3,8 +3,8 @@
 //! A dongle that codes JPEG itself costs us nothing, so that comes first. Then rate before size: at 60 pictures a second the
 //! pointer sticks to the hand, at 30 it drags behind, and more pixels do not make up for it.
 
+use crate::base::signal::Size;
 use crate::config::CaptureSize;
-use crate::ports::Size;
 use crate::video::encode::PixelFormat;
 
 /// What a device's pictures are.

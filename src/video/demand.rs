@@ -65,7 +65,7 @@ impl Coder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ports::Size;
+    use crate::base::signal::Size;
     use crate::video::encode::{PixelFormat, Range};
 
     const SIZE: Size = Size { width: 64, height: 32 };

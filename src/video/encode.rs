@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use turbojpeg::{Compressor, Image, OutputBuf, Subsamp, YuvPlanesImage};
 
-use crate::ports::Size;
+use crate::base::signal::Size;
 
 /// Text has no visible fringes from here up; below, pictures are hardly smaller.
 const QUALITY: i32 = 85;

@@ -4,7 +4,7 @@
 //! leaves out the Huffman tables, as Motion-JPEG allows and browsers do not. [`inspect`] costs a few dozen bytes of reading
 //! for each picture, so that what reaches a browser is a whole file and everything else is dropped.
 
-use crate::ports::Size;
+use crate::base::signal::Size;
 
 /// No capture device gives more in either direction; a larger number is damage.
 const LARGEST: u16 = 4096;

@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::ports::{Signal, Size};
+use crate::base::signal::{Signal, Size};
 
 /// How often to look for a device that is absent or busy: soon enough for whoever just plugged it in.
 const RETRY: Duration = Duration::from_millis(500);

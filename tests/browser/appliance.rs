@@ -12,7 +12,7 @@ mod appliance;
 use std::fs;
 use std::path::PathBuf;
 
-use farhand::config::url::Url;
+use farhand::base::url::Url;
 use farhand::config::{Config, Redirect};
 use farhand::daemon::{Places, serve_sim};
 

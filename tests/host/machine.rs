@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use farhand::ports::{Board, Contact, LampInputs, Lamps, Relays, Report, Udc, UsbEvent, UsbPort};
+use farhand::base::front_panel::{Contact, Lamps};
+use farhand::base::usb::{Report, Udc};
+use farhand::ports::{Board, LampInputs, Relays, UsbEvent, UsbPort};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 

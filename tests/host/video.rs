@@ -2,12 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use farhand::base::heartbeat::Pulse;
+use farhand::base::signal::Signal;
+use farhand::base::tasks;
+use farhand::base::tasks::Tasks;
+use farhand::bus::Screen;
 use farhand::bus::{Frame, FrameBus, SeatBus, StatusBus};
 use farhand::config::{Config, Video};
 use farhand::hw::v4l2::V4l2Screen;
-use farhand::ports::{Screen, Signal};
-use farhand::pulse::Pulse;
-use farhand::tasks::{self, Tasks};
 use farhand::video::{card, encode, jpeg};
 
 /// Long enough for a loaded machine; nothing here takes a tenth of it.

@@ -39,7 +39,7 @@ pub fn take_over(spool: &Path, taken: &Path, len: u64) -> io::Result<PathBuf> {
 
 /// Removes a file, if there is one.
 pub fn remove(file: &Path) -> io::Result<()> {
-    crate::store::remove(file)
+    crate::base::files::remove(file)
 }
 
 fn open_folder(path: &Path) -> io::Result<File> {

@@ -20,8 +20,8 @@ use v4l2_sys_mit as sys;
 
 use super::buffers::{Picture, Pool};
 use super::ioctl::{self, Failure, Filled, Format};
+use crate::base::signal::Size;
 use crate::config::{self, CaptureSize};
-use crate::ports::Size;
 use crate::video::choice::{Coding, Offer, choose};
 use crate::video::signal::Reading;
 

@@ -8,19 +8,21 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use farhand::auth::accounts::{Accounts, Name};
+use farhand::auth::role::Role;
+use farhand::auth::secret::{Bearer, hash_password};
+use farhand::base::heartbeat::Pulse;
+use farhand::base::seat_id::SeatId;
+use farhand::base::signal::Size;
+use farhand::base::tasks::{Stopper, Tasks, stop};
 use farhand::bus::{FrameBus, SeatBus, StatusBus};
 use farhand::config::update::Update;
 use farhand::hands;
 use farhand::hands::care::Care;
 use farhand::hands::client::Hands;
-use farhand::net::{self, Site, fetch, http, tls};
-use farhand::ports::{SeatId, Size};
-use farhand::pulse::Pulse;
-use farhand::session::accounts::{Accounts, Name};
-use farhand::session::role::Role;
-use farhand::session::secret::{Bearer, hash_password};
-use farhand::tasks::{Stopper, Tasks, stop};
+use farhand::net::{Site, download, http};
 use farhand::update::{Progress, System};
+use farhand::{net, tls};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -188,7 +190,7 @@ impl Bench {
         let certificate = folders.data().join("tls/certificate.pem");
         let kept = net::Folders { data: folders.data(), run: folders.run(), logs: folders.logs() };
         let buses = buses.into_iter().map(|bus| (bus.seat.clone(), bus)).collect();
-        let fetcher = fetch::source(source).unwrap().map(|(fetcher, errand)| {
+        let fetcher = download::source(source).unwrap().map(|(fetcher, errand)| {
             tasks.spawn("the fetching of updates", errand.run(hands.clone(), stop.clone()));
             fetcher
         });

@@ -1,7 +1,7 @@
 //! Who is turned away, on every route there is.
 
+use farhand::auth::role::{Privilege, Role};
 use farhand::net::routes::{Access, Deed, ROUTES};
-use farhand::session::role::{Privilege, Role};
 
 use super::bench::{Bench, Client, Folders, ROLES, bearer};
 

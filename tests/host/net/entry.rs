@@ -3,8 +3,8 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, SystemTime};
 
-use farhand::net::people::People;
-use farhand::session::role::Role;
+use farhand::auth::authenticator::People;
+use farhand::auth::role::Role;
 
 use super::bench::{Bench, Client, Folders, PASSWORD, USER, bearer, soon};
 

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use farhand::auth::role::Role;
+use farhand::base::url::Url;
 use farhand::config::update::Update;
-use farhand::config::url::Url;
-use farhand::session::role::Role;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;

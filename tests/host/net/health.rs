@@ -3,9 +3,9 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use farhand::base::heartbeat::Pulse;
 use farhand::guard::Page;
 use farhand::net::{entry, probe};
-use farhand::pulse::Pulse;
 
 use super::bench::{Bench, Folders, soon};
 

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use farhand::session::role::Role;
+use farhand::auth::role::Role;
 
 use super::bench::{Bench, Client, bearer, soon};
 

@@ -1,7 +1,7 @@
 //! Status, power and keys, with the real hands behind them.
 
-use farhand::ports::Contact;
-use farhand::session::role::Role;
+use farhand::auth::role::Role;
+use farhand::base::front_panel::Contact;
 
 use super::bench::{Answer, Bench, bearer};
 use crate::machine::Target;
@@ -80,7 +80,7 @@ async fn a_text_is_typed_and_everything_let_go() {
     let answer = post(&bench, "keys", r#"{"chord":["ControlLeft","AltLeft","Delete"]}"#).await;
     assert_eq!((200, serde_json::json!({"typed": 3})), (answer.status, answer.json()));
     let pressed = bench.machine.look(|state| state.reports.clone());
-    let all_three = farhand::ports::Report::Keyboard([0b101, 0, 0x4C, 0, 0, 0, 0, 0]);
+    let all_three = farhand::base::usb::Report::Keyboard([0b101, 0, 0x4C, 0, 0, 0, 0, 0]);
     assert!(pressed.contains(&all_three), "{pressed:?}");
     assert_eq!([0; 8], bench.machine.look(|state| state.keys()));
 }

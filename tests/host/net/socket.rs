@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use farhand::ports::Report;
-use farhand::session::role::Role;
+use farhand::auth::role::Role;
+use farhand::base::usb::Report;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use farhand::ports::Contact;
-use farhand::session::role::Role;
+use farhand::auth::role::Role;
+use farhand::base::front_panel::Contact;
 use farhand::update::Progress;
 use serde_json::{Value, json};
 

@@ -3,13 +3,13 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use farhand::net::tls;
+use farhand::tls;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use super::bench::{Bench, Client, Folders, bearer, soon};
-use farhand::session::role::Role;
+use farhand::auth::role::Role;
 
 #[tokio::test]
 async fn the_certificate_is_made_once_and_its_key_is_ours_alone() {

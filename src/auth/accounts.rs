@@ -1,0 +1,356 @@
+//! Keeps who may come in: people with passwords and programs with tokens.
+//!
+//! This is what outlives a reboot, as one JSON file. It holds hashes only: reading the card gives nobody a way in over the
+//! network. After an update was taken back the file may be one that a newer version wrote: what we do not know of it is kept
+//! for that version, and lets nobody in.
+
+use std::collections::BTreeMap;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::auth::role::Role;
+use crate::auth::secret::Digest;
+
+/// Tokens that can exist at once: enough for every script of a site, few enough to look through.
+const TOKENS: usize = 64;
+
+/// Times closer together than this are not worth a write: cards wear out, and tokens last for days.
+const COARSE: u64 = 3600;
+
+/// The form of the file that this version writes. A file without a number is of the first.
+const SCHEMA: u32 = 1;
+
+/// Everyone who may come in, by name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Accounts {
+    #[serde(default = "ours")]
+    schema: u32,
+    users: BTreeMap<Name, Entry<User>>,
+    tokens: BTreeMap<Name, Entry<Token>>,
+    /// The latest time that was noted, in seconds since 1970; see [`super::calendar`].
+    #[serde(default)]
+    seen: u64,
+    #[serde(flatten)]
+    kept: Map<String, Value>,
+}
+
+/// Somebody as stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Entry<T> {
+    Known(T),
+    /// Such as one whose role has been thought of since.
+    Newer(Value),
+}
+
+impl<T> Entry<T> {
+    fn known(&self) -> Option<&T> {
+        match self {
+            Entry::Known(known) => Some(known),
+            Entry::Newer(_) => None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct User {
+    role: Role,
+    /// Argon2id as a PHC string.
+    password: String,
+    #[serde(flatten)]
+    kept: Map<String, Value>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Token {
+    role: Role,
+    secret: Digest,
+    /// Seconds since 1970, by the wall clock, since a token outlives a boot.
+    expires: Option<u64>,
+    #[serde(flatten)]
+    kept: Map<String, Value>,
+}
+
+fn ours() -> u32 {
+    SCHEMA
+}
+
+impl Default for Accounts {
+    fn default() -> Accounts {
+        let (users, tokens) = (BTreeMap::new(), BTreeMap::new());
+        Accounts { schema: SCHEMA, users, tokens, seen: 0, kept: Map::new() }
+    }
+}
+
+/// The name of a person or a program: 1 to 32 of letters, digits and `.-_@`, so that it can stand in a log line as it is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Name(String);
+
+impl TryFrom<String> for Name {
+    type Error = AccountError;
+
+    fn try_from(name: String) -> Result<Name, AccountError> {
+        let fits =
+            (1..=32).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || ".-_@".contains(c));
+        if fits { Ok(Name(name)) } else { Err(AccountError::Name) }
+    }
+}
+
+impl Name {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Why an account was not made.
+#[derive(Debug, PartialEq, thiserror::Error)]
+pub enum AccountError {
+    /// The name has other characters, none or too many.
+    #[error("a name is 1 to 32 letters, digits, dots, dashes, underscores or @")]
+    Name,
+    /// Too short to withstand guessing, or too long to be hashed in peace.
+    #[error("a password is 8 to 128 characters long")]
+    Password,
+    /// The time has passed already.
+    #[error("that time has passed already; give a later one, or null for a token that does not expire")]
+    Expired,
+    /// No room.
+    #[error("there are {TOKENS} tokens already; make one with the name of an old one to replace it")]
+    TooMany,
+}
+
+/// Checks that a password can be used.
+pub fn check_password(password: &str) -> Result<(), AccountError> {
+    if (8..=128).contains(&password.chars().count()) { Ok(()) } else { Err(AccountError::Password) }
+}
+
+impl Accounts {
+    /// Reads the file's text. Of our own schema or an older one, everything must be understood: what is not is damage.
+    pub fn parse(text: &str) -> Result<Accounts, serde_json::Error> {
+        let accounts: Accounts = serde_json::from_str(text)?;
+        if accounts.schema <= SCHEMA && !accounts.is_understood() {
+            let message =
+                format!("it holds what schema {SCHEMA} does not know, and claims to be of schema {}", accounts.schema);
+            return Err(serde_json::Error::custom(message));
+        }
+        Ok(accounts)
+    }
+
+    fn is_understood(&self) -> bool {
+        let users = self.users.values().all(|user| user.known().is_some_and(|user| user.kept.is_empty()));
+        let tokens = self.tokens.values().all(|token| token.known().is_some_and(|token| token.kept.is_empty()));
+        users && tokens && self.kept.is_empty()
+    }
+
+    /// Whether the device has an owner.
+    pub fn claimed(&self) -> bool {
+        !self.users.is_empty()
+    }
+
+    /// Adds or changes a person.
+    pub fn put_user(&mut self, name: Name, role: Role, password_hash: String) {
+        let kept = self.users.get(&name).and_then(Entry::known).map(|user| user.kept.clone()).unwrap_or_default();
+        self.users.insert(name, Entry::Known(User { role, password: password_hash, kept }));
+    }
+
+    /// A person's password hash.
+    pub fn password_hash(&self, name: &str) -> Option<&str> {
+        self.users.get(&Name(name.to_string()))?.known().map(|user| user.password.as_str())
+    }
+
+    /// A person's role.
+    pub fn role(&self, name: &Name) -> Option<Role> {
+        self.users.get(name)?.known().map(|user| user.role)
+    }
+
+    /// Adds a program; one of the same name is replaced, and those that have expired by `now` make room.
+    pub fn put_token(
+        &mut self,
+        now: u64,
+        name: Name,
+        role: Role,
+        secret: Digest,
+        expires: Option<u64>,
+    ) -> Result<(), AccountError> {
+        if expires.is_some_and(|expires| expires <= now) {
+            return Err(AccountError::Expired);
+        }
+        let over = |token: &Token| token.expires.is_some_and(|expires| expires <= now);
+        self.tokens.retain(|_, token| !token.known().is_some_and(over));
+        if self.tokens.len() >= TOKENS && !self.tokens.contains_key(&name) {
+            return Err(AccountError::TooMany);
+        }
+        self.tokens.insert(name, Entry::Known(Token { role, secret, expires, kept: Map::new() }));
+        Ok(())
+    }
+
+    /// The latest time that was noted.
+    pub fn seen(&self) -> u64 {
+        self.seen
+    }
+
+    /// Notes what time it is.
+    pub fn see(&mut self, now: u64) {
+        self.seen = self.seen.max(now);
+    }
+
+    /// Whether the time is worth noting by itself: a token may have expired that would be good again without it.
+    pub fn time_is_worth_noting(&self, now: u64) -> bool {
+        let expires = |token: &Token| token.expires.is_some_and(|expires| self.seen < expires);
+        self.seen.saturating_add(COARSE) <= now && self.tokens.values().filter_map(Entry::known).any(expires)
+    }
+
+    /// The program that has this secret, unless its time is over.
+    pub fn token(&self, now: u64, secret: Digest) -> Option<(&Name, Role)> {
+        let mut known = self.tokens.iter().filter_map(|(name, token)| Some((name, token.known()?)));
+        let (name, token) = known.find(|(_, token)| token.secret == secret)?;
+        token.expires.is_none_or(|expires| now < expires).then_some((name, token.role))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::auth::accounts::*;
+    use crate::auth::secret::Bearer;
+
+    fn name(text: &str) -> Name {
+        Name::try_from(text.to_string()).unwrap()
+    }
+
+    fn secret(byte: u8) -> Digest {
+        Bearer::new([byte; 32]).digest()
+    }
+
+    #[test]
+    fn names_can_stand_in_a_log_line() {
+        for good in ["a", "anna", "anna.k@example.org", "Build-7_x"] {
+            assert!(Name::try_from(good.to_string()).is_ok(), "{good}");
+        }
+        for bad in ["", "a b", "a\nb", "é", "<img>", "a/b", &"x".repeat(33)] {
+            assert_eq!(Err(AccountError::Name), Name::try_from(bad.to_string()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_device_is_claimed_by_its_first_user() {
+        let mut accounts = Accounts::default();
+        assert!(!accounts.claimed());
+        accounts.put_user(name("anna"), Role::Administrator, "hash".into());
+        assert!(accounts.claimed());
+        assert_eq!(Some("hash"), accounts.password_hash("anna"));
+        assert_eq!(None, accounts.password_hash("Anna"));
+        assert_eq!(None, accounts.password_hash(""));
+        assert_eq!(Some(Role::Administrator), accounts.role(&name("anna")));
+    }
+
+    #[test]
+    fn a_token_works_until_it_expires() {
+        let mut accounts = Accounts::default();
+        accounts.put_token(100, name("ci"), Role::Operator, secret(1), Some(200)).unwrap();
+        assert_eq!(Some(Role::Operator), accounts.token(199, secret(1)).map(|(_, role)| role));
+        assert_eq!(None, accounts.token(200, secret(1)));
+        assert_eq!(None, accounts.token(100, secret(2)));
+        assert_eq!(Err(AccountError::Expired), accounts.put_token(200, name("x"), Role::Viewer, secret(3), Some(200)));
+    }
+
+    #[test]
+    fn the_time_is_noted_once_an_hour_while_a_token_may_expire() {
+        let mut accounts = Accounts::default();
+        accounts.put_token(0, name("for-ever"), Role::Viewer, secret(1), None).unwrap();
+        assert!(!accounts.time_is_worth_noting(1_000_000), "nothing expires");
+        accounts.put_token(0, name("ci"), Role::Viewer, secret(2), Some(5000)).unwrap();
+        assert!(!accounts.time_is_worth_noting(3599));
+        assert!(accounts.time_is_worth_noting(3600));
+        accounts.see(3600);
+        assert!(!accounts.time_is_worth_noting(7199));
+        assert!(accounts.time_is_worth_noting(7200));
+        accounts.see(7200);
+        accounts.see(10);
+        assert_eq!(7200, accounts.seen(), "it does not go back");
+        assert!(!accounts.time_is_worth_noting(1_000_000), "it has expired for good");
+    }
+
+    #[test]
+    fn a_token_of_the_same_name_replaces_the_old_one() {
+        let mut accounts = Accounts::default();
+        accounts.put_token(0, name("ci"), Role::Operator, secret(1), None).unwrap();
+        accounts.put_token(0, name("ci"), Role::Viewer, secret(2), None).unwrap();
+        assert_eq!(None, accounts.token(0, secret(1)));
+        assert_eq!(Some((&name("ci"), Role::Viewer)), accounts.token(0, secret(2)));
+    }
+
+    #[test]
+    fn tokens_are_bounded_and_expired_ones_make_room() {
+        let mut accounts = Accounts::default();
+        for n in 0..TOKENS {
+            accounts.put_token(0, name(&format!("t{n}")), Role::Viewer, secret(n as u8), Some(10)).unwrap();
+        }
+        let more =
+            |accounts: &mut Accounts, now| accounts.put_token(now, name("more"), Role::Viewer, secret(200), None);
+        assert_eq!(Err(AccountError::TooMany), more(&mut accounts, 9));
+        assert_eq!(Ok(()), more(&mut accounts, 10));
+    }
+
+    #[test]
+    fn what_is_stored_reads_back_and_holds_no_secret() {
+        let mut accounts = Accounts::default();
+        accounts.put_user(name("anna"), Role::Administrator, "$argon2id$x".into());
+        accounts.put_token(0, name("ci"), Role::Viewer, secret(1), Some(5)).unwrap();
+        accounts.see(3);
+        let text = serde_json::to_string(&accounts).unwrap();
+        assert_eq!(accounts, Accounts::parse(&text).unwrap());
+        assert!(!text.contains(&Bearer::new([1; 32]).reveal()));
+    }
+
+    /// As the next version may write it.
+    const NEXT: &str = include_str!("../../tests/data/users-next.json");
+
+    #[test]
+    fn what_the_next_version_wrote_lets_in_whom_we_know_and_is_kept() {
+        let mut accounts = Accounts::parse(NEXT).unwrap();
+        assert!(accounts.claimed());
+        assert_eq!(Some(Role::Administrator), accounts.role(&name("anna")));
+        assert_eq!((None, None), (accounts.role(&name("bert")), accounts.password_hash("bert")), "an unknown role");
+        assert_eq!(Some(Role::Viewer), accounts.token(0, secret(1)).map(|(_, role)| role));
+        accounts.put_user(name("anna"), Role::Administrator, "other hash".into());
+        accounts.put_user(name("carl"), Role::Viewer, "hash".into());
+        accounts.put_token(0, name("new"), Role::Viewer, secret(2), None).unwrap();
+        accounts.see(1_900_000_000);
+        let (before, after): (Value, Value) = (
+            serde_json::from_str(NEXT).unwrap(),
+            serde_json::from_str(&serde_json::to_string(&accounts).unwrap()).unwrap(),
+        );
+        for place in ["/schema", "/users/anna/second_factor", "/users/bert", "/tokens/ci", "/tokens/scoped", "/audit"] {
+            assert!(before.pointer(place).is_some(), "{place}");
+            assert_eq!(before.pointer(place), after.pointer(place), "{place}");
+        }
+        assert_eq!(Some(&Value::from(1_900_000_000)), after.pointer("/seen"));
+    }
+
+    #[test]
+    fn what_the_version_before_the_numbers_wrote_is_read() {
+        let text = r#"{"users":{"anna":{"role":"administrator","password":"x"}},"tokens":{}}"#;
+        let accounts = Accounts::parse(text).unwrap();
+        assert!(accounts.claimed());
+        assert!(serde_json::to_string(&accounts).unwrap().starts_with(r#"{"schema":1,"#));
+    }
+
+    #[test]
+    fn what_is_not_understood_of_our_own_schema_is_damage() {
+        for text in [
+            NEXT.replace("\"schema\": 2", "\"schema\": 1"),
+            r#"{"users":{},"tokens":{},"more":1}"#.into(),
+            r#"{"users":{"anna":{"role":"king","password":"x"}},"tokens":{}}"#.into(),
+            r#"{"users":{"anna":{"role":"viewer","password":"x","more":1}},"tokens":{}}"#.into(),
+            r#"{"users":{"a b":{"role":"viewer","password":"x"}},"tokens":{}}"#.into(),
+            "{}".into(),
+            String::new(),
+        ] {
+            assert!(Accounts::parse(&text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Writes down who is logged in, and strikes out whose time is over.
+//!
+//! Times are on the boot clock: a session ends when it should even if somebody sets the date, and no session outlives the
+//! boot it began in. The book can be stored and read back, so that the daemon may restart without anybody noticing; it
+//! holds digests, so that the file lets nobody in.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::auth::accounts::Name;
+use crate::auth::secret::Digest;
+
+/// A session without a request or a key press ends after this.
+pub const IDLE: Duration = Duration::from_secs(30 * 60);
+
+/// A session ends after this in any case.
+pub const LONGEST: Duration = Duration::from_secs(12 * 3600);
+
+/// Sessions at once; the one that was idle longest makes room for a new one.
+const SESSIONS: usize = 256;
+
+/// Uses closer together than this are not worth storing again.
+const COARSE: Duration = Duration::from_secs(60);
+
+/// Everyone who is logged in.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Book {
+    sessions: HashMap<Digest, Session>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Session {
+    user: Name,
+    began: Duration,
+    used: Duration,
+}
+
+impl Session {
+    fn end(&self) -> Duration {
+        (self.used + IDLE).min(self.began + LONGEST)
+    }
+}
+
+impl Book {
+    /// Begins a session.
+    pub fn begin(&mut self, now: Duration, secret: Digest, user: Name) {
+        self.tick(now);
+        if self.sessions.len() >= SESSIONS {
+            let idlest = self.sessions.iter().min_by_key(|(_, session)| session.used).map(|(secret, _)| *secret);
+            if let Some(idlest) = idlest {
+                self.sessions.remove(&idlest);
+            }
+        }
+        self.sessions.insert(secret, Session { user, began: now, used: now });
+    }
+
+    /// Whose session this is, if it has not ended.
+    pub fn user(&self, now: Duration, secret: Digest) -> Option<&Name> {
+        self.sessions.get(&secret).filter(|session| now < session.end()).map(|session| &session.user)
+    }
+
+    /// Notes that a session was used, and says whether the change is worth storing.
+    pub fn touch(&mut self, now: Duration, secret: Digest) -> bool {
+        let Some(session) = self.sessions.get_mut(&secret).filter(|session| now < session.end()) else { return false };
+        let worth_storing = session.used + COARSE <= now;
+        // What is stored and what is known stay the same, so that the next use is measured against the file.
+        if worth_storing {
+            session.used = now;
+        }
+        worth_storing
+    }
+
+    /// Ends a session.
+    pub fn end(&mut self, secret: Digest) {
+        self.sessions.remove(&secret);
+    }
+
+    /// Strikes out what has ended by now.
+    pub fn tick(&mut self, now: Duration) {
+        self.sessions.retain(|_, session| now < session.end());
+    }
+
+    /// When this session will end if it is not used again.
+    pub fn deadline(&self, secret: Digest) -> Option<Duration> {
+        self.sessions.get(&secret).map(Session::end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::auth::secret::Bearer;
+    use crate::auth::sessions::*;
+
+    const START: Duration = Duration::from_secs(100);
+
+    fn secret(byte: u8) -> Digest {
+        Bearer::new([byte; 32]).digest()
+    }
+
+    fn anna() -> Name {
+        Name::try_from("anna".to_string()).unwrap()
+    }
+
+    fn book() -> Book {
+        let mut book = Book::default();
+        book.begin(START, secret(1), anna());
+        book
+    }
+
+    #[test]
+    fn a_session_ends_when_idle() {
+        let book = book();
+        assert_eq!(Some(&anna()), book.user(START + IDLE - Duration::from_millis(1), secret(1)));
+        assert_eq!(None, book.user(START + IDLE, secret(1)));
+        assert_eq!(None, book.user(START, secret(2)));
+        assert_eq!(Some(START + IDLE), book.deadline(secret(1)));
+    }
+
+    #[test]
+    fn use_keeps_a_session_but_not_for_ever() {
+        let mut book = book();
+        let mut now = START;
+        while now < START + LONGEST - Duration::from_secs(60) {
+            now += Duration::from_secs(60);
+            assert!(book.touch(now, secret(1)), "at {now:?}");
+        }
+        assert_eq!(None, book.user(START + LONGEST, secret(1)));
+        assert!(!book.touch(START + LONGEST, secret(1)));
+    }
+
+    #[test]
+    fn frequent_use_is_not_stored_each_time() {
+        let mut book = book();
+        assert!(!book.touch(START + Duration::from_secs(59), secret(1)));
+        assert!(book.touch(START + Duration::from_secs(60), secret(1)));
+    }
+
+    #[test]
+    fn an_ended_session_is_gone() {
+        let mut book = book();
+        book.end(secret(1));
+        assert_eq!(None, book.user(START, secret(1)));
+        assert_eq!(None, book.deadline(secret(1)));
+    }
+
+    #[test]
+    fn the_idlest_session_makes_room() {
+        let mut book = Book::default();
+        for n in 0..=SESSIONS as u64 {
+            book.begin(
+                START + Duration::from_millis(n),
+                Bearer::new(std::array::from_fn(|i| (n >> (8 * (i & 1))) as u8)).digest(),
+                anna(),
+            );
+        }
+        assert_eq!(SESSIONS, book.sessions.len());
+        assert_eq!(None, book.user(START, Bearer::new([0; 32]).digest()));
+    }
+
+    #[test]
+    fn what_is_stored_reads_back() {
+        let book = book();
+        assert_eq!(book, serde_json::from_str(&serde_json::to_string(&book).unwrap()).unwrap());
+    }
+}

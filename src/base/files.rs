@@ -1,0 +1,89 @@
+//! Writes files so that a power cut leaves the old one or the new one, never half of either.
+
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
+
+use nix::fcntl::OFlag;
+
+/// Far more than any of our files has; a file that is longer is not ours.
+const LONGEST: u64 = 1 << 20;
+
+/// Creates a folder that only we may enter, and those above it.
+pub fn create_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Replaces a file as one step, readable to us alone.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_with_mode(path, bytes, 0o600)
+}
+
+/// Replaces a file as one step; `mode` says who may read it.
+pub fn write_with_mode(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let temporary = path.with_extension("new");
+    // One that an earlier life left half-written is in the way of O_EXCL, which we want against planted links.
+    remove(&temporary)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
+    file.write_all(bytes)?;
+    // The mode that was asked for, whatever the umask is.
+    file.set_permissions(Permissions::from_mode(mode))?;
+    file.sync_all()?;
+    rename(&temporary, path)
+}
+
+/// Puts a finished file in another's place, for good once this returns.
+pub fn rename(from: &Path, path: &Path) -> io::Result<()> {
+    std::fs::rename(from, path)?;
+    match path.parent() {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+/// Reads a file of ours; `None` if there is none.
+///
+/// Root reads in folders where others may write, so neither a link is followed nor a pipe waited for.
+pub fn read(path: &Path) -> io::Result<Option<String>> {
+    let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
+    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not an ordinary file"));
+    }
+    let mut text = String::new();
+    file.take(LONGEST).read_to_string(&mut text)?;
+    Ok(Some(text))
+}
+
+/// Removes a file of ours, if there is one.
+pub fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::base::files::*;
+
+    #[test]
+    fn neither_a_link_nor_a_pipe_nor_a_folder_is_read() {
+        let folder = std::env::temp_dir().join(format!("farhand-store-{}", std::process::id()));
+        create_folder(&folder).unwrap();
+        write_whole(&folder.join("file"), b"text").unwrap();
+        std::os::unix::fs::symlink("file", folder.join("link")).unwrap();
+        nix::unistd::mkfifo(&folder.join("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert_eq!(Some("text".to_string()), read(&folder.join("file")).unwrap());
+        assert_eq!(None, read(&folder.join("none")).unwrap());
+        for other in ["link", "pipe", "."] {
+            assert!(read(&folder.join(other)).is_err(), "{other}");
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

@@ -1,0 +1,289 @@
+//! Serves a viewer's WebSocket: pictures out, keys in, events out.
+//!
+//! One task does all three for one viewer, so that they need no locks and end together. What may be sent is decided by
+//! [`Viewer`]; here that meets the [`Wire`], the buses and the hands.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::{Request, Response};
+use log::debug;
+use tokio::sync::watch;
+use tokio::time::{sleep_until, timeout};
+use tokio_tungstenite::tungstenite::error::CapacityError;
+use tokio_tungstenite::tungstenite::handshake::server::create_response;
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use crate::auth::role::Privilege;
+use crate::base::seat_id::SeatId;
+use crate::base::tasks::Stop;
+use crate::bus::{self, Frame, SeatBus};
+use crate::hands::client::{Hands, Input, Owner};
+use crate::net::ws::messages;
+use crate::net::ws::messages::{FromDaemon, Status, ToDaemon};
+use crate::seat::viewer::{Action, Refusal, Viewer};
+use crate::update::{Progress, System};
+
+use crate::auth::authenticator::Visitor;
+use crate::net::Site;
+use crate::net::api::Problem;
+use crate::net::body::Body;
+use crate::net::gate::transport::Transport;
+use crate::net::http;
+use crate::net::http::Connection;
+use crate::net::ws::picture_socket::{Event, Wire};
+
+/// RFC 6455 section 7.4.1, and from 4000 on our own.
+const GOING_AWAY: u16 = 1001;
+const PROTOCOL: u16 = 1002;
+const NOT_TEXT: u16 = 1003;
+const MALFORMED: u16 = 1007;
+const TOO_LONG: u16 = 1009;
+const SESSION_ENDED: u16 = 4401;
+
+/// How long the closing frame may take to leave.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// How long ago a viewer's last input may be for news of dropped input to be theirs: the slowest BIOS met has half a minute
+/// of keys still to fetch when it stops fetching.
+const RECENT: Duration = Duration::from_secs(60);
+
+/// The request is not a WebSocket's opening handshake.
+#[derive(Debug, thiserror::Error)]
+#[error("this path speaks WebSocket: {0}")]
+pub struct HandshakeError(String);
+
+/// What the connection will be used for once the handshake's answer has left.
+#[derive(Debug)]
+pub struct Takeover {
+    visitor: Visitor,
+    bus: SeatBus,
+}
+
+/// Answers the opening handshake.
+pub fn accept(
+    connection: &Connection,
+    visitor: Visitor,
+    bus: SeatBus,
+    request: &Request<Incoming>,
+) -> Result<Response<Body>, HandshakeError> {
+    let mut asked = Request::new(());
+    *asked.method_mut() = request.method().clone();
+    *asked.version_mut() = request.version();
+    *asked.headers_mut() = request.headers().clone();
+    let response = create_response(&asked).map_err(|error| HandshakeError(error.to_string()))?;
+    connection.take_over(Takeover { visitor, bus });
+    Ok(response.map(|()| Body::Whole(Bytes::new())))
+}
+
+/// Why we close.
+struct Closing {
+    code: u16,
+    reason: String,
+}
+
+impl Closing {
+    fn new(code: u16, reason: impl Into<String>) -> Option<Closing> {
+        let mut reason = reason.into();
+        // RFC 6455 section 5.5: a control frame carries 125 bytes at most, two of which are the code.
+        reason.truncate(reason.floor_char_boundary(123));
+        Some(Closing { code, reason })
+    }
+}
+
+/// Serves one viewer until either end has enough.
+pub async fn run(transport: Transport, early: Bytes, takeover: Takeover, site: &Arc<Site>, stop: Stop) {
+    let mut wire = Wire::new(transport, early, messages::LONGEST).await;
+    let ended = view(&mut wire, &takeover, site, stop).await;
+    // By now everything that was held has been let go, whatever becomes of the connection.
+    if let Ok(Some(Closing { code, reason })) = ended {
+        debug!("closing {}'s socket with {code}: {reason}", takeover.visitor.name.as_str());
+        if wire.close(code, reason).is_ok() {
+            let _ = timeout(GRACE, poll_fn(|context| wire.poll_write(context))).await;
+        }
+    }
+    let _ = http::part(&mut wire.into_stream()).await;
+}
+
+async fn view(
+    wire: &mut Wire<Transport>,
+    takeover: &Takeover,
+    site: &Arc<Site>,
+    mut stop: Stop,
+) -> Result<Option<Closing>, Error> {
+    let Takeover { visitor, bus } = takeover;
+    let id = site.next_id();
+    let held = LetGo { hands: &site.hands, seat: &bus.seat, owner: Owner(id) };
+    let presence = Presence::new(bus, id, visitor);
+    let mut viewer = Viewer::new(Instant::now(), visitor.role.may(Privilege::Input));
+    let (mut frames, mut status) = (bus.frames.watch(), bus.status.watch());
+    frames.mark_changed();
+    let (mut drops, mut acted) = (site.hands.drops(&bus.seat), None::<Instant>);
+    // Whose business it is hears how an update goes, and at first only if one does.
+    let mut updates = visitor.role.may(Privilege::Configure).then(|| site.hands.system().watch());
+    let mut told = Progress::default();
+    let mut gone = std::pin::pin!(site.people.ended(visitor));
+    let hello = FromDaemon::Hello { seat: &bus.seat, id, user: visitor.name.as_str(), role: visitor.role };
+    wire.say(hello.to_text())?;
+    viewer.tick(Instant::now());
+    loop {
+        if let Some(updates) = &mut updates
+            && wire.has_room()
+        {
+            let progress = updates.borrow_and_update().update();
+            if progress != told {
+                wire.say(FromDaemon::Update(&progress).to_text())?;
+                told = progress;
+            }
+        }
+        while let Some(action) = viewer.poll(wire.has_room()) {
+            match action {
+                Action::Input(input) => {
+                    site.people.touch(visitor);
+                    acted = Some(Instant::now());
+                    if let Err(error) = held.hands.input(held.seat, held.owner, input) {
+                        let Problem { code, message, .. } = error.into();
+                        viewer.refuse(Instant::now(), Refusal { code, message });
+                    }
+                }
+                Action::Refuse(Refusal { code, message }) => {
+                    wire.say(FromDaemon::Refused { code, message: &message }.to_text())?
+                }
+                Action::Status => wire.say(FromDaemon::Status(Status::new(&bus.seat, bus.status.now())).to_text())?,
+                Action::Latency(latency) => {
+                    wire.say(FromDaemon::Latency { ms: (latency.as_secs_f64() * 10_000.0).round() / 10.0 }.to_text())?
+                }
+                Action::Typing(typing) => presence.typing(typing),
+                Action::Again => frames.mark_changed(),
+            }
+        }
+        // Nothing is made for a page that is hidden.
+        frames.want(viewer.watches());
+        let deadline = viewer.deadline();
+        tokio::select! {
+            // In this order: input before pictures, and both before what can wait.
+            biased;
+            event = poll_fn(|context| wire.poll(context)) => match event {
+                Some(Ok(Event::Message(message))) => {
+                    if let Some(closing) = receive(&mut viewer, message) {
+                        return Ok(Some(closing));
+                    }
+                }
+                Some(Ok(Event::Drained)) => (),
+                Some(Err(error)) => return closing(error),
+                None => return Ok(None),
+            },
+            Ok(()) = frames.changed(), if wire.is_free() && viewer.wants_picture() => {
+                let frame = frames.borrow_and_update().clone();
+                if let Some(frame) = frame {
+                    viewer.sent(frame.seq, frame.captured);
+                    wire.show(header(&frame), frame.jpeg);
+                }
+            }
+            error = drops.next() => {
+                if acted.is_some_and(|acted| acted.elapsed() < RECENT) {
+                    let Problem { code, message, .. } = error.into();
+                    viewer.refuse(Instant::now(), Refusal { code, message });
+                }
+            }
+            () = stop.requested() => return Ok(Closing::new(GOING_AWAY, "the daemon stops")),
+            () = &mut gone => return Ok(Closing::new(SESSION_ENDED, "the session has ended")),
+            Ok(()) = status.changed() => viewer.status_changed(),
+            () = changed(&mut updates), if wire.has_room() => (),
+            () = sleep_until(deadline.unwrap_or_else(Instant::now).into()), if deadline.is_some() => (),
+        }
+        viewer.tick(Instant::now());
+    }
+}
+
+/// Waits for news of the appliance, if any are to be told.
+async fn changed(updates: &mut Option<watch::Receiver<System>>) {
+    if let Some(updates) = updates
+        && updates.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
+}
+
+/// Takes a message, or says why the socket must be closed over it.
+fn receive(viewer: &mut Viewer, message: Message) -> Option<Closing> {
+    match message {
+        Message::Text(text) => match ToDaemon::parse(&text) {
+            Ok(message) => viewer.receive(Instant::now(), message),
+            Err(reason) => return Closing::new(MALFORMED, reason),
+        },
+        Message::Binary(_) => return Closing::new(NOT_TEXT, "messages are text"),
+        // The library answers these by itself.
+        Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => (),
+    }
+    None
+}
+
+/// Whether an error is a mistake of the other end that it should be told of, or just the end.
+fn closing(error: Error) -> Result<Option<Closing>, Error> {
+    use tokio_tungstenite::tungstenite::error::ProtocolError::ResetWithoutClosingHandshake;
+    match error {
+        Error::Capacity(CapacityError::MessageTooLong { max_size, .. }) => {
+            Ok(Closing::new(TOO_LONG, format!("messages are {max_size} bytes at most")))
+        }
+        Error::Utf8(_) => Ok(Closing::new(MALFORMED, "text must be UTF-8")),
+        Error::Protocol(ResetWithoutClosingHandshake) => Ok(None),
+        Error::Protocol(error) => Ok(Closing::new(PROTOCOL, error.to_string())),
+        error => Err(error),
+    }
+}
+
+/// What comes before a picture; see `docs/api.md`.
+fn header(frame: &Frame) -> [u8; 16] {
+    let mut header = [0; 16];
+    let age = u32::try_from(frame.captured.elapsed().as_micros()).unwrap_or(u32::MAX);
+    header[..8].copy_from_slice(&frame.seq.to_be_bytes());
+    header[8..12].copy_from_slice(&age.to_be_bytes());
+    header[12..14].copy_from_slice(&frame.size.width.to_be_bytes());
+    header[14..].copy_from_slice(&frame.size.height.to_be_bytes());
+    header
+}
+
+/// Somebody's place among a seat's viewers, until it is dropped.
+struct Presence<'a> {
+    bus: &'a SeatBus,
+    id: u64,
+}
+
+impl<'a> Presence<'a> {
+    fn new(bus: &'a SeatBus, id: u64, visitor: &Visitor) -> Presence<'a> {
+        let viewer = bus::Viewer { id, user: visitor.name.as_str().to_string(), typing: false };
+        bus.status.update(|status| status.viewers.push(viewer));
+        Presence { bus, id }
+    }
+
+    fn typing(&self, typing: bool) {
+        self.bus.status.update(|status| {
+            status.viewers.iter_mut().filter(|viewer| viewer.id == self.id).for_each(|viewer| viewer.typing = typing);
+        });
+    }
+}
+
+impl Drop for Presence<'_> {
+    fn drop(&mut self) {
+        self.bus.status.update(|status| status.viewers.retain(|viewer| viewer.id != self.id));
+    }
+}
+
+/// Lets go of everything its owner holds, when dropped.
+struct LetGo<'a> {
+    hands: &'a Hands,
+    seat: &'a SeatId,
+    owner: Owner,
+}
+
+impl Drop for LetGo<'_> {
+    fn drop(&mut self) {
+        // If the hands are away they have let go of everything already.
+        let _ = self.hands.input(self.seat, self.owner, Input::Release);
+    }
+}

@@ -1,0 +1,441 @@
+//! Decides what may be sent to one viewer now, and what their messages do.
+//!
+//! Two promises live here. At most [`WINDOW`] pictures are on their way, however large the buffers between us are, so that
+//! what is seen is recent. And what a viewer holds down is let go when they fall silent, however the connection fails.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use crate::hands::client::Input;
+use crate::hid::keyboard::Usage;
+use crate::hid::keymap;
+
+use crate::net::ws::messages::ToDaemon;
+
+/// Pictures that may be on their way: one being sent while the one before is being drawn.
+const WINDOW: usize = 2;
+
+/// A viewer that holds something and says nothing for this long has lost it. They say so six times in it.
+const SILENCE: Duration = Duration::from_millis(1500);
+
+/// How long after the last input somebody still counts as typing.
+const TYPING: Duration = Duration::from_secs(3);
+
+/// Between two latencies, and between two refusals for the same reason.
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Between two statuses.
+const STATUS: Duration = Duration::from_millis(200);
+
+/// Something to do for a viewer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Pass this to the target.
+    Input(Input),
+    /// Say that a message was not carried out.
+    Refuse(Refusal),
+    /// Send the status as it is now.
+    Status,
+    /// Tell how old pictures are when they are seen.
+    Latency(Duration),
+    /// Tell the others whether this one types.
+    Typing(bool),
+    /// Show the newest picture again: whoever asks for pictures has forgotten theirs.
+    Again,
+}
+
+/// Why a message was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Stable, for programs.
+    pub code: &'static str,
+    /// For people.
+    pub message: String,
+}
+
+impl Refusal {
+    fn new(code: &'static str, message: &str) -> Refusal {
+        Refusal { code, message: message.to_string() }
+    }
+}
+
+/// One viewer's state.
+#[derive(Debug)]
+pub struct Viewer {
+    may_type: bool,
+    pictures: bool,
+    /// When they came or last asked for pictures. One from before then was not late; there was nobody to see it.
+    watches_since: Instant,
+    on_their_way: VecDeque<(u64, Instant)>,
+    keys: BTreeSet<u8>,
+    buttons: u8,
+    heard: Instant,
+    typing_until: Option<Instant>,
+    latency: Option<Duration>,
+    latency_due: Instant,
+    status_owed: bool,
+    status_due: Instant,
+    /// When each code was last said. The codes are ours, so there are few.
+    refused: HashMap<&'static str, Instant>,
+    actions: VecDeque<Action>,
+    events: Events,
+}
+
+/// What waits to be said: one of each kind, the newest, however long the viewer does not listen.
+#[derive(Debug, Default)]
+struct Events {
+    refusal: Option<Refusal>,
+    status: bool,
+    latency: Option<Duration>,
+}
+
+impl Viewer {
+    /// A viewer who has just come. They are owed a status.
+    pub fn new(now: Instant, may_type: bool) -> Viewer {
+        Viewer {
+            may_type,
+            pictures: true,
+            watches_since: now,
+            on_their_way: VecDeque::new(),
+            keys: BTreeSet::new(),
+            buttons: 0,
+            heard: now,
+            typing_until: None,
+            latency: None,
+            latency_due: now,
+            status_owed: true,
+            status_due: now,
+            refused: HashMap::new(),
+            actions: VecDeque::new(),
+            events: Events::default(),
+        }
+    }
+
+    /// Takes a message.
+    pub fn receive(&mut self, now: Instant, message: ToDaemon) {
+        match message {
+            ToDaemon::Shown { seq } => self.shown(now, seq),
+            ToDaemon::Pictures { on } => {
+                self.pictures = on;
+                if on {
+                    // Whoever asks may have lost what was on its way, and would then never acknowledge it.
+                    self.on_their_way.clear();
+                    self.watches_since = now;
+                    self.actions.push_back(Action::Again);
+                }
+            }
+            ToDaemon::Held {} => self.heard = now,
+            ToDaemon::Release {} => self.release(),
+            ToDaemon::Key { code, down } => match keymap::usage(&code) {
+                Some(usage) => self.input(now, Input::Key { usage, down }),
+                None => self.refuse(
+                    now,
+                    Refusal::new("unknown-key", "no key has this code; it is a UI Events code, such as KeyA"),
+                ),
+            },
+            ToDaemon::Pointer { x, y, buttons } => self.input(now, Input::Pointer { x, y, buttons }),
+            ToDaemon::Wheel { dx, dy } => self.input(now, Input::Wheel { dx, dy }),
+        }
+    }
+
+    /// Notes that something in the status is new.
+    pub fn status_changed(&mut self) {
+        self.status_owed = true;
+    }
+
+    /// Notes that a message was not carried out.
+    pub fn refuse(&mut self, now: Instant, refusal: Refusal) {
+        // Once a second is enough to be seen, and a flood of refused messages must not become a flood of answers.
+        if self.refused.get(refusal.code).is_none_or(|last| *last + SECOND <= now) {
+            self.refused.insert(refusal.code, now);
+            self.events.refusal = Some(refusal);
+        }
+    }
+
+    /// Whether they look at pictures at all: those who are slow do.
+    pub fn watches(&self) -> bool {
+        self.pictures
+    }
+
+    /// Whether a picture may be sent.
+    pub fn wants_picture(&self) -> bool {
+        self.pictures && self.on_their_way.len() < WINDOW
+    }
+
+    /// Notes that a picture is being sent.
+    pub fn sent(&mut self, seq: u64, captured: Instant) {
+        self.on_their_way.push_back((seq, captured));
+    }
+
+    /// Tells the viewer what time it is.
+    pub fn tick(&mut self, now: Instant) {
+        if self.holds() && self.heard + SILENCE <= now {
+            self.release();
+        }
+        if self.typing_until.is_some_and(|end| end <= now) {
+            self.typing_until = None;
+            self.actions.push_back(Action::Typing(false));
+        }
+        if self.status_owed && self.status_due <= now {
+            self.status_owed = false;
+            self.status_due = now + STATUS;
+            self.events.status = true;
+        }
+        if self.latency_due <= now
+            && let Some(latency) = self.latency.take()
+        {
+            self.latency_due = now + SECOND;
+            self.events.latency = Some(latency);
+        }
+    }
+
+    /// Takes the next action; drain this after every call that takes `now`. What is to be said to the viewer comes only if
+    /// there is `room`; what they do never waits for that.
+    pub fn poll(&mut self, room: bool) -> Option<Action> {
+        let events = &mut self.events;
+        self.actions.pop_front().or_else(|| {
+            if !room {
+                return None;
+            }
+            let refusal = events.refusal.take().map(Action::Refuse);
+            refusal
+                .or_else(|| std::mem::take(&mut events.status).then_some(Action::Status))
+                .or_else(|| events.latency.take().map(Action::Latency))
+        })
+    }
+
+    /// When [`Viewer::tick`] next has work to do.
+    pub fn deadline(&self) -> Option<Instant> {
+        let silence = self.holds().then_some(self.heard + SILENCE);
+        let status = self.status_owed.then_some(self.status_due);
+        let latency = self.latency.map(|_| self.latency_due);
+        [silence, self.typing_until, status, latency].into_iter().flatten().min()
+    }
+
+    fn holds(&self) -> bool {
+        !self.keys.is_empty() || self.buttons != 0
+    }
+
+    fn shown(&mut self, now: Instant, seq: u64) {
+        // Acknowledging one picture acknowledges all before it; a number that is not on its way says nothing.
+        let Some(place) = self.on_their_way.iter().position(|(sent, _)| *sent == seq) else { return };
+        let (_, captured) = self.on_their_way[place];
+        self.on_their_way.drain(..=place);
+        // A card that says why there is no picture may have stood for hours.
+        if self.watches_since <= captured {
+            self.latency = Some(now.saturating_duration_since(captured));
+        }
+    }
+
+    fn input(&mut self, now: Instant, input: Input) {
+        if !self.may_type {
+            return self
+                .refuse(now, Refusal::new("not-allowed", "your role does not include typing; ask an administrator"));
+        }
+        match input {
+            Input::Key { usage: Usage(usage), down: true } => _ = self.keys.insert(usage),
+            Input::Key { usage: Usage(usage), down: false } => _ = self.keys.remove(&usage),
+            Input::Pointer { buttons, .. } => self.buttons = buttons,
+            Input::Wheel { .. } | Input::Release => (),
+        }
+        self.heard = now;
+        if self.typing_until.replace(now + TYPING).is_none() {
+            self.actions.push_back(Action::Typing(true));
+        }
+        self.actions.push_back(Action::Input(input));
+    }
+
+    fn release(&mut self) {
+        self.keys.clear();
+        self.buttons = 0;
+        if self.may_type {
+            self.actions.push_back(Action::Input(Input::Release));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::seat::viewer::*;
+
+    const LEFT: ToDaemon = ToDaemon::Pointer { x: 1, y: 2, buttons: 1 };
+    const NONE: ToDaemon = ToDaemon::Pointer { x: 1, y: 2, buttons: 0 };
+
+    fn viewer(may_type: bool) -> (Viewer, Instant) {
+        let now = Instant::now();
+        let mut viewer = Viewer::new(now, may_type);
+        viewer.tick(now);
+        assert_eq!(vec![Action::Status], drain(&mut viewer));
+        (viewer, now)
+    }
+
+    fn drain(viewer: &mut Viewer) -> Vec<Action> {
+        std::iter::from_fn(|| viewer.poll(true)).collect()
+    }
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn two_pictures_are_on_their_way_and_no_third() {
+        let (mut viewer, now) = viewer(true);
+        viewer.sent(1, now);
+        assert!(viewer.wants_picture());
+        viewer.sent(2, now);
+        assert!(!viewer.wants_picture());
+        viewer.receive(now, ToDaemon::Shown { seq: 7 });
+        assert!(!viewer.wants_picture(), "a number never sent acknowledges nothing");
+        viewer.receive(now, ToDaemon::Shown { seq: 2 });
+        viewer.sent(5, now);
+        assert!(viewer.wants_picture(), "the first was acknowledged with the second");
+    }
+
+    #[test]
+    fn a_hidden_page_gets_no_pictures_and_a_fresh_one_when_it_returns() {
+        let (mut viewer, now) = viewer(true);
+        viewer.receive(now, ToDaemon::Pictures { on: false });
+        assert!(!viewer.wants_picture() && !viewer.watches());
+        viewer.receive(now, ToDaemon::Pictures { on: true });
+        assert!(viewer.wants_picture() && viewer.watches());
+        assert_eq!(vec![Action::Again], drain(&mut viewer));
+    }
+
+    #[test]
+    fn who_asks_for_pictures_is_owed_none_from_before() {
+        let (mut viewer, now) = viewer(true);
+        viewer.sent(1, now);
+        viewer.sent(2, now);
+        viewer.receive(now, ToDaemon::Pictures { on: true });
+        assert!(viewer.wants_picture());
+        assert_eq!(vec![Action::Again], drain(&mut viewer));
+        viewer.receive(now, ToDaemon::Shown { seq: 1 });
+        viewer.tick(now);
+        assert_eq!(Vec::<Action>::new(), drain(&mut viewer), "it is not on its way any more");
+    }
+
+    #[test]
+    fn a_picture_from_before_they_came_or_asked_says_nothing_of_latency() {
+        let (mut viewer, now) = viewer(true);
+        let asked = now + ms(1000);
+        let told = |viewer: &mut Viewer, seq, captured: Instant| {
+            viewer.sent(seq, captured);
+            viewer.receive(asked + ms(30), ToDaemon::Shown { seq });
+            viewer.tick(asked + ms(30));
+            drain(viewer)
+        };
+        assert_eq!(Vec::<Action>::new(), told(&mut viewer, 1, now - ms(1)));
+        viewer.receive(asked, ToDaemon::Pictures { on: true });
+        drain(&mut viewer);
+        assert_eq!(Vec::<Action>::new(), told(&mut viewer, 1, asked - ms(1)));
+        assert_eq!(vec![Action::Latency(ms(30))], told(&mut viewer, 2, asked));
+    }
+
+    #[test]
+    fn a_held_button_is_released_after_silence() {
+        let (mut viewer, now) = viewer(true);
+        viewer.receive(now, LEFT);
+        drain(&mut viewer);
+        viewer.receive(now + ms(1000), ToDaemon::Held {});
+        viewer.tick(now + ms(2499));
+        assert_eq!(Vec::<Action>::new(), drain(&mut viewer));
+        assert_eq!(Some(now + ms(2500)), viewer.deadline());
+        viewer.tick(now + ms(2500));
+        assert_eq!(vec![Action::Input(Input::Release)], drain(&mut viewer));
+        viewer.tick(now + ms(2900));
+        assert_eq!(Vec::<Action>::new(), drain(&mut viewer), "once");
+    }
+
+    #[test]
+    fn acknowledging_pictures_does_not_hold_a_button() {
+        let (mut viewer, now) = viewer(true);
+        viewer.sent(1, now);
+        viewer.receive(now, LEFT);
+        viewer.receive(now + ms(1499), ToDaemon::Shown { seq: 1 });
+        drain(&mut viewer);
+        viewer.tick(now + ms(1500));
+        assert!(drain(&mut viewer).contains(&Action::Input(Input::Release)));
+    }
+
+    #[test]
+    fn nothing_is_released_when_nothing_is_held() {
+        let (mut viewer, now) = viewer(true);
+        viewer.receive(now, LEFT);
+        viewer.receive(now, NONE);
+        drain(&mut viewer);
+        viewer.tick(now + ms(1500));
+        assert_eq!(Vec::<Action>::new(), drain(&mut viewer));
+    }
+
+    #[test]
+    fn typing_is_announced_once_and_ends() {
+        let (mut viewer, now) = viewer(true);
+        viewer.receive(now, NONE);
+        viewer.receive(now + ms(1000), NONE);
+        let announced = drain(&mut viewer).into_iter().filter(|action| matches!(action, Action::Typing(_)));
+        assert_eq!(vec![Action::Typing(true)], announced.collect::<Vec<_>>());
+        viewer.tick(now + ms(3999));
+        assert_eq!(Vec::<Action>::new(), drain(&mut viewer));
+        viewer.tick(now + ms(4000));
+        assert_eq!(vec![Action::Typing(false)], drain(&mut viewer));
+    }
+
+    #[test]
+    fn who_may_not_type_is_told_at_most_once_a_second() {
+        let (mut viewer, now) = viewer(false);
+        let mut told = Vec::new();
+        for step in 0..=100 {
+            viewer.receive(now + ms(step * 10), LEFT);
+            told.extend(drain(&mut viewer));
+        }
+        assert!(
+            matches!(&told[..], [Action::Refuse(first), Action::Refuse(_)] if first.code == "not-allowed"),
+            "{told:?}"
+        );
+        viewer.receive(now, ToDaemon::Release {});
+        assert_eq!(Vec::<Action>::new(), drain(&mut viewer));
+    }
+
+    #[test]
+    fn a_status_comes_at_most_five_times_a_second() {
+        let (mut viewer, now) = viewer(true);
+        let mut statuses = 0;
+        for step in 1..=1000 {
+            viewer.status_changed();
+            viewer.tick(now + ms(step));
+            statuses += drain(&mut viewer).len();
+        }
+        assert_eq!(5, statuses);
+        assert_eq!(None, viewer.deadline());
+    }
+
+    #[test]
+    fn events_wait_for_room_and_do_not_pile_up_while_input_passes() {
+        let (mut viewer, now) = viewer(true);
+        let mut inputs = 0;
+        for step in 1..=100 {
+            let now = now + ms(step * 500);
+            viewer.status_changed();
+            viewer.receive(now, NONE);
+            viewer.tick(now);
+            inputs +=
+                std::iter::from_fn(|| viewer.poll(false)).filter(|action| matches!(action, Action::Input(_))).count();
+        }
+        assert_eq!(100, inputs);
+        assert_eq!(vec![Action::Status], drain(&mut viewer));
+    }
+
+    #[test]
+    fn latency_is_told_once_a_second_from_the_newest_picture_shown() {
+        let (mut viewer, now) = viewer(true);
+        let mut told = Vec::new();
+        for seq in 0..20 {
+            let sent = now + ms(seq * 100);
+            viewer.sent(seq, sent);
+            viewer.receive(sent + ms(30), ToDaemon::Shown { seq });
+            viewer.tick(sent + ms(30));
+            told.extend(drain(&mut viewer));
+        }
+        assert_eq!(vec![Action::Latency(ms(30)); 2], told);
+    }
+}
