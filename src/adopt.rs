@@ -7,7 +7,7 @@ use std::io;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 
-use crate::auth::authenticator::PeopleError;
+use crate::auth::authenticator::StoreError;
 use crate::auth::role::Role;
 use crate::auth::store;
 use crate::base::files;
@@ -53,7 +53,7 @@ pub enum AdoptError {
     },
     /// It cannot be told whether there is an owner.
     #[error(transparent)]
-    People(#[from] PeopleError),
+    Authenticator(#[from] StoreError),
 }
 
 /// Puts the card's configuration into force, over what is in `board`. `serve` is the user and group that the accounts must belong to.

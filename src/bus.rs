@@ -13,7 +13,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::base::front_panel::Lamps;
-use crate::base::heartbeat::Pulse;
+use crate::base::heartbeat::Heartbeat;
 use crate::base::seat_id::SeatId;
 use crate::base::signal::{Signal, Size};
 use crate::base::tasks::Stop;
@@ -247,7 +247,7 @@ pub struct SeatBus {
     /// Its status.
     pub status: StatusBus,
     /// Whether whoever fills them still moves.
-    pub pulse: Pulse,
+    pub heartbeat: Heartbeat,
 }
 
 /// A source of pictures of the target's screen: a capture device, or the simulated machine.

@@ -18,9 +18,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::adopt::AdoptError;
 use crate::auth::accounts::AccountError;
-use crate::auth::authenticator::{People, PeopleError};
+use crate::auth::authenticator::{Authenticator, StoreError};
 use crate::base::error_chain::chain;
-use crate::base::heartbeat::Pulse;
+use crate::base::heartbeat::Heartbeat;
 use crate::base::seat_id::SeatId;
 use crate::base::tasks;
 use crate::base::tasks::{Stop, Tasks};
@@ -42,7 +42,7 @@ use crate::hw::relay::{self, RelayError};
 use crate::hw::sensors::BoardSensors;
 use crate::hw::v4l2::V4l2Screen;
 use crate::net;
-use crate::net::http::{self, Front};
+use crate::net::http::{self, ListenerKind};
 use crate::net::{Folders, Site, download};
 use crate::ports::Board;
 use crate::sim;
@@ -97,7 +97,7 @@ pub enum StartError {
     },
     /// Users or sessions cannot be read.
     #[error(transparent)]
-    People(#[from] PeopleError),
+    Authenticator(#[from] StoreError),
     /// The certificate cannot be made or read.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -278,7 +278,7 @@ fn buses(config: &Config) -> Vec<SeatBus> {
         seat: seat.clone(),
         frames: FrameBus::default(),
         status: StatusBus::default(),
-        pulse: Pulse::new(Instant::now()),
+        heartbeat: Heartbeat::new(Instant::now()),
     };
     config.seats.keys().map(bus).collect()
 }
@@ -319,8 +319,8 @@ async fn listen(
 
     // Updates are fetched for who asks, and from nowhere unless it is configured. The rescue page takes them by hand.
     let source = if is_rescue { None } else { download::source(&config.update)? };
-    let fetcher = source.map(|(fetcher, errand)| {
-        tasks.spawn("the fetching of updates", errand.run(hands.clone(), stop.clone()));
+    let fetcher = source.map(|(fetcher, downloader)| {
+        tasks.spawn("the fetching of updates", downloader.run(hands.clone(), stop.clone()));
         fetcher
     });
 
@@ -331,11 +331,11 @@ async fn listen(
     let tls = tls::acceptor(&tls_folder, &names)?;
     let https = bind(config.server.https)?;
     let address = https.local_addr().map_err(cannot("read our own address"))?;
-    serve_on("https", https, Front::Tls(tls.clone()), &site, tasks, stop);
-    let inner = net::gate::listen::within(address);
+    serve_on("https", https, ListenerKind::Tls(tls.clone()), &site, tasks, stop);
+    let inner = net::gate::listen::loopback_twin(address);
     if !address.ip().is_unspecified() && inner != address {
         // The guard must find the page while the one address that it listens on is away, or it would give the machine up.
-        serve_on("https within", bind(inner)?, Front::Tls(tls), &site, tasks, stop);
+        serve_on("https within", bind(inner)?, ListenerKind::Tls(tls), &site, tasks, stop);
     }
 
     // An address that only this machine reaches is nothing to tell others of.
@@ -344,10 +344,10 @@ async fn listen(
     }
 
     if let Redirect::At(http) = config.server.http {
-        serve_on("http", bind(http)?, Front::Redirect(address.port()), &site, tasks, stop);
+        serve_on("http", bind(http)?, ListenerKind::Redirect(address.port()), &site, tasks, stop);
     }
     if let Some(plain) = places.plain {
-        serve_on("plain", bind(plain)?, Front::Plain, &site, tasks, stop);
+        serve_on("plain", bind(plain)?, ListenerKind::Plain, &site, tasks, stop);
     }
 
     // Standard output is for the person at the console, and for programs that start us; the log goes elsewhere.
@@ -379,7 +379,7 @@ const STAND_IN: &str = "stand-in";
 /// Gives a rescue page another folder if it cannot use the one that survives a reboot, and says why. A key that is made
 /// there serves to say so. Nobody can log in: there is no account, and the code for the first one is told to nobody.
 fn stand_in(folders: &mut Folders, names: &[String]) -> Option<String> {
-    let people = People::open(&folders.data, &folders.run).map(drop).map_err(StartError::from);
+    let people = Authenticator::open(&folders.data, &folders.run).map(drop).map_err(StartError::from);
     let tried = people.and_then(|()| Ok(tls::acceptor(&folders.data.join("tls"), names).map(drop)?));
     let folder = folders.run.join(STAND_IN);
     let Err(error) = tried else {
@@ -402,7 +402,7 @@ fn say(line: &str) {
     let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
 }
 
-fn serve_on(name: &str, listener: TcpListener, front: Front, site: &Arc<Site>, tasks: &Tasks, stop: &Stop) {
+fn serve_on(name: &str, listener: TcpListener, front: ListenerKind, site: &Arc<Site>, tasks: &Tasks, stop: &Stop) {
     tasks.spawn(name, http::run(listener, front, site.clone(), stop.clone()));
 }
 

@@ -33,9 +33,9 @@ use crate::base::seat_id::SeatId;
 use crate::bus::SeatBus;
 use crate::hands::client::Hands;
 
-use crate::auth::authenticator::{People, PeopleError};
+use crate::auth::authenticator::{Authenticator, StoreError};
 use download::Fetcher;
-use gate::unauthenticated::Strangers;
+use gate::unauthenticated::ConnectionLimiter;
 
 /// Where things are kept and found.
 #[derive(Debug)]
@@ -56,10 +56,10 @@ pub struct Site {
     /// By which we answer, beside addresses and `localhost`.
     names: Vec<String>,
     folders: Folders,
-    people: Arc<People>,
+    auth: Arc<Authenticator>,
     /// Why nobody can be let in: what is kept cannot be read. In rescue mode only.
     fault: Option<String>,
-    strangers: Arc<Strangers>,
+    limiter: Arc<ConnectionLimiter>,
     /// Fetches updates, if the configuration says from where.
     fetcher: Option<Fetcher>,
     /// Numbers viewers and everyone else who may hold keys.
@@ -76,10 +76,10 @@ impl Site {
         folders: Folders,
         fault: Option<String>,
         fetcher: Option<Fetcher>,
-    ) -> Result<(Arc<Site>, Option<ClaimCode>), PeopleError> {
-        let (people, code) = People::open(&folders.data, &folders.run)?;
-        let (strangers, ids) = (Arc::default(), AtomicU64::new(1));
-        let site = Site { seats, hands, names, folders, people, fault, strangers, fetcher, ids };
+    ) -> Result<(Arc<Site>, Option<ClaimCode>), StoreError> {
+        let (auth, code) = Authenticator::open(&folders.data, &folders.run)?;
+        let (limiter, ids) = (Arc::default(), AtomicU64::new(1));
+        let site = Site { seats, hands, names, folders, auth, fault, limiter, fetcher, ids };
         Ok((Arc::new(site), code))
     }
 
@@ -90,7 +90,7 @@ impl Site {
 
     /// Waits until the device has an owner.
     pub async fn owned(&self) {
-        self.people.owned().await;
+        self.auth.owned().await;
     }
 
     fn next_id(&self) -> u64 {

@@ -19,11 +19,11 @@ use tokio::time::sleep;
 
 use crate::auth::accounts::{AccountError, Accounts, Name, check_password};
 use crate::auth::limiter::{Limiter, Try};
-use crate::auth::monotonic_clock::Calendar;
+use crate::auth::monotonic_clock::MonotonicClock;
 use crate::auth::role::Role;
 use crate::auth::secret;
 use crate::auth::secret::{Bearer, ClaimCode, Digest};
-use crate::auth::sessions::Book;
+use crate::auth::sessions::SessionTable;
 
 use crate::auth::store::{accounts_text, claim_code, forget_code, read_accounts};
 use crate::base::files;
@@ -39,7 +39,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(600);
 
 /// Everyone.
 #[derive(Debug)]
-pub struct People {
+pub struct Authenticator {
     state: Mutex<State>,
     /// Wakes those who wait for somebody's end; they look for themselves whether it has come.
     changes: watch::Sender<()>,
@@ -56,8 +56,8 @@ pub struct People {
 #[derive(Debug)]
 struct State {
     accounts: Accounts,
-    calendar: Calendar,
-    book: Book,
+    calendar: MonotonicClock,
+    book: SessionTable,
     limiter: Limiter,
     code: Option<ClaimCode>,
 }
@@ -67,12 +67,12 @@ struct State {
 struct Sessions {
     schema: u32,
     boot: String,
-    book: Book,
+    book: SessionTable,
 }
 
 /// Somebody who has shown who they are.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Visitor {
+pub struct Principal {
     /// A person's or a program's name.
     pub name: Name,
     /// What they may do.
@@ -80,7 +80,7 @@ pub struct Visitor {
     key: Key,
 }
 
-impl Visitor {
+impl Principal {
     /// Whether they came with a cookie, which a browser sends by itself, rather than with a token.
     pub fn by_cookie(&self) -> bool {
         matches!(self.key, Key::Session(_))
@@ -108,7 +108,7 @@ pub enum Credential {
 
 /// Why somebody was not let in.
 #[derive(Debug, thiserror::Error)]
-pub enum EntryError {
+pub enum AuthError {
     /// There is no owner yet.
     #[error("this device has no owner yet; claim it with the code on its console")]
     Unclaimed,
@@ -137,7 +137,7 @@ pub enum EntryError {
 
 /// Why accounts or sessions cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub enum PeopleError {
+pub enum StoreError {
     /// The file system refused.
     #[error("cannot read or write {}", path.display())]
     File {
@@ -159,11 +159,11 @@ pub enum PeopleError {
     Random(#[from] getrandom::Error),
 }
 
-impl People {
+impl Authenticator {
     /// Reads who there is. When that is nobody, there is a code with which the first may claim the device.
-    pub fn open(data: &Path, run: &Path) -> Result<(Arc<People>, Option<ClaimCode>), PeopleError> {
+    pub fn open(data: &Path, run: &Path) -> Result<(Arc<Authenticator>, Option<ClaimCode>), StoreError> {
         let (users_file, sessions_file) = (data.join("users.json"), run.join("sessions.json"));
-        let failed = |path: &Path, source| PeopleError::File { path: path.to_path_buf(), source };
+        let failed = |path: &Path, source| StoreError::File { path: path.to_path_buf(), source };
         for folder in [data, run] {
             files::create_folder(folder).map_err(|source| failed(folder, source))?;
         }
@@ -174,7 +174,7 @@ impl People {
         let book = stored
             .and_then(|text| serde_json::from_str(&text).ok())
             .filter(|sessions: &Sessions| sessions.boot == boot)
-            .map_or_else(Book::default, |sessions| sessions.book);
+            .map_or_else(SessionTable::default, |sessions| sessions.book);
         let code_file = data.join("claim-code");
         let code = if accounts.claimed() {
             forget_code(&code_file);
@@ -182,8 +182,8 @@ impl People {
         } else {
             Some(claim_code(&code_file)?)
         };
-        let calendar = Calendar::new(now(), accounts.seen());
-        let people = People {
+        let calendar = MonotonicClock::new(now(), accounts.seen());
+        let people = Authenticator {
             state: Mutex::new(State { accounts, calendar, book, limiter: Limiter::default(), code: code.clone() }),
             changes: watch::Sender::default(),
             queue: Arc::new(Semaphore::new(HASHING_OR_WAITING)),
@@ -203,7 +203,7 @@ impl People {
     }
 
     /// Finds out who sent a request, and notes that they are still there.
-    pub fn recognise(&self, credential: &Credential) -> Result<Visitor, EntryError> {
+    pub fn recognise(&self, credential: &Credential) -> Result<Principal, AuthError> {
         let mut state = self.state();
         let known = match credential {
             Credential::Cookie(text) => Bearer::parse(text).and_then(|bearer| state.session(bearer.digest())),
@@ -211,9 +211,9 @@ impl People {
             Credential::None | Credential::Unusable => None,
         };
         drop(state);
-        let visitor = known.ok_or(EntryError::NotLoggedIn)?;
-        self.touch(&visitor);
-        Ok(visitor)
+        let principal = known.ok_or(AuthError::NotLoggedIn)?;
+        self.touch(&principal);
+        Ok(principal)
     }
 
     /// Makes the first administrator and logs them in.
@@ -223,16 +223,16 @@ impl People {
         code: &str,
         user: &str,
         password: &str,
-    ) -> Result<Bearer, EntryError> {
+    ) -> Result<Bearer, AuthError> {
         {
             let mut state = self.state();
             if state.accounts.claimed() {
-                return Err(EntryError::Claimed);
+                return Err(AuthError::Claimed);
             }
             let attempt = state.attempt(peer)?;
             if !state.code.as_ref().is_some_and(|right| right.matches(code)) {
                 info!("somebody at {peer} tried a wrong claim code");
-                return Err(EntryError::WrongCode);
+                return Err(AuthError::WrongCode);
             }
             state.limiter.right(attempt);
         }
@@ -244,7 +244,7 @@ impl People {
         let owner = name.clone();
         self.change(move |accounts| {
             if accounts.claimed() {
-                return Err(EntryError::Claimed);
+                return Err(AuthError::Claimed);
             }
             accounts.put_user(owner, Role::Administrator, hash);
             Ok(())
@@ -257,13 +257,13 @@ impl People {
     }
 
     /// Logs somebody in.
-    pub async fn login(&self, peer: IpAddr, user: &str, password: &str) -> Result<Bearer, EntryError> {
+    pub async fn login(&self, peer: IpAddr, user: &str, password: &str) -> Result<Bearer, AuthError> {
         // Whoever does not even get a place in the queue has not tried yet.
         let place = self.queue()?;
         let (attempt, hash) = {
             let mut state = self.state();
             if !state.accounts.claimed() {
-                return Err(EntryError::Unclaimed);
+                return Err(AuthError::Unclaimed);
             }
             (state.attempt(peer)?, state.accounts.password_hash(user).map(String::from))
         };
@@ -277,31 +277,31 @@ impl People {
             }
             _ => {
                 info!("somebody at {peer} tried a wrong user name or password");
-                Err(EntryError::WrongPassword)
+                Err(AuthError::WrongPassword)
             }
         }
     }
 
     /// Ends a session; a token has none.
-    pub fn logout(&self, visitor: &Visitor) {
-        if let Key::Session(secret) = visitor.key {
+    pub fn logout(&self, principal: &Principal) {
+        if let Key::Session(secret) = principal.key {
             let mut state = self.state();
             state.book.end(secret);
             self.store_sessions(&state);
             drop(state);
             self.changes.send_replace(());
-            info!("{} logged out", visitor.name.as_str());
+            info!("{} logged out", principal.name.as_str());
         }
     }
 
     /// Makes a token. One of the same name stops working.
     pub async fn make_token(
         self: &Arc<Self>,
-        by: &Visitor,
+        by: &Principal,
         name: Name,
         role: Role,
         expires: Option<SystemTime>,
-    ) -> Result<Bearer, EntryError> {
+    ) -> Result<Bearer, AuthError> {
         let bearer = Bearer::new(random().map_err(no_random)?);
         let (digest, label) = (bearer.digest(), name.as_str().to_string());
         let expires = expires.map(seconds);
@@ -312,8 +312,8 @@ impl People {
     }
 
     /// Notes that somebody is still there.
-    pub fn touch(&self, visitor: &Visitor) {
-        if let Key::Session(secret) = visitor.key {
+    pub fn touch(&self, principal: &Principal) {
+        if let Key::Session(secret) = principal.key {
             let mut state = self.state();
             if state.book.touch(now(), secret) {
                 self.store_sessions(&state);
@@ -322,9 +322,9 @@ impl People {
     }
 
     /// Waits until somebody may not be here any more.
-    pub async fn ended(&self, visitor: &Visitor) {
+    pub async fn ended(&self, principal: &Principal) {
         let mut changes = self.changes.subscribe();
-        while let Some(left) = self.left(visitor) {
+        while let Some(left) = self.left(principal) {
             tokio::select! {
                 _ = changes.changed() => (),
                 () = sleep(left.min(LOOK_AGAIN)) => (),
@@ -362,18 +362,18 @@ impl People {
     }
 
     /// How long somebody may still stay.
-    fn left(&self, visitor: &Visitor) -> Option<Duration> {
+    fn left(&self, principal: &Principal) -> Option<Duration> {
         let mut state = self.state();
-        match visitor.key {
+        match principal.key {
             Key::Session(secret) => {
-                state.session(secret).filter(|now| now == visitor)?;
+                state.session(secret).filter(|now| now == principal)?;
                 Some(state.book.deadline(secret)?.saturating_sub(now()))
             }
-            Key::Token(secret) => state.token(secret).filter(|now| now == visitor).map(|_| Duration::from_secs(1)),
+            Key::Token(secret) => state.token(secret).filter(|now| now == principal).map(|_| Duration::from_secs(1)),
         }
     }
 
-    fn begin(&self, name: Name) -> Result<Bearer, EntryError> {
+    fn begin(&self, name: Name) -> Result<Bearer, AuthError> {
         let bearer = Bearer::new(random().map_err(no_random)?);
         let mut state = self.state();
         state.book.begin(now(), bearer.digest(), name);
@@ -385,8 +385,8 @@ impl People {
     }
 
     /// Takes a place among those whose password will be worked on, if there is one.
-    fn queue(&self) -> Result<OwnedSemaphorePermit, EntryError> {
-        self.queue.clone().try_acquire_owned().map_err(|_| EntryError::TooManyTries(Duration::ZERO))
+    fn queue(&self) -> Result<OwnedSemaphorePermit, AuthError> {
+        self.queue.clone().try_acquire_owned().map_err(|_| AuthError::TooManyTries(Duration::ZERO))
     }
 
     /// Works on a password, in its turn.
@@ -394,7 +394,7 @@ impl People {
         &self,
         place: OwnedSemaphorePermit,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, EntryError> {
+    ) -> Result<T, AuthError> {
         let turn = self.hashing.clone().acquire_owned().await.expect("the semaphore is never closed");
         // The places go with the work, which goes on when the client does not wait for it.
         let work = spawn_blocking(move || {
@@ -408,8 +408,8 @@ impl People {
     /// Changes the accounts: on disc first, then for everyone.
     async fn change(
         self: &Arc<Self>,
-        change: impl FnOnce(&mut Accounts) -> Result<(), EntryError> + Send + 'static,
-    ) -> Result<(), EntryError> {
+        change: impl FnOnce(&mut Accounts) -> Result<(), AuthError> + Send + 'static,
+    ) -> Result<(), AuthError> {
         let writing = self.writing.clone().lock_owned().await;
         let people = self.clone();
         let work = spawn_blocking(move || {
@@ -422,7 +422,7 @@ impl People {
             change(&mut accounts)?;
             files::write_whole(&people.users_file, accounts_text(&accounts).as_bytes()).map_err(|error| {
                 log::error!("cannot write {}: {error}", people.users_file.display());
-                EntryError::Store(error)
+                AuthError::Store(error)
             })?;
             people.state().accounts = accounts;
             people.changes.send_replace(());
@@ -448,24 +448,24 @@ impl People {
 }
 
 impl State {
-    fn session(&self, secret: Digest) -> Option<Visitor> {
+    fn session(&self, secret: Digest) -> Option<Principal> {
         let name = self.book.user(now(), secret)?;
         let role = self.accounts.role(name)?;
-        Some(Visitor { name: name.clone(), role, key: Key::Session(secret) })
+        Some(Principal { name: name.clone(), role, key: Key::Session(secret) })
     }
 
-    fn token(&mut self, secret: Digest) -> Option<Visitor> {
+    fn token(&mut self, secret: Digest) -> Option<Principal> {
         let time = self.time();
         let (name, role) = self.accounts.token(time, secret)?;
-        Some(Visitor { name: name.clone(), role, key: Key::Token(secret) })
+        Some(Principal { name: name.clone(), role, key: Key::Token(secret) })
     }
 
     fn time(&mut self) -> u64 {
         self.calendar.time(now(), seconds(SystemTime::now()))
     }
 
-    fn attempt(&mut self, peer: IpAddr) -> Result<Try, EntryError> {
-        self.limiter.attempt(now(), peer).map_err(EntryError::TooManyTries)
+    fn attempt(&mut self, peer: IpAddr) -> Result<Try, AuthError> {
+        self.limiter.attempt(now(), peer).map_err(AuthError::TooManyTries)
     }
 }
 
@@ -484,6 +484,6 @@ pub(super) fn random<const N: usize>() -> Result<[u8; N], getrandom::Error> {
     Ok(bytes)
 }
 
-fn no_random(error: getrandom::Error) -> EntryError {
-    EntryError::Store(io::Error::other(error))
+fn no_random(error: getrandom::Error) -> AuthError {
+    AuthError::Store(io::Error::other(error))
 }

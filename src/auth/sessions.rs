@@ -27,7 +27,7 @@ const COARSE: Duration = Duration::from_secs(60);
 /// Everyone who is logged in.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Book {
+pub struct SessionTable {
     sessions: HashMap<Digest, Session>,
 }
 
@@ -45,7 +45,7 @@ impl Session {
     }
 }
 
-impl Book {
+impl SessionTable {
     /// Begins a session.
     pub fn begin(&mut self, now: Duration, secret: Digest, user: Name) {
         self.tick(now);
@@ -105,8 +105,8 @@ mod tests {
         Name::try_from("anna".to_string()).unwrap()
     }
 
-    fn book() -> Book {
-        let mut book = Book::default();
+    fn book() -> SessionTable {
+        let mut book = SessionTable::default();
         book.begin(START, secret(1), anna());
         book
     }
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn the_idlest_session_makes_room() {
-        let mut book = Book::default();
+        let mut book = SessionTable::default();
         for n in 0..=SESSIONS as u64 {
             book.begin(
                 START + Duration::from_millis(n),

@@ -10,12 +10,12 @@ use log::warn;
 use crate::auth::accounts::Accounts;
 use crate::auth::secret::ClaimCode;
 
-use crate::auth::authenticator::{PeopleError, random};
+use crate::auth::authenticator::{StoreError, random};
 use crate::base::files;
 
 /// The code of a device without an owner. It stays the same until there is one: an owner without a screen reads it from the
 /// card, for which the device has to be off.
-pub fn claim_code(file: &Path) -> Result<ClaimCode, PeopleError> {
+pub fn claim_code(file: &Path) -> Result<ClaimCode, StoreError> {
     if let Some(code) = files::read(file).ok().flatten().and_then(|text| ClaimCode::parse(&text)) {
         return Ok(code);
     }
@@ -35,10 +35,10 @@ pub fn forget_code(file: &Path) {
 }
 
 /// Reads who may come in; nobody, when there is no such file.
-pub fn read_accounts(file: &Path) -> Result<Accounts, PeopleError> {
-    let text = files::read(file).map_err(|source| PeopleError::File { path: file.to_path_buf(), source })?;
+pub fn read_accounts(file: &Path) -> Result<Accounts, StoreError> {
+    let text = files::read(file).map_err(|source| StoreError::File { path: file.to_path_buf(), source })?;
     let Some(text) = text else { return Ok(Accounts::default()) };
-    Accounts::parse(&text).map_err(|source| PeopleError::Damaged { path: file.to_path_buf(), source })
+    Accounts::parse(&text).map_err(|source| StoreError::Damaged { path: file.to_path_buf(), source })
 }
 
 /// What [`read_accounts`] reads.

@@ -8,19 +8,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a part may stand still before it counts as hung. The slowest goes round once a second.
-pub const STILL: Duration = Duration::from_secs(10);
+pub const STALLED_AFTER: Duration = Duration::from_secs(10);
 
 /// One part's sign of life. Cheap to clone; beating it never waits.
 #[derive(Debug, Clone)]
-pub struct Pulse {
+pub struct Heartbeat {
     born: Instant,
     beaten_ms: Arc<AtomicU64>,
 }
 
-impl Pulse {
+impl Heartbeat {
     /// A part that has moved just now, by being made.
-    pub fn new(now: Instant) -> Pulse {
-        Pulse { born: now, beaten_ms: Arc::default() }
+    pub fn new(now: Instant) -> Heartbeat {
+        Heartbeat { born: now, beaten_ms: Arc::default() }
     }
 
     /// The part moves.
@@ -30,7 +30,7 @@ impl Pulse {
     }
 
     /// For how long it has not moved.
-    pub fn still(&self, now: Instant) -> Duration {
+    pub fn age(&self, now: Instant) -> Duration {
         let age = now.saturating_duration_since(self.born);
         age.saturating_sub(Duration::from_millis(self.beaten_ms.load(Ordering::Relaxed)))
     }
@@ -43,18 +43,18 @@ mod tests {
     #[test]
     fn a_pulse_is_as_old_as_its_last_beat() {
         let start = Instant::now();
-        let pulse = Pulse::new(start);
+        let heartbeat = Heartbeat::new(start);
         let at = |secs| start + Duration::from_secs(secs);
-        assert_eq!(Duration::from_secs(4), pulse.still(at(4)));
-        pulse.clone().beat(at(9));
-        assert_eq!(Duration::from_secs(2), pulse.still(at(11)));
+        assert_eq!(Duration::from_secs(4), heartbeat.age(at(4)));
+        heartbeat.clone().beat(at(9));
+        assert_eq!(Duration::from_secs(2), heartbeat.age(at(11)));
     }
 
     #[test]
     fn a_clock_that_is_read_a_moment_early_is_no_harm() {
         let now = Instant::now() + Duration::from_secs(5);
-        let pulse = Pulse::new(now);
-        pulse.beat(now - Duration::from_secs(1));
-        assert_eq!(Duration::ZERO, pulse.still(now - Duration::from_secs(1)));
+        let heartbeat = Heartbeat::new(now);
+        heartbeat.beat(now - Duration::from_secs(1));
+        assert_eq!(Duration::ZERO, heartbeat.age(now - Duration::from_secs(1)));
     }
 }

@@ -238,7 +238,7 @@ impl Caretaker {
             return Err(CareError::NoSlots);
         }
         let (spool, taken) = (self.places.spool.clone(), self.places.taken.clone());
-        let took = spawn_blocking(move || spool::take_over(&spool, &taken, len)).await;
+        let took = spawn_blocking(move || spool::upgrade_with(&spool, &taken, len)).await;
         let file = took.map_err(io::Error::from).flatten().map_err(|error| CareError::Spool(error.to_string()))?;
         self.updater.begin(Instant::now().into_std())?;
         info!("installing an update of {len} bytes");

@@ -21,7 +21,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 pub use super::error::HandsError;
 use super::message::{Decoder, FromHands, LARGEST_CHORD, MOST_STROKES, ToHands, encode};
 use crate::base::front_panel::Contact;
-use crate::base::heartbeat::Pulse;
+use crate::base::heartbeat::Heartbeat;
 use crate::base::seat_id::SeatId;
 use crate::base::tasks::Tasks;
 use crate::bus::{SeatBus, StatusBus, SystemBus, TargetStatus};
@@ -97,7 +97,7 @@ struct Shared {
     overflow: AtomicBool,
     last_id: AtomicU64,
     seats: BTreeMap<SeatId, Seat>,
-    pulse: Pulse,
+    heartbeat: Heartbeat,
     system: SystemBus,
 }
 
@@ -146,7 +146,7 @@ impl Hands {
             overflow: AtomicBool::new(false),
             last_id: AtomicU64::new(0),
             seats: seats.iter().map(seat).collect(),
-            pulse: Pulse::new(Instant::now().into_std()),
+            heartbeat: Heartbeat::new(Instant::now().into_std()),
             system: SystemBus::default(),
         };
         (Hands { requests, shared: Arc::new(shared) }, receiver)
@@ -193,7 +193,7 @@ impl Hands {
 
     /// For how long nothing has been heard of the process with the hardware.
     pub fn silence(&self, now: std::time::Instant) -> Duration {
-        self.shared.pulse.still(now)
+        self.shared.heartbeat.age(now)
     }
 
     /// What is known of the appliance itself.
@@ -433,7 +433,7 @@ impl Conversation<'_> {
 
     fn hear(&mut self, message: FromHands) {
         self.shared.up.store(true, Ordering::Relaxed);
-        self.shared.pulse.beat(Instant::now().into_std());
+        self.shared.heartbeat.beat(Instant::now().into_std());
         match message {
             FromHands::Beat => (),
             FromHands::Done { id, error, .. } => {

@@ -27,7 +27,7 @@ use super::seats::{KeysError, SeatError};
 use super::stream::NoPicture;
 use super::system::WrongName;
 use super::upload::UploadError;
-use crate::auth::authenticator::{EntryError, Visitor};
+use crate::auth::authenticator::{AuthError, Principal};
 use crate::net::download::OrderError;
 use crate::net::ws::socket;
 use crate::net::ws::socket::HandshakeError;
@@ -58,20 +58,20 @@ async fn attempt(site: &Arc<Site>, connection: &Arc<Connection>, request: Reques
     let credential = door::credential(headers);
     let known = match route.access {
         Access::Public => None,
-        _ if !site.people.claimed() => return Err(EntryError::Unclaimed.into()),
+        _ if !site.auth.claimed() => return Err(AuthError::Unclaimed.into()),
         access => {
-            let visitor = site.people.recognise(&credential)?;
-            connection.is_known();
+            let principal = site.auth.recognise(&credential)?;
+            connection.mark_authenticated();
             if let Access::Needs(privilege) = access
-                && !visitor.role.may(privilege)
+                && !principal.role.may(privilege)
             {
                 return Err(Problem::not_allowed());
             }
             // A browser sends our cookie by itself, so there the page must be named; see `door::origin` above.
-            if is_socket && visitor.by_cookie() && !door::has_origin(headers) {
+            if is_socket && principal.by_cookie() && !door::has_origin(headers) {
                 return Err(DoorError::ForeignOrigin.into());
             }
-            Some(visitor)
+            Some(principal)
         }
     };
     let seat = seat.map(|seat| seats::find(site, seat)).transpose()?;
@@ -83,33 +83,33 @@ async fn attempt(site: &Arc<Site>, connection: &Arc<Connection>, request: Reques
         (Deed::Session, ..) => Ok(json(StatusCode::OK, &entry::session(site, &credential))),
         (Deed::Claim, ..) => logged_in(entry::claim(site, connection.peer(), request).await?),
         (Deed::Login, ..) => logged_in(entry::login(site, connection.peer(), &credential, request).await?),
-        (Deed::Logout, Some(visitor), _) => {
-            site.people.logout(&visitor);
+        (Deed::Logout, Some(principal), _) => {
+            site.auth.logout(&principal);
             let mut response = Response::new(Body::Whole(Bytes::new()));
             *response.status_mut() = StatusCode::NO_CONTENT;
             response.headers_mut().insert(hyper::header::SET_COOKIE, cookie("", "; Max-Age=0"));
             Ok(response)
         }
-        (Deed::Tokens, Some(visitor), _) => Ok(json(StatusCode::OK, &entry::token(site, &visitor, request).await?)),
+        (Deed::Tokens, Some(principal), _) => Ok(json(StatusCode::OK, &entry::token(site, &principal, request).await?)),
         (Deed::Seats, ..) => Ok(json(StatusCode::OK, &seats::all(site))),
         (Deed::Seat, _, Some(bus)) => Ok(json(StatusCode::OK, &seats::status(&bus))),
         (Deed::Snapshot, _, Some(bus)) => Ok(seats::snapshot(&bus).await?),
-        (Deed::Stream, Some(visitor), Some(bus)) => {
-            Ok(seats::stream(site, connection, visitor, &bus, request.headers()))
+        (Deed::Stream, Some(principal), Some(bus)) => {
+            Ok(seats::stream(site, connection, principal, &bus, request.headers()))
         }
-        (Deed::Socket, Some(visitor), Some(bus)) => Ok(socket::accept(connection, visitor, bus, &request)?),
-        (Deed::Power, Some(visitor), Some(bus)) => {
-            Ok(json(StatusCode::ACCEPTED, &seats::power(site, &visitor, &bus, request).await?))
+        (Deed::Socket, Some(principal), Some(bus)) => Ok(socket::accept(connection, principal, bus, &request)?),
+        (Deed::Power, Some(principal), Some(bus)) => {
+            Ok(json(StatusCode::ACCEPTED, &seats::power(site, &principal, &bus, request).await?))
         }
         (Deed::Keys, _, Some(bus)) => Ok(json(StatusCode::OK, &seats::keys(site, &bus, request).await?)),
         (Deed::System, ..) => Ok(json(StatusCode::OK, &system::status(site).await)),
-        (Deed::Update, Some(visitor), _) => {
-            Ok(json(StatusCode::ACCEPTED, &upload::receive(site, connection, &visitor, request).await?))
+        (Deed::Update, Some(principal), _) => {
+            Ok(json(StatusCode::ACCEPTED, &upload::receive(site, connection, &principal, request).await?))
         }
-        (Deed::Fetch, Some(visitor), _) => Ok(json(StatusCode::ACCEPTED, &download::begin(site, &visitor)?)),
-        (Deed::Cancel, Some(visitor), _) => accepted(download::cancel(site, &visitor).map_err(Problem::from)),
-        (Deed::Restart, Some(visitor), _) => accepted(system::restart(site, &visitor).await),
-        (Deed::FactoryReset, Some(visitor), _) => accepted(system::factory_reset(site, &visitor, request).await),
+        (Deed::Fetch, Some(principal), _) => Ok(json(StatusCode::ACCEPTED, &download::begin(site, &principal)?)),
+        (Deed::Cancel, Some(principal), _) => accepted(download::cancel(site, &principal).map_err(Problem::from)),
+        (Deed::Restart, Some(principal), _) => accepted(system::restart(site, &principal).await),
+        (Deed::FactoryReset, Some(principal), _) => accepted(system::factory_reset(site, &principal, request).await),
         (Deed::Logs, ..) => Ok(logs::log(site, request.uri().query()).await?),
         // The table gives these a visitor and a seat; one that does not is a mistake there, and closed.
         (Deed::Logout | Deed::Tokens | Deed::Seat | Deed::Snapshot | Deed::Stream, ..)
@@ -264,22 +264,22 @@ impl From<Unwell> for Problem {
     }
 }
 
-impl From<EntryError> for Problem {
-    fn from(error: EntryError) -> Problem {
+impl From<AuthError> for Problem {
+    fn from(error: AuthError) -> Problem {
         let (status, code) = match error {
-            EntryError::Unclaimed => (StatusCode::FORBIDDEN, "unclaimed"),
-            EntryError::Claimed => (StatusCode::CONFLICT, "claimed"),
-            EntryError::WrongCode => (StatusCode::FORBIDDEN, "wrong-code"),
-            EntryError::WrongPassword => (StatusCode::UNAUTHORIZED, "wrong-password"),
-            EntryError::NotLoggedIn => (StatusCode::UNAUTHORIZED, "not-logged-in"),
-            EntryError::TooManyTries(_) => (StatusCode::TOO_MANY_REQUESTS, "too-many-tries"),
-            EntryError::Account(AccountError::Name) => (StatusCode::BAD_REQUEST, "bad-name"),
-            EntryError::Account(AccountError::Password) => (StatusCode::BAD_REQUEST, "weak-password"),
-            EntryError::Account(AccountError::Expired) => (StatusCode::BAD_REQUEST, "bad-time"),
-            EntryError::Account(AccountError::TooMany) => (StatusCode::CONFLICT, "too-many-tokens"),
-            EntryError::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "not-stored"),
+            AuthError::Unclaimed => (StatusCode::FORBIDDEN, "unclaimed"),
+            AuthError::Claimed => (StatusCode::CONFLICT, "claimed"),
+            AuthError::WrongCode => (StatusCode::FORBIDDEN, "wrong-code"),
+            AuthError::WrongPassword => (StatusCode::UNAUTHORIZED, "wrong-password"),
+            AuthError::NotLoggedIn => (StatusCode::UNAUTHORIZED, "not-logged-in"),
+            AuthError::TooManyTries(_) => (StatusCode::TOO_MANY_REQUESTS, "too-many-tries"),
+            AuthError::Account(AccountError::Name) => (StatusCode::BAD_REQUEST, "bad-name"),
+            AuthError::Account(AccountError::Password) => (StatusCode::BAD_REQUEST, "weak-password"),
+            AuthError::Account(AccountError::Expired) => (StatusCode::BAD_REQUEST, "bad-time"),
+            AuthError::Account(AccountError::TooMany) => (StatusCode::CONFLICT, "too-many-tokens"),
+            AuthError::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "not-stored"),
         };
-        let retry_after = if let EntryError::TooManyTries(wait) = error { Some(wait) } else { None };
+        let retry_after = if let AuthError::TooManyTries(wait) = error { Some(wait) } else { None };
         Problem { retry_after, ..Problem::new(status, code, error) }
     }
 }
@@ -400,9 +400,9 @@ impl From<LogError> for Problem {
 }
 
 /// What a visitor may wait for: their own end, or everybody's.
-pub async fn end_of(site: Arc<Site>, visitor: Visitor, mut stop: crate::base::tasks::Stop) {
+pub async fn end_of(site: Arc<Site>, principal: Principal, mut stop: crate::base::tasks::Stop) {
     tokio::select! {
-        () = site.people.ended(&visitor) => (),
+        () = site.auth.ended(&principal) => (),
         () = stop.requested() => (),
     }
 }

@@ -17,7 +17,7 @@ use rustls::ClientConfig;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use crate::auth::authenticator::Visitor;
+use crate::auth::authenticator::Principal;
 use crate::base::error_chain::chain;
 use crate::base::tasks::Stop;
 use crate::base::url::{Url, UrlError};
@@ -106,7 +106,7 @@ pub struct Fetcher {
 
 /// Carries them out, one at a time.
 #[derive(Debug)]
-pub struct Errand {
+pub struct Downloader {
     url: Url,
     tls: Arc<ClientConfig>,
     orders: mpsc::Receiver<Order>,
@@ -119,13 +119,13 @@ struct Order {
 }
 
 /// Both ends, if the configuration names an address.
-pub fn source(update: &Update) -> Result<Option<(Fetcher, Errand)>, TrustError> {
+pub fn source(update: &Update) -> Result<Option<(Fetcher, Downloader)>, TrustError> {
     let Some(url) = update.url.clone() else { return Ok(None) };
     let tls = authorities::client(update.ca.as_deref())?;
     // Who wants to order has made the upload the only one before, so that nobody waits.
     let (sender, orders) = mpsc::channel(1);
     let fetcher = Fetcher { from: url.authority(), orders: sender, cancel: Mutex::default() };
-    Ok(Some((fetcher, Errand { url, tls, orders })))
+    Ok(Some((fetcher, Downloader { url, tls, orders })))
 }
 
 impl Fetcher {
@@ -136,26 +136,26 @@ impl Fetcher {
 }
 
 /// Begins to fetch.
-pub fn begin(site: &Site, visitor: &Visitor) -> Result<Progress, OrderError> {
+pub fn begin(site: &Site, principal: &Principal) -> Result<Progress, OrderError> {
     let fetcher = site.fetcher.as_ref().ok_or(OrderError::NoUrl)?;
     let upload = Upload::begin(site, Phase::Fetching)?;
     let (cancel, cancelled) = oneshot::channel();
     fetcher.orders.try_send(Order { upload, cancelled }).map_err(|_| CareError::Restarting)?;
     *fetcher.cancel.lock().unwrap_or_else(PoisonError::into_inner) = Some(cancel);
-    info!("{} has an update fetched from {}", visitor.name.as_str(), fetcher.from);
+    info!("{} has an update fetched from {}", principal.name.as_str(), fetcher.from);
     Ok(site.hands.system().now().update())
 }
 
 /// Ends what is being fetched.
-pub fn cancel(site: &Site, visitor: &Visitor) -> Result<(), OrderError> {
+pub fn cancel(site: &Site, principal: &Principal) -> Result<(), OrderError> {
     let fetcher = site.fetcher.as_ref().ok_or(OrderError::NoUrl)?;
     let cancel = fetcher.cancel.lock().unwrap_or_else(PoisonError::into_inner).take();
     cancel.and_then(|cancel| cancel.send(()).ok()).ok_or(OrderError::Idle)?;
-    info!("{} had the fetching stopped", visitor.name.as_str());
+    info!("{} had the fetching stopped", principal.name.as_str());
     Ok(())
 }
 
-impl Errand {
+impl Downloader {
     /// Fetches whenever that is ordered, until told to stop. What is half fetched then is gone with this.
     pub async fn run(mut self, hands: Hands, mut stop: Stop) {
         loop {

@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::auth::accounts::Name;
 use crate::auth::role::Role;
-use crate::base::heartbeat::STILL;
+use crate::base::heartbeat::STALLED_AFTER;
 use crate::base::seat_id::SeatId;
 
 use super::Site;
 use super::api::Problem;
 use super::body::{self, BodyError};
-use crate::auth::authenticator::{Credential, EntryError, Visitor};
+use crate::auth::authenticator::{AuthError, Credential, Principal};
 
 /// That every part moves: nothing that a stranger could use.
 #[derive(Debug, Serialize)]
@@ -27,10 +27,10 @@ pub struct Health {
 #[derive(Debug, thiserror::Error)]
 pub enum Unwell {
     /// A capture thread hangs.
-    #[error("the capture thread of seat {0} has not moved for {still} s", still = STILL.as_secs())]
+    #[error("the capture thread of seat {0} has not moved for {still} s", still = STALLED_AFTER.as_secs())]
     Screen(SeatId),
     /// The other process is away, or hangs.
-    #[error("nothing has been heard of the process that holds keyboard and relays for {still} s", still = STILL.as_secs())]
+    #[error("nothing has been heard of the process that holds keyboard and relays for {still} s", still = STALLED_AFTER.as_secs())]
     Hands,
     /// A service kept on crashing, or hung.
     #[error("rescue mode: a service kept on crashing, or hung, so there is neither picture nor keyboard")]
@@ -83,10 +83,10 @@ pub fn health(site: &Site, now: Instant) -> Result<Health, Unwell> {
     if site.is_rescue() {
         return Err(Unwell::Rescue);
     }
-    if let Some(bus) = site.seats.values().find(|bus| STILL <= bus.pulse.still(now)) {
+    if let Some(bus) = site.seats.values().find(|bus| STALLED_AFTER <= bus.heartbeat.age(now)) {
         return Err(Unwell::Screen(bus.seat.clone()));
     }
-    if STILL <= site.hands.silence(now) { Err(Unwell::Hands) } else { Ok(Health { ok: true }) }
+    if STALLED_AFTER <= site.hands.silence(now) { Err(Unwell::Hands) } else { Ok(Health { ok: true }) }
 }
 
 /// Whether there is anything to know people by.
@@ -96,21 +96,21 @@ pub fn readable(site: &Site) -> Result<(), Unwell> {
 
 /// Who the sender is, if anybody.
 pub fn session(site: &Site, credential: &Credential) -> SessionAnswer {
-    let visitor = site.people.recognise(credential).ok();
+    let principal = site.auth.recognise(credential).ok();
     SessionAnswer {
-        claimed: site.people.claimed(),
-        user: visitor.as_ref().map(|visitor| visitor.name.as_str().to_string()),
-        role: visitor.map(|visitor| visitor.role),
+        claimed: site.auth.claimed(),
+        user: principal.as_ref().map(|principal| principal.name.as_str().to_string()),
+        role: principal.map(|principal| principal.role),
     }
 }
 
 /// Makes the first administrator; gives the session's secret.
 pub async fn claim(site: &Site, peer: IpAddr, request: Request<Incoming>) -> Result<(String, SessionAnswer), Problem> {
-    if site.people.claimed() {
-        return Err(EntryError::Claimed.into());
+    if site.auth.claimed() {
+        return Err(AuthError::Claimed.into());
     }
     let ClaimRequest { code, user, password } = body::json(request, body::STRANGERS).await?;
-    let bearer = site.people.claim(peer, &code, &user, &password).await?;
+    let bearer = site.auth.claim(peer, &code, &user, &password).await?;
     Ok((bearer.reveal(), SessionAnswer { claimed: true, user: Some(user), role: Some(Role::Administrator) }))
 }
 
@@ -122,11 +122,11 @@ pub async fn login(
     request: Request<Incoming>,
 ) -> Result<(String, SessionAnswer), Problem> {
     let LoginRequest { user, password } = body::json(request, body::STRANGERS).await?;
-    let bearer = site.people.login(peer, &user, &password).await?;
+    let bearer = site.auth.login(peer, &user, &password).await?;
     if let Credential::Cookie(_) = credential
-        && let Ok(before) = site.people.recognise(credential)
+        && let Ok(before) = site.auth.recognise(credential)
     {
-        site.people.logout(&before);
+        site.auth.logout(&before);
     }
     let secret = bearer.reveal();
     let answer = session(site, &Credential::Cookie(secret.clone()));
@@ -134,12 +134,12 @@ pub async fn login(
 }
 
 /// Makes a token.
-pub async fn token(site: &Site, by: &Visitor, request: Request<Incoming>) -> Result<TokenAnswer, Problem> {
+pub async fn token(site: &Site, by: &Principal, request: Request<Incoming>) -> Result<TokenAnswer, Problem> {
     let TokenRequest { name, role, expires } = body::json(request, body::VISITORS).await?;
-    let name = Name::try_from(name).map_err(EntryError::from)?;
+    let name = Name::try_from(name).map_err(AuthError::from)?;
     let expires = expires.map(|text| humantime::parse_rfc3339(&text)).transpose();
     let expires = expires
         .map_err(|_| BodyError::Malformed("expires must be a time such as 2030-01-31T12:00:00Z, or null".into()))?;
-    let bearer = site.people.make_token(by, name, role, expires).await?;
+    let bearer = site.auth.make_token(by, name, role, expires).await?;
     Ok(TokenAnswer { token: bearer.reveal() })
 }

@@ -24,9 +24,9 @@ use crate::base::tasks::Stop;
 
 use super::{Site, api, redirect};
 use crate::net::gate::transport::{Socket, Transport};
-use crate::net::gate::unauthenticated::Stranger;
+use crate::net::gate::unauthenticated::UnauthenticatedConnection;
 use crate::net::ws::socket;
-use crate::net::ws::socket::Takeover;
+use crate::net::ws::socket::Upgrade;
 
 /// Connections in all, on one listener. Beyond this, new ones are closed at once; strangers alone never get this far.
 const CONNECTIONS: usize = 768;
@@ -50,7 +50,7 @@ const GRACE: Duration = Duration::from_secs(1);
 
 /// How a listener speaks.
 #[derive(Clone)]
-pub enum Front {
+pub enum ListenerKind {
     /// Page, API and pictures over TLS.
     Tls(TlsAcceptor),
     /// The same without TLS: for this machine only.
@@ -64,9 +64,9 @@ pub enum Front {
 pub struct Connection {
     peer: IpAddr,
     scheme: &'static str,
-    stranger: Stranger,
+    unauthenticated: UnauthenticatedConnection,
     stop: Stop,
-    takeover: Mutex<Option<Takeover>>,
+    upgrade: Mutex<Option<Upgrade>>,
 }
 
 impl Connection {
@@ -91,17 +91,17 @@ impl Connection {
     }
 
     /// Notes that a request on this connection came with a good credential.
-    pub fn is_known(&self) {
-        self.stranger.is_known();
+    pub fn mark_authenticated(&self) {
+        self.unauthenticated.mark_authenticated();
     }
 
     /// Asks to have the connection once the answer under way has left.
-    pub fn take_over(&self, takeover: Takeover) {
-        *self.takeover.lock().unwrap_or_else(PoisonError::into_inner) = Some(takeover);
+    pub fn upgrade_with(&self, upgrade: Upgrade) {
+        *self.upgrade.lock().unwrap_or_else(PoisonError::into_inner) = Some(upgrade);
     }
 
-    fn taken_over(&self) -> Option<Takeover> {
-        self.takeover.lock().unwrap_or_else(PoisonError::into_inner).take()
+    fn upgraded(&self) -> Option<Upgrade> {
+        self.upgrade.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -127,10 +127,10 @@ impl Places {
 }
 
 /// Serves a listener until told to stop, and then for as long as open answers need, up to a second.
-pub async fn run(listener: TcpListener, front: Front, site: Arc<Site>, mut stop: Stop) {
+pub async fn run(listener: TcpListener, front: ListenerKind, site: Arc<Site>, mut stop: Stop) {
     let places = Places::new(CONNECTIONS, SPARE);
     let mut connections = JoinSet::new();
-    let mut clock = pin!(site.people.keep_time());
+    let mut clock = pin!(site.auth.keep_time());
     loop {
         let accepted = tokio::select! {
             () = stop.requested() => break,
@@ -158,42 +158,40 @@ async fn serve(
     tcp: TcpStream,
     peer: SocketAddr,
     place: OwnedSemaphorePermit,
-    front: Front,
+    front: ListenerKind,
     site: Arc<Site>,
     stop: Stop,
 ) {
     let peer = peer.ip().to_canonical();
-    let scheme = if matches!(front, Front::Tls(_)) { "https" } else { "http" };
-    let stranger = site.strangers.enter(peer);
-    let connection = Arc::new(Connection { peer, scheme, stranger, stop, takeover: Mutex::new(None) });
+    let scheme = if matches!(front, ListenerKind::Tls(_)) { "https" } else { "http" };
+    let unauthenticated = site.limiter.enter(peer);
+    let connection = Arc::new(Connection { peer, scheme, unauthenticated, stop, upgrade: Mutex::new(None) });
     let ended = tokio::select! {
         ended = speak(tcp, &front, &site, &connection) => ended,
-        () = connection.stranger.evicted() => return debug!("{peer}: closed to make room"),
+        () = connection.unauthenticated.evicted() => return debug!("{peer}: closed to make room"),
     };
     match ended {
-        Ok(Some((transport, early, takeover))) => {
-            socket::run(transport, early, takeover, &site, connection.stop()).await
-        }
+        Ok(Some((transport, early, upgrade))) => socket::run(transport, early, upgrade, &site, connection.stop()).await,
         Ok(None) => (),
         Err(error) => debug!("{peer}: {error}"),
     }
     drop(place);
 }
 
-type Ended = Result<Option<(Transport, bytes::Bytes, Takeover)>, Box<dyn std::error::Error + Send + Sync>>;
+type Ended = Result<Option<(Transport, bytes::Bytes, Upgrade)>, Box<dyn std::error::Error + Send + Sync>>;
 
 /// Speaks HTTP until the connection ends, or is to be spoken otherwise.
-async fn speak(tcp: TcpStream, front: &Front, site: &Arc<Site>, connection: &Arc<Connection>) -> Ended {
+async fn speak(tcp: TcpStream, front: &ListenerKind, site: &Arc<Site>, connection: &Arc<Connection>) -> Ended {
     let socket = Socket::new(tcp)?;
     let transport = match front {
-        Front::Tls(acceptor) => Transport::Tls(Box::new(timeout(PATIENCE, acceptor.accept(socket)).await??)),
-        Front::Plain | Front::Redirect(_) => Transport::Plain(socket),
+        ListenerKind::Tls(acceptor) => Transport::Tls(Box::new(timeout(PATIENCE, acceptor.accept(socket)).await??)),
+        ListenerKind::Plain | ListenerKind::Redirect(_) => Transport::Plain(socket),
     };
     let service = service_fn(|request| {
         let (site, connection, front) = (site.clone(), connection.clone(), front.clone());
         Box::pin(async move {
             let response = match front {
-                Front::Redirect(port) => redirect::answer(&site, port, &request),
+                ListenerKind::Redirect(port) => redirect::answer(&site, port, &request),
                 _ => api::answer(&site, &connection, request).await,
             };
             Ok::<_, std::convert::Infallible>(response)
@@ -219,8 +217,8 @@ async fn speak(tcp: TcpStream, front: &Front, site: &Arc<Site>, connection: &Arc
     };
     let parts = http.into_parts();
     let mut transport = parts.io.into_inner();
-    if let (Ok(()), Some(takeover)) = (&spoken, connection.taken_over()) {
-        return Ok(Some((transport, parts.read_buf, takeover)));
+    if let (Ok(()), Some(upgrade)) = (&spoken, connection.upgraded()) {
+        return Ok(Some((transport, parts.read_buf, upgrade)));
     }
     part(&mut transport).await?;
     Ok(spoken.map(|()| None)?)

@@ -22,7 +22,7 @@ use tokio_rustls::TlsConnector;
 use crate::base::files;
 use crate::guard::Page;
 
-use crate::net::gate::listen::within;
+use crate::net::gate::listen::loopback_twin;
 
 /// How long an answer may take. A page slower than this is of no use to a person either.
 pub const PATIENCE: Duration = Duration::from_secs(5);
@@ -52,7 +52,7 @@ impl Probe {
             Err(_) if !self.pem.is_empty() => (),
             Err(error) => return Page::Silent(format!("cannot read its certificate: {error}")),
         }
-        match timeout(PATIENCE, exchange(within(address), &self.pem)).await {
+        match timeout(PATIENCE, exchange(loopback_twin(address), &self.pem)).await {
             Ok(Ok(answer)) => read(&answer),
             Ok(Err(error)) => Page::Silent(error.to_string()),
             Err(_) => Page::Silent(format!("no answer within {} s", PATIENCE.as_secs())),

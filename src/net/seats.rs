@@ -22,7 +22,7 @@ use super::api::{Problem, end_of};
 use super::body::{self, Body, BodyError};
 use super::http::Connection;
 use super::stream::{self, Multipart, NoPicture};
-use crate::auth::authenticator::Visitor;
+use crate::auth::authenticator::Principal;
 
 /// What a finger does: every board takes it as a press, none as a hold.
 const TAP: Duration = Duration::from_millis(500);
@@ -85,11 +85,11 @@ pub async fn snapshot(bus: &SeatBus) -> Result<Response<Body>, NoPicture> {
 pub fn stream(
     site: &Arc<Site>,
     connection: &Connection,
-    visitor: Visitor,
+    principal: Principal,
     bus: &SeatBus,
     headers: &HeaderMap,
 ) -> Response<Body> {
-    let end = end_of(site.clone(), visitor, connection.stop());
+    let end = end_of(site.clone(), principal, connection.stop());
     let parts = Multipart::new(&bus.frames, stream::is_drawn(headers), end);
     let mut response = Response::new(Body::Multipart(Box::new(parts)));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(stream::MULTIPART));
@@ -137,7 +137,7 @@ impl PowerRequest {
 /// Presses a front-panel button.
 pub async fn power(
     site: &Site,
-    visitor: &Visitor,
+    principal: &Principal,
     bus: &SeatBus,
     request: Request<Incoming>,
 ) -> Result<PowerAnswer, Problem> {
@@ -145,7 +145,7 @@ pub async fn power(
     let time = request.time()?;
     let contact = if request.press == Press::Reset { Contact::Reset } else { Contact::Power };
     site.hands.press(&bus.seat, contact, time).await?;
-    info!("{} pressed {contact:?} of {} for {:.1} s", visitor.name.as_str(), bus.seat, time.as_secs_f64());
+    info!("{} pressed {contact:?} of {} for {:.1} s", principal.name.as_str(), bus.seat, time.as_secs_f64());
     Ok(PowerAnswer { press: request.press, seconds: time.as_secs_f64() })
 }
 

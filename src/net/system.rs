@@ -17,7 +17,7 @@ use crate::update::slots::{Name, Slots};
 use super::Site;
 use super::api::Problem;
 use super::body;
-use crate::auth::authenticator::Visitor;
+use crate::auth::authenticator::Principal;
 
 /// What the appliance is, runs and does to itself.
 #[derive(Debug, Serialize)]
@@ -106,19 +106,19 @@ fn hostname() -> String {
 }
 
 /// Restarts the appliance.
-pub async fn restart(site: &Site, visitor: &Visitor) -> Result<(), Problem> {
-    info!("{} asked for a restart", visitor.name.as_str());
+pub async fn restart(site: &Site, principal: &Principal) -> Result<(), Problem> {
+    info!("{} asked for a restart", principal.name.as_str());
     Ok(site.hands.restart().await?)
 }
 
 /// Makes the appliance forget its owner.
-pub async fn factory_reset(site: &Site, visitor: &Visitor, request: Request<Incoming>) -> Result<(), Problem> {
+pub async fn factory_reset(site: &Site, principal: &Principal, request: Request<Incoming>) -> Result<(), Problem> {
     let ResetRequest { confirm } = body::json(request, body::VISITORS).await?;
     let name = hostname();
     if confirm != name {
         return Err(WrongName(name).into());
     }
-    info!("{} asked for a factory reset", visitor.name.as_str());
+    info!("{} asked for a factory reset", principal.name.as_str());
     Ok(site.hands.factory_reset().await?)
 }
 

@@ -34,7 +34,7 @@ use crate::update::{CareError, LARGEST, Phase, Progress};
 use super::Site;
 use super::api::{Problem, end_of};
 use super::http::Connection;
-use crate::auth::authenticator::{EntryError, Visitor};
+use crate::auth::authenticator::{AuthError, Principal};
 
 /// How long nothing may come. The whole may take its time: a slow line is no offence.
 const SILENCE: Duration = Duration::from_secs(15);
@@ -86,7 +86,7 @@ pub enum UploadError {
 pub async fn receive(
     site: &Arc<Site>,
     connection: &Connection,
-    visitor: &Visitor,
+    principal: &Principal,
     request: Request<Incoming>,
 ) -> Result<Progress, Problem> {
     let bus = site.hands.system();
@@ -102,11 +102,11 @@ pub async fn receive(
     }
     let upload = Upload::begin(site, Phase::Receiving)?;
     let peer = connection.peer();
-    info!("{} uploads an update of {len} bytes from {peer}", visitor.name.as_str());
+    info!("{} uploads an update of {len} bytes from {peer}", principal.name.as_str());
     let mut body = request.into_body();
     let stored = tokio::select! {
         stored = timeout(LONGEST, upload.store(len, &mut body)) => stored.unwrap_or(Err(UploadError::Endless)),
-        () = end_of(site.clone(), visitor.clone(), connection.stop()) => return Err(EntryError::NotLoggedIn.into()),
+        () = end_of(site.clone(), principal.clone(), connection.stop()) => return Err(AuthError::NotLoggedIn.into()),
     };
     if let Err(error) = &stored {
         warn!("an upload came to nothing: {}", crate::base::error_chain::chain(error));

@@ -185,7 +185,7 @@ impl Recording {
     fn run(mut self, stop: &Stop) {
         while !stop.is_requested() {
             self.look(Instant::now);
-            self.bus.pulse.beat(Instant::now());
+            self.bus.heartbeat.beat(Instant::now());
             self.machine.wait(self.shown.back().map(|last| *last + FRAME_INTERVAL));
         }
     }
@@ -252,7 +252,7 @@ fn code(encoder: &mut Encoder, raw: &Raw) -> Option<Bytes> {
 
 #[cfg(test)]
 mod tests {
-    use crate::base::heartbeat::Pulse;
+    use crate::base::heartbeat::Heartbeat;
     use std::future::poll_fn;
 
     use tokio::time::timeout;
@@ -269,7 +269,7 @@ mod tests {
             seat: "main".to_string().try_into().unwrap(),
             frames: FrameBus::default(),
             status: StatusBus::default(),
-            pulse: Pulse::new(Instant::now()),
+            heartbeat: Heartbeat::new(Instant::now()),
         }
     }
 

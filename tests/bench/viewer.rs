@@ -6,7 +6,7 @@ use std::error::Error;
 
 use crate::device;
 use crate::pictures::{HEAD_BYTES, Stamp};
-use crate::wire::{self, Address, Wire};
+use crate::wire::{self, Address, PictureSocket};
 
 /// Read so much to find the next head; a picture is always longer, so that it cannot reach into the one after.
 const SIP_BYTES: usize = 4096;
@@ -35,7 +35,7 @@ pub struct Arrival {
 
 /// A client with a stream.
 pub struct Viewer {
-    wire: Wire,
+    wire: PictureSocket,
     socket: bool,
     /// Has arrived and is yet to be understood.
     held: Vec<u8>,
@@ -51,7 +51,7 @@ struct Part {
 
 impl Viewer {
     pub async fn open(stream: &Stream) -> Result<Viewer, Box<dyn Error>> {
-        let mut wire = Wire::connect(stream.address).await?;
+        let mut wire = PictureSocket::connect(stream.address).await?;
         let Stream { address, path, bearer, socket } = stream;
         // In HTTP/1.0 a body without a length is not cut into chunks, which would have to be undone here.
         let version = if *socket { "1.1" } else { "1.0" };

@@ -32,28 +32,28 @@ pub struct Address {
 }
 
 /// A connection.
-pub enum Wire {
+pub enum PictureSocket {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-impl Wire {
-    pub async fn connect(address: Address) -> io::Result<Wire> {
+impl PictureSocket {
+    pub async fn connect(address: Address) -> io::Result<PictureSocket> {
         let tcp = TcpStream::connect(address.socket).await?;
         tcp.set_nodelay(true)?;
         if !address.tls {
-            return Ok(Wire::Plain(tcp));
+            return Ok(PictureSocket::Plain(tcp));
         }
         let connector = TlsConnector::from(Arc::new(client_config()?));
         let tls = connector.connect(ServerName::from(address.socket.ip()), tcp).await?;
-        Ok(Wire::Tls(Box::new(tls)))
+        Ok(PictureSocket::Tls(Box::new(tls)))
     }
 
     /// Waits for some bytes. The other side has closed if there are none.
     pub async fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         match self {
-            Wire::Plain(tcp) => tcp.read(bytes).await,
-            Wire::Tls(tls) => tls.read(bytes).await,
+            PictureSocket::Plain(tcp) => tcp.read(bytes).await,
+            PictureSocket::Tls(tls) => tls.read(bytes).await,
         }
     }
 
@@ -61,7 +61,7 @@ impl Wire {
     pub async fn discard(&mut self, scratch: &mut [u8]) -> io::Result<usize> {
         match self {
             // TCP takes this flag to mean that nobody wants to see the bytes, so that they are never copied: tcp(7).
-            Wire::Plain(tcp) => loop {
+            PictureSocket::Plain(tcp) => loop {
                 tcp.readable().await?;
                 let fd = tcp.as_raw_fd();
                 let mut discard = || recv(fd, scratch, MsgFlags::MSG_TRUNC).map_err(io::Error::from);
@@ -70,14 +70,14 @@ impl Wire {
                     result => return result,
                 }
             },
-            Wire::Tls(tls) => tls.read(scratch).await,
+            PictureSocket::Tls(tls) => tls.read(scratch).await,
         }
     }
 
     pub async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
-            Wire::Plain(tcp) => tcp.write_all(bytes).await,
-            Wire::Tls(tls) => {
+            PictureSocket::Plain(tcp) => tcp.write_all(bytes).await,
+            PictureSocket::Tls(tls) => {
                 tls.write_all(bytes).await?;
                 tls.flush().await
             }
@@ -86,7 +86,11 @@ impl Wire {
 }
 
 /// Sends a request and reads the head of the answer, which must have this status. What came behind it is given too.
-pub async fn request(wire: &mut Wire, request: &str, status: u16) -> Result<(String, Vec<u8>), Box<dyn Error>> {
+pub async fn request(
+    wire: &mut PictureSocket,
+    request: &str,
+    status: u16,
+) -> Result<(String, Vec<u8>), Box<dyn Error>> {
     wire.write(request.as_bytes()).await?;
     let mut bytes = Vec::new();
     loop {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use farhand::base::front_panel::{Contact, Lamps};
-use farhand::base::heartbeat::Pulse;
+use farhand::base::heartbeat::Heartbeat;
 use farhand::base::seat_id::SeatId;
 use farhand::base::tasks::{Stopper, Tasks, stop};
 use farhand::base::usb::{KeyboardLeds, Report};
@@ -49,8 +49,8 @@ struct Bench {
 
 fn bus() -> (SeatBus, StatusBus) {
     let status = StatusBus::default();
-    let pulse = Pulse::new(std::time::Instant::now());
-    (SeatBus { seat: seat(), frames: FrameBus::default(), status: status.clone(), pulse }, status)
+    let heartbeat = Heartbeat::new(std::time::Instant::now());
+    (SeatBus { seat: seat(), frames: FrameBus::default(), status: status.clone(), heartbeat }, status)
 }
 
 impl Bench {
@@ -93,14 +93,14 @@ impl Bench {
 }
 
 /// A client that says only what it is told to say.
-struct Stranger {
+struct UnauthenticatedConnection {
     stream: UnixStream,
     decoder: Decoder,
 }
 
-impl Stranger {
-    fn new(stream: UnixStream) -> Stranger {
-        Stranger { stream, decoder: Decoder::default() }
+impl UnauthenticatedConnection {
+    fn new(stream: UnixStream) -> UnauthenticatedConnection {
+        UnauthenticatedConnection { stream, decoder: Decoder::default() }
     }
 
     async fn say(&mut self, message: &ToHands) {
@@ -139,11 +139,11 @@ async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
 }
 
 /// The hands with a client that may misbehave.
-fn with_stranger() -> (Stranger, Machine, Stopper) {
+fn with_stranger() -> (UnauthenticatedConnection, Machine, Stopper) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let (machine, (stopper, stop)) = (Machine::new(), stop());
     tokio::spawn(run(Door::Stream(theirs), BTreeMap::from([(seat(), machine.board())]), Care::simulated(), stop));
-    (Stranger::new(ours), machine, stopper)
+    (UnauthenticatedConnection::new(ours), machine, stopper)
 }
 
 /// A directory that is removed with all it holds.
@@ -387,7 +387,7 @@ async fn inputs_that_nobody_carries_away_are_refused_and_then_let_go() {
     // Nothing is awaited here, so the task that would carry them away does not run.
     let refused = (0..2000).find_map(|_| hands.input(&seat(), ANNA, Input::Release).err());
     assert_eq!(Some(HandsError::Flooded), refused);
-    let mut server = Stranger::new(theirs);
+    let mut server = UnauthenticatedConnection::new(theirs);
     let mut heard = Vec::new();
     while !heard.contains(&ToHands::LetGo { seat: seat() }) {
         let mut piece = [0; 1024];
@@ -481,15 +481,15 @@ async fn one_client_at_a_time_and_the_next_when_it_has_gone() {
     let (machine, (_stopper, stop)) = (Machine::new(), stop());
     let door = Door::Socket { listener: listen(&directory.socket(), None).unwrap(), allowed: vec![me()] };
     tokio::spawn(run(door, BTreeMap::from([(seat(), machine.board())]), Care::simulated(), stop));
-    let mut first = Stranger::new(UnixStream::connect(directory.socket()).await.unwrap());
+    let mut first = UnauthenticatedConnection::new(UnixStream::connect(directory.socket()).await.unwrap());
     assert!(first.hear().await.is_some());
-    let mut second = Stranger::new(UnixStream::connect(directory.socket()).await.unwrap());
+    let mut second = UnauthenticatedConnection::new(UnixStream::connect(directory.socket()).await.unwrap());
     assert_eq!(None, second.hear().await);
     first.key(A).await;
     machine.until_keys([0, 0, 4, 0, 0, 0, 0, 0]).await;
     drop(first);
     machine.until_keys([0; 8]).await;
-    let mut third = Stranger::new(UnixStream::connect(directory.socket()).await.unwrap());
+    let mut third = UnauthenticatedConnection::new(UnixStream::connect(directory.socket()).await.unwrap());
     assert!(third.hear().await.is_some());
 }
 
@@ -499,8 +499,8 @@ async fn another_user_may_not_come_in() {
     let (machine, (_stopper, stop)) = (Machine::new(), stop());
     let door = Door::Socket { listener: listen(&directory.socket(), None).unwrap(), allowed: vec![me() + 1] };
     tokio::spawn(run(door, BTreeMap::from([(seat(), machine.board())]), Care::simulated(), stop));
-    let mut stranger = Stranger::new(UnixStream::connect(directory.socket()).await.unwrap());
-    assert_eq!(None, stranger.hear().await);
+    let mut unauthenticated = UnauthenticatedConnection::new(UnixStream::connect(directory.socket()).await.unwrap());
+    assert_eq!(None, unauthenticated.hear().await);
 }
 
 #[tokio::test]

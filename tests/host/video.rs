@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use farhand::base::heartbeat::Pulse;
+use farhand::base::heartbeat::Heartbeat;
 use farhand::base::signal::Signal;
 use farhand::base::tasks;
 use farhand::base::tasks::Tasks;
@@ -30,8 +30,8 @@ impl Running {
         let (seat, parts) = config.seats.pop_first().unwrap();
         let video: Video = parts.video;
         // Of a thread that has been hanging for a while, as far as anybody knows.
-        let pulse = Pulse::new(Instant::now().checked_sub(LONG).unwrap());
-        let bus = SeatBus { seat, frames: FrameBus::default(), status: StatusBus::default(), pulse };
+        let heartbeat = Heartbeat::new(Instant::now().checked_sub(LONG).unwrap());
+        let bus = SeatBus { seat, frames: FrameBus::default(), status: StatusBus::default(), heartbeat };
         let (stopper, stop) = tasks::stop();
         let tasks = Tasks::new(stop);
         let (screen, screen_bus) = (Box::new(V4l2Screen::new(video)), bus.clone());
@@ -63,7 +63,7 @@ impl Running {
 async fn a_missing_device_gives_the_card_that_says_so() {
     let running = Running::start("/dev/farhand-test-has-no-such-device");
     running.signal(Signal::NoDevice).await;
-    assert!(running.bus.pulse.still(Instant::now()) < LONG, "without a device its thread must go round all the same");
+    assert!(running.bus.heartbeat.age(Instant::now()) < LONG, "without a device its thread must go round all the same");
     let expected = encode::jpeg_from_rgb(card::SIZE, &card::draw(Signal::NoDevice)).unwrap();
     let frame = running.picture(|frame| frame.jpeg == expected).await;
     assert_eq!(card::SIZE, frame.size);

@@ -22,7 +22,7 @@ pub fn file(folder: &Path) -> PathBuf {
 }
 
 /// Moves the file from one folder to the other and makes it ours. Whatever is wrong with it, it is gone from both.
-pub fn take_over(spool: &Path, taken: &Path, len: u64) -> io::Result<PathBuf> {
+pub fn upgrade_with(spool: &Path, taken: &Path, len: u64) -> io::Result<PathBuf> {
     let from = open_folder(spool)?;
     let to = own_folder(taken)?;
     let file = file(taken);
@@ -103,7 +103,7 @@ mod tests {
 
         #[track_caller]
         fn refuses(&self, len: u64, part: &str) {
-            let error = take_over(&self.spool(), &self.taken(), len).unwrap_err().to_string();
+            let error = upgrade_with(&self.spool(), &self.taken(), len).unwrap_err().to_string();
             assert!(error.contains(part), "{part:?} is not in: {error}");
             assert!(fs::symlink_metadata(file(&self.taken())).is_err(), "it was left there");
         }
@@ -119,13 +119,13 @@ mod tests {
     fn a_file_is_moved_to_where_only_we_can_touch_it() {
         let folders = Folders::new("good");
         fs::write(file(&folders.spool()), "bundle").unwrap();
-        let taken = take_over(&folders.spool(), &folders.taken(), 6).unwrap();
+        let taken = upgrade_with(&folders.spool(), &folders.taken(), 6).unwrap();
         assert_eq!("bundle", fs::read_to_string(&taken).unwrap());
         assert_eq!(0o400, fs::metadata(&taken).unwrap().mode() & 0o777);
         assert_eq!(0o700, fs::metadata(folders.taken()).unwrap().mode() & 0o777);
         assert!(!file(&folders.spool()).exists());
         fs::write(file(&folders.spool()), "next").unwrap();
-        take_over(&folders.spool(), &folders.taken(), 4).unwrap();
+        upgrade_with(&folders.spool(), &folders.taken(), 4).unwrap();
         assert_eq!("next", fs::read_to_string(&taken).unwrap(), "one that was left is replaced");
     }
 
@@ -157,11 +157,11 @@ mod tests {
         folders.refuses(6, "open to others");
         fs::remove_dir(folders.taken()).unwrap();
         std::os::unix::fs::symlink(folders.spool(), folders.taken()).unwrap();
-        assert!(take_over(&folders.spool(), &folders.taken(), 6).is_err());
+        assert!(upgrade_with(&folders.spool(), &folders.taken(), 6).is_err());
         fs::remove_file(folders.taken()).unwrap();
         fs::rename(folders.spool(), folders.0.join("away")).unwrap();
         std::os::unix::fs::symlink(folders.0.join("away"), folders.spool()).unwrap();
-        assert!(take_over(&folders.spool(), &folders.taken(), 6).is_err());
+        assert!(upgrade_with(&folders.spool(), &folders.taken(), 6).is_err());
         assert!(folders.0.join("away").join(NAME).exists(), "it is still where it was");
     }
 }

@@ -52,7 +52,7 @@ async fn capture(video: Video, bus: SeatBus, mut stop: Stop) {
     let mut rig = Rig::new(video, bus);
     let mut timer = pin!(sleep_until(reception.deadline().into()));
     loop {
-        rig.bus.pulse.beat(Instant::now());
+        rig.bus.heartbeat.beat(Instant::now());
         while let Some(action) = reception.poll() {
             rig.carry_out(action, &mut reception);
         }

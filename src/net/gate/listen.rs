@@ -39,7 +39,7 @@ fn open(address: SocketAddr, early: bool) -> io::Result<TcpListener> {
 
 /// Where on this machine a page is to be found that listens at `address`, whatever addresses the machine has just now. If it
 /// does not listen there by itself, it must do so besides: the guard asks it there.
-pub fn within(address: SocketAddr) -> SocketAddr {
+pub fn loopback_twin(address: SocketAddr) -> SocketAddr {
     // What takes every IPv6 address takes IPv4 as well, and a kernel without IPv6 has no ::1.
     let ip = if address.ip().is_loopback() { address.ip() } else { Ipv4Addr::LOCALHOST.into() };
     SocketAddr::new(ip, address.port())
@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn every_page_is_found_within_the_machine() {
-        let at = |text: &str| within(text.parse().unwrap()).to_string();
+        let at = |text: &str| loopback_twin(text.parse().unwrap()).to_string();
         assert_eq!("127.0.0.1:443", at("[::]:443"));
         assert_eq!("127.0.0.1:8443", at("0.0.0.0:8443"));
         assert_eq!("127.0.0.1:443", at("192.168.0.9:443"));

@@ -18,7 +18,7 @@ const IN_ALL: usize = 512;
 
 /// All connections that nobody has identified themselves on.
 #[derive(Debug, Default)]
-pub struct Strangers(Mutex<Waiting>);
+pub struct ConnectionLimiter(Mutex<Waiting>);
 
 #[derive(Debug, Default)]
 struct Waiting {
@@ -29,15 +29,15 @@ struct Waiting {
 
 /// One such connection, until it is dropped or becomes known.
 #[derive(Debug)]
-pub struct Stranger {
+pub struct UnauthenticatedConnection {
     number: u64,
-    strangers: Arc<Strangers>,
+    limiter: Arc<ConnectionLimiter>,
     evicted: Arc<Notify>,
 }
 
-impl Strangers {
+impl ConnectionLimiter {
     /// Takes in a new connection, at the cost of an old one if there are too many.
-    pub fn enter(self: &Arc<Self>, address: IpAddr) -> Stranger {
+    pub fn enter(self: &Arc<Self>, address: IpAddr) -> UnauthenticatedConnection {
         let mut waiting = self.lock();
         let neighbours = waiting.connections.iter().filter(|(_, (other, _))| *other == address);
         let oldest = if neighbours.clone().count() >= FROM_ONE {
@@ -54,7 +54,7 @@ impl Strangers {
         waiting.arrived += 1;
         let (number, evicted) = (waiting.arrived, Arc::new(Notify::new()));
         waiting.connections.insert(number, (address, evicted.clone()));
-        Stranger { number, strangers: self.clone(), evicted }
+        UnauthenticatedConnection { number, limiter: self.clone(), evicted }
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
@@ -62,10 +62,10 @@ impl Strangers {
     }
 }
 
-impl Stranger {
+impl UnauthenticatedConnection {
     /// Notes that somebody has identified themselves here: this connection will not be cut to make room.
-    pub fn is_known(&self) {
-        self.strangers.lock().connections.remove(&self.number);
+    pub fn mark_authenticated(&self) {
+        self.limiter.lock().connections.remove(&self.number);
     }
 
     /// Waits until this connection has to make room.
@@ -74,9 +74,9 @@ impl Stranger {
     }
 }
 
-impl Drop for Stranger {
+impl Drop for UnauthenticatedConnection {
     fn drop(&mut self) {
-        self.is_known();
+        self.mark_authenticated();
     }
 }
 
@@ -88,51 +88,54 @@ mod tests {
         IpAddr::from([192, 0, 2, last as u8])
     }
 
-    fn is_evicted(stranger: &Stranger) -> bool {
-        !stranger.strangers.lock().connections.contains_key(&stranger.number)
+    fn is_evicted(unauthenticated: &UnauthenticatedConnection) -> bool {
+        !unauthenticated.limiter.lock().connections.contains_key(&unauthenticated.number)
     }
 
     #[test]
     fn the_oldest_from_the_same_address_makes_room() {
-        let strangers = Arc::new(Strangers::default());
+        let strangers = Arc::new(ConnectionLimiter::default());
         let other = strangers.enter(address(1));
-        let held: Vec<Stranger> = (0..FROM_ONE + 2).map(|_| strangers.enter(address(2))).collect();
+        let held: Vec<UnauthenticatedConnection> = (0..FROM_ONE + 2).map(|_| strangers.enter(address(2))).collect();
         assert!(is_evicted(&held[0]) && is_evicted(&held[1]) && !is_evicted(&held[2]));
         assert!(!is_evicted(&other));
     }
 
     #[test]
     fn the_oldest_of_all_makes_room() {
-        let strangers = Arc::new(Strangers::default());
-        let held: Vec<Stranger> = (0..=IN_ALL).map(|n| strangers.enter(address(n / 10))).collect();
+        let strangers = Arc::new(ConnectionLimiter::default());
+        let held: Vec<UnauthenticatedConnection> = (0..=IN_ALL).map(|n| strangers.enter(address(n / 10))).collect();
         assert!(is_evicted(&held[0]) && !is_evicted(&held[1]));
     }
 
     #[test]
     fn a_flood_from_outside_takes_no_place_of_the_guards() {
-        let strangers = Arc::new(Strangers::default());
+        let strangers = Arc::new(ConnectionLimiter::default());
         let guard = strangers.enter([127, 0, 0, 1].into());
-        let flood: Vec<Stranger> = (0..2 * IN_ALL).map(|n| strangers.enter(address(n / 10))).collect();
+        let flood: Vec<UnauthenticatedConnection> = (0..2 * IN_ALL).map(|n| strangers.enter(address(n / 10))).collect();
         assert!(!is_evicted(&guard) && is_evicted(&flood[0]));
         assert!(strangers.lock().connections.len() <= IN_ALL);
     }
 
     #[test]
     fn who_is_known_or_gone_takes_no_room() {
-        let strangers = Arc::new(Strangers::default());
+        let strangers = Arc::new(ConnectionLimiter::default());
         let first = strangers.enter(address(1));
         for _ in 0..1000 {
             strangers.enter(address(1));
         }
-        let known: Vec<Stranger> = (0..1000).map(|_| strangers.enter(address(1))).inspect(Stranger::is_known).collect();
+        let known: Vec<UnauthenticatedConnection> = (0..1000)
+            .map(|_| strangers.enter(address(1)))
+            .inspect(UnauthenticatedConnection::mark_authenticated)
+            .collect();
         assert!(!is_evicted(&first));
         assert_eq!(1000, known.len());
     }
 
     #[tokio::test]
     async fn who_is_evicted_learns_it() {
-        let strangers = Arc::new(Strangers::default());
-        let held: Vec<Stranger> = (0..=FROM_ONE).map(|_| strangers.enter(address(1))).collect();
+        let strangers = Arc::new(ConnectionLimiter::default());
+        let held: Vec<UnauthenticatedConnection> = (0..=FROM_ONE).map(|_| strangers.enter(address(1))).collect();
         held[0].evicted().await;
     }
 }

@@ -27,7 +27,7 @@ const FINAL_BINARY: u8 = 0x82;
 
 /// A WebSocket over `S` that also carries pictures.
 #[derive(Debug)]
-pub struct Wire<S> {
+pub struct PictureSocket<S> {
     socket: WebSocketStream<Gated<S>>,
     flushed: bool,
 }
@@ -41,9 +41,9 @@ pub enum Event {
     Drained,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> PictureSocket<S> {
     /// Takes over a connection after the handshake; `early` is what has been read of it already.
-    pub async fn new(stream: S, early: Bytes, longest_message: usize) -> Wire<S> {
+    pub async fn new(stream: S, early: Bytes, longest_message: usize) -> PictureSocket<S> {
         let config = WebSocketConfig::default()
             .read_buffer_size(BUFFER)
             .write_buffer_size(0)
@@ -52,7 +52,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             .max_frame_size(Some(longest_message));
         let stream = Gated { stream, picture: None };
         let socket = WebSocketStream::from_partially_read(stream, early.to_vec(), Role::Server, Some(config)).await;
-        Wire { socket, flushed: true }
+        PictureSocket { socket, flushed: true }
     }
 
     /// Whether a picture can be begun.
@@ -78,7 +78,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         Pin::new(&mut self.socket).start_send(Message::Close(Some(frame)))
     }
 
-    /// Begins a picture. Only when [`Wire::is_free`].
+    /// Begins a picture. Only when [`PictureSocket::is_free`].
     pub fn show(&mut self, header: [u8; 16], jpeg: Bytes) {
         debug_assert!(self.is_free());
         let mut head = Vec::with_capacity(26);
@@ -248,16 +248,16 @@ mod tests {
         [0x8A, 0x01, letter]
     }
 
-    async fn wire(input: &[u8]) -> Wire<Sluggish> {
+    async fn wire(input: &[u8]) -> PictureSocket<Sluggish> {
         let stream = Sluggish { input: input.iter().copied().collect(), ..Sluggish::default() };
-        Wire::new(stream, Bytes::new(), 4096).await
+        PictureSocket::new(stream, Bytes::new(), 4096).await
     }
 
-    async fn next(wire: &mut Wire<Sluggish>) -> Event {
+    async fn next(wire: &mut PictureSocket<Sluggish>) -> Event {
         poll_fn(|context| wire.poll(context)).await.unwrap().unwrap()
     }
 
-    async fn drain(wire: &mut Wire<Sluggish>) {
+    async fn drain(wire: &mut PictureSocket<Sluggish>) {
         while !matches!(next(wire).await, Event::Drained) {}
     }
 

@@ -1,7 +1,7 @@
 //! Serves a viewer's WebSocket: pictures out, keys in, events out.
 //!
 //! One task does all three for one viewer, so that they need no locks and end together. What may be sent is decided by
-//! [`Viewer`]; here that meets the [`Wire`], the buses and the hands.
+//! [`Viewer`]; here that meets the [`PictureSocket`], the buses and the hands.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -27,14 +27,14 @@ use crate::net::ws::messages::{FromDaemon, Status, ToDaemon};
 use crate::seat::viewer::{Action, Refusal, Viewer};
 use crate::update::{Progress, System};
 
-use crate::auth::authenticator::Visitor;
+use crate::auth::authenticator::Principal;
 use crate::net::Site;
 use crate::net::api::Problem;
 use crate::net::body::Body;
 use crate::net::gate::transport::Transport;
 use crate::net::http;
 use crate::net::http::Connection;
-use crate::net::ws::picture_socket::{Event, Wire};
+use crate::net::ws::picture_socket::{Event, PictureSocket};
 
 /// RFC 6455 section 7.4.1, and from 4000 on our own.
 const GOING_AWAY: u16 = 1001;
@@ -58,15 +58,15 @@ pub struct HandshakeError(String);
 
 /// What the connection will be used for once the handshake's answer has left.
 #[derive(Debug)]
-pub struct Takeover {
-    visitor: Visitor,
+pub struct Upgrade {
+    principal: Principal,
     bus: SeatBus,
 }
 
 /// Answers the opening handshake.
 pub fn accept(
     connection: &Connection,
-    visitor: Visitor,
+    principal: Principal,
     bus: SeatBus,
     request: &Request<Incoming>,
 ) -> Result<Response<Body>, HandshakeError> {
@@ -75,7 +75,7 @@ pub fn accept(
     *asked.version_mut() = request.version();
     *asked.headers_mut() = request.headers().clone();
     let response = create_response(&asked).map_err(|error| HandshakeError(error.to_string()))?;
-    connection.take_over(Takeover { visitor, bus });
+    connection.upgrade_with(Upgrade { principal, bus });
     Ok(response.map(|()| Body::Whole(Bytes::new())))
 }
 
@@ -95,12 +95,12 @@ impl Closing {
 }
 
 /// Serves one viewer until either end has enough.
-pub async fn run(transport: Transport, early: Bytes, takeover: Takeover, site: &Arc<Site>, stop: Stop) {
-    let mut wire = Wire::new(transport, early, messages::LONGEST).await;
-    let ended = view(&mut wire, &takeover, site, stop).await;
+pub async fn run(transport: Transport, early: Bytes, upgrade: Upgrade, site: &Arc<Site>, stop: Stop) {
+    let mut wire = PictureSocket::new(transport, early, messages::LONGEST).await;
+    let ended = view(&mut wire, &upgrade, site, stop).await;
     // By now everything that was held has been let go, whatever becomes of the connection.
     if let Ok(Some(Closing { code, reason })) = ended {
-        debug!("closing {}'s socket with {code}: {reason}", takeover.visitor.name.as_str());
+        debug!("closing {}'s socket with {code}: {reason}", upgrade.principal.name.as_str());
         if wire.close(code, reason).is_ok() {
             let _ = timeout(GRACE, poll_fn(|context| wire.poll_write(context))).await;
         }
@@ -109,24 +109,24 @@ pub async fn run(transport: Transport, early: Bytes, takeover: Takeover, site: &
 }
 
 async fn view(
-    wire: &mut Wire<Transport>,
-    takeover: &Takeover,
+    wire: &mut PictureSocket<Transport>,
+    upgrade: &Upgrade,
     site: &Arc<Site>,
     mut stop: Stop,
 ) -> Result<Option<Closing>, Error> {
-    let Takeover { visitor, bus } = takeover;
+    let Upgrade { principal, bus } = upgrade;
     let id = site.next_id();
     let held = LetGo { hands: &site.hands, seat: &bus.seat, owner: Owner(id) };
-    let presence = Presence::new(bus, id, visitor);
-    let mut viewer = Viewer::new(Instant::now(), visitor.role.may(Privilege::Input));
+    let presence = Presence::new(bus, id, principal);
+    let mut viewer = Viewer::new(Instant::now(), principal.role.may(Privilege::Input));
     let (mut frames, mut status) = (bus.frames.watch(), bus.status.watch());
     frames.mark_changed();
     let (mut drops, mut acted) = (site.hands.drops(&bus.seat), None::<Instant>);
     // Whose business it is hears how an update goes, and at first only if one does.
-    let mut updates = visitor.role.may(Privilege::Configure).then(|| site.hands.system().watch());
+    let mut updates = principal.role.may(Privilege::Configure).then(|| site.hands.system().watch());
     let mut told = Progress::default();
-    let mut gone = std::pin::pin!(site.people.ended(visitor));
-    let hello = FromDaemon::Hello { seat: &bus.seat, id, user: visitor.name.as_str(), role: visitor.role };
+    let mut gone = std::pin::pin!(site.auth.ended(principal));
+    let hello = FromDaemon::Hello { seat: &bus.seat, id, user: principal.name.as_str(), role: principal.role };
     wire.say(hello.to_text())?;
     viewer.tick(Instant::now());
     loop {
@@ -142,7 +142,7 @@ async fn view(
         while let Some(action) = viewer.poll(wire.has_room()) {
             match action {
                 Action::Input(input) => {
-                    site.people.touch(visitor);
+                    site.auth.touch(principal);
                     acted = Some(Instant::now());
                     if let Err(error) = held.hands.input(held.seat, held.owner, input) {
                         let Problem { code, message, .. } = error.into();
@@ -255,8 +255,8 @@ struct Presence<'a> {
 }
 
 impl<'a> Presence<'a> {
-    fn new(bus: &'a SeatBus, id: u64, visitor: &Visitor) -> Presence<'a> {
-        let viewer = bus::Viewer { id, user: visitor.name.as_str().to_string(), typing: false };
+    fn new(bus: &'a SeatBus, id: u64, principal: &Principal) -> Presence<'a> {
+        let viewer = bus::Viewer { id, user: principal.name.as_str().to_string(), typing: false };
         bus.status.update(|status| status.viewers.push(viewer));
         Presence { bus, id }
     }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use farhand::auth::accounts::{Accounts, Name};
 use farhand::auth::role::Role;
 use farhand::auth::secret::{Bearer, hash_password};
-use farhand::base::heartbeat::Pulse;
+use farhand::base::heartbeat::Heartbeat;
 use farhand::base::seat_id::SeatId;
 use farhand::base::signal::Size;
 use farhand::base::tasks::{Stopper, Tasks, stop};
@@ -153,18 +153,18 @@ impl Bench {
     }
 
     /// A device whose capture thread has this pulse; in rescue mode it has no thread, and no seat.
-    pub async fn with(folders: Folders, pulse: Option<Pulse>) -> Bench {
-        Bench::build(folders, pulse, &Update::default()).await
+    pub async fn with(folders: Folders, heartbeat: Option<Heartbeat>) -> Bench {
+        Bench::build(folders, heartbeat, &Update::default()).await
     }
 
-    async fn build(folders: Folders, pulse: Option<Pulse>, source: &Update) -> Bench {
+    async fn build(folders: Folders, heartbeat: Option<Heartbeat>, source: &Update) -> Bench {
         let machine = Machine::new();
         let (stopper, stop) = stop();
         let tasks = Tasks::new(stop.clone());
         let (frames, status) = (FrameBus::default(), StatusBus::default());
         let seat = seat();
-        let bus = |pulse| SeatBus { seat: seat.clone(), frames: frames.clone(), status: status.clone(), pulse };
-        let buses: Vec<SeatBus> = pulse.map(bus).into_iter().collect();
+        let bus = |heartbeat| SeatBus { seat: seat.clone(), frames: frames.clone(), status: status.clone(), heartbeat };
+        let buses: Vec<SeatBus> = heartbeat.map(bus).into_iter().collect();
         let (ours, theirs) = UnixStream::pair().unwrap();
         let boards = buses.iter().map(|bus| (bus.seat.clone(), machine.board())).collect();
         let care = if folders.appliance().exists() {
@@ -190,8 +190,8 @@ impl Bench {
         let certificate = folders.data().join("tls/certificate.pem");
         let kept = net::Folders { data: folders.data(), run: folders.run(), logs: folders.logs() };
         let buses = buses.into_iter().map(|bus| (bus.seat.clone(), bus)).collect();
-        let fetcher = download::source(source).unwrap().map(|(fetcher, errand)| {
-            tasks.spawn("the fetching of updates", errand.run(hands.clone(), stop.clone()));
+        let fetcher = download::source(source).unwrap().map(|(fetcher, downloader)| {
+            tasks.spawn("the fetching of updates", downloader.run(hands.clone(), stop.clone()));
             fetcher
         });
         let (site, code) = Site::open(buses, hands, names, kept, None, fetcher).unwrap();
@@ -199,9 +199,9 @@ impl Bench {
         let address = |listener: &TcpListener| listener.local_addr().unwrap();
         let (https_at, plain_at, redirect_at) = (address(&https), address(&plain), address(&redirect));
         let fronts = [
-            (https, http::Front::Tls(acceptor)),
-            (plain, http::Front::Plain),
-            (redirect, http::Front::Redirect(https_at.port())),
+            (https, http::ListenerKind::Tls(acceptor)),
+            (plain, http::ListenerKind::Plain),
+            (redirect, http::ListenerKind::Redirect(https_at.port())),
         ];
         let servers = fronts
             .into_iter()
@@ -292,8 +292,8 @@ impl Bench {
 }
 
 /// The pulse of a capture thread. None paints here, so nobody beats: for an hour that is none too long.
-fn never_still() -> Pulse {
-    Pulse::new(Instant::now() + Duration::from_secs(3600))
+fn never_still() -> Heartbeat {
+    Heartbeat::new(Instant::now() + Duration::from_secs(3600))
 }
 
 fn seat() -> SeatId {

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, SystemTime};
 
-use farhand::auth::authenticator::People;
+use farhand::auth::authenticator::Authenticator;
 use farhand::auth::role::Role;
 
 use super::bench::{Bench, Client, Folders, PASSWORD, USER, bearer, soon};
@@ -301,7 +301,7 @@ async fn damaged_accounts_are_named_and_never_make_the_device_claimable() {
     let good = std::fs::read_to_string(&file).unwrap();
     for text in ["", "{", &good[..good.len() / 2], "[]", r#"{"users":{}}"#, r#"{"users":{},"tokens":{},"more":1}"#] {
         std::fs::write(&file, text).unwrap();
-        let error = People::open(&folders.data(), &folders.run()).map(|_| ()).unwrap_err().to_string();
+        let error = Authenticator::open(&folders.data(), &folders.run()).map(|_| ()).unwrap_err().to_string();
         assert!(error.contains("users.json") && error.contains("restore"), "{error}");
         assert_eq!(text, std::fs::read_to_string(&file).unwrap());
     }

@@ -172,7 +172,7 @@ async fn who_is_not_there_is_named() {
 
 #[tokio::test]
 async fn a_few_redirects_are_followed_and_a_ring_is_not() {
-    let serve = |path: String, mut wire: Box<dyn super::origin::Wire>| async move {
+    let serve = |path: String, mut wire: Box<dyn super::origin::PictureSocket>| async move {
         let answer = match path.as_str() {
             "/1" => moved(301, "/2"),
             "/2" => moved(302, "/3?x"),
@@ -235,7 +235,7 @@ async fn a_name_does_not_lead_to_ourselves_either() {
 async fn a_server_of_the_owners_own_is_believed_by_its_authority_and_no_other() {
     let (own, other) = (Authority::new(), Authority::new());
     let serve = |answer: String| {
-        move |_, mut wire: Box<dyn super::origin::Wire>| {
+        move |_, mut wire: Box<dyn super::origin::PictureSocket>| {
             let answer = answer.clone();
             async move { wire.write_all(answer.as_bytes()).await.unwrap() }
         }

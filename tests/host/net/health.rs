@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use farhand::base::heartbeat::Pulse;
+use farhand::base::heartbeat::Heartbeat;
 use farhand::guard::Page;
 use farhand::net::{entry, probe};
 
@@ -22,7 +22,7 @@ async fn a_daemon_whose_parts_move_is_well() {
 async fn a_hung_capture_thread_is_told_to_anybody() {
     let folders = Folders::new();
     folders.claim();
-    let bench = Bench::with(folders, Some(Pulse::new(Instant::now().checked_sub(LATER).unwrap()))).await;
+    let bench = Bench::with(folders, Some(Heartbeat::new(Instant::now().checked_sub(LATER).unwrap()))).await;
     let answer = bench.ask("GET /api/v1/health", "", "").await;
     assert_eq!(503, answer.status);
     let text = answer.text();
@@ -45,7 +45,7 @@ async fn the_guard_hears_what_the_page_says() {
     assert_eq!(Page::Well, soon("an answer", probe::ask(bench.https, &data)).await);
     let folders = Folders::new();
     folders.claim();
-    let hung = Bench::with(folders, Some(Pulse::new(Instant::now().checked_sub(LATER).unwrap()))).await;
+    let hung = Bench::with(folders, Some(Heartbeat::new(Instant::now().checked_sub(LATER).unwrap()))).await;
     let page = soon("an answer", probe::ask(hung.https, &hung.folders.data())).await;
     assert!(matches!(&page, Page::Unwell(why) if why.contains("capture thread")), "{page:?}");
 }

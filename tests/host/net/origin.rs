@@ -44,8 +44,8 @@ impl Authority {
     }
 }
 
-pub trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Wire for S {}
+pub trait PictureSocket: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> PictureSocket for S {}
 
 /// The server. It ends with the test.
 pub struct Origin {
@@ -59,7 +59,7 @@ impl Origin {
     /// addresses.
     pub async fn new<F, Served>(at: &str, tls: Option<TlsAcceptor>, serve: F) -> Origin
     where
-        F: Fn(String, Box<dyn Wire>) -> Served + Clone + Send + 'static,
+        F: Fn(String, Box<dyn PictureSocket>) -> Served + Clone + Send + 'static,
         Served: Future<Output = ()> + Send + 'static,
     {
         let listener = TcpListener::bind((at, 0)).await.unwrap();
@@ -72,7 +72,7 @@ impl Origin {
                 let (tcp, _) = listener.accept().await.unwrap();
                 let (tls, notes, serve) = (tls.clone(), notes.clone(), serve.clone());
                 connections.spawn(async move {
-                    let mut wire: Box<dyn Wire> = match tls {
+                    let mut wire: Box<dyn PictureSocket> = match tls {
                         // Who does not believe the certificate ends the handshake.
                         Some(tls) => match tls.accept(tcp).await {
                             Ok(wire) => Box::new(wire),
