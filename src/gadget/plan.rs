@@ -114,9 +114,9 @@ pub fn build(name: &str, usb: &Usb) -> Vec<Step> {
     steps
 }
 
-/// What stands of a gadget, perhaps half-made, perhaps by another version of ours.
+/// What exists of a gadget, perhaps half-made, perhaps by another version of ours.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Standing {
+pub struct Existing {
     /// Its configurations.
     pub configurations: Vec<Configuration>,
     /// The directories below `functions`.
@@ -125,7 +125,7 @@ pub struct Standing {
     pub languages: Vec<String>,
 }
 
-/// A configuration of a standing gadget.
+/// A configuration of a existing gadget.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Configuration {
     /// Its directory below `configs`.
@@ -136,11 +136,11 @@ pub struct Configuration {
     pub languages: Vec<String>,
 }
 
-/// How to take down what stands: off the controller, functions out of configurations, then from the leaves to the root.
-pub fn demolish(name: &str, standing: &Standing) -> Vec<Step> {
+/// How to take down what exists: off the controller, functions out of configurations, then from the leaves to the root.
+pub fn teardown(name: &str, existing: &Existing) -> Vec<Step> {
     let gadget = Path::new(name);
     let mut steps = vec![Step::Unbind(gadget.join("UDC"))];
-    for configuration in &standing.configurations {
+    for configuration in &existing.configurations {
         let directory = gadget.join("configs").join(&configuration.name);
         steps.extend(configuration.links.iter().map(|link| Step::Unlink(directory.join(link))));
         let strings = directory.join("strings");
@@ -148,9 +148,9 @@ pub fn demolish(name: &str, standing: &Standing) -> Vec<Step> {
         steps.push(Step::RemoveDir(directory));
     }
     let functions = gadget.join("functions");
-    steps.extend(standing.functions.iter().map(|function| Step::RemoveDir(functions.join(function))));
+    steps.extend(existing.functions.iter().map(|function| Step::RemoveDir(functions.join(function))));
     let strings = gadget.join("strings");
-    steps.extend(standing.languages.iter().map(|language| Step::RemoveDir(strings.join(language))));
+    steps.extend(existing.languages.iter().map(|language| Step::RemoveDir(strings.join(language))));
     steps.push(Step::RemoveDir(gadget.into()));
     steps
 }
@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn what_is_in_use_is_removed_last() {
-        let standing = Standing {
+        let existing = Existing {
             configurations: vec![Configuration {
                 name: "c.1".into(),
                 links: vec!["hid.keyboard".into()],
@@ -262,6 +262,6 @@ mod tests {
             Step::RemoveDir("farhand/strings/0x409".into()),
             Step::RemoveDir("farhand".into()),
         ];
-        assert_eq!(expected.as_slice(), demolish(NAME, &standing));
+        assert_eq!(expected.as_slice(), teardown(NAME, &existing));
     }
 }

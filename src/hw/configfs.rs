@@ -1,6 +1,6 @@
 //! Writes a gadget plan into configfs, and clears away what an earlier life left there.
 //!
-//! A gadget outlives the process that made it, whole or half, bound or not. So nothing is assumed of what stands: it is
+//! A gadget outlives the process that made it, whole or half, bound or not. So nothing is assumed of what exists: it is
 //! looked at, taken down and made again. Dropping a [`Gadget`] takes it down too.
 
 use std::fs;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::base::error_chain::chain;
 use crate::config::{Controller, Usb};
-use crate::gadget::plan::{self, Configuration, Function, Standing, Step};
+use crate::gadget::plan::{self, Configuration, Existing, Function, Step};
 
 /// Where the kernel shows its gadgets.
 pub const GADGETS: &str = "/sys/kernel/config/usb_gadget";
@@ -36,7 +36,7 @@ pub enum GadgetError {
     },
 }
 
-/// A gadget that stands, and is taken down when dropped.
+/// A gadget that exists, and is taken down when dropped.
 #[derive(Debug)]
 pub struct Gadget {
     gadgets: PathBuf,
@@ -44,7 +44,7 @@ pub struct Gadget {
 }
 
 impl Gadget {
-    /// Clears away what stands under this name and makes it anew. It is not bound to a controller yet.
+    /// Clears away what exists under this name and makes it again. It is not bound to a controller yet.
     pub fn make(gadgets: &Path, name: &str, usb: &Usb) -> Result<Gadget, GadgetError> {
         if !gadgets.is_dir() {
             return Err(GadgetError::Missing(gadgets.into()));
@@ -86,21 +86,21 @@ impl Drop for Gadget {
     }
 }
 
-/// Takes down whatever stands under this name. The target then sees a keyboard unplugged, and lets go of its keys.
+/// Takes down whatever exists under this name. The target then sees a keyboard unplugged, and lets go of its keys.
 pub fn clear(gadgets: &Path, name: &str) -> Result<(), GadgetError> {
     let directory = gadgets.join(name);
     if !directory.is_dir() {
         return Ok(());
     }
-    let standing = look(&directory).map_err(|source| GadgetError::Io { op: "listing", path: directory, source })?;
-    plan::demolish(name, &standing).iter().try_for_each(|step| carry_out(gadgets, step))
+    let existing = look(&directory).map_err(|source| GadgetError::Io { op: "listing", path: directory, source })?;
+    plan::teardown(name, &existing).iter().try_for_each(|step| carry_out(gadgets, step))
 }
 
 /// Takes down every gadget of ours, whatever seat it was made for. All are tried, and the first error is told.
 pub fn clear_all(gadgets: &Path) -> Result<(), GadgetError> {
-    let standing = names(gadgets, fs::FileType::is_dir);
-    let standing = standing.map_err(|source| GadgetError::Io { op: "listing", path: gadgets.into(), source })?;
-    let ours = standing.iter().filter(|name| plan::is_ours(name));
+    let existing = names(gadgets, fs::FileType::is_dir);
+    let existing = existing.map_err(|source| GadgetError::Io { op: "listing", path: gadgets.into(), source })?;
+    let ours = existing.iter().filter(|name| plan::is_ours(name));
     ours.map(|name| clear(gadgets, name)).fold(Ok(()), Result::and)
 }
 
@@ -117,14 +117,14 @@ pub fn controllers(class: &Path, wanted: &Controller) -> Vec<String> {
     present
 }
 
-fn look(gadget: &Path) -> io::Result<Standing> {
+fn look(gadget: &Path) -> io::Result<Existing> {
     let configurations = names(&gadget.join("configs"), fs::FileType::is_dir)?.into_iter().map(|name| {
         let directory = gadget.join("configs").join(&name);
         let links = names(&directory, fs::FileType::is_symlink)?;
         let languages = names(&directory.join("strings"), fs::FileType::is_dir)?;
         Ok(Configuration { name, links, languages })
     });
-    Ok(Standing {
+    Ok(Existing {
         configurations: configurations.collect::<io::Result<_>>()?,
         functions: names(&gadget.join("functions"), fs::FileType::is_dir)?,
         languages: names(&gadget.join("strings"), fs::FileType::is_dir)?,
@@ -246,8 +246,8 @@ mod tests {
         let plan = plan::build(NAME, &Usb::default());
         for done in 1..=plan.len() {
             plan[..done].iter().for_each(|step| shim.carry_out(step).unwrap());
-            let standing = look(&shim.0.join(NAME)).unwrap();
-            for step in plan::demolish(NAME, &standing) {
+            let existing = look(&shim.0.join(NAME)).unwrap();
+            for step in plan::teardown(NAME, &existing) {
                 shim.carry_out(&step).unwrap_or_else(|error| panic!("after {done} steps: {}", chain(&error)));
             }
             assert!(!shim.0.join(NAME).exists(), "after {done} steps");

@@ -6,9 +6,9 @@
 use std::time::Instant;
 
 use super::gpio::{Bank, Input};
-use super::late::Late;
 use crate::base::front_panel::Lamps;
 use crate::config::{Line, Power};
+use crate::hw::retrying_line::RetryingLine;
 use crate::ports::LampInputs;
 
 /// Opens the configured lamps' lines, as many as can be had.
@@ -16,20 +16,20 @@ pub fn open(power: &Power) -> Box<dyn LampInputs> {
     let input = |key: &'static str, line: Option<Line>| {
         let power = power.clone();
         let open = move |line| Bank::open(&power)?.input(key, line, power.leds_active_low);
-        line.map(|line| Late::new(format!("the {key} input"), move || open(line)))
+        line.map(|line| RetryingLine::new(format!("the {key} input"), move || open(line)))
     };
     Box::new(Panel { power: input("power_led", power.power_led), disk: input("disk_led", power.disk_led) })
 }
 
 struct Panel {
-    power: Option<Late<Input>>,
-    disk: Option<Late<Input>>,
+    power: Option<RetryingLine<Input>>,
+    disk: Option<RetryingLine<Input>>,
 }
 
 impl LampInputs for Panel {
     fn read(&mut self) -> Lamps {
         let now = Instant::now();
-        let read = |input: &mut Option<Late<Input>>| input.as_mut()?.by(now)?.is_active();
+        let read = |input: &mut Option<RetryingLine<Input>>| input.as_mut()?.by(now)?.is_active();
         Lamps { power: read(&mut self.power), disk: read(&mut self.disk) }
     }
 }

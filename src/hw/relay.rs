@@ -8,16 +8,16 @@ use std::io;
 
 pub use super::gpio::RelayError;
 use super::gpio::{Bank, Output};
-use super::late::Late;
 use crate::base::front_panel::Contact;
 use crate::config::{Line, Power};
+use crate::hw::retrying_line::RetryingLine;
 use crate::ports::Relays;
 
 /// Opens the configured relays' lines with their contacts open, as many as can be had.
 pub fn open(power: &Power) -> Box<dyn Relays> {
     let relay = |(contact, key, line)| {
         let power = power.clone();
-        (contact, Late::new(format!("the {contact:?} relay"), move || output(&power, key, line)))
+        (contact, RetryingLine::new(format!("the {contact:?} relay"), move || output(&power, key, line)))
     };
     Box::new(Panel { outputs: lines(power).map(relay).collect() })
 }
@@ -40,7 +40,7 @@ fn output(power: &Power, key: &'static str, line: Line) -> Result<Output, RelayE
 }
 
 struct Panel {
-    outputs: Vec<(Contact, Late<Output>)>,
+    outputs: Vec<(Contact, RetryingLine<Output>)>,
 }
 
 impl Relays for Panel {

@@ -3,15 +3,19 @@
 //! Its reason is to prove a pointer and a stream: the bar shows where the pointer is to the pixel and which key came last,
 //! target practice counts hits, and a ball moves as smoothly as the pictures come.
 
+pub mod layout;
 pub mod notes;
 pub mod paint;
 pub mod practice;
+pub mod state;
 pub mod window;
 
 use std::time::{Duration, Instant};
 
+pub use self::layout::{BAR_ROW, COLUMNS, JOURNAL_LINES, LOG_OUT, MODE};
 use self::notes::Notes;
 use self::practice::Practice;
+pub use self::state::Desktop;
 use self::window::{Kind, Part, Window};
 use super::keyboard::{Key, Press};
 use super::pointer::Pointer;
@@ -19,39 +23,8 @@ use super::screen::{CELL_HEIGHT, CELL_WIDTH, Raster};
 use super::stage::{Next, Requests, Stage};
 use crate::base::signal::Size;
 
-/// Full HD, what most desktops send.
-pub const MODE: Size = Size { width: 1920, height: 1080 };
-/// Columns of cells.
-pub const COLUMNS: usize = MODE.width as usize / CELL_WIDTH;
-/// The row of the bar's text; the last one that fits.
-pub const BAR_ROW: usize = MODE.height as usize / CELL_HEIGHT - 1;
-/// What leaves the desktop when clicked; first column and text.
-pub const LOG_OUT: (usize, &str) = (1, " Log out ");
-/// Lines in the journal.
-pub const JOURNAL_LINES: usize = 200;
-
 const CLOCK: Duration = Duration::from_secs(1);
 const MOTION: Duration = Duration::from_micros(33_333);
-
-/// The desktop.
-#[derive(Debug)]
-pub struct Desktop {
-    wallpaper: Raster,
-    /// From the bottom to the top, which has the keyboard.
-    windows: Vec<Window>,
-    pointer: Pointer,
-    /// Where in its title, in pixels from the window's corner, the top window is being dragged.
-    drag: Option<(i32, i32)>,
-    notes: Notes,
-    practice: Practice,
-    /// First line of the journal that shows.
-    scroll: usize,
-    last_key: String,
-    started: Instant,
-    time: Instant,
-    ticks_at: Instant,
-    moves_at: Instant,
-}
 
 impl Desktop {
     /// Starts with most of its windows open.

@@ -20,9 +20,9 @@ use crate::base::usb::Report;
 use crate::bus::Screen;
 use crate::bus::SeatBus;
 use crate::ports::{Board, LampInputs, Relays, UsbEvent, UsbPort};
-use crate::video::card;
 use crate::video::demand::Demand;
 use crate::video::encode::{Encoder, PixelFormat, Range, Raw};
+use crate::video::placeholder;
 
 /// Pictures come no faster than this: what a good capture device gives.
 const FRAME_INTERVAL: Duration = Duration::from_micros(33_333);
@@ -225,10 +225,11 @@ impl Recording {
 
     /// Shows why there is no picture. A change of mode is over before anyone could read about it.
     fn show_card(&mut self, now: Instant, signal: Signal) {
-        let (pixels, stride) = (card::draw(signal), PixelFormat::Rgb24.row_bytes(card::SIZE.width));
-        let raw = Raw { size: card::SIZE, format: PixelFormat::Rgb24, range: Range::Full, stride, pixels: &pixels };
+        let (pixels, stride) = (placeholder::draw(signal), PixelFormat::Rgb24.row_bytes(placeholder::SIZE.width));
+        let raw =
+            Raw { size: placeholder::SIZE, format: PixelFormat::Rgb24, range: Range::Full, stride, pixels: &pixels };
         if let Some(jpeg) = code(&mut self.encoder, &raw) {
-            self.bus.frames.publish(now, card::SIZE, jpeg);
+            self.bus.frames.publish(now, placeholder::SIZE, jpeg);
         }
     }
 
@@ -367,7 +368,7 @@ mod tests {
 
         board.relays.set(Contact::Power, true).unwrap();
         until(&bus, Signal::NoSignal).await;
-        picture(&bus, card::SIZE).await;
+        picture(&bus, placeholder::SIZE).await;
         assert_eq!(None, bus.status.now().screen.mode);
         assert_eq!(Some(false), board.lamps.read().power);
         until_udc(&mut board, "not attached").await;

@@ -1,9 +1,9 @@
 //! Decides what the signal is from what the capture device does, and what to do next.
 //!
-//! Cables are pulled, targets change mode three times while they boot, dongles fall silent without a word. [`Reception`]
+//! Cables are pulled, targets change mode three times while they boot, dongles fall silent without a word. [`SignalTracker`]
 //! turns all of it into one [`Signal`] and a short list of things to do, and recovers from everything by itself. It does no
 //! I/O and reads no clock: the caller passes `now` in, carries out each [`Action`], reports what came of it, and comes back
-//! at [`Reception::deadline`].
+//! at [`SignalTracker::deadline`].
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -26,12 +26,12 @@ const WINDOW: Duration = Duration::from_secs(1);
 /// What the caller must do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Open the device; answer with [`Reception::opened`] or [`Reception::absent`].
+    /// Open the device; answer with [`SignalTracker::opened`] or [`SignalTracker::absent`].
     Open,
-    /// Ask the device about its input; answer with [`Reception::read`] or [`Reception::absent`].
+    /// Ask the device about its input; answer with [`SignalTracker::read`] or [`SignalTracker::absent`].
     Query,
-    /// Take on the source's mode and start streaming; answer with [`Reception::started`], [`Reception::absent`] or
-    /// [`Reception::failed`].
+    /// Take on the source's mode and start streaming; answer with [`SignalTracker::started`], [`SignalTracker::absent`] or
+    /// [`SignalTracker::failed`].
     Start,
     /// Stop streaming.
     Stop,
@@ -65,7 +65,7 @@ pub enum Reading {
 
 /// What is known of the picture, for the status.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Seen {
+pub struct SignalStatus {
     /// Whether pictures arrive, and why not.
     pub signal: Signal,
     /// The size of the newest, while they arrive.
@@ -76,9 +76,9 @@ pub struct Seen {
 
 /// Follows one capture device through its life.
 #[derive(Debug)]
-pub struct Reception {
+pub struct SignalTracker {
     phase: Phase,
-    seen: Seen,
+    seen: SignalStatus,
     window: Window,
     actions: VecDeque<Action>,
 }
@@ -100,12 +100,12 @@ struct Window {
     count: u32,
 }
 
-impl Reception {
+impl SignalTracker {
     /// Starts by looking for the device.
-    pub fn new(now: Instant) -> Reception {
-        Reception {
+    pub fn new(now: Instant) -> SignalTracker {
+        SignalTracker {
             phase: Phase::Closed { retry: now + RETRY },
-            seen: Seen { signal: Signal::Starting, mode: None, fps: 0.0 },
+            seen: SignalStatus { signal: Signal::Starting, mode: None, fps: 0.0 },
             window: Window { start: now, count: 0 },
             actions: VecDeque::from([Action::Show(Signal::Starting), Action::Open]),
         }
@@ -216,7 +216,7 @@ impl Reception {
         self.actions.pop_front()
     }
 
-    /// When [`Reception::tick`] next has work to do.
+    /// When [`SignalTracker::tick`] next has work to do.
     pub fn deadline(&self) -> Instant {
         match self.phase {
             Phase::Closed { retry } => retry,
@@ -229,7 +229,7 @@ impl Reception {
     }
 
     /// What is known of the picture.
-    pub fn seen(&self) -> Seen {
+    pub fn seen(&self) -> SignalStatus {
         self.seen
     }
 
@@ -285,20 +285,20 @@ mod tests {
     /// A reception with its clock, which forgets to drain nothing.
     struct Test {
         now: Instant,
-        reception: Reception,
+        tracker: SignalTracker,
     }
 
     impl Test {
         fn new() -> Test {
             let now = Instant::now();
-            let mut test = Test { now, reception: Reception::new(now) };
+            let mut test = Test { now, tracker: SignalTracker::new(now) };
             test.expect(&[Action::Show(Signal::Starting), Action::Open]);
             test
         }
 
         fn streaming() -> Test {
             let mut test = Test::new();
-            test.reception.opened(test.now);
+            test.tracker.opened(test.now);
             test.expect(&[Action::Query]);
             test.start();
             test.pictures(3, 20);
@@ -307,49 +307,49 @@ mod tests {
         }
 
         fn start(&mut self) {
-            self.reception.read(self.now, Reading::Mode);
+            self.tracker.read(self.now, Reading::Mode);
             self.expect(&[Action::Start]);
-            self.reception.started(self.now);
+            self.tracker.started(self.now);
         }
 
         fn pictures(&mut self, count: u32, every_ms: u64) {
             for _ in 0..count {
                 self.pass(every_ms);
-                self.reception.picture(self.now, HD);
+                self.tracker.picture(self.now, HD);
             }
         }
 
         /// Lets time pass, deadline by deadline.
         fn pass(&mut self, ms: u64) {
             let end = self.now + Duration::from_millis(ms);
-            while self.reception.deadline() <= end {
-                assert!(self.now <= self.reception.deadline(), "a deadline that has passed is not seen to");
-                self.now = self.reception.deadline();
-                self.reception.tick(self.now);
+            while self.tracker.deadline() <= end {
+                assert!(self.now <= self.tracker.deadline(), "a deadline that has passed is not seen to");
+                self.now = self.tracker.deadline();
+                self.tracker.tick(self.now);
             }
             self.now = end;
         }
 
         #[track_caller]
         fn expect(&mut self, actions: &[Action]) {
-            let done: Vec<Action> = std::iter::from_fn(|| self.reception.poll()).collect();
+            let done: Vec<Action> = std::iter::from_fn(|| self.tracker.poll()).collect();
             assert_eq!(actions, done);
         }
 
         fn signal(&self) -> Signal {
-            self.reception.seen().signal
+            self.tracker.seen().signal
         }
     }
 
     #[test]
     fn the_first_picture_makes_the_signal_good() {
         let mut test = Test::new();
-        test.reception.opened(test.now);
+        test.tracker.opened(test.now);
         test.expect(&[Action::Query]);
         test.start();
         assert_eq!(Signal::Starting, test.signal());
         test.pictures(1, 20);
-        assert_eq!((Signal::Ok, Some(HD)), (test.signal(), test.reception.seen().mode));
+        assert_eq!((Signal::Ok, Some(HD)), (test.signal(), test.tracker.seen().mode));
         test.expect(&[]);
     }
 
@@ -357,12 +357,12 @@ mod tests {
     fn an_absent_device_is_looked_for_for_ever() {
         for (absence, signal) in [(Absence::Missing, Signal::NoDevice), (Absence::Busy, Signal::Busy)] {
             let mut test = Test::new();
-            test.reception.absent(test.now, absence);
+            test.tracker.absent(test.now, absence);
             test.expect(&[Action::Close, Action::Show(signal)]);
             for _ in 0..3 {
                 test.pass(500);
                 test.expect(&[Action::Open]);
-                test.reception.absent(test.now, absence);
+                test.tracker.absent(test.now, absence);
                 // The card is drawn once, not at every look.
                 test.expect(&[Action::Close]);
             }
@@ -374,11 +374,11 @@ mod tests {
     fn a_device_that_turns_out_busy_at_the_start_is_shown_once() {
         let mut test = Test::new();
         for round in 0..3 {
-            test.reception.opened(test.now);
+            test.tracker.opened(test.now);
             test.expect(&[Action::Query]);
-            test.reception.read(test.now, Reading::Mode);
+            test.tracker.read(test.now, Reading::Mode);
             test.expect(&[Action::Start]);
-            test.reception.absent(test.now, Absence::Busy);
+            test.tracker.absent(test.now, Absence::Busy);
             test.expect(if round == 0 { &[Action::Close, Action::Show(Signal::Busy)] } else { &[Action::Close] });
             test.pass(500);
             test.expect(&[Action::Open]);
@@ -388,12 +388,12 @@ mod tests {
     #[test]
     fn an_unplugged_device_is_closed_and_looked_for() {
         let mut test = Test::streaming();
-        test.reception.absent(test.now, Absence::Missing);
+        test.tracker.absent(test.now, Absence::Missing);
         test.expect(&[Action::Stop, Action::Close, Action::Show(Signal::NoDevice)]);
-        assert_eq!(Seen { signal: Signal::NoDevice, mode: None, fps: 0.0 }, test.reception.seen());
+        assert_eq!(SignalStatus { signal: Signal::NoDevice, mode: None, fps: 0.0 }, test.tracker.seen());
         test.pass(500);
         test.expect(&[Action::Open]);
-        test.reception.opened(test.now);
+        test.tracker.opened(test.now);
         test.expect(&[Action::Query]);
         test.start();
         test.pictures(1, 20);
@@ -403,14 +403,14 @@ mod tests {
     #[test]
     fn a_change_of_mode_restarts_once_it_has_settled() {
         let mut test = Test::streaming();
-        test.reception.changed(test.now);
+        test.tracker.changed(test.now);
         assert_eq!(Signal::Changing, test.signal());
         test.expect(&[]);
         test.pass(30);
         test.expect(&[Action::Query]);
-        test.reception.read(test.now, Reading::Mode);
+        test.tracker.read(test.now, Reading::Mode);
         test.expect(&[Action::Stop, Action::Start]);
-        test.reception.started(test.now);
+        test.tracker.started(test.now);
         test.pictures(1, 20);
         assert_eq!(Signal::Ok, test.signal());
         test.expect(&[]);
@@ -420,10 +420,10 @@ mod tests {
     fn changes_in_quick_succession_are_asked_about_once() {
         let mut test = Test::streaming();
         for _ in 0..5 {
-            test.reception.changed(test.now);
+            test.tracker.changed(test.now);
             test.pass(20);
             // The old mode's last pictures prove nothing.
-            test.reception.picture(test.now, HD);
+            test.tracker.picture(test.now, HD);
             assert_eq!(Signal::Changing, test.signal());
         }
         test.expect(&[]);
@@ -435,7 +435,7 @@ mod tests {
     fn a_source_that_never_settles_is_asked_all_the_same() {
         let mut test = Test::streaming();
         for _ in 0..11 {
-            test.reception.changed(test.now);
+            test.tracker.changed(test.now);
             test.pass(20);
         }
         test.expect(&[Action::Query]);
@@ -449,17 +449,17 @@ mod tests {
             (Reading::OutOfRange, Signal::OutOfRange),
         ] {
             let mut test = Test::streaming();
-            test.reception.changed(test.now);
+            test.tracker.changed(test.now);
             test.pass(30);
             test.expect(&[Action::Query]);
-            test.reception.read(test.now, reading);
+            test.tracker.read(test.now, reading);
             test.expect(&[Action::Stop, Action::Show(signal)]);
             test.pass(1000);
             test.expect(&[Action::Query]);
-            test.reception.read(test.now, reading);
+            test.tracker.read(test.now, reading);
             test.expect(&[]);
             // The event comes before the next look.
-            test.reception.changed(test.now);
+            test.tracker.changed(test.now);
             test.pass(30);
             test.expect(&[Action::Query]);
             test.start();
@@ -478,21 +478,21 @@ mod tests {
         assert_eq!(Signal::Stalled, test.signal());
         for round in 0..3 {
             test.expect(if round == 0 { &[Action::Show(Signal::Stalled), Action::Query] } else { &[Action::Query] });
-            test.reception.read(test.now, Reading::Mode);
+            test.tracker.read(test.now, Reading::Mode);
             test.expect(&[Action::Stop, Action::Start]);
-            test.reception.started(test.now);
+            test.tracker.started(test.now);
             test.pass(2000);
             assert_eq!(Signal::Stalled, test.signal());
         }
         test.expect(&[Action::Query]);
-        test.reception.picture(test.now, HD);
+        test.tracker.picture(test.now, HD);
         assert_eq!(Signal::Ok, test.signal());
     }
 
     #[test]
     fn a_device_that_refuses_is_opened_afresh() {
         let mut test = Test::streaming();
-        test.reception.failed(test.now);
+        test.tracker.failed(test.now);
         test.expect(&[Action::Stop, Action::Close, Action::Show(Signal::Stalled)]);
         test.pass(500);
         test.expect(&[Action::Open]);
@@ -502,23 +502,23 @@ mod tests {
     fn pictures_are_counted_over_a_second() {
         let mut test = Test::streaming();
         test.pictures(200, 20);
-        assert!((49.0..=51.0).contains(&test.reception.seen().fps), "{:?}", test.reception.seen());
+        assert!((49.0..=51.0).contains(&test.tracker.seen().fps), "{:?}", test.tracker.seen());
         test.pictures(20, 100);
-        assert!((9.0..=11.0).contains(&test.reception.seen().fps), "{:?}", test.reception.seen());
+        assert!((9.0..=11.0).contains(&test.tracker.seen().fps), "{:?}", test.tracker.seen());
         test.pass(2000);
-        assert_eq!(0.0, test.reception.seen().fps);
+        assert_eq!(0.0, test.tracker.seen().fps);
     }
 
     #[test]
     fn at_rest_there_is_little_to_wake_for() {
         let mut test = Test::new();
-        test.reception.opened(test.now);
-        test.reception.read(test.now, Reading::NoSignal);
+        test.tracker.opened(test.now);
+        test.tracker.read(test.now, Reading::NoSignal);
         let mut wakes = 0;
         let end = test.now + Duration::from_secs(10);
-        while test.reception.deadline() < end {
-            test.now = test.reception.deadline();
-            test.reception.tick(test.now);
+        while test.tracker.deadline() < end {
+            test.now = test.tracker.deadline();
+            test.tracker.tick(test.now);
             wakes += 1;
         }
         assert!(wakes <= 20, "{wakes} in 10 s");

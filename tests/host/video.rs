@@ -10,7 +10,7 @@ use farhand::bus::Screen;
 use farhand::bus::{Frame, FrameBus, SeatBus, StatusBus};
 use farhand::config::{Config, Video};
 use farhand::hw::v4l2::V4l2Screen;
-use farhand::video::{card, encode, jpeg};
+use farhand::video::{encode, jpeg, placeholder};
 
 /// Long enough for a loaded machine; nothing here takes a tenth of it.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -64,10 +64,10 @@ async fn a_missing_device_gives_the_card_that_says_so() {
     let running = Running::start("/dev/farhand-test-has-no-such-device");
     running.signal(Signal::NoDevice).await;
     assert!(running.bus.heartbeat.age(Instant::now()) < LONG, "without a device its thread must go round all the same");
-    let expected = encode::jpeg_from_rgb(card::SIZE, &card::draw(Signal::NoDevice)).unwrap();
+    let expected = encode::jpeg_from_rgb(placeholder::SIZE, &placeholder::draw(Signal::NoDevice)).unwrap();
     let frame = running.picture(|frame| frame.jpeg == expected).await;
-    assert_eq!(card::SIZE, frame.size);
-    assert_eq!(card::SIZE, jpeg::inspect(&frame.jpeg).unwrap().size);
+    assert_eq!(placeholder::SIZE, frame.size);
+    assert_eq!(placeholder::SIZE, jpeg::inspect(&frame.jpeg).unwrap().size);
 
     let screen = running.bus.status.now().screen;
     assert_eq!((None, 0.0, ""), (screen.mode, screen.fps, screen.device.as_str()));

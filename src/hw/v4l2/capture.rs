@@ -1,4 +1,4 @@
-//! Runs a capture device: does what [`Reception`] says, publishes what comes, reports what happens.
+//! Runs a capture device: does what [`SignalTracker`] says, publishes what comes, reports what happens.
 
 use std::error::Error;
 use std::future::pending;
@@ -17,12 +17,12 @@ use crate::base::tasks::Stop;
 use crate::bus::Screen;
 use crate::bus::{ScreenStatus, SeatBus};
 use crate::config::Video;
-use crate::video::card;
 use crate::video::choice::Coding;
 use crate::video::demand::Coder;
 use crate::video::encode::{EncodeError, Range, Raw, jpeg_from_rgb};
 use crate::video::jpeg::{self, Flaw};
-use crate::video::signal::{Absence, Action, Reading, Reception, Seen};
+use crate::video::placeholder;
+use crate::video::signal::{Absence, Action, Reading, SignalStatus, SignalTracker};
 
 /// The screen behind a capture device, which may come and go.
 #[derive(Debug)]
@@ -48,43 +48,43 @@ impl Screen for V4l2Screen {
 }
 
 async fn capture(video: Video, bus: SeatBus, mut stop: Stop) {
-    let mut reception = Reception::new(Instant::now());
-    let mut rig = Rig::new(video, bus);
-    let mut timer = pin!(sleep_until(reception.deadline().into()));
+    let mut tracker = SignalTracker::new(Instant::now());
+    let mut capture = CaptureLoop::new(video, bus);
+    let mut timer = pin!(sleep_until(tracker.deadline().into()));
     loop {
-        rig.bus.heartbeat.beat(Instant::now());
-        while let Some(action) = reception.poll() {
-            rig.carry_out(action, &mut reception);
+        capture.bus.heartbeat.beat(Instant::now());
+        while let Some(action) = tracker.poll() {
+            capture.carry_out(action, &mut tracker);
         }
-        rig.report(reception.seen());
-        if timer.deadline() != reception.deadline().into() {
-            timer.as_mut().reset(reception.deadline().into());
+        capture.report(tracker.seen());
+        if timer.deadline() != tracker.deadline().into() {
+            timer.as_mut().reset(tracker.deadline().into());
         }
         tokio::select! {
             () = stop.requested() => return,
             () = &mut timer => (),
-            news = rig.news() => match news {
-                Ok(News::Picture(filled, picture)) => {
-                    if let Some(size) = rig.receive(filled, picture) {
-                        reception.picture(Instant::now(), size);
+            news = capture.news() => match news {
+                Ok(DeviceEvent::Picture(filled, picture)) => {
+                    if let Some(size) = capture.receive(filled, picture) {
+                        tracker.picture(Instant::now(), size);
                     }
                 }
-                Ok(News::Changed) => reception.changed(Instant::now()),
-                Err(error) => rig.fail(&error, &mut reception),
+                Ok(DeviceEvent::Changed) => tracker.changed(Instant::now()),
+                Err(error) => capture.fail(&error, &mut tracker),
             },
         }
-        reception.tick(Instant::now());
+        tracker.tick(Instant::now());
     }
 }
 
 /// What a device can come up with by itself.
-enum News {
+enum DeviceEvent {
     Picture(Filled, Picture),
     Changed,
 }
 
 /// The device, as far as there is one, and where its pictures go.
-struct Rig {
+struct CaptureLoop {
     video: Video,
     bus: SeatBus,
     // Dropped in this order: a stream needs its device to stop.
@@ -92,7 +92,7 @@ struct Rig {
     device: Option<Device>,
     coder: Coder,
     /// What was reported last, unless the device has become another since.
-    seen: Option<Seen>,
+    seen: Option<SignalStatus>,
     /// What was logged last of where pictures come from.
     source: String,
     /// What was logged last, so that a failure that repeats itself is logged once.
@@ -101,9 +101,9 @@ struct Rig {
     dropped: u64,
 }
 
-impl Rig {
-    fn new(video: Video, bus: SeatBus) -> Rig {
-        Rig {
+impl CaptureLoop {
+    fn new(video: Video, bus: SeatBus) -> CaptureLoop {
+        CaptureLoop {
             video,
             bus,
             stream: None,
@@ -116,11 +116,11 @@ impl Rig {
         }
     }
 
-    fn carry_out(&mut self, action: Action, reception: &mut Reception) {
+    fn carry_out(&mut self, action: Action, tracker: &mut SignalTracker) {
         let result = match action {
-            Action::Open => self.open(reception),
-            Action::Query => self.query(reception),
-            Action::Start => self.start(reception),
+            Action::Open => self.open(tracker),
+            Action::Query => self.query(tracker),
+            Action::Start => self.start(tracker),
             Action::Stop => {
                 self.stream = None;
                 self.seen = None;
@@ -137,28 +137,28 @@ impl Rig {
             }
         };
         if let Err(error) = result {
-            self.fail(&error, reception);
+            self.fail(&error, tracker);
         }
     }
 
-    fn open(&mut self, reception: &mut Reception) -> Result<(), VideoError> {
+    fn open(&mut self, tracker: &mut SignalTracker) -> Result<(), VideoError> {
         self.device = Some(Device::open(&self.video)?);
         self.seen = None;
-        reception.opened(Instant::now());
+        tracker.opened(Instant::now());
         Ok(())
     }
 
-    fn query(&mut self, reception: &mut Reception) -> Result<(), VideoError> {
+    fn query(&mut self, tracker: &mut SignalTracker) -> Result<(), VideoError> {
         let Some(device) = &self.device else { return Ok(()) };
         let reading = device.read()?;
         if reading != Reading::Mode {
             log::debug!("seat {}: {} says {reading:?}", self.bus.seat, device.path().display());
         }
-        reception.read(Instant::now(), reading);
+        tracker.read(Instant::now(), reading);
         Ok(())
     }
 
-    fn start(&mut self, reception: &mut Reception) -> Result<(), VideoError> {
+    fn start(&mut self, tracker: &mut SignalTracker) -> Result<(), VideoError> {
         let Some(device) = &self.device else { return Ok(()) };
         let stream = device.start()?;
         let words = device.describe(Some(&stream));
@@ -170,12 +170,12 @@ impl Rig {
         (self.stream, self.seen) = (Some(stream), None);
         // What is shown until then is of the mode before.
         self.coder.renew();
-        reception.started(Instant::now());
+        tracker.started(Instant::now());
         Ok(())
     }
 
     /// Tells the reception, and the log if it is news.
-    fn fail(&mut self, error: &VideoError, reception: &mut Reception) {
+    fn fail(&mut self, error: &VideoError, tracker: &mut SignalTracker) {
         let text = chain(error);
         if self.trouble != text {
             log::warn!("seat {}: {text}", self.bus.seat);
@@ -183,17 +183,17 @@ impl Rig {
         }
         let now = Instant::now();
         match error {
-            VideoError::Busy(_) => reception.absent(now, Absence::Busy),
+            VideoError::Busy(_) => tracker.absent(now, Absence::Busy),
             VideoError::NoneFound | VideoError::Missing(_) | VideoError::Unsuitable(_) => {
-                reception.absent(now, Absence::Missing);
+                tracker.absent(now, Absence::Missing);
             }
-            VideoError::Io { .. } if self.device.is_none() => reception.absent(now, Absence::Missing),
-            VideoError::Io { .. } => reception.failed(now),
+            VideoError::Io { .. } if self.device.is_none() => tracker.absent(now, Absence::Missing),
+            VideoError::Io { .. } => tracker.failed(now),
         }
     }
 
     /// Waits for the device to come up with something; for ever, while there is none.
-    async fn news(&self) -> Result<News, VideoError> {
+    async fn news(&self) -> Result<DeviceEvent, VideoError> {
         let picture = async {
             match &self.stream {
                 Some(stream) => stream.newest().await,
@@ -207,8 +207,8 @@ impl Rig {
             }
         };
         tokio::select! {
-            picture = picture => picture.map(|(filled, picture)| News::Picture(filled, picture)),
-            change = change => change.map(|()| News::Changed),
+            picture = picture => picture.map(|(filled, picture)| DeviceEvent::Picture(filled, picture)),
+            change = change => change.map(|()| DeviceEvent::Changed),
         }
     }
 
@@ -266,15 +266,15 @@ impl Rig {
     fn show(&mut self, signal: Signal) {
         // The next picture takes its place, whoever looks.
         self.coder.renew();
-        let card: Result<Bytes, EncodeError> = jpeg_from_rgb(card::SIZE, &card::draw(signal));
+        let card: Result<Bytes, EncodeError> = jpeg_from_rgb(placeholder::SIZE, &placeholder::draw(signal));
         match card {
-            Ok(file) => self.bus.frames.publish(Instant::now(), card::SIZE, file),
+            Ok(file) => self.bus.frames.publish(Instant::now(), placeholder::SIZE, file),
             Err(error) => log::error!("seat {}: no card for {signal:?}: {}", self.bus.seat, chain(&error)),
         }
     }
 
     /// Brings the status up to date. Cheap if nothing has changed, since it is called for every picture.
-    fn report(&mut self, seen: Seen) {
+    fn report(&mut self, seen: SignalStatus) {
         if self.seen == Some(seen) {
             return;
         }

@@ -4,9 +4,10 @@ use embedded_graphics::Drawable;
 use embedded_graphics::geometry::Point;
 use embedded_graphics::primitives::{Circle, Line, Primitive, PrimitiveStyle};
 
+use super::layout::{BAR_ROW, COLUMNS, JOURNAL_LINES, LOG_OUT, MODE};
 use super::practice::RADIUS;
+use super::state::Desktop;
 use super::window::{Kind, Window};
-use super::{BAR_ROW, COLUMNS, Desktop, JOURNAL_LINES, LOG_OUT, MODE};
 use crate::sim::screen::{CELL_HEIGHT, CELL_WIDTH, Color, Raster, Style};
 
 const WHITE: Color = Color::new(0xff, 0xff, 0xff);

@@ -2,7 +2,7 @@
 //!
 //! Windows move by whole cells, so that the text in them stays in the screen's one grid.
 
-use super::{BAR_ROW, COLUMNS};
+use super::layout::{BAR_ROW, COLUMNS};
 use crate::sim::screen::{CELL_HEIGHT, CELL_WIDTH};
 
 /// What a window is for.

@@ -5,24 +5,24 @@
 
 use std::time::{Duration, Instant};
 
-use super::gpio::RelayError;
 use crate::base::error_chain::chain;
+use crate::hw::gpio::RelayError;
 
 /// How often a line that is only looked at is tried again. Opening one is a handful of system calls.
 const AGAIN: Duration = Duration::from_secs(3);
 
 /// A line, once it can be had.
-pub(super) struct Late<T> {
+pub(super) struct RetryingLine<T> {
     what: String,
     open: Box<dyn Fn() -> Result<T, RelayError> + Send>,
     line: Result<T, String>,
     tried: Instant,
 }
 
-impl<T> Late<T> {
+impl<T> RetryingLine<T> {
     /// Tries to open it, and does not mind if that fails.
-    pub(super) fn new(what: String, open: impl Fn() -> Result<T, RelayError> + Send + 'static) -> Late<T> {
-        let mut late = Late { what, open: Box::new(open), line: Err(String::new()), tried: Instant::now() };
+    pub(super) fn new(what: String, open: impl Fn() -> Result<T, RelayError> + Send + 'static) -> RetryingLine<T> {
+        let mut late = RetryingLine { what, open: Box::new(open), line: Err(String::new()), tried: Instant::now() };
         late.attempt(Instant::now());
         late
     }
@@ -68,13 +68,13 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    use super::*;
+    use crate::hw::retrying_line::*;
 
     /// A line that can be had at the third attempt.
-    fn third() -> (Late<u32>, Arc<AtomicU32>) {
+    fn third() -> (RetryingLine<u32>, Arc<AtomicU32>) {
         let attempts = Arc::new(AtomicU32::new(0));
         let count = attempts.clone();
-        let late = Late::new("a line".into(), move || match count.fetch_add(1, Ordering::Relaxed) + 1 {
+        let late = RetryingLine::new("a line".into(), move || match count.fetch_add(1, Ordering::Relaxed) + 1 {
             3 => Ok(7),
             _ => Err(RelayError::NoPi),
         });

@@ -154,7 +154,7 @@ impl<D: DrawTarget> DrawTarget for Doubled<'_, D> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::video::placeholder::*;
 
     const ALL: [Signal; 9] = [
         Signal::Starting,
