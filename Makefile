@@ -55,6 +55,7 @@ check: tools web tests/browser/$(NPM) ## Formats, lints, licences, unit and host
 	@$(NEED) python3-kconfiglib
 	/usr/bin/python3 tests/host/buildroot.py
 	/usr/bin/python3 tests/host/checks.py
+	/usr/bin/python3 tests/host/library.py
 	/usr/bin/python3 tests/host/linux.py
 	/usr/bin/python3 tests/host/lists.py
 	/usr/bin/python3 tests/host/crates.py
@@ -64,7 +65,7 @@ check: tools web tests/browser/$(NPM) ## Formats, lints, licences, unit and host
 	@$(PHASE) 'page and scripts'
 	cd web && npm run --silent check
 	cd tests/browser && npm run --silent check
-	git ls-files -z '*.sh' overlay board | xargs -0 grep -lZ '^#!/bin/sh' | xargs -0 shellcheck
+	git ls-files -z '*.sh' overlay board | xargs -0 grep -lZE '^#!/bin/sh|^# shellcheck shell=sh' | xargs -0 shellcheck
 
 test: ## Everything; tells at its end how long each phase took
 	@tests/phases.sh run make --no-print-directory check test-browser test-image

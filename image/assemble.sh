@@ -9,10 +9,8 @@
 # owner signed, so it needs KEYRING= (see image/keys.sh); without one, and for QEMU, this makes a development image.
 set -eu
 
-die() {
-	printf '%s: %s\n' "${0##*/}" "$1" >&2
-	exit 1
-}
+# shellcheck source=lib.sh
+. "${0%/*}/lib.sh"
 
 here=$(cd "${0%/*}" && pwd)
 cd "$here/.."
@@ -25,15 +23,14 @@ case ${2:-} in
 *) die "unknown option $2" ;;
 esac
 
-printf '%s: %s image for %s\n' "${0##*/}" "$variant" "$board"
+say "$variant image for $board"
 image/need.sh binutils cryptsetup-bin device-tree-compiler dosfstools e2fsprogs fdisk genimage git mtools python3 \
 	squashfs-tools u-boot-tools xz-utils
 daemon=${FARHAND_BIN:-target/cross/aarch64-unknown-linux-gnu/release/farhand}
 [ -n "${FARHAND_BIN:-}" ] || image/cross-cargo.sh build --release --locked
 kernel=$(image/kernel.sh)
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+workspace
 export TARGET_DIR="$work/target" BINARIES_DIR="${BINARIES_DIR:-$PWD/out/$board}" BUILD_DIR="$work" HOST_DIR=/usr CONFIG_DIR="$work"
 export FARHAND_BUILD=quick FARHAND_VARIANT="$variant"
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}

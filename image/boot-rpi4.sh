@@ -7,10 +7,8 @@
 # Debian 13's, because a card's is never updated and the newest boards want a newer one than 12's.
 set -eu
 
-die() {
-	printf '%s: %s\n' "${0##*/}" "$1" >&2
-	exit 1
-}
+# shellcheck source=lib.sh
+. "${0%/*}/lib.sh"
 
 [ $# -eq 2 ] || die "usage: ${0##*/} KERNEL BINARIES_DIR"
 here=$(cd "${0%/*}" && pwd)
@@ -19,15 +17,11 @@ cp "$1/bcm2711-rpi-4-b.dtb" "$binaries"
 uboot=$("$here/uboot.sh")
 cp "$uboot/u-boot.bin" "$binaries"
 
-cache=${FARHAND_CACHE:-$HOME/.cache/farhand}
-firmware=$cache/deb-raspi-firmware-trixie
-if [ ! -d "$firmware" ]; then
-	work=$(mktemp -d "$cache/deb.XXXXXX")
-	trap 'rm -rf "$work"' EXIT
+fetch() {
 	"$here/fetch-suite.sh" trixie non-free-firmware deb raspi-firmware "$work"
-	dpkg -x "$work"/raspi-firmware_*.deb "$work/files"
-	mv -T "$work/files" "$firmware" 2>"$work/said" || [ -d "$firmware" ] || die "could not keep $firmware: $(cat "$work/said")"
-fi
+	dpkg -x "$work"/raspi-firmware_*.deb "$work/kept"
+}
+firmware=$(cached deb-raspi-firmware-trixie fetch)
 rm -rf "$binaries/rpi-firmware"
 mkdir "$binaries/rpi-firmware"
 cp "$firmware/usr/lib/raspi-firmware/start4.elf" "$firmware/usr/lib/raspi-firmware/fixup4.dat" "$binaries/rpi-firmware"

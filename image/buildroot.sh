@@ -9,10 +9,8 @@
 # `make image-quick` leaves there, and the release is packed.
 set -eu
 
-die() {
-	printf '%s: %s\n' "${0##*/}" "$1" >&2
-	exit 1
-}
+# shellcheck source=lib.sh
+. "${0%/*}/lib.sh"
 
 cd "${0%/*}/.."
 board=${1:-}
@@ -23,7 +21,7 @@ shift
 image/need.sh bc binutils bzip2 cpio fdisk file g++ git make patch perl python3 rsync unzip wget xz-utils
 buildroot=$(image/need-buildroot.sh)
 export BR2_EXTERNAL="$PWD/buildroot"
-export BR2_DL_DIR="${BR2_DL_DIR:-${FARHAND_CACHE:-$HOME/.cache/farhand}/buildroot-dl}"
+export BR2_DL_DIR="${BR2_DL_DIR:-$cache/buildroot-dl}"
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 export SOURCE_DATE_EPOCH
 # The kernel's sources are those of the quick build, under the name that Buildroot would download.
@@ -42,7 +40,7 @@ build() {
 export FARHAND_VARIANT="${FARHAND_VARIANT:-production}"
 if [ -n "${KEYRING:-}" ]; then
 	# Buildroot calls our scripts from elsewhere.
-	[ -s "$KEYRING" ] || die "there is no keyring at $KEYRING"
+	need_file "$KEYRING" "KEYRING= names it"
 	KEYRING=$(realpath "$KEYRING") && export KEYRING
 elif [ "$FARHAND_VARIANT" = production ] && [ $# -eq 0 ]; then
 	die "a production image needs KEYRING=, the certificates whose updates it will take: see docs/build.md"
@@ -59,7 +57,7 @@ image/pack.sh "$board"
 if [ "$FARHAND_VARIANT" = development ] || [ -n "${SIGN_KEY:-}" ]; then
 	image/bundle.sh "$board"
 else
-	echo "${0##*/}: no SIGN_KEY=, so no update was made: image/bundle.sh $board makes it on the machine that signs" >&2
+	say "no SIGN_KEY=, so no update was made: image/bundle.sh $board makes it on the machine that signs"
 fi
 
 # What a release owes those whose work is in it: their licences, and a list of the parts.

@@ -10,22 +10,19 @@
 # the key that everybody has.
 set -eu
 
-die() {
-	printf '%s: %s\n' "${0##*/}" "$1" >&2
-	exit 1
-}
+# shellcheck source=lib.sh
+. "${0%/*}/lib.sh"
 
 cd "${0%/*}/.."
 board=${1:-}
 out=${BINARIES_DIR:-out/$board}
 [ $# -eq 1 ] || die "usage: ${0##*/} BOARD"
 for image in root.squashfs root.img boot.img card.img; do
-	[ -s "$out/$image" ] || die "there is no $out/$image: build the image first"
+	need_file "$out/$image" "build the image first"
 done
 image/need.sh fdisk rauc squashfs-tools xz-utils
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+workspace
 mkdir "$work/content"
 unsquashfs -q -n -d "$work/root" "$out/root.squashfs" etc/rauc >/dev/null
 configuration=$work/root/etc/rauc/system.conf

@@ -7,10 +7,8 @@
 # `apt-get update` knows no package: that is made good here.
 set -eu
 
-die() {
-	printf '%s: %s\n' "${0##*/}" "$1" >&2
-	exit 1
-}
+# shellcheck source=lib.sh
+. "${0%/*}/lib.sh"
 
 [ $# -gt 0 ] || die "usage: ${0##*/} PACKAGE[:ARCH][=VERSION]..."
 candidates() {

@@ -8,32 +8,26 @@
 # reaches the next image.
 set -eu
 
-die() {
-	printf '%s: %s\n' "${0##*/}" "$1" >&2
-	exit 1
-}
+# shellcheck source=lib.sh
+. "${0%/*}/lib.sh"
 
 [ $# -gt 0 ] || die "usage: ${0##*/} PACKAGE[:ARCH][=VERSION]..."
-cache=${FARHAND_CACHE:-$HOME/.cache/farhand}
-mkdir -p "$cache"
+here=$(cd "${0%/*}" && pwd)
 
 download() {
 	(cd "$work" && apt-get -qq -o APT::Sandbox::User=root download "$1" >&2)
 }
 
-versions=$("${0%/*}/deb-version.sh" "$@")
+# fetch PACKAGE: unpack it
+fetch() {
+	# Mirrors drop a version as soon as there is a newer one: then the lists are old.
+	download "$1" || { "$here/need.sh" --update && download "$1"; } || die "cannot download $1"
+	dpkg -x "$work"/*.deb "$work/kept"
+}
+
+versions=$("$here/deb-version.sh" "$@")
 for version in $versions; do
 	package=$1
 	shift
-	deb=$cache/deb-${package%%=*}-$version
-	if [ ! -d "$deb" ]; then
-		work=$(mktemp -d "$cache/deb.XXXXXX")
-		trap 'rm -rf "$work"' EXIT
-		# Mirrors drop a version as soon as there is a newer: then the lists are old.
-		download "$package" || { "${0%/*}/need.sh" --update && download "$package"; } || die "cannot download $package"
-		dpkg -x "$work"/*.deb "$work/files"
-		mv -T "$work/files" "$deb" 2>"$work/said" || [ -d "$deb" ] || die "could not keep $deb: $(cat "$work/said")"
-		rm -rf "$work"
-	fi
-	echo "$deb"
+	cached "deb-${package%%=*}-$version" fetch "$package"
 done

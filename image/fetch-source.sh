@@ -8,26 +8,18 @@
 # Debian, such as trixie, for what this machine's is too old for: the same archives have it.
 set -eu
 
-die() {
-	printf '%s: %s\n' "${0##*/}" "$1" >&2
-	exit 1
-}
+# shellcheck source=lib.sh
+. "${0%/*}/lib.sh"
 
 [ $# -eq 2 ] || [ $# -eq 3 ] || die "usage: ${0##*/} PACKAGE DIR [SUITE]"
 # shellcheck source=/dev/null
 own=$(. /etc/os-release && echo "$VERSION_CODENAME")
 suite=${3:-$own}
 mkdir -p "$2"
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-mkdir -p "$work/parts" "$work/lists/partial"
-for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
-	[ -f "$file" ] || continue
+workspace
+mkdir "$work/parts"
+apt_sources | while read -r file; do
 	sed "s/^Types: .*/Types: deb-src/; s/^deb /deb-src /; /^\\(Suites:\\|deb-src\\) /s/ $own\\b/ $suite/g" "$file" >"$work/parts/${file##*/}"
 done
-apt() {
-	apt-get -qq -o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts="$work/parts" \
-		-o Dir::State::lists="$work/lists" -o APT::Sandbox::User=root "$@" >&2
-}
-apt update || die "cannot list source packages"
-(cd "$2" && apt source --download-only "$1") || die "cannot download the source of $1"
+private_apt update || die "cannot list source packages"
+(cd "$2" && private_apt source --download-only "$1") || die "cannot download the source of $1"

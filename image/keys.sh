@@ -8,10 +8,8 @@
 # use (SIGN_KEY=signer.key SIGN_CERT=signer.pem for each bundle). Keep both roots offline, apart.
 set -eu
 
-die() {
-	printf '%s: %s\n' "${0##*/}" "$1" >&2
-	exit 1
-}
+# shellcheck source=lib.sh
+. "${0%/*}/lib.sh"
 
 [ $# -eq 1 ] || [ $# -eq 2 ] || die "usage: ${0##*/} DIR [NAME]"
 directory=$1 name=${2:-Farhand}
@@ -58,4 +56,4 @@ certificate signer "$name updates, signer" signer 1825 root
 cat root.pem spare.pem >keyring.pem
 rm extensions
 chmod 644 ./*.pem
-printf '%s: made %s. Take root.key and spare.key off this machine now.\n' "${0##*/}" "$directory" >&2
+say "made $directory. Take root.key and spare.key off this machine now."

@@ -7,16 +7,14 @@
 # given is an error now instead of a daemon that does not start.
 set -eu
 
-die() {
-	printf '%s: %s\n' "${0##*/}" "$1" >&2
-	exit 1
-}
+# shellcheck source=lib.sh
+. "${0%/*}/lib.sh"
 
 [ $# -gt 1 ] || die "usage: ${0##*/} TARGET_DIR PACKAGE_DIR..."
 target=$1
 shift
 # Without it no program would seem to need any.
-command -v aarch64-linux-gnu-readelf >/dev/null || die "aarch64-linux-gnu-readelf is not installed"
+need_tools aarch64-linux-gnu-readelf:binutils-aarch64-linux-gnu
 
 # What is no program, such as a script, readelf complains of.
 needed() {

@@ -8,10 +8,8 @@
 # there is and says so; a release is made of the pinned one (--pinned) or not at all.
 set -eu
 
-die() {
-	printf '%s: %s\n' "${0##*/}" "$1" >&2
-	exit 1
-}
+# shellcheck source=lib.sh
+. "${0%/*}/lib.sh"
 
 case $* in
 '' | --pinned) ;;
@@ -22,15 +20,15 @@ pinned() {
 	sed -n "s/^$1=//p" "$here/../board/common/linux/source"
 }
 package=$(pinned package) version=$(pinned version) sha256=$(pinned sha256)
-deb=${FARHAND_CACHE:-$HOME/.cache/farhand}/deb-$package-$version
+deb=$cache/deb-$package-$version
 if [ ! -d "$deb" ] && ! deb=$("$here/fetch-deb.sh" "$package=$version"); then
 	[ "${1:-}" != --pinned ] || die "a release needs $package $version, which apt does not have: pin another, see docs/build.md"
 	deb=$("$here/fetch-deb.sh" "$package")
 	version=${deb##*"/deb-$package-"}
-	printf '%s: taking %s %s: NOT the kernel that releases are made of, see docs/build.md\n' "${0##*/}" "$package" "$version" >&2
+	say "taking $package $version: NOT the kernel that releases are made of, see docs/build.md"
 	sha256=''
 fi
 tarball=$deb/usr/src/$package.tar.xz
-[ -s "$tarball" ] || die "there is no $tarball"
-[ -z "$sha256" ] || echo "$sha256  $tarball" | sha256sum --check --quiet >&2 || die "$package $version is not the one that we know"
+need_file "$tarball"
+[ -z "$sha256" ] || need_hash "$tarball" "$sha256" "$package $version"
 echo "$version $tarball"

@@ -7,10 +7,8 @@
 # They are read once, from lists of their own: what the machine installs later is not affected.
 set -eu
 
-die() {
-	printf '%s: %s\n' "${0##*/}" "$1" >&2
-	exit 1
-}
+# shellcheck source=lib.sh
+. "${0%/*}/lib.sh"
 
 # Positional parameters become the list of what is missing or too old: 9.0 was the first.
 for package in "$@"; do
@@ -29,12 +27,12 @@ if [ "$(id -u)" -ne 0 ]; then
 	command -v sudo >/dev/null || die "these packages of QEMU are missing, and there is no sudo: $*"
 	root=sudo
 fi
-work=$(mktemp -d)
+workspace
+# What apt leaves there is root's.
 trap '$root rm -rf "$work"' EXIT
 chmod 755 "$work"
 mkdir -p "$work/parts" "$work/lists/partial"
-for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
-	[ -f "$file" ] || continue
+apt_sources | while read -r file; do
 	# The archive that has the suite itself has its backports beside it; the security archive has not.
 	sed -n "/^Types:/,/^\$/p; /^deb /p" "$file" |
 		sed -E "s/^(Suites:).* ?$suite-updates.*/\1 $suite $suite-updates $suite-backports/; s/^(deb .*) $suite-updates( .*)/&\n\1 $suite-backports\2/" \
@@ -44,6 +42,6 @@ apt() {
 	$root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=900 -o Dir::Etc::sourcelist=/dev/null \
 		-o Dir::Etc::sourceparts="$work/parts" -o Dir::State::lists="$work/lists" "$@" >&2
 }
-printf '%s: installing %s from %s-backports\n' "${0##*/}" "$*" "$suite" >&2
+say "installing $* from $suite-backports"
 apt update || die "cannot read $suite-backports"
 apt install -y --no-install-recommends -t "$suite-backports" "$@"

@@ -7,10 +7,8 @@
 # Does nothing, and asks for no rights, when all are there.
 set -eu
 
-die() {
-	printf '%s: %s\n' "${0##*/}" "$1" >&2
-	exit 1
-}
+# shellcheck source=lib.sh
+. "${0%/*}/lib.sh"
 
 # No service that a package starts may keep the lock.
 as_root() {
@@ -37,7 +35,6 @@ install() {
 
 [ "$*" = --update ] || [ -n "$(missing "$@")" ] || exit 0
 # apt itself does not wait for somebody who reads lists.
-cache=${FARHAND_CACHE:-$HOME/.cache/farhand}
 mkdir -p "$cache"
 exec 9>"$cache/apt.lock"
 flock 9
@@ -46,7 +43,7 @@ if [ "$*" != --update ]; then
 	# shellcheck disable=SC2046  # One argument for each package.
 	set -- $(missing "$@")
 	[ $# -gt 0 ] || exit 0
-	printf '%s: installing %s\n' "${0##*/}" "$*" >&2
+	say "installing $*"
 	case "$*" in
 	*:arm64*) dpkg --print-foreign-architectures | grep -qx arm64 || { new=yes && as_root dpkg --add-architecture arm64; } ;;
 	esac

@@ -6,15 +6,13 @@
 # The .bmap tells bmaptool which parts of the card need no writing, and what the others must be.
 set -eu
 
-die() {
-	printf '%s: %s\n' "${0##*/}" "$1" >&2
-	exit 1
-}
+# shellcheck source=lib.sh
+. "${0%/*}/lib.sh"
 
 [ $# -eq 1 ] || die "usage: ${0##*/} BOARD"
 cd "${0%/*}/.."
 card=out/$1/card.img
-[ -s "$card" ] || die "there is no $card: run 'make image-quick BOARD=$1'"
+need_file "$card" "run 'make image-quick BOARD=$1'"
 image/need.sh bmap-tools xz-utils
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 packed=out/farhand-$1-$version.img

@@ -6,10 +6,8 @@
 # What Buildroot's packages do in the other build. KERNEL is what kernel.sh printed.
 set -eu
 
-die() {
-	printf '%s: %s\n' "${0##*/}" "$1" >&2
-	exit 1
-}
+# shellcheck source=lib.sh
+. "${0%/*}/lib.sh"
 
 [ $# -eq 3 ] || die "usage: ${0##*/} DAEMON KERNEL TARGET_DIR"
 here=$(cd "${0%/*}" && pwd)

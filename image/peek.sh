@@ -6,11 +6,13 @@
 # A disc of its own, because what only a test needs has no place in the image.
 set -eu
 
+# shellcheck source=lib.sh
+. "${0%/*}/lib.sh"
+
 cd "${0%/*}/.."
 image/need.sh squashfs-tools
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+workspace
 mkdir -p "$work/disc" out/virt
 # Static: it must run whatever libraries the image has.
 image/cross-env.sh rustc --edition 2024 -O -C target-feature=+crt-static -C strip=symbols \

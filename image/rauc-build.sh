@@ -7,16 +7,14 @@
 # works in its own process), no making of bundles. OUT gets the one program.
 set -eu
 
-die() {
-	printf '%s: %s\n' "${0##*/}" "$1" >&2
-	exit 1
-}
+# shellcheck source=lib.sh
+. "${0%/*}/lib.sh"
 
 [ $# -gt 2 ] || die "usage: ${0##*/} SOURCE OUT PACKAGE_DIR..."
 source=$1 out=$2
 shift 2
 
-# Packages cannot all be installed beside those of this machine, so they become a root of their own.
+# Not all of these packages can be installed next to those of this machine, so they become a root of their own.
 sysroot=$out/sysroot
 mkdir -p "$sysroot"
 for package in "$@"; do

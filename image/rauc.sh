@@ -6,14 +6,12 @@
 # Debian 12's own is older than `min-bundle-version` and drags in D-Bus and curl, so this takes the
 # source of Debian 13 with its security patches, and the libraries of this machine's Debian. apt
 # verifies the source by the signature of the archive's lists; upstream's part must also be the one
-# we know. Our own patches, board/common/rauc, go on top. The directory holds the program `rauc`, and
-# may be deleted to take up newer patches of Debian's.
+# we know. Our own patches, board/common/rauc, go on top. The directory holds the program `rauc`. Delete it
+# to take up newer patches of Debian's.
 set -eu
 
-die() {
-	printf '%s: %s\n' "${0##*/}" "$1" >&2
-	exit 1
-}
+# shellcheck source=lib.sh
+. "${0%/*}/lib.sh"
 
 here=$(cd "${0%/*}" && pwd)
 patches=$here/../board/common/rauc
@@ -27,22 +25,17 @@ for package in "$@"; do
 	set -- "$@" "$package:arm64"
 done
 versions=$("$here/deb-version.sh" "$@")
-key=$({ echo "$versions"; cat "$here/rauc.sh" "$here/rauc-build.sh" "$patches"/*.patch; } | sha256sum | cut -c1-16)
-cache=${FARHAND_CACHE:-$HOME/.cache/farhand}
-rauc=$cache/rauc-$key
-mkdir -p "$cache"
-exec 9>"$cache/rauc.lock"
-flock 9
-if [ ! -d "$rauc" ]; then
-	work=$(mktemp -d "$cache/rauc.XXXXXX")
-	trap 'rm -rf "$work"' EXIT
+key=$({ echo "$versions"; cat "$here/rauc.sh" "$here/rauc-build.sh" "$patches"/*.patch; } | digest)
+
+# build PACKAGE...: build against these
+build() {
 	"$here/fetch-source.sh" rauc "$work" trixie
-	echo "$known  $(echo "$work"/rauc_*.orig.tar.xz)" | sha256sum --quiet -c || die "this is not the RAUC that we know"
+	need_hash "$(echo "$work"/rauc_*.orig.tar.xz)" "$known" "the source of RAUC"
 	dpkg-source --no-check -x "$work"/rauc_*.dsc "$work/tree" >/dev/null
 	for patch in "$patches"/*.patch; do
 		patch -s -F0 -d "$work/tree" -p1 <"$patch" || die "$patch does not fit this RAUC"
 	done
-	printf '%s: building %s\n' "${0##*/}" "$(sed -n '1s/ (\(.*\)).*/ \1/p' "$work/tree/debian/changelog")" >&2
+	say "building $(sed -n '1s/ (\(.*\)).*/ \1/p' "$work/tree/debian/changelog")"
 	debs=$("$here/fetch-deb.sh" "$@")
 	mkdir "$work/out"
 	# shellcheck disable=SC2086  # One argument for each directory.
@@ -52,6 +45,5 @@ if [ ! -d "$rauc" ]; then
 	}
 	mkdir "$work/kept"
 	mv "$work/out/rauc" "$work/kept"
-	mv -T "$work/kept" "$rauc" || die "could not keep $rauc"
-fi
-echo "$rauc"
+}
+cached "rauc-$key" build "$@"

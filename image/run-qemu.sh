@@ -7,14 +7,12 @@
 # development image is on the second console: Ctrl-A C changes to it and back.
 set -eu
 
-die() {
-	printf '%s: %s\n' "${0##*/}" "$1" >&2
-	exit 1
-}
+# shellcheck source=lib.sh
+. "${0%/*}/lib.sh"
 
 here=$(cd "${0%/*}" && pwd)
 out=$here/../out/virt
-[ -s "$out/root.squashfs" ] || die "there is no image yet: run 'make image-quick'"
+need_file "$out/root.squashfs" "run 'make image-quick'"
 "$here/need-qemu.sh" qemu-system-arm
 
 exec qemu-system-aarch64 -M virt -cpu cortex-a72 -smp 2 -m 512 -accel tcg,thread=multi -display none \

@@ -7,10 +7,8 @@
 # without a word.
 set -eu
 
-die() {
-	printf '%s: %s\n' "${0##*/}" "$1" >&2
-	exit 1
-}
+# shellcheck source=lib.sh
+. "${0%/*}/lib.sh"
 
 [ $# -eq 2 ] || die "usage: ${0##*/} SOURCE OUT"
 config=$(cd "${0%/*}/../board/rpi4/u-boot" && pwd)

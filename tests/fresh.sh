@@ -9,13 +9,10 @@
 # It lies in out/fresh, for whoever wants to see what went wrong; the next run removes it.
 set -eu
 
-die() {
-	printf '%s: %s\n' "${0##*/}" "$1" >&2
-	exit 1
-}
+# shellcheck source=../image/lib.sh
+. "${0%/*}/../image/lib.sh"
 
 cd "${0%/*}/.."
-cache=${FARHAND_CACHE:-$HOME/.cache/farhand}
 if [ "${FARHAND_FRESH:-}" != inside ]; then
 	image/need.sh curl debootstrap git mount
 	mkdir -p "$cache" out
@@ -38,8 +35,7 @@ who=root home=/root
 
 # suite_at SUITE: the address that this machine gets it from
 suite_at() {
-	for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
-		[ -f "$file" ] || continue
+	apt_sources | while read -r file; do
 		awk -v RS= "/(^|\n)Suites:[^\n]* $1( |\n|\$)/" "$file" | sed -n 's/^URIs: *\([^ ]*\).*/\1/p'
 		sed -nE "s/^deb (\[[^]]*\] )?([^ ]+) $1 .*/\2/p" "$file"
 	done | head -n 1
@@ -53,7 +49,7 @@ archive=$(suite_at "$suite-updates") security=$(suite_at "$suite-security")
 
 fresh=$PWD/out/fresh log=$PWD/out/fresh.log
 rm -rf --one-file-system "$fresh"
-printf '%s: making a Debian %s\n' "${0##*/}" "$suite"
+say "making a Debian $suite"
 debootstrap --variant=minbase --include=git,make,sudo "$suite" "$fresh" "$archive" >"$log" 2>&1 || {
 	tail -n 5 "$log" >&2
 	die "debootstrap failed: see $log"
@@ -99,7 +95,7 @@ stranger() {
 }
 
 for target in "$@"; do
-	printf '%s: make %s, as %s\n' "${0##*/}" "$target" "$who"
+	say "make $target, as $who"
 	begun=$(date +%s)
 	if [ "$target" = run ]; then
 		stranger make run >"$log" 2>&1 &
@@ -114,5 +110,5 @@ for target in "$@"; do
 	else
 		(stranger make "$target") || die "make $target failed; it was done in $fresh"
 	fi
-	printf '%s: make %s took %s s\n' "${0##*/}" "$target" "$(($(date +%s) - begun))"
+	say "make $target took $(($(date +%s) - begun)) s"
 done

@@ -10,8 +10,10 @@
 # that is being built, and is told why when there is none.
 set -eu
 
+# shellcheck source=../image/lib.sh
+. "${0%/*}/../image/lib.sh"
+
 cd "${0%/*}/.."
-cache=${FARHAND_CACHE:-$HOME/.cache/farhand}
 case ${1:-} in
 begin)
 	[ -z "${FARHAND_PHASES:-}" ] || echo "$(date +%s) $2" >>"$FARHAND_PHASES"
@@ -42,7 +44,6 @@ run)
 	exit "$status"
 	;;
 *)
-	printf '%s: usage: run COMMAND... | begin PHASE | ahead\n' "${0##*/}" >&2
-	exit 1
+	die "usage: ${0##*/} run COMMAND... | begin PHASE | ahead"
 	;;
 esac

@@ -7,19 +7,14 @@
 # nothing is mounted.
 set -eu
 
-die() {
-	printf '%s: %s\n' "${0##*/}" "$1" >&2
-	exit 1
-}
+# shellcheck source=../../image/lib.sh
+. "${0%/*}/../../image/lib.sh"
 
 [ $# -eq 2 ] || die "usage: ${0##*/} BUNDLE.raucb CARD.img[.xz]"
-[ -s "$1" ] || die "there is no $1"
-[ -s "$2" ] || die "there is no $2"
-for tool in sfdisk:fdisk unsquashfs:squashfs-tools rauc:rauc xz:xz-utils; do
-	command -v "${tool%:*}" >/dev/null || die "there is no ${tool%:*}: install ${tool#*:}"
-done
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+need_file "$1"
+need_file "$2"
+need_tools sfdisk:fdisk unsquashfs:squashfs-tools rauc:rauc xz:xz-utils
+workspace
 card=$work/card.img bundle=$work/update.raucb
 ln -s "$(readlink -f "$1")" "$bundle"
 case $2 in

@@ -7,20 +7,15 @@
 # no rights: nothing is mounted.
 set -eu
 
-die() {
-	printf '%s: %s\n' "${0##*/}" "$1" >&2
-	exit 1
-}
+# shellcheck source=../../image/lib.sh
+. "${0%/*}/../../image/lib.sh"
 
 [ $# -eq 1 ] || die "usage: ${0##*/} CARD.img[.xz]"
-[ -s "$1" ] || die "there is no $1"
-for tool in sfdisk:fdisk mcopy:mtools mdir:mtools fdtget:device-tree-compiler fdtoverlay:device-tree-compiler unsquashfs:squashfs-tools \
-	veritysetup:cryptsetup-bin e2fsck:e2fsprogs debugfs:e2fsprogs xz:xz-utils python3:python3 readelf:binutils; do
-	command -v "${tool%:*}" >/dev/null || die "there is no ${tool%:*}: install ${tool#*:}"
-done
+need_file "$1"
+need_tools sfdisk:fdisk mcopy:mtools mdir:mtools fdtget:device-tree-compiler fdtoverlay:device-tree-compiler unsquashfs:squashfs-tools \
+	veritysetup:cryptsetup-bin e2fsck:e2fsprogs debugfs:e2fsprogs xz:xz-utils python3:python3 readelf:binutils
 common=$(cd "${0%/*}" && pwd)
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+workspace
 card=$work/card.img
 case $1 in
 *.xz) xz -dc "$1" >"$card" ;;

@@ -7,10 +7,8 @@
 # calls this next.
 set -eu
 
-die() {
-	printf '%s: %s\n' "${0##*/}" "$1" >&2
-	exit 1
-}
+# shellcheck source=../../image/lib.sh
+. "${0%/*}/../../image/lib.sh"
 
 [ $# -ge 2 ] || die "usage: ${0##*/} CONFIG FRAGMENT..."
 config=$1

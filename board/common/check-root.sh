@@ -7,17 +7,12 @@
 # Owners are checked there: here everything belongs to whoever builds.
 set -eu
 
-die() {
-	printf '%s: %s\n' "${0##*/}" "$1" >&2
-	exit 1
-}
+# shellcheck source=../../image/lib.sh
+. "${0%/*}/../../image/lib.sh"
 
 [ $# -eq 1 ] || die "usage: ${0##*/} TARGET_DIR"
-for tool in python3:python3 readelf:binutils; do
-	command -v "${tool%:*}" >/dev/null || die "there is no ${tool%:*}: install ${tool#*:}"
-done
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+need_tools python3:python3 readelf:binutils
+workspace
 here=$(cd "${0%/*}" && pwd)
 target=$1
 variant=$(sed -n 's/^VARIANT="\(.*\)"/\1/p' "$target/etc/os-release")

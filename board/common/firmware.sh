@@ -5,16 +5,13 @@
 # Usage: firmware.sh BINARIES_DIR BOARD
 set -eu
 
-die() {
-	printf '%s: %s\n' "${0##*/}" "$1" >&2
-	exit 1
-}
+# shellcheck source=../../image/lib.sh
+. "${0%/*}/../../image/lib.sh"
 
 [ $# -eq 2 ] || die "usage: ${0##*/} BINARIES_DIR BOARD"
 board=$(cd "${0%/*}/../$2" && pwd)
 cd "$1"
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+workspace
 : "${SOURCE_DATE_EPOCH:?}"
 
 mkdir "$work/files"

@@ -8,10 +8,8 @@
 # production image KEYRING, the certificates whose updates it will take.
 set -eu
 
-die() {
-	printf '%s: %s\n' "${0##*/}" "$1" >&2
-	exit 1
-}
+# shellcheck source=../../image/lib.sh
+. "${0%/*}/../../image/lib.sh"
 
 [ $# -eq 2 ] || die "usage: ${0##*/} TARGET_DIR BOARD"
 target=$1

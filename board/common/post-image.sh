@@ -7,18 +7,15 @@
 # and for a Pi bcm2711-rpi-4-b.dtb, u-boot.bin and rpi-firmware/; and leaves card.img and what it consists of.
 set -eu
 
-die() {
-	printf '%s: %s\n' "${0##*/}" "$1" >&2
-	exit 1
-}
+# shellcheck source=../../image/lib.sh
+. "${0%/*}/../../image/lib.sh"
 
 [ $# -eq 2 ] || die "usage: ${0##*/} BINARIES_DIR BOARD"
 common=$(cd "${0%/*}" && pwd)
 binaries=$(cd "$1" && pwd)
 cd "$binaries"
 : "${SOURCE_DATE_EPOCH:?}"
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+workspace
 
 # Buildroot has other names for these.
 [ ! -e rootfs.squashfs ] || mv rootfs.squashfs root.squashfs

@@ -8,17 +8,14 @@
 # arguments, in two halves between which it puts the names of the partition; and slot.dtbo, if the board has one.
 set -eu
 
-die() {
-	printf '%s: %s\n' "${0##*/}" "$1" >&2
-	exit 1
-}
+# shellcheck source=../../image/lib.sh
+. "${0%/*}/../../image/lib.sh"
 
 [ $# -eq 2 ] || die "usage: ${0##*/} BINARIES_DIR BOARD"
 # shellcheck source=/dev/null
 . "${0%/*}/../$2/board.conf"
 cd "$1"
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+workspace
 
 # The hash tree begins where the data end, at a whole block.
 cp root.squashfs root.img

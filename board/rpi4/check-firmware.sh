@@ -7,18 +7,14 @@
 # test would miss these lines.
 set -eu
 
-die() {
-	printf '%s: %s\n' "${0##*/}" "$1" >&2
-	exit 1
-}
+# shellcheck source=../../image/lib.sh
+. "${0%/*}/../../image/lib.sh"
 
-for tool in fdtget fdtoverlay; do
-	command -v "$tool" >/dev/null || die "$tool is not installed"
-done
+need_tools fdtget:device-tree-compiler fdtoverlay:device-tree-compiler
 [ $# -eq 3 ] || die "usage: ${0##*/} CONFIG.TXT TREE.dtb SLOT.dtbo"
 tree=$2
-whole=$(mktemp)
-trap 'rm -f "$whole"' EXIT
+workspace
+whole=$work/whole
 fdtoverlay -i "$tree" -o "$whole" "$3" || die "what a slot needs does not go over the card's device tree"
 # value TREE NODE PROPERTY: numbers and strings as they are, nothing if there is none
 value() {

@@ -6,6 +6,9 @@
 # With the right to use SCHED_RR (root has it) what else this machine does hardly counts.
 set -eu
 
+# shellcheck source=../../image/lib.sh
+. "${0%/*}/../../image/lib.sh"
+
 cd "${0%/*}/../.."
 image/need.sh curl
 image/need-qemu.sh qemu-system-arm
@@ -13,5 +16,5 @@ cargo build --locked --example boot
 if chrt -r 1 true 2>/dev/null; then
 	exec chrt -r 1 target/debug/examples/boot "$@"
 fi
-printf '%s: not under SCHED_RR: whatever else runs here counts\n' "${0##*/}" >&2
+say "not under SCHED_RR: whatever else runs here counts"
 exec target/debug/examples/boot "$@"

@@ -10,6 +10,7 @@ import unittest
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 COMMON = TOP / "board/common"
+LIBRARY = TOP / "image/lib.sh"
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(COMMON))
 
@@ -22,8 +23,19 @@ CHECKS = ("check-card.sh", "check-bundle.sh", "check-root.sh")
 
 def tools(script):
     """What a script names at its beginning."""
-    named = re.search(r"for tool in ((?:.|\n)*?); do", (COMMON / script).read_text())
+    named = re.search(r"^need_tools ((?:.*\\\n)*.*)", (COMMON / script).read_text(), re.M)
     return [word.partition(":")[0] for word in named[1].replace("\\\n", " ").split()]
+
+
+def programs(script):
+    """What a script runs, by itself and by the functions of the library that it calls."""
+    functions = dict(re.findall(r"^(\w+)\(\) [{(]\n((?:.*\n)*?)[})]$", LIBRARY.read_text(), re.M))
+    found, wanted = set(), [(COMMON / script).read_text()]
+    while wanted:
+        called = commands.commands(wanted.pop()) - found
+        wanted += [functions[name] for name in called if name in functions]
+        found |= called
+    return found - functions.keys()
 
 
 class Tools(unittest.TestCase):
@@ -53,7 +65,7 @@ class Tools(unittest.TestCase):
 
     def test_each_check_names_every_tool_that_a_small_debian_lacks(self):
         for script in CHECKS:
-            called = {name for name in commands.commands((COMMON / script).read_text()) if not name.startswith("/")}
+            called = {name for name in programs(script) if not name.startswith("/")}
             self.assertEqual(set(), called - ESSENTIAL - set(tools(script)), script)
 
     def test_no_check_throws_away_what_a_tool_complains_of(self):

@@ -41,7 +41,7 @@ class Source(unittest.TestCase):
         self.addCleanup(self.directory.cleanup)
         self.work = pathlib.Path(self.directory.name)
         # A copy of what is run, with the hash of a tarball that fits into a test.
-        for name in ("linux.sh", "fetch-deb.sh", "deb-version.sh", "need.sh"):
+        for name in ("linux.sh", "lib.sh", "fetch-deb.sh", "deb-version.sh", "need.sh"):
             self.write(f"tree/image/{name}", (TOP / "image" / name).read_text())
         self.content = b"the kernel"
         digest = hashlib.sha256(self.content).hexdigest()

@@ -80,6 +80,8 @@ BUILTINS = set("""
 # Run whatever follows them; what is theirs begins with a dash or has an equals sign.
 WRAPPERS = {"as_root", "env", "exec", "nice", "quietly", "setsid", "sudo", "xargs", "!", "if", "elif", "while", "until", "then", "do",
             "else", "{", "time"}
+# Its functions are commands of every script, because nearly all of them source it.
+LIBRARY = TOP / "image/lib.sh"
 # These run in a guest, where `check-root.sh` looks after them.
 IN_THE_GUEST = {"export-usb.sh", "peek.rs", "cable.rs"}
 
@@ -251,7 +253,7 @@ def run_by(commands):
 
 def functions(text):
     """The functions that a script defines."""
-    return set(re.findall(r"^\s*([a-z_0-9]+)\(\) ?\{", text, re.M))
+    return set(re.findall(r"^\s*([a-z_0-9]+)\(\) ?[{(]", text, re.M))
 
 
 class Job:
@@ -300,7 +302,7 @@ def jobs():
             lists = re.findall(r"(?:run|check_output)\(\s*\[\"([\w.-]+)\"", text)
             found[pathlib.Path(path).name] = Job([[tool] for tool in lists])
         else:
-            found[pathlib.Path(path).name] = Job(Shell(text).commands, functions(text))
+            found[pathlib.Path(path).name] = Job(Shell(text).commands, functions(text) | functions(LIBRARY.read_text()))
     found["tests/image"], found["tests/host"] = rust(TOP / "tests/image"), rust(TOP / "tests/host")
     # It looks first whether there is another compiler, and collects what it asks for.
     found["need-build.sh"].tools -= {"cargo", "node"}

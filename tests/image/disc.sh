@@ -7,12 +7,14 @@
 # from outside, usbredirect with its libraries, and the program at the other end of the cable.
 set -eu
 
+# shellcheck source=../../image/lib.sh
+. "${0%/*}/../../image/lib.sh"
+
 cd "${0%/*}/../.."
 # The libraries' own package among them, so that apt knows arm64.
 image/need.sh binutils-aarch64-linux-gnu libc6:arm64 make squashfs-tools
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+workspace
 mkdir -p "$work/disc/usr/bin" out/virt
 
 # A copy, because the kernel's build writes beside the source.

@@ -6,16 +6,13 @@
 # IN must have the names of its nodes. Only what QEMU's model lacks is changed, so that all else is proven by the tests.
 set -eu
 
-die() {
-	printf '%s: %s\n' "${0##*/}" "$1" >&2
-	exit 1
-}
+# shellcheck source=../../image/lib.sh
+. "${0%/*}/../../image/lib.sh"
 
 [ $# -eq 2 ] || die "usage: ${0##*/} IN.dtb OUT.dtb"
 here=$(cd "${0%/*}" && pwd)
 "$here/../../image/need.sh" device-tree-compiler
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+workspace
 
 dtc -q -@ -I dts -O dtb -o "$work/qemu.dtbo" "$here/qemu-raspi4b.dtso"
 fdtoverlay -i "$1" -o "$work/out.dtb" "$work/qemu.dtbo" || die "$1 does not take our changes: was it built with -@?"

@@ -4,10 +4,8 @@
 # Usage: configure.sh TARGET_DIR BOARD VERSION      (environment: see post-build.sh)
 set -eu
 
-die() {
-	printf '%s: %s\n' "${0##*/}" "$1" >&2
-	exit 1
-}
+# shellcheck source=../../../image/lib.sh
+. "${0%/*}/../../../image/lib.sh"
 
 [ $# -eq 3 ] || die "usage: ${0##*/} TARGET_DIR BOARD VERSION"
 target=$1 board=$2 version=$3
@@ -30,7 +28,7 @@ development)
 production)
 	[ -n "${KEYRING:-}" ] || die "a production image needs KEYRING=, the certificates whose updates it will take: make them with image/keys.sh"
 	keyring=$KEYRING
-	[ -s "$keyring" ] || die "there is no keyring at $keyring"
+	need_file "$keyring" "KEYRING= names it"
 	! grep -q 'PRIVATE KEY' "$keyring" || die "$keyring holds a private key, which must not be in an image"
 	[ -n "$(bodies "$keyring")" ] || die "$keyring holds no certificate"
 	! bodies "$keyring" | grep -qxF "$(bodies "$development")" || die "$keyring holds the development key, which everybody has"
