@@ -21,8 +21,7 @@ bmake allnoconfig
 cat "$common/busybox.config" "$source/.config" >"$out/asked"
 mv "$out/asked" "$source/.config"
 yes '' | bmake oldconfig
-lost=$(grep '^CONFIG_' "$common/busybox.config" | grep -vxFf "$source/.config" | tr '\n' ' ' || true)
-[ -z "$lost" ] || die "options that did not survive: $lost"
+"$common/check-config.sh" "$source/.config" "$common/busybox.config"
 
 bmake -j"$(nproc)" busybox busybox.links
 cp "$source/busybox" "$out/busybox"

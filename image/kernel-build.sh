@@ -4,8 +4,7 @@
 # Usage: kernel-build.sh SOURCE OUT
 #
 # Built inside SOURCE, because paths are then relative and ccache finds earlier objects wherever
-# the tree was unpacked. Fails when an option of a fragment did not survive: Kconfig drops what
-# lacks a dependency without a word.
+# the tree was unpacked.
 set -eu
 
 # shellcheck source=lib.sh
@@ -26,10 +25,8 @@ kmake() {
 
 cat "$board"/*/linux/*.config >"$out/fragments"
 kmake KCONFIG_ALLCONFIG="$out/fragments" allnoconfig >/dev/null
-grep '^CONFIG_' "$out/fragments" | grep -vxFf "$linux/.config" >"$out/lost" || true
-sed -n 's/^# \(CONFIG_[A-Z0-9_]*\) is not set$/^\1=/p' "$out/fragments" | grep -f - "$linux/.config" >>"$out/lost" || true
-[ ! -s "$out/lost" ] || die "options of a fragment that did not survive: $(tr '\n' ' ' <"$out/lost")"
-rm "$out/lost" "$out/fragments"
+rm "$out/fragments"
+"$board/common/check-config.sh" "$linux/.config" "$board"/*/linux/*.config
 
 # With the names of its nodes, so that our overlay can be laid over it.
 kmake -j"$(nproc)" DTC_FLAGS=-@ Image modules broadcom/bcm2711-rpi-4-b.dtb

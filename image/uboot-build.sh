@@ -2,9 +2,6 @@
 # Configure a U-Boot source tree from board/rpi4/u-boot, and build it for arm64.
 #
 # Usage: uboot-build.sh SOURCE OUT
-#
-# Fails when an option of the fragment did not survive: Kconfig drops what lacks a dependency
-# without a word.
 set -eu
 
 # shellcheck source=lib.sh
@@ -33,10 +30,8 @@ umake rpi_arm64_defconfig >/dev/null
 } >"$out/fragment"
 "$source/scripts/kconfig/merge_config.sh" -m -O "$source" "$source/.config" "$out/fragment" >/dev/null
 umake olddefconfig >/dev/null
-grep '^CONFIG_' "$out/fragment" | grep -vxFf "$source/.config" >"$out/lost" || true
-sed -n 's/^# \(CONFIG_[A-Z0-9_]*\) is not set$/^\1=/p' "$out/fragment" | grep -f - "$source/.config" >>"$out/lost" || true
-[ ! -s "$out/lost" ] || die "options of the fragment that did not survive: $(tr '\n' ' ' <"$out/lost")"
-rm "$out/lost" "$out/fragment"
+"$config/../../common/check-config.sh" "$source/.config" "$out/fragment"
+rm "$out/fragment"
 
 umake -j"$(nproc)" u-boot.bin
 cp "$source/u-boot.bin" "$out/u-boot.bin"

@@ -3,8 +3,7 @@
 #
 # Usage: check-config.sh CONFIG FRAGMENT...
 #
-# Kconfig drops without a word what it does not know and what lacks a dependency, so whoever runs it
-# calls this next.
+# Kconfig drops without a word what it does not know and what lacks a dependency, so everything that runs it calls this next.
 set -eu
 
 # shellcheck source=../../image/lib.sh
@@ -13,13 +12,13 @@ set -eu
 [ $# -ge 2 ] || die "usage: ${0##*/} CONFIG FRAGMENT..."
 config=$1
 shift
-[ -s "$config" ] || die "there is no configuration at $config"
+need_file "$config"
 
 lost=''
 for fragment in "$@"; do
-	[ -s "$fragment" ] || die "there is no fragment at $fragment"
+	need_file "$fragment"
 	# An option that is off may be missing from the result altogether; then it is off, too.
-	found=$(sed -nE '/^[A-Z0-9_]+=/p; s/^# ([A-Z0-9_]+) is not set$/\1/p' "$fragment" | while read -r line; do
+	found=$(sed -nE '/^[A-Za-z0-9_]+=/p; s/^# ([A-Za-z0-9_]+) is not set$/\1/p' "$fragment" | while read -r line; do
 		case $line in
 		*=*) grep -qxF -e "$line" "$config" || printf '%s ' "$line" ;;
 		*) ! grep -q "^$line=" "$config" || printf '%s=n ' "$line" ;;
@@ -27,4 +26,4 @@ for fragment in "$@"; do
 	done)
 	[ -z "$found" ] || lost="$lost$found(${fragment##*/}) "
 done
-[ -z "$lost" ] || die "$config lost: $lost"
+[ -z "$lost" ] || die "$config lost: ${lost% }"

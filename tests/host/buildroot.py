@@ -8,6 +8,7 @@ internet. What can be wrong on our side alone is found here, in a second.
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import tempfile
 import tomllib
@@ -67,6 +68,64 @@ def values(path):
 def number(version):
     """A version that can be compared."""
     return tuple(int(part) for part in version.split("."))
+
+
+# A `make` that has every answer that it was given survive, but one.
+FORGETFUL = r"""#!/bin/sh
+source=.
+for word in "$@"; do
+	case $before in -C) source=$word ;; esac
+	case $word in
+	KCONFIG_ALLCONFIG=*) cp "${word#*=}" "$source/.config" ;;
+	O=*) mkdir -p "${word#*=}" && source=${word#*=} ;;
+	*_defconfig) [ ! -e "$CONFIGS/$word" ] || cp "$CONFIGS/$word" "$source/.config" ;;
+	esac
+	before=$word
+done
+[ ! -e "$source/.config" ] || sed -i "/^$LOST=/d" "$source/.config"
+"""
+
+
+def program(path, text="#!/bin/sh\n"):
+    """Writes a program."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+class Answers(unittest.TestCase):
+    """What each build asks of Kconfig."""
+
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.work = pathlib.Path(directory.name)
+        for part in ("image", "board", "buildroot"):
+            shutil.copytree(TOP / part, self.work / part, symlinks=True)
+        for tool in ("patch", "git"):
+            program(self.work / "bin" / tool)
+        program(self.work / "bin/make", FORGETFUL)
+        program(self.work / "image/need.sh")
+        program(self.work / "image/need-buildroot.sh", '#!/bin/sh\necho "$PWD/source"\n')
+        program(self.work / "image/linux.sh", "#!/bin/sh\necho 1 /dev/null\n")
+        program(self.work / "source/scripts/kconfig/merge_config.sh", '#!/bin/sh\nfor last; do :; done\ncp "$last" "$3/.config"\n')
+        (self.work / "source/.config").touch()
+
+    def test_every_build_names_the_option_that_kconfig_has_dropped(self):
+        fragments = sorted(path for path in TOP.glob("board/*/linux/*.config"))
+        callers = {"kernel-build.sh": fragments, "uboot-build.sh": [TOP / "board/rpi4/u-boot/farhand.config"],
+                   "busybox-build.sh": [TOP / "board/common/busybox.config"], "buildroot.sh": DEFCONFIGS}
+        self.assertEqual(callers.keys(), {path.name for path in TOP.glob("image/*.sh") if "check-config.sh" in path.read_text()})
+        for caller, files in callers.items():
+            name, value = re.findall(r"^(\w+)=(y|m)$", "".join(file.read_text() for file in files), re.M)[0]
+            arguments = ["rpi4"] if caller == "buildroot.sh" else ["source", "out"]
+            environment = dict(os.environ, PATH=f"{self.work / 'bin'}:{os.environ['PATH']}", LOST=name, before="",
+                CONFIGS=str(self.work / "buildroot/configs"), FARHAND_VARIANT="development", SOURCE_DATE_EPOCH="0",
+                FARHAND_CACHE=str(self.work / "cache"))
+            said = subprocess.run([self.work / "image" / caller, *arguments], cwd=self.work, env=environment, text=True,
+                capture_output=True, check=False)
+            self.assertNotEqual(0, said.returncode, caller)
+            self.assertRegex(said.stderr, rf"^check-config.sh: .*\.config lost: {name}={value} \(\S+\)\n$", caller)
 
 
 class Tree(unittest.TestCase):
@@ -162,7 +221,8 @@ class Tree(unittest.TestCase):
             config, fragment = pathlib.Path(directory, "config"), pathlib.Path(directory, "fragment")
             config.write_text('A=y\nB="two words"\n# C is not set\nE=y\n')
             for asked, lost in (('A=y\nB="two words"\n# C is not set\n# D is not set\n# A comment.\n', None),
-                                ("A=m\n", "A=m"), ("C=y\n", "C=y"), ("D=1\n", "D=1"), ("# E is not set\n", "E=n")):
+                                ("A=m\n", "A=m"), ("C=y\n", "C=y"), ("D=1\n", "D=1"), ("# E is not set\n", "E=n"),
+                                ("BR2_aarch64=y\n", "BR2_aarch64=y")):
                 fragment.write_text(asked)
                 said = subprocess.run([TOP / "board/common/check-config.sh", config, fragment], text=True,
                                       capture_output=True, check=False)
