@@ -2,6 +2,7 @@
 """Checks that a command that an image lacks is found wherever a script may hide it."""
 
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -131,6 +132,19 @@ class Commands(unittest.TestCase):
                 self.assertEqual(complaint != "", said.returncode != 0, name)
                 self.assertIn(complaint, said.stderr)
                 script.unlink()
+
+    def test_every_script_is_strict_or_says_why_not(self):
+        files = subprocess.check_output(["git", "ls-files", "-z"], cwd=TOP, text=True).split("\0")
+        paths = [TOP / file for file in files if file and (TOP / file).is_file()]
+        found = [path for path in paths if path.read_bytes().startswith(b"#!/bin/sh")]
+        self.assertLess(60, len(found))
+        for path in found:
+            text = path.read_text()
+            strict = re.search(r"^set -eu$", text, re.M)
+            # What may go on after a failure need not go on with a name that was mistyped.
+            lenient = re.search(r"^#.* ?[Ww]ithout set -e, because ", text, re.M) and re.search(r"^set -u$", text, re.M)
+            reason = re.search(r"^#.* ?[Ww]ithout set -eu, because ", text, re.M)
+            self.assertTrue(strict or lenient or reason, f"{path.relative_to(TOP)} has no `set -eu`, and does not say why")
 
     def test_every_command_of_an_overlay_is_a_program_of_its_board(self):
         boards = sorted(path.parent.name for path in TOP.glob("board/*/board.conf"))

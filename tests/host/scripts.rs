@@ -2,7 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead as _, BufReader};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, UNIX_EPOCH};
@@ -179,6 +179,56 @@ fn a_watchdog_that_nobody_has_started_is_not_opened() {
     assert!(fed("rauc.slot=A\n", None), "U-Boot has started it");
     assert!(fed("root=/dev/vda\n", Some("active\n")), "the guard has started it");
     assert!(!fed("root=/dev/vda\n", Some("inactive\n")) && !fed("root=/dev/vda\n", None));
+}
+
+#[test]
+fn a_watchdog_that_takes_no_food_is_offered_it_to_the_end_and_no_feeder_leaves_its_number() {
+    let root = Root::new("feeder-fails");
+    root.program("sleep", "echo sleep \"$@\" >>\"$ROOT/done\"");
+    root.put("proc/cmdline", "rauc.slot=A\n");
+    // One that can be opened and takes nothing, and one that cannot be opened where no terminal belongs to the process.
+    for (device, slept) in [("/dev/full", "sleep 60\nsleep 5\nsleep 5\n"), ("/dev/tty", "sleep 60\n")] {
+        let watchdog = root.0.join("dev/watchdog0");
+        let _ = fs::remove_file(&watchdog);
+        symlink(device, &watchdog).unwrap();
+        root.put("done", "");
+        let feeder = root.script("usr/libexec/feed-watchdog", &["60", "70"]);
+        let mut command = Command::new("setsid");
+        command.arg("--wait").arg(feeder.get_program()).args(feeder.get_args());
+        command.envs(feeder.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        assert!(command.stderr(Stdio::null()).status().is_ok());
+        assert_eq!(slept, root.text("done"), "{device}");
+        assert!(!root.0.join("run/feeder").exists(), "{device}: the guard would end another process");
+    }
+}
+
+#[test]
+fn a_bundle_is_refused_where_the_boot_loaders_memory_or_raucs_word_is_missing() {
+    let root = Root::new("gate");
+    let content = root.0.join("content");
+    for name in ["boot.img", "root.img", "manifest.raucm"] {
+        root.put(&format!("content/{name}"), name);
+    }
+    root.put("image", "");
+    root.put("proc/mounts", format!("{} {} squashfs\n", root.0.join("image").display(), content.display()));
+    let checked = |memory: &str, variables: &[(&str, &str)]| {
+        root.program("fw_printenv", memory);
+        let mut command = root.script("usr/libexec/check-bundle", &[]);
+        command.env("RAUC_IMAGE_NAME_1", "boot.img").env("RAUC_IMAGE_NAME_2", "root.img");
+        command.env("RAUC_BUNDLE_MOUNT_POINT", &content).envs(variables.iter().copied());
+        let output = command.output().unwrap();
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let slot = ("RAUC_CURRENT_BOOTNAME", "A");
+    assert_eq!((true, String::new()), checked("echo A", &[slot]));
+    assert_eq!((false, "<< error the running release is still on trial\n".into()), checked("echo B", &[slot]));
+    let unread = "<< error the boot loader's memory cannot be read\n";
+    assert_eq!((false, unread.into()), checked("exit 1", &[slot]));
+    assert_eq!((false, unread.into()), checked("echo A; exit 1", &[slot]));
+    // What is equal to nothing is not confirmed.
+    for variables in [&[][..], &[("RAUC_CURRENT_BOOTNAME", "")]] {
+        assert!(!checked("echo", variables).0, "{variables:?}");
+    }
 }
 
 /// The clock after clock-floor, when it said `now` before: a build at second 1000, last on at `seen`.
