@@ -231,6 +231,51 @@ fn a_bundle_is_refused_where_the_boot_loaders_memory_or_raucs_word_is_missing() 
     }
 }
 
+/// Whether an address and a default route are taken away when udhcpc says this, `uptime` seconds after the machine's start.
+fn lost(root: &Root, uptime: &str, said: &str, variables: &[(&str, &str)]) -> (bool, bool) {
+    root.put("proc/uptime", format!("{uptime}.50 1.00\n"));
+    root.put("done", "");
+    let mut command = root.script("etc/network/udhcpc", &[said]);
+    command.env("interface", "eth0").envs(variables.iter().copied());
+    let output = command.output().unwrap();
+    assert_eq!("", String::from_utf8_lossy(&output.stderr), "{said}");
+    let done = root.text("done");
+    (done.contains("addr flush dev eth0"), done.contains("route del default dev eth0"))
+}
+
+#[test]
+fn an_address_is_kept_until_its_lease_is_over_or_it_is_refused() {
+    let root = Root::new("lease");
+    root.put("run/settings", "");
+    root.program("ip", "echo \"$@\" >>\"$ROOT/done\"");
+    root.program("sv", "");
+    let given = [("ip", "192.0.2.9"), ("mask", "24"), ("router", "192.0.2.1"), ("lease", "60")];
+    assert_eq!((true, false), lost(&root, "90", "deconfig", &[]), "what an earlier start of the service may have left");
+    assert_eq!((false, false), lost(&root, "100", "bound", &given));
+    assert!(root.text("done").contains("addr replace 192.0.2.9/24 dev eth0"));
+    // The cable is plugged in again, and no server answers.
+    for (uptime, said) in [("101", "deconfig"), ("115", "leasefail"), ("159", "leasefail")] {
+        assert_eq!((false, false), lost(&root, uptime, said, &[]), "{said} after {uptime} s");
+    }
+    assert_eq!((true, false), lost(&root, "160", "leasefail", &[]));
+    assert_eq!((true, false), lost(&root, "161", "deconfig", &[]));
+
+    lost(&root, "200", "bound", &given);
+    assert_eq!((false, false), lost(&root, "230", "renew", &given));
+    assert_eq!((false, false), lost(&root, "289", "deconfig", &[]), "a renewal counts");
+    assert_eq!((false, false), lost(&root, "230", "nak", &[]));
+    assert_eq!((true, false), lost(&root, "230", "deconfig", &[]), "a server refuses it");
+
+    lost(&root, "300", "bound", &given[..3]);
+    assert_eq!((false, false), lost(&root, "3899", "deconfig", &[]), "a server that names no time means an hour");
+    assert_eq!((true, false), lost(&root, "3900", "deconfig", &[]));
+    assert_eq!(
+        (false, true),
+        lost(&root, "3901", "bound", &given[..2]),
+        "the router of the network before leads nowhere"
+    );
+}
+
 /// The clock after clock-floor, when it said `now` before: a build at second 1000, last on at `seen`.
 fn floor(root: &Root, now: u64, seen: Option<u64>, arguments: &[&str]) -> String {
     root.put("now", now.to_string());
