@@ -55,6 +55,7 @@ check: tools web tests/browser/$(NPM) ## Formats, lints, licences, unit and host
 	@$(NEED) python3-kconfiglib
 	/usr/bin/python3 tests/host/buildroot.py
 	/usr/bin/python3 tests/host/checks.py
+	/usr/bin/python3 tests/host/files.py
 	/usr/bin/python3 tests/host/library.py
 	/usr/bin/python3 tests/host/linux.py
 	/usr/bin/python3 tests/host/lists.py
