@@ -173,8 +173,8 @@ fn messages(text: &str) -> Vec<String> {
 #[test]
 fn page_daemon_and_docs_name_the_same_messages() {
     let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
-    let page = quoted_after(&read("web/src/protocol.ts"), "{ type: \"");
-    assert!(!page.is_empty(), "no message found in web/src/protocol.ts: is it written otherwise now?");
+    let page = quoted_after(&read("web/src/core/protocol.ts"), "{ type: \"");
+    assert!(!page.is_empty(), "no message found in web/src/core/protocol.ts: is it written otherwise now?");
     assert_eq!(messages(&read("src/net/ws/messages.rs")), page, "daemon and page differ");
     assert_eq!(quoted_after(&read("docs/api.md"), "{\"type\":\""), page, "docs/api.md and page differ");
 }

@@ -1,15 +1,15 @@
 /**
  * Starts the page.
  */
-import "./style.css";
-import "./status.css";
-import "./console.css";
-import "./system.css";
+import "./ui/base.css";
+import "./views/console/status.css";
+import "./views/console/console.css";
+import "./views/system/system.css";
 import { effect } from "@preact/signals";
 import { render } from "preact";
-import { loadSession } from "./session";
-import { theme } from "./theme";
-import { App } from "./view/app";
+import { loadSession } from "./state/session";
+import { theme } from "./state/theme";
+import { App } from "./views/app";
 
 effect(() => {
   document.documentElement.dataset["theme"] = theme.value;

@@ -1,0 +1,105 @@
+import { expect, test } from "vitest";
+import type { Health, System } from "./protocol";
+import {
+  healthFaults,
+  heatWord,
+  otherSlotWord,
+  othersWord,
+  phaseWord,
+  powerWord,
+  signalWord,
+  snapshotName,
+  startedWord,
+  supplyWord,
+  usbWord,
+} from "./labels";
+
+test("a state this page does not know is shown as it is", () => {
+  expect(signalWord("no-signal").text).toBe("No signal");
+  expect(signalWord("moonlight")).toEqual({ text: "moonlight", tone: "waiting" });
+});
+
+test("the kernel's words for USB become ours", () => {
+  const word = (state: string) => usbWord({ name: "fe980000.usb", state }).text;
+  expect(word("configured")).toBe("Keyboard connected");
+  expect(word("not attached")).toBe("USB not plugged in");
+  expect(word("default")).toBe("USB connecting");
+  expect(usbWord(null).tone).toBe("bad");
+});
+
+test("power that nobody measures is not called off", () => {
+  expect(powerWord("unknown").text).toBe("Power unknown");
+});
+
+test("others are those who are not me", () => {
+  const viewers = [
+    { id: 3, user: "anna", typing: true },
+    { id: 4, user: "anna", typing: false },
+    { id: 5, user: "ben", typing: true },
+  ];
+  expect(othersWord(viewers, 3)).toBe("anna, ben is typing");
+  expect(othersWord(viewers.slice(0, 1), 3)).toBeNull();
+});
+
+test("saved pictures sort by time", () => {
+  expect(snapshotName("main", new Date("2026-11-22T09:08:07.6Z"))).toBe(
+    "main-2026-11-22-090807.jpg",
+  );
+});
+
+test("an update counts while there is something to count", () => {
+  const word = (phase: "receiving" | "fetching" | "checking" | "installing" | "ready") =>
+    phaseWord({ phase, percent: 42, message: "" });
+  expect(word("receiving")).toContain("42 %");
+  expect(word("fetching")).toContain("42 %");
+  expect(word("checking")).not.toContain("42");
+  expect(word("installing")).toContain("42 %");
+  expect(word("ready")).not.toContain("42");
+});
+
+test("a start is told with its detail, and one that this page does not know as it is", () => {
+  expect(startedWord(null)).toBe("Not known");
+  expect(startedWord({ why: "power", detail: "" })).toBe("The power came on");
+  expect(startedWord({ why: "panic", detail: "BUG" })).toBe("Its kernel failed (BUG)");
+  expect(startedWord({ why: "moonlight", detail: "" })).toBe("moonlight");
+});
+
+test("a board that says nothing of itself is not called well", () => {
+  const mute: Health = { low_voltage: null, celsius: null, slowed: null, card: null };
+  expect([supplyWord(mute), heatWord(mute)]).toEqual([null, null]);
+  expect([...healthFaults(mute), ...healthFaults(null)]).toEqual([]);
+});
+
+test("what is wrong with the board is told with what helps, and what was wrong stays told", () => {
+  const calm = { now: false, ever: false };
+  const good: Health = { low_voltage: calm, celsius: 48, slowed: calm, card: "good" };
+  expect([supplyWord(good), heatWord(good), healthFaults(good)]).toEqual(["Good", "48 °C", []]);
+
+  const low = (now: boolean): Health => ({ ...good, low_voltage: { now, ever: true } });
+  expect(healthFaults(low(true))).toEqual([expect.stringMatching(/voltage is too low: .*cable/)]);
+  expect(healthFaults(low(false))).toEqual([expect.stringMatching(/voltage was too low/)]);
+  expect(supplyWord(low(false))).toContain("too low at times");
+
+  for (const hot of [{ celsius: 80 }, { slowed: { now: true, ever: true } }]) {
+    expect(healthFaults({ ...good, ...hot })).toEqual([expect.stringContaining("too hot")]);
+  }
+  const cooled = { ...good, slowed: { now: false, ever: true } };
+  expect([heatWord(cooled), healthFaults(cooled)]).toEqual([
+    "48 °C; slowed down at times since the start",
+    [],
+  ]);
+
+  expect(healthFaults({ ...low(true), card: "failing" })[0]).toContain("card is failing");
+});
+
+test("the slot beside the running one is told as far as it is known", () => {
+  const slot = { version: null, installed: null, tries_left: 3 };
+  const b = { version: "0.2.0", installed: "2026-11-22T14:00:00Z", tries_left: 3 };
+  const system = (slot: System["slot"], slots: System["slots"]) =>
+    ({ slot, slots }) as unknown as System;
+  expect(otherSlotWord(system("A", { A: slot, B: b }))).toBe(
+    "0.2.0 in slot B, installed 2026-11-22",
+  );
+  expect(otherSlotWord(system("B", { A: slot, B: b }))).toBe("Slot A, as the card was written");
+  expect(otherSlotWord(system(null, null))).toBeNull();
+});

@@ -1,0 +1,96 @@
+/**
+ * Speaks the HTTP part of docs/api.md.
+ *
+ * Every refusal arrives as one kind of error that carries the server's own message, which says what
+ * to do better than this page could.
+ */
+import type { Press, Session, Status, System, Update } from "../core/protocol";
+
+/** A request was not carried out; `message` is for the person. */
+export class Refusal extends Error {
+  /** The daemon's stable code, or `unreachable` when nobody answered. */
+  readonly code: string;
+  readonly status: number;
+  readonly retryAfterS: number | null;
+
+  constructor(code: string, message: string, status: number, retryAfterS: number | null = null) {
+    super(message);
+    this.code = code;
+    this.status = status;
+    this.retryAfterS = retryAfterS;
+  }
+}
+
+/** Makes any failure sayable; one that is not the daemon's is a fault of this page. */
+export const asRefusal = (cause: unknown): Refusal =>
+  cause instanceof Refusal ? cause : new Refusal("page", `This page failed: ${String(cause)}`, 0);
+
+const unreachable = () =>
+  new Refusal("unreachable", "Farhand does not answer. Is it on, and is the network up?", 0);
+
+type Options = { body?: unknown; file?: File; signal?: AbortSignal };
+
+async function request(method: string, path: string, options: Options = {}): Promise<Response> {
+  const { body, file, signal } = options;
+  const init: RequestInit = { method, cache: "no-store", signal: signal ?? null };
+  if (body !== undefined) {
+    init.headers = { "Content-Type": "application/json" };
+    init.body = JSON.stringify(body);
+  }
+  if (file !== undefined) {
+    init.headers = { "Content-Type": "application/octet-stream" };
+    init.body = file;
+  }
+  let response: Response;
+  try {
+    response = await fetch(`/api/v1${path}`, init);
+  } catch (cause) {
+    if (signal?.aborted) throw cause;
+    throw unreachable();
+  }
+  if (!response.ok) throw await refusal(response);
+  return response;
+}
+
+async function refusal(response: Response): Promise<Refusal> {
+  const { status, headers } = response;
+  const after = Number(headers.get("Retry-After") ?? NaN);
+  const retryAfterS = Number.isFinite(after) ? after : null;
+  try {
+    const { error } = (await response.json()) as { error: { code: string; message: string } };
+    return new Refusal(error.code, error.message, status, retryAfterS);
+  } catch {
+    // Not our daemon's form: a proxy in between, say.
+    return new Refusal("unknown", `The answer was ${status}.`, status, retryAfterS);
+  }
+}
+
+const seatPath = (seat: string) => `/seats/${encodeURIComponent(seat)}`;
+
+export const api = {
+  session: async () => (await (await request("GET", "/session")).json()) as Session,
+  claim: (code: string, user: string, password: string) =>
+    request("POST", "/claim", { body: { code, user, password } }),
+  login: (user: string, password: string) =>
+    request("POST", "/login", { body: { user, password } }),
+  logout: () => request("POST", "/logout", { body: {} }),
+  seats: async () => ((await (await request("GET", "/seats")).json()) as { seats: Status[] }).seats,
+  seat: async (seat: string, signal?: AbortSignal) =>
+    (await (await request("GET", seatPath(seat), signal ? { signal } : {})).json()) as Status,
+  snapshot: async (seat: string) => (await request("GET", `${seatPath(seat)}/snapshot.jpg`)).blob(),
+  power: (seat: string, press: Press) =>
+    request("POST", `${seatPath(seat)}/power`, { body: { press } }),
+  type: (seat: string, text: string) =>
+    request("POST", `${seatPath(seat)}/keys`, { body: { text } }),
+  health: (signal: AbortSignal) => request("GET", "/health", { signal }),
+  system: async () => (await (await request("GET", "/system")).json()) as System,
+  update: (file: File, signal: AbortSignal) => request("POST", "/update", { file, signal }),
+  fetchUpdate: async () => (await (await request("POST", "/update/fetch")).json()) as Update,
+  cancelFetch: () => request("POST", "/update/cancel"),
+  restart: () => request("POST", "/restart"),
+  factoryReset: (confirm: string) => request("POST", "/factory-reset", { body: { confirm } }),
+  log: async (service: string) => (await request("GET", `/logs?service=${service}`)).text(),
+  streamUrl: (seat: string) => `/api/v1${seatPath(seat)}/stream.mjpeg`,
+  socketUrl: (seat: string) =>
+    `${location.origin.replace(/^http/, "ws")}/api/v1${seatPath(seat)}/socket`,
+};

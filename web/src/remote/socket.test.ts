@@ -1,0 +1,133 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { latest, Line } from "../testing/fakeSocket";
+import { openSocket, SESSION_ENDED } from "./socket";
+
+let window: EventTarget;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  Line.all = [];
+  window = new EventTarget();
+  vi.stubGlobal("WebSocket", Line);
+  vi.stubGlobal("addEventListener", window.addEventListener.bind(window));
+});
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+function open(answers = true) {
+  const said: string[] = [];
+  const socket = openSocket("ws://farhand/", {
+    message: ({ type }) => said.push(type),
+    picture: (data) => said.push(`picture of ${data.byteLength}`),
+    closed: (code, wasOpen) => said.push(`closed ${code} ${wasOpen}`),
+    answers: () => Promise.resolve(answers),
+  });
+  return { socket, said };
+}
+
+test("messages and pictures arrive, nonsense does not", () => {
+  const { socket, said } = open();
+  latest().hello();
+  latest().onmessage?.({ data: new ArrayBuffer(20) });
+  latest().onmessage?.({ data: "{" });
+  latest().onmessage?.({ data: '{"type":"of tomorrow"}' });
+  expect(said).toEqual(["hello", "picture of 20"]);
+  socket.send({ type: "release" });
+  expect(latest().sent).toEqual(['{"type":"release"}']);
+});
+
+test("nothing is kept for a socket that is not open", () => {
+  const { socket } = open();
+  socket.send({ type: "key", code: "KeyA", down: true });
+  latest().hello();
+  expect(latest().sent).toEqual([]);
+});
+
+test("a lost socket is opened again, later each time, and soon after a success", () => {
+  const { said } = open();
+  latest().hello();
+  latest().onclose?.({ code: 1006 });
+  expect(said).toEqual(["hello", "closed 1006 true"]);
+  for (const wait of [250, 500, 1000, 2000, 4000, 4000]) {
+    const before = Line.all.length;
+    vi.advanceTimersByTime(wait - 1);
+    expect(Line.all.length).toBe(before);
+    vi.advanceTimersByTime(1);
+    expect(Line.all.length).toBe(before + 1);
+    latest().onclose?.({ code: 1006 });
+  }
+  expect(said.at(-1)).toBe("closed 1006 false");
+  vi.advanceTimersByTime(4000);
+  latest().hello();
+  latest().onclose?.({ code: 1001 });
+  vi.advanceTimersByTime(250);
+  expect(latest().readyState).toBe(0);
+});
+
+test("an ended session is not tried again", () => {
+  open();
+  latest().hello();
+  latest().onclose?.({ code: SESSION_ENDED });
+  vi.advanceTimersByTime(60_000);
+  expect(Line.all).toHaveLength(1);
+});
+
+test("a silent socket is given up only if the daemon is silent too", async () => {
+  const quiet = open(true);
+  latest().hello();
+  await vi.advanceTimersByTimeAsync(20_000);
+  expect(quiet.said).toEqual(["hello"]);
+  quiet.socket.close();
+
+  const dead = open(false);
+  latest().hello();
+  await vi.advanceTimersByTimeAsync(4000);
+  expect(dead.said).toEqual(["hello", "closed 1006 true"]);
+});
+
+test("a network that is back is tried at once", () => {
+  open();
+  latest().hello();
+  window.dispatchEvent(new Event("offline"));
+  expect(Line.all).toHaveLength(1);
+  window.dispatchEvent(new Event("online"));
+  expect(Line.all).toHaveLength(2);
+});
+
+test("a closed socket stays closed", () => {
+  const { socket, said } = open();
+  latest().hello();
+  socket.close();
+  expect(said.at(-1)).toBe("closed 1000 true");
+  window.dispatchEvent(new Event("online"));
+  vi.advanceTimersByTime(60_000);
+  expect(Line.all).toHaveLength(1);
+});
+
+test("a socket that does not open is given up, each time", () => {
+  const { said } = open(true);
+  vi.advanceTimersByTime(3999);
+  expect(said).toEqual([]);
+  vi.advanceTimersByTime(1);
+  expect(said).toEqual(["closed 1006 false"]);
+  expect(Line.all).toHaveLength(1);
+  vi.advanceTimersByTime(250);
+  expect(Line.all).toHaveLength(2);
+  vi.advanceTimersByTime(4000);
+  expect(said).toEqual(["closed 1006 false", "closed 1006 false"]);
+});
+
+test("a socket may be opened again after the end of a session, but not after its own", () => {
+  const { socket } = open();
+  latest().hello();
+  latest().onclose?.({ code: SESSION_ENDED });
+  socket.reopen();
+  vi.advanceTimersByTime(250);
+  expect(Line.all).toHaveLength(2);
+  socket.close();
+  socket.reopen();
+  vi.advanceTimersByTime(60_000);
+  expect(Line.all).toHaveLength(2);
+});

@@ -1,0 +1,138 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { HEADER_BYTES } from "../core/frame";
+import { latest, Line } from "../testing/fakeSocket";
+import { notices } from "./notices";
+import type { Session, Status } from "../core/protocol";
+import { openSeat, type Seat } from "./seat";
+import { SESSION_ENDED } from "../remote/socket";
+
+const STATUS: Status = {
+  seat: "main",
+  signal: "ok",
+  mode: null,
+  fps: 0,
+  device: "",
+  power: "unknown",
+  leds: { power: null, disk: null },
+  keyboard_leds: { num: false, caps: false, scroll: false },
+  udc: null,
+  viewers: [],
+};
+
+let user: Session["user"];
+let reachable: boolean;
+let seat: Seat;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  Line.all = [];
+  user = "anna";
+  reachable = true;
+  vi.stubGlobal("WebSocket", Line);
+  vi.stubGlobal("addEventListener", () => undefined);
+  vi.stubGlobal("document", Object.assign(new EventTarget(), { hidden: false }));
+  vi.stubGlobal("location", { origin: "https://farhand" });
+  vi.stubGlobal("fetch", (path: string) => {
+    if (!reachable) return Promise.reject(new TypeError("failed to fetch"));
+    const said = path.endsWith("/session") ? { claimed: true, user, role: "viewer" } : STATUS;
+    return Promise.resolve(new Response(JSON.stringify(said)));
+  });
+  seat = openSeat(STATUS);
+});
+afterEach(() => {
+  seat.close();
+  vi.runAllTimers();
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+/** A picture from the daemon. */
+function picture(seq: number): ArrayBuffer {
+  const frame = new DataView(new ArrayBuffer(HEADER_BYTES + 4));
+  frame.setBigUint64(0, BigInt(seq));
+  return frame.buffer;
+}
+
+const numberOf = (data: ArrayBuffer) => Number(new DataView(data).getBigUint64(0));
+
+test("the newest picture that nobody saw is kept, and the ones before it are acknowledged", () => {
+  latest().hello();
+  for (const seq of [1, 2, 3]) latest().onmessage?.({ data: picture(seq) });
+  expect(latest().sent).toEqual(['{"type":"shown","seq":1}', '{"type":"shown","seq":2}']);
+  const shown: number[] = [];
+  seat.watch((data) => shown.push(numberOf(data)));
+  latest().onmessage?.({ data: picture(4) });
+  expect(shown).toEqual([3, 4]);
+  expect(latest().sent).toHaveLength(2);
+});
+
+test("a picture is shown to the one who watches now, and only once", () => {
+  latest().hello();
+  latest().onmessage?.({ data: picture(1) });
+  const first: number[] = [];
+  const second: number[] = [];
+  const unwatch = seat.watch((data) => first.push(numberOf(data)));
+  seat.watch((data) => second.push(numberOf(data)));
+  unwatch();
+  latest().onmessage?.({ data: picture(2) });
+  expect([first, second]).toEqual([[1], [2]]);
+});
+
+test("a picture of a lost socket is not shown after it", async () => {
+  latest().hello();
+  latest().onmessage?.({ data: picture(1) });
+  latest().onclose?.({ code: 1006 });
+  await vi.advanceTimersByTimeAsync(250);
+  const shown: number[] = [];
+  seat.watch((data) => shown.push(numberOf(data)));
+  expect(shown).toEqual([]);
+});
+
+test("after the end of its session the page says so, and goes on in a new one", async () => {
+  latest().hello();
+  expect(seat.connection.value).toBe("open");
+  latest().onclose?.({ code: SESSION_ENDED });
+  expect(seat.connection.value).toBe("lost");
+  await vi.advanceTimersByTimeAsync(250);
+  expect(Line.all).toHaveLength(2);
+  latest().hello();
+  expect(seat.connection.value).toBe("open");
+});
+
+test("without a new session no socket is opened", async () => {
+  latest().hello();
+  user = null;
+  latest().onclose?.({ code: SESSION_ENDED });
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(Line.all).toHaveLength(1);
+  expect(seat.connection.value).toBe("lost");
+});
+
+test("a daemon that cannot be reached is a lost connection", async () => {
+  latest().hello();
+  reachable = false;
+  latest().onclose?.({ code: 1006 });
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(seat.connection.value).toBe("lost");
+  reachable = true;
+  await vi.advanceTimersByTimeAsync(4000);
+  latest().hello();
+  expect(seat.connection.value).toBe("open");
+});
+
+test("where HTTP gets through and sockets hang, the page watches without one", async () => {
+  await vi.advanceTimersByTimeAsync(4000);
+  expect(seat.connection.value).toBe("connecting");
+  await vi.advanceTimersByTimeAsync(250 + 4000);
+  expect(seat.connection.value).toBe("watching");
+});
+
+test("keys refused for one reason are one notice", () => {
+  latest().hello();
+  const refuse = (code: string, message: string) =>
+    latest().onmessage?.({ data: JSON.stringify({ type: "refused", code, message }) });
+  refuse("unknown-key", "F13 is no key of ours");
+  refuse("unknown-key", "F14 is no key of ours");
+  refuse("flooded", "too fast");
+  expect(notices.value.map(({ text }) => text)).toEqual(["F14 is no key of ours", "too fast"]);
+});

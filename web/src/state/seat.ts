@@ -1,0 +1,160 @@
+/**
+ * Joins one seat's socket to what the page draws.
+ *
+ * Everything drawn is a signal here; pictures do not pass through signals but go straight to
+ * whoever draws them. One that comes before anybody does is kept: the daemon sends no more than two
+ * that nobody acknowledges, so a dropped one could be the last.
+ */
+import { signal, type ReadonlySignal } from "@preact/signals";
+import { api, asRefusal } from "../remote/api";
+import { parseFrame } from "../core/frame";
+import { keepHeld } from "../core/keepAlive";
+import { sayProblem } from "./notices";
+import type { FromDaemon, Role, Status, ToDaemon } from "../core/protocol";
+import { loadSession, session } from "./session";
+import { openSocket, SESSION_ENDED } from "../remote/socket";
+import { hearUpdate } from "./appliance";
+
+/** `watching`: no socket is to be had, but pictures come over plain HTTP. */
+export type Connection = "connecting" | "open" | "lost" | "watching";
+
+export type Seat = {
+  id: string;
+  status: ReadonlySignal<Status>;
+  connection: ReadonlySignal<Connection>;
+  latencyMs: ReadonlySignal<number | null>;
+  me: ReadonlySignal<{ id: number; role: Role } | null>;
+  send: (message: ToDaemon) => void;
+  /** Gives pictures to `show` until the returned undo is called. */
+  watch: (show: (data: ArrayBuffer) => void) => () => void;
+  close: () => void;
+};
+
+/** A proxy that forbids WebSockets refuses the second time as well; a restarting daemon does not. */
+const REFUSALS_BEFORE_FALLBACK = 2;
+const POLL_MS = 1000;
+/** An answer that takes longer is none: in a black hole the browser would wait for minutes. */
+const ANSWER_MS = 3000;
+/** It comes once a second; an older one describes pictures that no longer flow. */
+const LATENCY_MS = 2500;
+
+export function openSeat(first: Status): Seat {
+  const id = first.seat;
+  const status = signal(first);
+  const connection = signal<Connection>("connecting");
+  const latencyMs = signal<number | null>(null);
+  const me = signal<{ id: number; role: Role } | null>(null);
+  const abort = new AbortController();
+  let show: ((data: ArrayBuffer) => void) | null = null;
+  let unseen: ArrayBuffer | null = null;
+  let refusals = 0;
+  let poll: ReturnType<typeof setTimeout> | undefined;
+  let stale: ReturnType<typeof setTimeout> | undefined;
+
+  const receive = (message: FromDaemon) => {
+    switch (message.type) {
+      case "hello":
+        refusals = 0;
+        clearTimeout(poll);
+        me.value = { id: message.id, role: message.role };
+        connection.value = "open";
+        if (document.hidden) tellVisibility();
+        break;
+      case "status":
+        status.value = message;
+        break;
+      case "latency":
+        latencyMs.value = message.ms;
+        clearTimeout(stale);
+        stale = setTimeout(() => (latencyMs.value = null), LATENCY_MS);
+        break;
+      case "update":
+        hearUpdate(message);
+        break;
+      case "refused":
+        sayProblem(message.message, `refused ${message.code}`);
+    }
+  };
+
+  const picture = (data: ArrayBuffer) => {
+    if (show !== null) return show(data);
+    const overtaken = unseen && parseFrame(unseen);
+    if (overtaken) held.send({ type: "shown", seq: overtaken.seq });
+    unseen = data;
+  };
+
+  const closed = async (code: number, wasOpen: boolean) => {
+    held.forget();
+    unseen = null;
+    latencyMs.value = null;
+    if (abort.signal.aborted) return;
+    if (code === SESSION_ENDED) return renew();
+    if (wasOpen) connection.value = "lost";
+    await ask(!wasOpen);
+  };
+
+  /** Another tab may have logged out and in again, and then this page is still somebody's. */
+  const renew = async () => {
+    connection.value = "lost";
+    await loadSession();
+    if (session.value?.user) socket.reopen();
+  };
+
+  /** Learns over HTTP why there is no socket: no login, no daemon, or something in between. */
+  const ask = async (refused: boolean) => {
+    clearTimeout(poll);
+    try {
+      const now = await api.seat(id, AbortSignal.timeout(ANSWER_MS));
+      if (abort.signal.aborted || connection.value === "open") return;
+      status.value = now;
+      if (refused) refusals += 1;
+      if (refusals < REFUSALS_BEFORE_FALLBACK) return;
+      connection.value = "watching";
+      poll = setTimeout(() => void ask(false), POLL_MS);
+    } catch (cause) {
+      if (abort.signal.aborted || connection.value === "open") return;
+      connection.value = "lost";
+      refusals = 0;
+      if (asRefusal(cause).status === 401) await loadSession();
+    }
+  };
+
+  const socket = openSocket(api.socketUrl(id), {
+    message: receive,
+    picture,
+    closed: (code, wasOpen) => void closed(code, wasOpen),
+    answers: (timeout) =>
+      api.seat(id, timeout).then(
+        () => true,
+        () => false,
+      ),
+  });
+  const held = keepHeld(socket.send);
+
+  const tellVisibility = () => held.send({ type: "pictures", on: !document.hidden });
+  document.addEventListener("visibilitychange", tellVisibility, { signal: abort.signal });
+
+  return {
+    id,
+    status,
+    connection,
+    latencyMs,
+    me,
+    send: held.send,
+    watch(next) {
+      show = next;
+      if (unseen !== null) next(unseen);
+      unseen = null;
+      return () => {
+        if (show === next) show = null;
+      };
+    },
+    close() {
+      abort.abort();
+      clearTimeout(poll);
+      clearTimeout(stale);
+      socket.close();
+      held.forget();
+    },
+  };
+}

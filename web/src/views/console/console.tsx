@@ -1,0 +1,99 @@
+/**
+ * Shows one seat: its tools, its screen and its state.
+ *
+ * The part of the address after `#` may name the seat; without it the first one is shown.
+ */
+import { useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import { api, asRefusal } from "../../remote/api";
+import { isFullScreen } from "../../state/fullscreen";
+import { openSeat, type Seat } from "../../state/seat";
+import { loadSession } from "../../state/session";
+import { KeyRow } from "./keyRow";
+import { Notices } from "./notices";
+import { Screen } from "./screen";
+import { StatusLine } from "./status";
+import { Toolbar } from "./toolbar";
+
+export type Desk = { seat: Seat; seats: readonly string[] };
+
+export function Console({ user }: { user: string }) {
+  const desk = useSignal<Desk | null>(null);
+  const problem = useSignal<string | null>(null);
+  const root = useRef<HTMLDivElement>(null);
+  const screen = useRef<HTMLDivElement>(null);
+  const focusScreen = () => screen.current?.focus({ preventScroll: true });
+
+  useEffect(() => {
+    // Counts the entries, so that only the newest one opens its seat.
+    let entry = 0;
+    const leave = () => {
+      desk.value?.seat.close();
+      desk.value = null;
+    };
+    const enter = async () => {
+      const wanted = seatInAddress();
+      const mine = ++entry;
+      try {
+        const all = await api.seats();
+        const names = all.map(({ seat }) => seat);
+        const status = all.find(({ seat }) => seat === wanted) ?? (wanted ? undefined : all[0]);
+        if (mine !== entry) return;
+        leave();
+        if (status !== undefined) desk.value = { seat: openSeat(status), seats: names };
+        problem.value =
+          status === undefined ? `There is no seat “${wanted}”, only ${names.join(", ")}.` : null;
+        document.title = status === undefined ? "Farhand" : `${status.seat} · Farhand`;
+      } catch (cause) {
+        if (mine !== entry) return;
+        problem.value = asRefusal(cause).message;
+        if (asRefusal(cause).status === 401) await loadSession();
+      }
+    };
+    const change = () => void enter();
+    addEventListener("hashchange", change);
+    change();
+    return () => {
+      document.title = "Farhand";
+      entry += 1;
+      removeEventListener("hashchange", change);
+      leave();
+    };
+  }, []);
+
+  if (desk.value === null) {
+    return (
+      <main class="door" aria-busy={problem.value === null}>
+        {problem.value !== null && (
+          <div class="card">
+            <h1>No picture to show</h1>
+            <p role="alert">{problem.value}</p>
+            <button type="button" class="primary" onClick={() => location.assign("/")}>
+              Try the first seat
+            </button>
+          </div>
+        )}
+      </main>
+    );
+  }
+  const { seat, seats } = desk.value;
+  return (
+    <div class="console" ref={root} data-fullscreen={isFullScreen.value} key={seat.id}>
+      <Toolbar seat={seat} seats={seats} user={user} root={root} focusScreen={focusScreen} />
+      <Screen seat={seat} element={screen} />
+      <KeyRow seat={seat} />
+      <StatusLine seat={seat} />
+      <Notices />
+    </div>
+  );
+}
+
+function seatInAddress(): string {
+  const name = location.hash.slice(1);
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    // A stray percent sign is nobody's seat, and is shown as it was typed.
+    return name;
+  }
+}

@@ -1,0 +1,126 @@
+/**
+ * Presses the target's buttons, after asking once.
+ */
+import { useSignal } from "@preact/signals";
+import { api, asRefusal } from "../../remote/api";
+import { sayResult } from "../../state/notices";
+import type { Press } from "../../core/protocol";
+import type { Seat } from "../../state/seat";
+import { powerWord } from "../../core/labels";
+import { Panel } from "../../ui/panel";
+
+type Choice = { press: Press; name: string; question: string; done: string; harsh: boolean };
+
+const CHOICES: readonly Choice[] = [
+  {
+    press: "tap",
+    name: "Press power button",
+    question: "Press the power button briefly? A running system will usually shut down.",
+    done: "The power button has been pressed.",
+    harsh: false,
+  },
+  {
+    press: "hold",
+    name: "Force off (5.5 s)",
+    question: "Hold the power button until the power is cut? Unsaved work will be lost.",
+    done: "The power button is being held for 5.5 s.",
+    harsh: true,
+  },
+  {
+    press: "reset",
+    name: "Reset",
+    question: "Press the reset button? Unsaved work will be lost.",
+    done: "The reset button has been pressed.",
+    harsh: true,
+  },
+];
+
+type Props = { seat: Seat; disabled: boolean; focusScreen: () => void };
+
+export function PowerPanel({ seat, disabled, focusScreen }: Props) {
+  return (
+    <Panel label="Power" icon="power" disabled={disabled}>
+      {(close) => (
+        <Choices
+          seat={seat}
+          done={() => {
+            close();
+            focusScreen();
+          }}
+        />
+      )}
+    </Panel>
+  );
+}
+
+function Choices({ seat, done }: { seat: Seat; done: () => void }) {
+  const chosen = useSignal<Choice | null>(null);
+  const problem = useSignal<string | null>(null);
+  const busy = useSignal(false);
+  const { power } = seat.status.value;
+  const choice = chosen.value;
+
+  const confirm = async ({ press, done: result }: Choice) => {
+    if (busy.value) return;
+    busy.value = true;
+    problem.value = null;
+    try {
+      await api.power(seat.id, press);
+      sayResult(result);
+      done();
+    } catch (cause) {
+      problem.value = asRefusal(cause).message;
+    }
+    busy.value = false;
+  };
+
+  if (choice === null) {
+    return (
+      <>
+        <p class="dotted" data-tone={powerWord(power).tone}>
+          <i class="dot" />
+          {powerWord(power).text}
+        </p>
+        {CHOICES.map((each) => (
+          <button
+            type="button"
+            key={each.press}
+            class={each.harsh ? "harsh" : ""}
+            onClick={() => (chosen.value = each)}
+          >
+            {each.name}
+          </button>
+        ))}
+      </>
+    );
+  }
+  return (
+    <div class="question">
+      <p>{choice.question}</p>
+      <p class="fault" role="alert">
+        {problem.value}
+      </p>
+      <div class="answers">
+        <button
+          type="button"
+          // The harmless answer has the focus, so that Enter twice cuts nobody's power.
+          ref={(button) => button?.focus()}
+          onClick={() => {
+            chosen.value = null;
+            problem.value = null;
+          }}
+        >
+          Cancel
+        </button>
+        <button
+          type="button"
+          class={choice.harsh ? "primary harsh" : "primary"}
+          aria-disabled={busy.value}
+          onClick={() => void confirm(choice)}
+        >
+          Confirm
+        </button>
+      </div>
+    </div>
+  );
+}

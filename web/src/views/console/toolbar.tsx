@@ -1,0 +1,134 @@
+/**
+ * Holds what can be done to the target and to the page.
+ */
+import { useSignal } from "@preact/signals";
+import type { RefObject } from "preact";
+import { api, asRefusal } from "../../remote/api";
+import { isFullScreen, toggleFullScreen } from "../../state/fullscreen";
+import { sayProblem, sayResult } from "../../state/notices";
+import type { Seat } from "../../state/seat";
+import { logOut, session } from "../../state/session";
+import { nextTheme, theme } from "../../state/theme";
+import { snapshotName } from "../../core/labels";
+import { Icon, Mark, type IconName } from "../../ui/icon";
+import { KeysPanel } from "./keys";
+import { PasteDialog } from "./paste";
+import { PowerPanel } from "./power";
+import { SystemDialog } from "../system/system";
+
+type Props = {
+  seat: Seat;
+  seats: readonly string[];
+  user: string;
+  root: RefObject<HTMLDivElement | null>;
+  focusScreen: () => void;
+};
+
+export function Toolbar({ seat, seats, user, root, focusScreen }: Props) {
+  const pasting = useSignal(false);
+  const caring = useSignal(false);
+  const isAdministrator = session.value?.role === "administrator";
+  const watchOnly = seat.me.value?.role === "viewer";
+  const full = isFullScreen.value;
+
+  return (
+    <header class="toolbar">
+      <Mark />
+      <SeatName seat={seat} seats={seats} />
+      <div class="tools" role="group" aria-label="Target">
+        <PowerPanel seat={seat} disabled={watchOnly} focusScreen={focusScreen} />
+        <KeysPanel seat={seat} disabled={watchOnly} focusScreen={focusScreen} />
+        <Tool
+          icon="paste"
+          label="Paste text"
+          disabled={watchOnly}
+          does={() => (pasting.value = true)}
+        />
+        <Tool icon="camera" label="Screenshot" does={() => attempt(() => save(seat.id))} />
+      </div>
+      <div class="tools" role="group" aria-label="Page">
+        <Tool
+          icon={full ? "shrink" : "expand"}
+          label={full ? "Leave full screen" : "Full screen"}
+          does={() => {
+            if (root.current !== null) void toggleFullScreen(root.current);
+            focusScreen();
+          }}
+        />
+        {isAdministrator && (
+          <Tool icon="gear" label="System" quiet does={() => (caring.value = true)} />
+        )}
+        <Tool icon={theme.value} label={`Theme: ${theme.value}`} quiet does={nextTheme} />
+        <span class="user">{user}</span>
+        <Tool icon="leave" label="Log out" quiet does={() => attempt(logOut)} />
+      </div>
+      {caring.value && (
+        <SystemDialog
+          closed={() => {
+            caring.value = false;
+            focusScreen();
+          }}
+        />
+      )}
+      {pasting.value && (
+        <PasteDialog
+          seat={seat}
+          closed={() => {
+            pasting.value = false;
+            focusScreen();
+          }}
+        />
+      )}
+    </header>
+  );
+}
+
+function SeatName({ seat, seats }: { seat: Seat; seats: readonly string[] }) {
+  if (seats.length < 2) return <span class="seat">{seat.id}</span>;
+  return (
+    <select
+      class="seat"
+      aria-label="Seat"
+      onChange={(event) => (location.hash = encodeURIComponent(event.currentTarget.value))}
+    >
+      {seats.map((name) => (
+        <option key={name} selected={name === seat.id}>
+          {name}
+        </option>
+      ))}
+    </select>
+  );
+}
+
+type ToolProps = {
+  icon: IconName;
+  label: string;
+  does: () => void;
+  disabled?: boolean;
+  /** Shown as an icon alone, at any width. */
+  quiet?: boolean;
+};
+
+function Tool({ icon, label, does, disabled = false, quiet = false }: ToolProps) {
+  return (
+    <button type="button" class="tool" title={label} disabled={disabled} onClick={does}>
+      <Icon name={icon} />
+      <span class={quiet ? "unseen" : "word"}>{label}</span>
+    </button>
+  );
+}
+
+function attempt(does: () => Promise<void>): void {
+  does().catch((cause: unknown) => sayProblem(asRefusal(cause).message));
+}
+
+async function save(seat: string): Promise<void> {
+  const url = URL.createObjectURL(await api.snapshot(seat));
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = snapshotName(seat, new Date());
+  link.click();
+  sayResult(`Saved as ${link.download}.`);
+  // The browser reads the picture after this turn; once it has begun, the URL is not needed.
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
