@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { keepHeld } from "./keepAlive";
+import { keepAlive } from "./keepAlive";
 import type { ToDaemon } from "./protocol";
 
 beforeEach(() => void vi.useFakeTimers());
@@ -7,7 +7,7 @@ afterEach(() => void vi.useRealTimers());
 
 function listen() {
   const sent: ToDaemon[] = [];
-  const held = keepHeld((message) => sent.push(message));
+  const held = keepAlive((message) => sent.push(message));
   const beats = (ms: number) => {
     const before = sent.length;
     vi.advanceTimersByTime(ms);

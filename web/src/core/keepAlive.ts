@@ -10,9 +10,9 @@ import type { ToDaemon } from "./protocol";
 /** The daemon asks for one every 250 ms and lets go after 1.5 s. */
 const PERIOD_MS = 250;
 
-export type Held = { send: (message: ToDaemon) => void; forget: () => void };
+export type KeepAlive = { send: (message: ToDaemon) => void; forget: () => void };
 
-export function keepHeld(send: (message: ToDaemon) => void): Held {
+export function keepAlive(send: (message: ToDaemon) => void): KeepAlive {
   const keys = new Set<string>();
   let buttons = 0;
   let timer: ReturnType<typeof setInterval> | null = null;

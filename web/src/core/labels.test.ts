@@ -2,33 +2,33 @@ import { expect, test } from "vitest";
 import type { Health, System } from "./protocol";
 import {
   healthFaults,
-  heatWord,
-  otherSlotWord,
-  othersWord,
-  phaseWord,
-  powerWord,
-  signalWord,
+  heatLabel,
+  otherSlotLabel,
+  othersLabel,
+  phaseLabel,
+  powerLabel,
+  signalLabel,
   snapshotName,
-  startedWord,
-  supplyWord,
-  usbWord,
+  startedLabel,
+  supplyLabel,
+  usbLabel,
 } from "./labels";
 
 test("a state this page does not know is shown as it is", () => {
-  expect(signalWord("no-signal").text).toBe("No signal");
-  expect(signalWord("moonlight")).toEqual({ text: "moonlight", tone: "waiting" });
+  expect(signalLabel("no-signal").text).toBe("No signal");
+  expect(signalLabel("moonlight")).toEqual({ text: "moonlight", tone: "waiting" });
 });
 
 test("the kernel's words for USB become ours", () => {
-  const word = (state: string) => usbWord({ name: "fe980000.usb", state }).text;
-  expect(word("configured")).toBe("Keyboard connected");
-  expect(word("not attached")).toBe("USB not plugged in");
-  expect(word("default")).toBe("USB connecting");
-  expect(usbWord(null).tone).toBe("bad");
+  const label = (state: string) => usbLabel({ name: "fe980000.usb", state }).text;
+  expect(label("configured")).toBe("Keyboard connected");
+  expect(label("not attached")).toBe("USB not plugged in");
+  expect(label("default")).toBe("USB connecting");
+  expect(usbLabel(null).tone).toBe("bad");
 });
 
 test("power that nobody measures is not called off", () => {
-  expect(powerWord("unknown").text).toBe("Power unknown");
+  expect(powerLabel("unknown").text).toBe("Power unknown");
 });
 
 test("others are those who are not me", () => {
@@ -37,8 +37,8 @@ test("others are those who are not me", () => {
     { id: 4, user: "anna", typing: false },
     { id: 5, user: "ben", typing: true },
   ];
-  expect(othersWord(viewers, 3)).toBe("anna, ben is typing");
-  expect(othersWord(viewers.slice(0, 1), 3)).toBeNull();
+  expect(othersLabel(viewers, 3)).toBe("anna, ben is typing");
+  expect(othersLabel(viewers.slice(0, 1), 3)).toBeNull();
 });
 
 test("saved pictures sort by time", () => {
@@ -48,43 +48,43 @@ test("saved pictures sort by time", () => {
 });
 
 test("an update counts while there is something to count", () => {
-  const word = (phase: "receiving" | "fetching" | "checking" | "installing" | "ready") =>
-    phaseWord({ phase, percent: 42, message: "" });
-  expect(word("receiving")).toContain("42 %");
-  expect(word("fetching")).toContain("42 %");
-  expect(word("checking")).not.toContain("42");
-  expect(word("installing")).toContain("42 %");
-  expect(word("ready")).not.toContain("42");
+  const label = (phase: "receiving" | "fetching" | "checking" | "installing" | "ready") =>
+    phaseLabel({ phase, percent: 42, message: "" });
+  expect(label("receiving")).toContain("42 %");
+  expect(label("fetching")).toContain("42 %");
+  expect(label("checking")).not.toContain("42");
+  expect(label("installing")).toContain("42 %");
+  expect(label("ready")).not.toContain("42");
 });
 
 test("a start is told with its detail, and one that this page does not know as it is", () => {
-  expect(startedWord(null)).toBe("Not known");
-  expect(startedWord({ why: "power", detail: "" })).toBe("The power came on");
-  expect(startedWord({ why: "panic", detail: "BUG" })).toBe("Its kernel failed (BUG)");
-  expect(startedWord({ why: "moonlight", detail: "" })).toBe("moonlight");
+  expect(startedLabel(null)).toBe("Not known");
+  expect(startedLabel({ why: "power", detail: "" })).toBe("The power came on");
+  expect(startedLabel({ why: "panic", detail: "BUG" })).toBe("Its kernel failed (BUG)");
+  expect(startedLabel({ why: "moonlight", detail: "" })).toBe("moonlight");
 });
 
 test("a board that says nothing of itself is not called well", () => {
   const mute: Health = { low_voltage: null, celsius: null, slowed: null, card: null };
-  expect([supplyWord(mute), heatWord(mute)]).toEqual([null, null]);
+  expect([supplyLabel(mute), heatLabel(mute)]).toEqual([null, null]);
   expect([...healthFaults(mute), ...healthFaults(null)]).toEqual([]);
 });
 
 test("what is wrong with the board is told with what helps, and what was wrong stays told", () => {
   const calm = { now: false, ever: false };
   const good: Health = { low_voltage: calm, celsius: 48, slowed: calm, card: "good" };
-  expect([supplyWord(good), heatWord(good), healthFaults(good)]).toEqual(["Good", "48 °C", []]);
+  expect([supplyLabel(good), heatLabel(good), healthFaults(good)]).toEqual(["Good", "48 °C", []]);
 
   const low = (now: boolean): Health => ({ ...good, low_voltage: { now, ever: true } });
   expect(healthFaults(low(true))).toEqual([expect.stringMatching(/voltage is too low: .*cable/)]);
   expect(healthFaults(low(false))).toEqual([expect.stringMatching(/voltage was too low/)]);
-  expect(supplyWord(low(false))).toContain("too low at times");
+  expect(supplyLabel(low(false))).toContain("too low at times");
 
   for (const hot of [{ celsius: 80 }, { slowed: { now: true, ever: true } }]) {
     expect(healthFaults({ ...good, ...hot })).toEqual([expect.stringContaining("too hot")]);
   }
   const cooled = { ...good, slowed: { now: false, ever: true } };
-  expect([heatWord(cooled), healthFaults(cooled)]).toEqual([
+  expect([heatLabel(cooled), healthFaults(cooled)]).toEqual([
     "48 °C; slowed down at times since the start",
     [],
   ]);
@@ -97,9 +97,9 @@ test("the slot beside the running one is told as far as it is known", () => {
   const b = { version: "0.2.0", installed: "2026-11-22T14:00:00Z", tries_left: 3 };
   const system = (slot: System["slot"], slots: System["slots"]) =>
     ({ slot, slots }) as unknown as System;
-  expect(otherSlotWord(system("A", { A: slot, B: b }))).toBe(
+  expect(otherSlotLabel(system("A", { A: slot, B: b }))).toBe(
     "0.2.0 in slot B, installed 2026-11-22",
   );
-  expect(otherSlotWord(system("B", { A: slot, B: b }))).toBe("Slot A, as the card was written");
-  expect(otherSlotWord(system(null, null))).toBeNull();
+  expect(otherSlotLabel(system("B", { A: slot, B: b }))).toBe("Slot A, as the card was written");
+  expect(otherSlotLabel(system(null, null))).toBeNull();
 });

@@ -1,5 +1,5 @@
 /**
- * Says in words what the daemon says in codes.
+ * Puts into words what the daemon says in codes.
  *
  * Whoever stands before a black picture wants to know what to do, so each state names the thing to
  * look at. A code that this page does not know is shown as it is rather than hidden.
@@ -7,9 +7,9 @@
 import type { Health, Status, System, Update, Viewer } from "./protocol";
 
 type Tone = "good" | "waiting" | "bad" | "off";
-export type Word = { text: string; tone: Tone };
+export type Label = { text: string; tone: Tone };
 
-const SIGNAL: Record<string, Word> = {
+const SIGNAL: Record<string, Label> = {
   starting: { text: "Starting capture", tone: "waiting" },
   ok: { text: "Signal OK", tone: "good" },
   "no-device": { text: "No capture device", tone: "bad" },
@@ -21,11 +21,11 @@ const SIGNAL: Record<string, Word> = {
   stalled: { text: "Capture stalled", tone: "bad" },
 };
 
-export function signalWord(signal: string): Word {
+export function signalLabel(signal: string): Label {
   return SIGNAL[signal] ?? { text: signal, tone: "waiting" };
 }
 
-export function usbWord(udc: Status["udc"]): Word {
+export function usbLabel(udc: Status["udc"]): Label {
   if (udc === null) return { text: "No USB controller", tone: "bad" };
   switch (udc.state) {
     case "configured":
@@ -39,7 +39,7 @@ export function usbWord(udc: Status["udc"]): Word {
   }
 }
 
-export function powerWord(power: Status["power"]): Word {
+export function powerLabel(power: Status["power"]): Label {
   if (power === "on") return { text: "Power on", tone: "good" };
   if (power === "off") return { text: "Power off", tone: "off" };
   return { text: "Power unknown", tone: "waiting" };
@@ -55,10 +55,10 @@ const PHASE: Record<Update["phase"], string> = {
   failed: "Not installed",
 };
 
-export function phaseWord({ phase, percent }: Update): string {
-  const word = PHASE[phase] ?? phase;
+export function phaseLabel({ phase, percent }: Update): string {
+  const label = PHASE[phase] ?? phase;
   const counts = phase === "receiving" || phase === "fetching" || phase === "installing";
-  return counts ? `${word}: ${percent} %` : word;
+  return counts ? `${label}: ${percent} %` : label;
 }
 
 const STARTED: Record<string, string> = {
@@ -70,25 +70,25 @@ const STARTED: Record<string, string> = {
   fallback: "A new version did not prove itself, so this one came back",
 };
 
-export function startedWord(started: System["started"]): string {
+export function startedLabel(started: System["started"]): string {
   if (started === null) return "Not known";
-  const word = STARTED[started.why] ?? started.why;
-  return started.detail === "" ? word : `${word} (${started.detail})`;
+  const label = STARTED[started.why] ?? started.why;
+  return started.detail === "" ? label : `${label} (${started.detail})`;
 }
 
 /** From here up a Pi's firmware slows the processor down by itself, and tells nobody. */
 const HOT_CELSIUS = 80;
 
 /** How warm the appliance is; null where nothing measures it. */
-export function heatWord({ celsius, slowed }: Health): string | null {
+export function heatLabel({ celsius, slowed }: Health): string | null {
   if (celsius === null) return null;
-  const word = `${celsius} °C`;
-  if (slowed?.now === true) return `${word}, slowed down`;
-  return slowed?.ever === true ? `${word}; slowed down at times since the start` : word;
+  const label = `${celsius} °C`;
+  if (slowed?.now === true) return `${label}, slowed down`;
+  return slowed?.ever === true ? `${label}; slowed down at times since the start` : label;
 }
 
 /** How the supply is; null where nothing measures it. */
-export function supplyWord({ low_voltage: low }: Health): string | null {
+export function supplyLabel({ low_voltage: low }: Health): string | null {
   if (low === null) return null;
   if (low.now) return "Voltage too low";
   return low.ever ? "Good now; too low at times since the start" : "Good";
@@ -117,7 +117,7 @@ export function healthFaults(health: Health | null): string[] {
 }
 
 /** What is in the slot that does not run; null where there are none. */
-export function otherSlotWord({ slot, slots }: System): string | null {
+export function otherSlotLabel({ slot, slots }: System): string | null {
   if (slot === null || slots === null) return null;
   const name = slot === "A" ? "B" : "A";
   const { version, installed } = slots[name];
@@ -127,7 +127,7 @@ export function otherSlotWord({ slot, slots }: System): string | null {
 }
 
 /** Who else is here; null when nobody is. */
-export function othersWord(viewers: Viewer[], me: number | null): string | null {
+export function othersLabel(viewers: Viewer[], me: number | null): string | null {
   const others = viewers.filter(({ id }) => id !== me);
   if (others.length === 0) return null;
   return others.map(({ user, typing }) => (typing ? `${user} is typing` : user)).join(", ");

@@ -1,14 +1,14 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { latest, Line } from "../testing/fakeSocket";
+import { FakeSocket, latest } from "../testing/fakeSocket";
 import { openSocket, SESSION_ENDED } from "./socket";
 
 let window: EventTarget;
 
 beforeEach(() => {
   vi.useFakeTimers();
-  Line.all = [];
+  FakeSocket.all = [];
   window = new EventTarget();
-  vi.stubGlobal("WebSocket", Line);
+  vi.stubGlobal("WebSocket", FakeSocket);
   vi.stubGlobal("addEventListener", window.addEventListener.bind(window));
 });
 afterEach(() => {
@@ -51,11 +51,11 @@ test("a lost socket is opened again, later each time, and soon after a success",
   latest().onclose?.({ code: 1006 });
   expect(said).toEqual(["hello", "closed 1006 true"]);
   for (const wait of [250, 500, 1000, 2000, 4000, 4000]) {
-    const before = Line.all.length;
+    const before = FakeSocket.all.length;
     vi.advanceTimersByTime(wait - 1);
-    expect(Line.all.length).toBe(before);
+    expect(FakeSocket.all.length).toBe(before);
     vi.advanceTimersByTime(1);
-    expect(Line.all.length).toBe(before + 1);
+    expect(FakeSocket.all.length).toBe(before + 1);
     latest().onclose?.({ code: 1006 });
   }
   expect(said.at(-1)).toBe("closed 1006 false");
@@ -71,7 +71,7 @@ test("an ended session is not tried again", () => {
   latest().hello();
   latest().onclose?.({ code: SESSION_ENDED });
   vi.advanceTimersByTime(60_000);
-  expect(Line.all).toHaveLength(1);
+  expect(FakeSocket.all).toHaveLength(1);
 });
 
 test("a silent socket is given up only if the daemon is silent too", async () => {
@@ -91,9 +91,9 @@ test("a network that is back is tried at once", () => {
   open();
   latest().hello();
   window.dispatchEvent(new Event("offline"));
-  expect(Line.all).toHaveLength(1);
+  expect(FakeSocket.all).toHaveLength(1);
   window.dispatchEvent(new Event("online"));
-  expect(Line.all).toHaveLength(2);
+  expect(FakeSocket.all).toHaveLength(2);
 });
 
 test("a closed socket stays closed", () => {
@@ -103,7 +103,7 @@ test("a closed socket stays closed", () => {
   expect(said.at(-1)).toBe("closed 1000 true");
   window.dispatchEvent(new Event("online"));
   vi.advanceTimersByTime(60_000);
-  expect(Line.all).toHaveLength(1);
+  expect(FakeSocket.all).toHaveLength(1);
 });
 
 test("a socket that does not open is given up, each time", () => {
@@ -112,9 +112,9 @@ test("a socket that does not open is given up, each time", () => {
   expect(said).toEqual([]);
   vi.advanceTimersByTime(1);
   expect(said).toEqual(["closed 1006 false"]);
-  expect(Line.all).toHaveLength(1);
+  expect(FakeSocket.all).toHaveLength(1);
   vi.advanceTimersByTime(250);
-  expect(Line.all).toHaveLength(2);
+  expect(FakeSocket.all).toHaveLength(2);
   vi.advanceTimersByTime(4000);
   expect(said).toEqual(["closed 1006 false", "closed 1006 false"]);
 });
@@ -125,9 +125,9 @@ test("a socket may be opened again after the end of a session, but not after its
   latest().onclose?.({ code: SESSION_ENDED });
   socket.reopen();
   vi.advanceTimersByTime(250);
-  expect(Line.all).toHaveLength(2);
+  expect(FakeSocket.all).toHaveLength(2);
   socket.close();
   socket.reopen();
   vi.advanceTimersByTime(60_000);
-  expect(Line.all).toHaveLength(2);
+  expect(FakeSocket.all).toHaveLength(2);
 });

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { HEADER_BYTES } from "../core/frame";
-import { latest, Line } from "../testing/fakeSocket";
+import { FakeSocket, latest } from "../testing/fakeSocket";
 import { notices } from "./notices";
 import type { Session, Status } from "../core/protocol";
 import { openSeat, type Seat } from "./seat";
@@ -25,10 +25,10 @@ let seat: Seat;
 
 beforeEach(() => {
   vi.useFakeTimers();
-  Line.all = [];
+  FakeSocket.all = [];
   user = "anna";
   reachable = true;
-  vi.stubGlobal("WebSocket", Line);
+  vi.stubGlobal("WebSocket", FakeSocket);
   vi.stubGlobal("addEventListener", () => undefined);
   vi.stubGlobal("document", Object.assign(new EventTarget(), { hidden: false }));
   vi.stubGlobal("location", { origin: "https://farhand" });
@@ -94,7 +94,7 @@ test("after the end of its session the page says so, and goes on in a new one", 
   latest().onclose?.({ code: SESSION_ENDED });
   expect(seat.connection.value).toBe("lost");
   await vi.advanceTimersByTimeAsync(250);
-  expect(Line.all).toHaveLength(2);
+  expect(FakeSocket.all).toHaveLength(2);
   latest().hello();
   expect(seat.connection.value).toBe("open");
 });
@@ -104,7 +104,7 @@ test("without a new session no socket is opened", async () => {
   user = null;
   latest().onclose?.({ code: SESSION_ENDED });
   await vi.advanceTimersByTimeAsync(60_000);
-  expect(Line.all).toHaveLength(1);
+  expect(FakeSocket.all).toHaveLength(1);
   expect(seat.connection.value).toBe("lost");
 });
 

@@ -8,7 +8,7 @@
 import { signal, type ReadonlySignal } from "@preact/signals";
 import { api, asRefusal } from "../remote/api";
 import { parseFrame } from "../core/frame";
-import { keepHeld } from "../core/keepAlive";
+import { keepAlive } from "../core/keepAlive";
 import { sayProblem } from "./notices";
 import type { FromDaemon, Role, Status, ToDaemon } from "../core/protocol";
 import { loadSession, session } from "./session";
@@ -129,7 +129,7 @@ export function openSeat(first: Status): Seat {
         () => false,
       ),
   });
-  const held = keepHeld(socket.send);
+  const held = keepAlive(socket.send);
 
   const tellVisibility = () => held.send({ type: "pictures", on: !document.hidden });
   document.addEventListener("visibilitychange", tellVisibility, { signal: abort.signal });

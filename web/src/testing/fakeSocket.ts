@@ -1,15 +1,15 @@
 /**
  * Stands in for the browser's WebSocket in tests, which are its other end.
  */
-export class Line {
+export class FakeSocket {
   static readonly OPEN = 1;
-  static all: Line[] = [];
+  static all: FakeSocket[] = [];
   readyState = 0;
   sent: string[] = [];
   onmessage: ((event: { data: unknown }) => void) | null = null;
   onclose: ((event: { code: number }) => void) | null = null;
   constructor() {
-    Line.all.push(this);
+    FakeSocket.all.push(this);
   }
   send(text: string) {
     this.sent.push(text);
@@ -18,14 +18,14 @@ export class Line {
     this.readyState = 3;
   }
   hello() {
-    this.readyState = Line.OPEN;
+    this.readyState = FakeSocket.OPEN;
     this.onmessage?.({ data: '{"type":"hello","seat":"main","id":1,"user":"a","role":"viewer"}' });
   }
 }
 
 /** The socket that was opened last. */
 export const latest = () => {
-  const line = Line.all.at(-1);
-  if (line === undefined) throw new Error("no socket was opened");
-  return line;
+  const socket = FakeSocket.all.at(-1);
+  if (socket === undefined) throw new Error("no socket was opened");
+  return socket;
 };

@@ -19,7 +19,7 @@ export function App() {
 function Waiting() {
   const problem = sessionProblem.value;
   return (
-    <main class="door" aria-busy="true">
+    <main class="centred" aria-busy="true">
       {problem !== null && (
         <div class="card">
           <Mark />

@@ -1,5 +1,5 @@
 /**
- * Draws the pieces of which the two forms at the door are made.
+ * Draws what the forms to claim and to log in are made of.
  *
  * A refusal stands next to the field it concerns and takes the focus there, so that it is heard as
  * well as seen; what concerns no field stands above the button.
@@ -56,7 +56,7 @@ export function Field({ label, name, secret = false, hint, fault, ...rest }: Fie
   );
 }
 
-type DoorProps = {
+type AuthFormProps = {
   title: string;
   action: string;
   intro?: ComponentChildren;
@@ -69,7 +69,7 @@ type DoorProps = {
   children: (fault: Fault | null) => ComponentChildren;
 };
 
-export function Door(props: DoorProps) {
+export function AuthForm(props: AuthFormProps) {
   const fault = useSignal<Fault | null>(null);
   const busy = useSignal(false);
 
@@ -95,7 +95,7 @@ export function Door(props: DoorProps) {
 
   const loose = fault.value !== null && !props.fields.includes(fault.value.field);
   return (
-    <main class="door">
+    <main class="centred">
       <form
         class="card"
         noValidate

@@ -2,14 +2,14 @@
  * Asks for the code that proves that somebody stands beside the appliance.
  */
 import { api } from "../../remote/api";
-import { Door, Field, type Fault } from "./authForm";
+import { AuthForm, Field, type Fault } from "./authForm";
 
 /** The daemon's rule, said before it has to refuse. */
 const PASSWORD_CHARACTERS = 8;
 
 export function ClaimForm() {
   return (
-    <Door
+    <AuthForm
       title="Claim this Farhand"
       action="Claim"
       fields={["code", "user", "password", "repeat"]}
@@ -56,7 +56,7 @@ export function ClaimForm() {
           />
         </>
       )}
-    </Door>
+    </AuthForm>
   );
 }
 

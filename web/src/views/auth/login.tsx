@@ -2,11 +2,11 @@
  * Asks who is there.
  */
 import { api } from "../../remote/api";
-import { Door, Field, type Fault } from "./authForm";
+import { AuthForm, Field, type Fault } from "./authForm";
 
 export function LoginForm() {
   return (
-    <Door
+    <AuthForm
       title="Log in to Farhand"
       action="Log in"
       fields={["user", "password"]}
@@ -26,7 +26,7 @@ export function LoginForm() {
           />
         </>
       )}
-    </Door>
+    </AuthForm>
   );
 }
 

@@ -15,10 +15,8 @@ import { Screen } from "./screen";
 import { StatusLine } from "./status";
 import { Toolbar } from "./toolbar";
 
-export type Desk = { seat: Seat; seats: readonly string[] };
-
 export function Console({ user }: { user: string }) {
-  const desk = useSignal<Desk | null>(null);
+  const shown = useSignal<{ seat: Seat; seats: readonly string[] } | null>(null);
   const problem = useSignal<string | null>(null);
   const root = useRef<HTMLDivElement>(null);
   const screen = useRef<HTMLDivElement>(null);
@@ -28,8 +26,8 @@ export function Console({ user }: { user: string }) {
     // Counts the entries, so that only the newest one opens its seat.
     let entry = 0;
     const leave = () => {
-      desk.value?.seat.close();
-      desk.value = null;
+      shown.value?.seat.close();
+      shown.value = null;
     };
     const enter = async () => {
       const wanted = seatInAddress();
@@ -40,7 +38,7 @@ export function Console({ user }: { user: string }) {
         const status = all.find(({ seat }) => seat === wanted) ?? (wanted ? undefined : all[0]);
         if (mine !== entry) return;
         leave();
-        if (status !== undefined) desk.value = { seat: openSeat(status), seats: names };
+        if (status !== undefined) shown.value = { seat: openSeat(status), seats: names };
         problem.value =
           status === undefined ? `There is no seat “${wanted}”, only ${names.join(", ")}.` : null;
         document.title = status === undefined ? "Farhand" : `${status.seat} · Farhand`;
@@ -61,9 +59,9 @@ export function Console({ user }: { user: string }) {
     };
   }, []);
 
-  if (desk.value === null) {
+  if (shown.value === null) {
     return (
-      <main class="door" aria-busy={problem.value === null}>
+      <main class="centred" aria-busy={problem.value === null}>
         {problem.value !== null && (
           <div class="card">
             <h1>No picture to show</h1>
@@ -76,7 +74,7 @@ export function Console({ user }: { user: string }) {
       </main>
     );
   }
-  const { seat, seats } = desk.value;
+  const { seat, seats } = shown.value;
   return (
     <div class="console" ref={root} data-fullscreen={isFullScreen.value} key={seat.id}>
       <Toolbar seat={seat} seats={seats} user={user} root={root} focusScreen={focusScreen} />

@@ -1,5 +1,5 @@
 /**
- * Types a text on the target, piece by piece.
+ * Types a text on the target, chunk by chunk.
  *
  * What could not be typed stays in the field, so that it can be mended and typed from there.
  */
@@ -7,13 +7,13 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { api, asRefusal } from "../../remote/api";
 import { sayResult } from "../../state/notices";
-import { pieces } from "../../core/chunks";
+import { chunks } from "../../core/chunks";
 import type { Seat } from "../../state/seat";
 
 export function PasteDialog({ seat, closed }: { seat: Seat; closed: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const area = useRef<HTMLTextAreaElement>(null);
-  // Typing stops between two pieces: what the daemon has been given, it types to the end, and only
+  // Typing stops between two chunks: what the daemon has been given, it types to the end, and only
   // so is the count of what was typed true.
   const stop = useSignal(false);
   const progress = useSignal<{ typed: number; total: number } | null>(null);
@@ -26,7 +26,7 @@ export function PasteDialog({ seat, closed }: { seat: Seat; closed: () => void }
   }, []);
 
   const type = async (field: HTMLTextAreaElement) => {
-    const parts = pieces(field.value);
+    const parts = chunks(field.value);
     const total = parts.reduce((sum, part) => sum + [...part].length, 0);
     if (total === 0 || progress.value !== null) return;
     problem.value = null;

@@ -6,7 +6,7 @@ import { api, asRefusal } from "../../remote/api";
 import { sayResult } from "../../state/notices";
 import type { Press } from "../../core/protocol";
 import type { Seat } from "../../state/seat";
-import { powerWord } from "../../core/labels";
+import { powerLabel } from "../../core/labels";
 import { Panel } from "../../ui/panel";
 
 type Choice = { press: Press; name: string; question: string; done: string; harsh: boolean };
@@ -77,9 +77,9 @@ function Choices({ seat, done }: { seat: Seat; done: () => void }) {
   if (choice === null) {
     return (
       <>
-        <p class="dotted" data-tone={powerWord(power).tone}>
+        <p class="dotted" data-tone={powerLabel(power).tone}>
           <i class="dot" />
-          {powerWord(power).text}
+          {powerLabel(power).text}
         </p>
         {CHOICES.map((each) => (
           <button

@@ -5,9 +5,9 @@
  */
 import type { ComponentChildren } from "preact";
 import type { Connection, Seat } from "../../state/seat";
-import { othersWord, powerWord, signalWord, usbWord, type Word } from "../../core/labels";
+import { othersLabel, powerLabel, signalLabel, usbLabel, type Label } from "../../core/labels";
 
-const CONNECTION: Record<Connection, Word> = {
+const CONNECTION: Record<Connection, Label> = {
   connecting: { text: "Connecting", tone: "waiting" },
   open: { text: "Connected", tone: "good" },
   lost: { text: "Reconnecting", tone: "bad" },
@@ -19,7 +19,7 @@ export function StatusLine({ seat }: { seat: Seat }) {
   const { mode, keyboard_leds: lamps, leds } = status;
   const connection = seat.connection.value;
   const latency = seat.latencyMs.value;
-  const others = othersWord(status.viewers, seat.me.value?.id ?? null);
+  const others = othersLabel(status.viewers, seat.me.value?.id ?? null);
   const viewOnly = seat.me.value?.role === "viewer";
   return (
     <div
@@ -34,8 +34,8 @@ export function StatusLine({ seat }: { seat: Seat }) {
       data-usb={status.udc?.state ?? "none"}
       data-connection={connection === "open" ? "open" : "lost"}
     >
-      <Dotted word={CONNECTION[connection]} name="connection" />
-      <Dotted word={signalWord(status.signal)} title={status.device} />
+      <Dotted label={CONNECTION[connection]} name="connection" />
+      <Dotted label={signalLabel(status.signal)} title={status.device} />
       <span class="figures" aria-live="off">
         {mode !== null && (
           <span>
@@ -57,23 +57,23 @@ export function StatusLine({ seat }: { seat: Seat }) {
         <Lamp on={lamps.caps} name="Caps" />
         <Lamp on={lamps.scroll} name="Scroll" />
       </span>
-      <Dotted word={usbWord(status.udc)} />
+      <Dotted label={usbLabel(status.udc)} />
       {leds.disk !== null && (
         <span class="dotted disk" aria-live="off" data-tone={leds.disk ? "busy" : "off"}>
           <i class="dot" />
           Disk
         </span>
       )}
-      <Dotted word={powerWord(status.power)} />
+      <Dotted label={powerLabel(status.power)} />
     </div>
   );
 }
 
-function Dotted({ word, title, name = "" }: { word: Word; title?: string; name?: string }) {
+function Dotted({ label, title, name = "" }: { label: Label; title?: string; name?: string }) {
   return (
-    <span class={`dotted ${name}`} data-tone={word.tone} title={title}>
+    <span class={`dotted ${name}`} data-tone={label.tone} title={title}>
       <i class="dot" />
-      {word.text}
+      {label.text}
     </span>
   );
 }

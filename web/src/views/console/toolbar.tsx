@@ -25,8 +25,8 @@ type Props = {
 };
 
 export function Toolbar({ seat, seats, user, root, focusScreen }: Props) {
-  const pasting = useSignal(false);
-  const caring = useSignal(false);
+  const showsPaste = useSignal(false);
+  const showsSystem = useSignal(false);
   const isAdministrator = session.value?.role === "administrator";
   const watchOnly = seat.me.value?.role === "viewer";
   const full = isFullScreen.value;
@@ -42,7 +42,7 @@ export function Toolbar({ seat, seats, user, root, focusScreen }: Props) {
           icon="paste"
           label="Paste text"
           disabled={watchOnly}
-          does={() => (pasting.value = true)}
+          does={() => (showsPaste.value = true)}
         />
         <Tool icon="camera" label="Screenshot" does={() => attempt(() => save(seat.id))} />
       </div>
@@ -56,25 +56,25 @@ export function Toolbar({ seat, seats, user, root, focusScreen }: Props) {
           }}
         />
         {isAdministrator && (
-          <Tool icon="gear" label="System" quiet does={() => (caring.value = true)} />
+          <Tool icon="gear" label="System" quiet does={() => (showsSystem.value = true)} />
         )}
         <Tool icon={theme.value} label={`Theme: ${theme.value}`} quiet does={nextTheme} />
         <span class="user">{user}</span>
         <Tool icon="leave" label="Log out" quiet does={() => attempt(logOut)} />
       </div>
-      {caring.value && (
+      {showsSystem.value && (
         <SystemDialog
           closed={() => {
-            caring.value = false;
+            showsSystem.value = false;
             focusScreen();
           }}
         />
       )}
-      {pasting.value && (
+      {showsPaste.value && (
         <PasteDialog
           seat={seat}
           closed={() => {
-            pasting.value = false;
+            showsPaste.value = false;
             focusScreen();
           }}
         />

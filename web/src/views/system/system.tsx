@@ -15,7 +15,13 @@ import {
   systemProblem,
   update,
 } from "../../state/appliance";
-import { healthFaults, heatWord, otherSlotWord, startedWord, supplyWord } from "../../core/labels";
+import {
+  healthFaults,
+  heatLabel,
+  otherSlotLabel,
+  startedLabel,
+  supplyLabel,
+} from "../../core/labels";
 import { Logs } from "./logs";
 import { UpdateForm } from "./update";
 
@@ -49,7 +55,7 @@ export function SystemDialog({ closed }: { closed: () => void }) {
       <p class="fault" role="alert">
         {systemProblem.value}
       </p>
-      {now !== null && (isRestarting.value ? <Restarting /> : <Deeds now={now} />)}
+      {now !== null && (isRestarting.value ? <Restarting /> : <Actions now={now} />)}
       {now !== null && <Logs />}
     </dialog>
   );
@@ -58,9 +64,9 @@ export function SystemDialog({ closed }: { closed: () => void }) {
 function Facts({ now }: { now: System }) {
   const { version, build, variant, board, slot, confirmed, started, health } = now;
   const built = [build, variant].filter((word) => word !== null).join(", ");
-  const other = otherSlotWord(now);
-  const supply = health && supplyWord(health);
-  const heat = health && heatWord(health);
+  const other = otherSlotLabel(now);
+  const supply = health && supplyLabel(health);
+  const heat = health && heatLabel(health);
   return (
     <dl class="facts">
       <Fact name="Version">
@@ -75,7 +81,7 @@ function Facts({ now }: { now: System }) {
         </Fact>
       )}
       {other !== null && <Fact name="Beside it">{other}</Fact>}
-      <Fact name="Last start">{startedWord(started)}</Fact>
+      <Fact name="Last start">{startedLabel(started)}</Fact>
       {supply !== null && <Fact name="Supply">{supply}</Fact>}
       {heat !== null && <Fact name="Temperature">{heat}</Fact>}
     </dl>
@@ -114,7 +120,7 @@ function Restarting() {
   );
 }
 
-function Deeds({ now }: { now: System }) {
+function Actions({ now }: { now: System }) {
   if (now.board === "simulated") {
     return (
       <p class="hint">

@@ -14,7 +14,7 @@ import {
   update,
   uploadProblem,
 } from "../../state/appliance";
-import { phaseWord } from "../../core/labels";
+import { phaseLabel } from "../../core/labels";
 
 export function UpdateForm({ hasSlots, from }: { hasSlots: boolean; from: string | null }) {
   const input = useRef<HTMLInputElement>(null);
@@ -111,7 +111,7 @@ function Outcome() {
   if (isBusy(now)) {
     return (
       <div class="progress" role="status" data-phase={now.phase}>
-        <span>{phaseWord(now)}</span>
+        <span>{phaseLabel(now)}</span>
         <progress aria-label="Update" max={100} value={now.percent} />
       </div>
     );
