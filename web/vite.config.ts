@@ -5,7 +5,7 @@
  * names carry a hash so that a browser may keep them for ever.
  */
 import { defineConfig } from "vitest/config";
-import { limitWeight } from "./weight";
+import { limitWeight } from "./build/weight";
 
 export default defineConfig({
   esbuild: { jsx: "automatic", jsxImportSource: "preact" },
@@ -20,5 +20,5 @@ export default defineConfig({
     // `npm run dev` beside a daemon on its usual address; its certificate is its own.
     proxy: { "/api": { target: "https://127.0.0.1:8443", secure: false, ws: true } },
   },
-  test: { include: ["*.test.ts", "src/**/*.test.ts"] },
+  test: { include: ["{build,src}/**/*.test.ts"] },
 });
