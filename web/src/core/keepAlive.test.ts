@@ -7,7 +7,13 @@ afterEach(() => void vi.useRealTimers());
 
 function listen() {
   const sent: ToDaemon[] = [];
-  const held = keepAlive((message) => sent.push(message));
+  const held = keepAlive({
+    send: (message) => sent.push(message),
+    every: (ms, does) => {
+      const timer = setInterval(does, ms);
+      return () => clearInterval(timer);
+    },
+  });
   const beats = (ms: number) => {
     const before = sent.length;
     vi.advanceTimersByTime(ms);

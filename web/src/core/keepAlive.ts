@@ -12,10 +12,16 @@ const PERIOD_MS = 250;
 
 export type KeepAlive = { send: (message: ToDaemon) => void; forget: () => void };
 
-export function keepAlive(send: (message: ToDaemon) => void): KeepAlive {
+export type KeepAlivePorts = {
+  send: (message: ToDaemon) => void;
+  /** Does something again and again until the returned undo is called. */
+  every: (ms: number, does: () => void) => () => void;
+};
+
+export function keepAlive({ send, every }: KeepAlivePorts): KeepAlive {
   const keys = new Set<string>();
   let buttons = 0;
-  let timer: ReturnType<typeof setInterval> | null = null;
+  let stop: (() => void) | null = null;
 
   const note = (message: ToDaemon) => {
     if (message.type === "key") {
@@ -31,11 +37,11 @@ export function keepAlive(send: (message: ToDaemon) => void): KeepAlive {
 
   const settle = () => {
     const holding = 0 < keys.size || buttons !== 0;
-    if (holding && timer === null) {
-      timer = setInterval(() => send({ type: "held" }), PERIOD_MS);
-    } else if (!holding && timer !== null) {
-      clearInterval(timer);
-      timer = null;
+    if (holding && stop === null) {
+      stop = every(PERIOD_MS, () => send({ type: "held" }));
+    } else if (!holding && stop !== null) {
+      stop();
+      stop = null;
     }
   };
 

@@ -38,6 +38,11 @@ const ANSWER_MS = 3000;
 /** It comes once a second; an older one describes pictures that no longer flow. */
 const LATENCY_MS = 2500;
 
+const every = (ms: number, does: () => void): (() => void) => {
+  const timer = setInterval(does, ms);
+  return () => clearInterval(timer);
+};
+
 export function openSeat(first: Status): Seat {
   const id = first.seat;
   const status = signal(first);
@@ -129,7 +134,7 @@ export function openSeat(first: Status): Seat {
         () => false,
       ),
   });
-  const held = keepAlive(socket.send);
+  const held = keepAlive({ send: socket.send, every });
 
   const tellVisibility = () => held.send({ type: "pictures", on: !document.hidden });
   document.addEventListener("visibilitychange", tellVisibility, { signal: abort.signal });
