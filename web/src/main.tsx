@@ -2,9 +2,6 @@
  * Starts the page.
  */
 import "./ui/base.css";
-import "./views/console/status.css";
-import "./views/console/console.css";
-import "./views/system/system.css";
 import { effect } from "@preact/signals";
 import { render } from "preact";
 import { loadSession } from "./state/session";

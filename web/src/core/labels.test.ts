@@ -1,5 +1,4 @@
 import { expect, test } from "vitest";
-import type { Health, System } from "./protocol";
 import {
   healthFaults,
   heatLabel,
@@ -13,6 +12,7 @@ import {
   supplyLabel,
   usbLabel,
 } from "./labels";
+import type { Health, System } from "./protocol";
 
 test("a state this page does not know is shown as it is", () => {
   expect(signalLabel("no-signal").text).toBe("No signal");

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { attachKeyboard } from "./keyboard";
 import type { ToDaemon } from "../core/protocol";
+import { attachKeyboard } from "./keyboard";
 
 /** A screen element without a browser; `keys` is what went to the daemon, as `+KeyA -KeyA`. */
 function screen(capsLockToggles = false) {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { attachPointer } from "./pointer";
 import type { ToDaemon } from "../core/protocol";
+import { attachPointer } from "./pointer";
 
 let drawn: (() => void) | null = null;
 

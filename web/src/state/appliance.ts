@@ -5,8 +5,8 @@
  * somebody looks. An upload goes on when the dialog is closed, so it lives here and not in a view.
  */
 import { signal } from "@preact/signals";
-import { api, asRefusal } from "../remote/api";
 import type { System, Update } from "../core/protocol";
+import { api, asRefusal } from "../remote/api";
 
 /** Null until somebody has asked. */
 export const system = signal<System | null>(null);

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { HEADER_BYTES } from "../core/frame";
+import type { Session, Status } from "../core/protocol";
+import { SESSION_ENDED } from "../remote/socket";
 import { FakeSocket, latest } from "../testing/fakeSocket";
 import { notices } from "./notices";
-import type { Session, Status } from "../core/protocol";
 import { openSeat, type Seat } from "./seat";
-import { SESSION_ENDED } from "../remote/socket";
 
 const STATUS: Status = {
   seat: "main",

@@ -6,14 +6,14 @@
  * that nobody acknowledges, so a dropped one could be the last.
  */
 import { signal, type ReadonlySignal } from "@preact/signals";
-import { api, asRefusal } from "../remote/api";
 import { parseFrame } from "../core/frame";
 import { keepAlive } from "../core/keepAlive";
-import { sayProblem } from "./notices";
 import type { FromDaemon, Role, Status, ToDaemon } from "../core/protocol";
-import { loadSession, session } from "./session";
+import { api, asRefusal } from "../remote/api";
 import { openSocket, SESSION_ENDED } from "../remote/socket";
 import { hearUpdate } from "./appliance";
+import { sayProblem } from "./notices";
+import { loadSession, session } from "./session";
 
 /** `watching`: no socket is to be had, but pictures come over plain HTTP. */
 export type Connection = "connecting" | "open" | "lost" | "watching";

@@ -2,9 +2,9 @@
  * Knows who is logged in, and asks again whenever that may have changed.
  */
 import { signal } from "@preact/signals";
-import { api, asRefusal, type Refusal } from "../remote/api";
 import { backoff } from "../core/backoff";
 import type { Session } from "../core/protocol";
+import { api, asRefusal, type Refusal } from "../remote/api";
 
 /** Null until the daemon has answered once. */
 export const session = signal<Session | null>(null);

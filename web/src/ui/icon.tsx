@@ -1,6 +1,7 @@
 /**
  * Draws the icons, so that none has to be fetched.
  */
+import "./icon.css";
 
 const PATHS = {
   power: "M12 3v9M6.3 6.8a8 8 0 1 0 11.4 0",

@@ -8,6 +8,8 @@ import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef } from "preact/hooks";
 import { Icon, type IconName } from "./icon";
+import "./tool.css";
+import "./panel.css";
 
 type Props = {
   label: string;

@@ -2,10 +2,11 @@
  * Decides what is shown first: the claim form, the login, or the console.
  */
 import { session, sessionProblem } from "../state/session";
-import { ClaimForm } from "./auth/claim";
-import { Console } from "./console/console";
 import { Mark } from "../ui/icon";
+import { ClaimForm } from "./auth/claim";
 import { LoginForm } from "./auth/login";
+import { Console } from "./console/console";
+import "../ui/card.css";
 
 export function App() {
   const now = session.value;

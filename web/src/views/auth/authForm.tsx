@@ -10,6 +10,9 @@ import { useId, useLayoutEffect, useRef } from "preact/hooks";
 import { asRefusal } from "../../remote/api";
 import { loadSession } from "../../state/session";
 import { Mark } from "../../ui/icon";
+import "../../ui/alert.css";
+import "../../ui/card.css";
+import "../../ui/field.css";
 
 /** What is wrong, and with which field; a name that is no field means the form as a whole. */
 export type Fault = { field: string; message: string };

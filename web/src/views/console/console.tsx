@@ -14,6 +14,8 @@ import { Notices } from "./notices";
 import { Screen } from "./screen";
 import { StatusLine } from "./status";
 import { Toolbar } from "./toolbar";
+import "../../ui/card.css";
+import "./console.css";
 
 export function Console({ user }: { user: string }) {
   const shown = useSignal<{ seat: Seat; seats: readonly string[] } | null>(null);

@@ -5,6 +5,7 @@
  */
 import { ROW, sendChord, type Chord } from "../../core/chords";
 import type { Seat } from "../../state/seat";
+import "./keyRow.css";
 
 export function KeyRow({ seat }: { seat: Seat }) {
   return (

@@ -4,6 +4,7 @@
 import { CHORDS, FUNCTION_KEYS, sendChord, type Chord } from "../../core/chords";
 import type { Seat } from "../../state/seat";
 import { Panel } from "../../ui/panel";
+import "./keys.css";
 
 type Props = { seat: Seat; disabled: boolean; focusScreen: () => void };
 

@@ -3,6 +3,7 @@
  */
 import { dismiss, notices } from "../../state/notices";
 import { Icon } from "../../ui/icon";
+import "./notices.css";
 
 export function Notices() {
   return (

@@ -5,10 +5,12 @@
  */
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
+import { chunks } from "../../core/chunks";
 import { api, asRefusal } from "../../remote/api";
 import { sayResult } from "../../state/notices";
-import { chunks } from "../../core/chunks";
 import type { Seat } from "../../state/seat";
+import "../../ui/confirm.css";
+import "./paste.css";
 
 export function PasteDialog({ seat, closed }: { seat: Seat; closed: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null);

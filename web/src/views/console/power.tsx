@@ -2,12 +2,14 @@
  * Presses the target's buttons, after asking once.
  */
 import { useSignal } from "@preact/signals";
+import { powerLabel } from "../../core/labels";
+import type { Press } from "../../core/protocol";
 import { api, asRefusal } from "../../remote/api";
 import { sayResult } from "../../state/notices";
-import type { Press } from "../../core/protocol";
 import type { Seat } from "../../state/seat";
-import { powerLabel } from "../../core/labels";
 import { Panel } from "../../ui/panel";
+import "../../ui/confirm.css";
+import "./power.css";
 
 type Choice = { press: Press; name: string; question: string; done: string; harsh: boolean };
 

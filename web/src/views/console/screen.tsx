@@ -4,12 +4,13 @@
 import { useComputed, useSignal } from "@preact/signals";
 import type { RefObject } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { api } from "../../remote/api";
 import { isSharp, type Size } from "../../core/geometry";
+import { api } from "../../remote/api";
 import { attachKeyboard } from "../../remote/keyboard";
 import { attachPointer } from "../../remote/pointer";
-import type { Connection, Seat } from "../../state/seat";
 import { attachStream } from "../../remote/stream";
+import type { Connection, Seat } from "../../state/seat";
+import "./screen.css";
 
 const OVERLAY: Record<Connection, string | null> = {
   connecting: "Connecting…",

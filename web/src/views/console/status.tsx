@@ -4,8 +4,9 @@
  * Words are announced to a screen reader when they change; figures change all the time and are not.
  */
 import type { ComponentChildren } from "preact";
-import type { Connection, Seat } from "../../state/seat";
 import { othersLabel, powerLabel, signalLabel, usbLabel, type Label } from "../../core/labels";
+import type { Connection, Seat } from "../../state/seat";
+import "./status.css";
 
 const CONNECTION: Record<Connection, Label> = {
   connecting: { text: "Connecting", tone: "waiting" },

@@ -3,18 +3,20 @@
  */
 import { useSignal } from "@preact/signals";
 import type { RefObject } from "preact";
+import { snapshotName } from "../../core/labels";
 import { api, asRefusal } from "../../remote/api";
 import { isFullScreen, toggleFullScreen } from "../../state/fullscreen";
 import { sayProblem, sayResult } from "../../state/notices";
 import type { Seat } from "../../state/seat";
 import { logOut, session } from "../../state/session";
 import { nextTheme, theme } from "../../state/theme";
-import { snapshotName } from "../../core/labels";
 import { Icon, Mark, type IconName } from "../../ui/icon";
+import { SystemDialog } from "../system/system";
 import { KeysPanel } from "./keys";
 import { PasteDialog } from "./paste";
 import { PowerPanel } from "./power";
-import { SystemDialog } from "../system/system";
+import "../../ui/tool.css";
+import "./toolbar.css";
 
 type Props = {
   seat: Seat;

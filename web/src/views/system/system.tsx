@@ -4,8 +4,15 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { api, asRefusal } from "../../remote/api";
+import {
+  healthFaults,
+  heatLabel,
+  otherSlotLabel,
+  startedLabel,
+  supplyLabel,
+} from "../../core/labels";
 import type { System } from "../../core/protocol";
+import { api, asRefusal } from "../../remote/api";
 import {
   isBusy,
   isRestarting,
@@ -15,15 +22,9 @@ import {
   systemProblem,
   update,
 } from "../../state/appliance";
-import {
-  healthFaults,
-  heatLabel,
-  otherSlotLabel,
-  startedLabel,
-  supplyLabel,
-} from "../../core/labels";
 import { Logs } from "./logs";
 import { UpdateForm } from "./update";
+import "./system.css";
 
 /** Often enough to see a slot confirmed, and an update go on where there is no socket. */
 const POLL_MS = 2000;

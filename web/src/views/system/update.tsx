@@ -3,6 +3,7 @@
  */
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
+import { phaseLabel } from "../../core/labels";
 import { api, asRefusal } from "../../remote/api";
 import {
   cancel,
@@ -14,7 +15,6 @@ import {
   update,
   uploadProblem,
 } from "../../state/appliance";
-import { phaseLabel } from "../../core/labels";
 
 export function UpdateForm({ hasSlots, from }: { hasSlots: boolean; from: string | null }) {
   const input = useRef<HTMLInputElement>(null);
