@@ -1,63 +1,16 @@
 /**
- * Draws what the forms to claim and to log in are made of.
+ * Draws the frame of the forms to claim and to log in, and carries out what they ask for.
  *
- * A refusal stands next to the field it concerns and takes the focus there, so that it is heard as
- * well as seen; what concerns no field stands above the button.
+ * A refusal stands next to the field it concerns; what concerns no field stands above the button.
  */
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useId, useLayoutEffect, useRef } from "preact/hooks";
 import { asRefusal } from "../../remote/api";
 import { loadSession } from "../../state/session";
+import { Alert } from "../../ui/alert";
+import type { Fault } from "../../ui/field";
 import { Mark } from "../../ui/icon";
-import "../../ui/alert.css";
 import "../../ui/card.css";
-import "../../ui/field.css";
-
-/** What is wrong, and with which field; a name that is no field means the form as a whole. */
-export type Fault = { field: string; message: string };
-
-type FieldProps = {
-  label: string;
-  name: string;
-  secret?: boolean;
-  autocomplete: string;
-  hint?: ComponentChildren;
-  fault: Fault | null;
-  autofocus?: boolean;
-};
-
-export function Field({ label, name, secret = false, hint, fault, ...rest }: FieldProps) {
-  const id = useId();
-  const input = useRef<HTMLInputElement>(null);
-  const kind = secret ? ({ type: "password" } as const) : ({ type: "text" } as const);
-  const wrong = fault?.field === name ? fault : null;
-  useLayoutEffect(() => {
-    if (rest.autofocus || wrong !== null) input.current?.focus();
-  }, [wrong]);
-  return (
-    <div class="field">
-      <label for={id}>{label}</label>
-      <input
-        ref={input}
-        id={id}
-        name={name}
-        {...kind}
-        autocomplete={rest.autocomplete}
-        autocapitalize="none"
-        spellcheck={false}
-        aria-invalid={wrong !== null}
-        aria-describedby={`${id}-hint ${id}-fault`}
-      />
-      <div id={`${id}-hint`} class="hint">
-        {hint}
-      </div>
-      <p id={`${id}-fault`} class="fault" role="alert">
-        {wrong?.message}
-      </p>
-    </div>
-  );
-}
 
 type AuthFormProps = {
   title: string;
@@ -114,9 +67,7 @@ export function AuthForm(props: AuthFormProps) {
         </header>
         {props.intro}
         {props.children(fault.value)}
-        <p class="fault" role="alert">
-          {loose && fault.value?.message}
-        </p>
+        <Alert>{loose && fault.value?.message}</Alert>
         <button type="submit" class="primary" aria-disabled={busy.value}>
           {props.action}
         </button>

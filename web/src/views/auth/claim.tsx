@@ -2,7 +2,8 @@
  * Asks for the code that proves that somebody stands beside the appliance.
  */
 import { api } from "../../remote/api";
-import { AuthForm, Field, type Fault } from "./authForm";
+import { Field, type Fault } from "../../ui/field";
+import { AuthForm } from "./authForm";
 
 /** The daemon's rule, said before it has to refuse. */
 const PASSWORD_CHARACTERS = 8;

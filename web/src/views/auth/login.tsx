@@ -2,7 +2,8 @@
  * Asks who is there.
  */
 import { api } from "../../remote/api";
-import { AuthForm, Field, type Fault } from "./authForm";
+import { Field, type Fault } from "../../ui/field";
+import { AuthForm } from "./authForm";
 
 export function LoginForm() {
   return (

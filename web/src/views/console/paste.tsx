@@ -9,11 +9,11 @@ import { chunks } from "../../core/chunks";
 import { api, asRefusal } from "../../remote/api";
 import { sayResult } from "../../state/notices";
 import type { Seat } from "../../state/seat";
-import "../../ui/confirm.css";
+import { Alert } from "../../ui/alert";
+import { Dialog } from "../../ui/dialog";
 import "./paste.css";
 
 export function PasteDialog({ seat, closed }: { seat: Seat; closed: () => void }) {
-  const dialog = useRef<HTMLDialogElement>(null);
   const area = useRef<HTMLTextAreaElement>(null);
   // Typing stops between two chunks: what the daemon has been given, it types to the end, and only
   // so is the count of what was typed true.
@@ -22,12 +22,11 @@ export function PasteDialog({ seat, closed }: { seat: Seat; closed: () => void }
   const problem = useSignal<string | null>(null);
 
   useEffect(() => {
-    dialog.current?.showModal();
     area.current?.focus();
     return () => void (stop.value = true);
   }, []);
 
-  const type = async (field: HTMLTextAreaElement) => {
+  const type = async (field: HTMLTextAreaElement, close: () => void) => {
     const parts = chunks(field.value);
     const total = parts.reduce((sum, part) => sum + [...part].length, 0);
     if (total === 0 || progress.value !== null) return;
@@ -50,7 +49,7 @@ export function PasteDialog({ seat, closed }: { seat: Seat; closed: () => void }
     progress.value = null;
     if (left.length === 0) {
       sayResult(`${typed} characters have been typed.`);
-      dialog.current?.close();
+      close();
     } else {
       problem.value = `${why} ${typed} of ${total} characters were typed; the rest is still here.`;
       field.value = left.join("");
@@ -59,56 +58,51 @@ export function PasteDialog({ seat, closed }: { seat: Seat; closed: () => void }
 
   const now = progress.value;
   return (
-    <dialog
-      ref={dialog}
+    <Dialog
+      title="Paste text"
       class="paste"
-      aria-labelledby="paste-title"
-      onClose={closed}
-      onCancel={(event) => {
+      closed={closed}
+      cancel={(event) => {
         // Escape stops the typing first, so that nobody has to guess what was typed.
         if (progress.value === null) return;
         event.preventDefault();
         stop.value = true;
       }}
     >
-      <form
-        method="dialog"
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (area.current !== null) void type(area.current);
-        }}
-      >
-        <h2 id="paste-title">Paste text</h2>
-        <p class="hint">It is typed on the target as a keyboard with the US layout would.</p>
-        <textarea
-          ref={area}
-          aria-label="Text to type"
-          rows={8}
-          spellcheck={false}
-          autocapitalize="none"
-          readOnly={now !== null}
-        />
-        <progress
-          aria-label="Typed so far"
-          max={now?.total ?? 1}
-          value={now?.typed ?? 0}
-          data-running={now !== null}
-        />
-        <p class="fault" role="alert">
-          {problem.value}
-        </p>
-        <div class="answers">
-          <button
-            type="button"
-            onClick={() => (now === null ? dialog.current?.close() : (stop.value = true))}
-          >
-            {now !== null && stop.value ? "Stopping…" : "Cancel"}
-          </button>
-          <button type="submit" class="primary" aria-disabled={now !== null}>
-            {now === null ? "Type it" : `${now.typed} of ${now.total}`}
-          </button>
-        </div>
-      </form>
-    </dialog>
+      {(close) => (
+        <form
+          method="dialog"
+          onSubmit={(event) => {
+            event.preventDefault();
+            if (area.current !== null) void type(area.current, close);
+          }}
+        >
+          <p class="hint">It is typed on the target as a keyboard with the US layout would.</p>
+          <textarea
+            ref={area}
+            aria-label="Text to type"
+            rows={8}
+            spellcheck={false}
+            autocapitalize="none"
+            readOnly={now !== null}
+          />
+          <progress
+            aria-label="Typed so far"
+            max={now?.total ?? 1}
+            value={now?.typed ?? 0}
+            data-running={now !== null}
+          />
+          <Alert>{problem.value}</Alert>
+          <div class="answers">
+            <button type="button" onClick={() => (now === null ? close() : (stop.value = true))}>
+              {now !== null && stop.value ? "Stopping…" : "Cancel"}
+            </button>
+            <button type="submit" class="primary" aria-disabled={now !== null}>
+              {now === null ? "Type it" : `${now.typed} of ${now.total}`}
+            </button>
+          </div>
+        </form>
+      )}
+    </Dialog>
   );
 }

@@ -7,8 +7,9 @@ import type { Press } from "../../core/protocol";
 import { api, asRefusal } from "../../remote/api";
 import { sayResult } from "../../state/notices";
 import type { Seat } from "../../state/seat";
+import { Alert } from "../../ui/alert";
+import { Answers } from "../../ui/confirm";
 import { Panel } from "../../ui/panel";
-import "../../ui/confirm.css";
 import "./power.css";
 
 type Choice = { press: Press; name: string; question: string; done: string; harsh: boolean };
@@ -63,7 +64,6 @@ function Choices({ seat, done }: { seat: Seat; done: () => void }) {
   const choice = chosen.value;
 
   const confirm = async ({ press, done: result }: Choice) => {
-    if (busy.value) return;
     busy.value = true;
     problem.value = null;
     try {
@@ -99,30 +99,17 @@ function Choices({ seat, done }: { seat: Seat; done: () => void }) {
   return (
     <div class="question">
       <p>{choice.question}</p>
-      <p class="fault" role="alert">
-        {problem.value}
-      </p>
-      <div class="answers">
-        <button
-          type="button"
-          // The harmless answer has the focus, so that Enter twice cuts nobody's power.
-          ref={(button) => button?.focus()}
-          onClick={() => {
-            chosen.value = null;
-            problem.value = null;
-          }}
-        >
-          Cancel
-        </button>
-        <button
-          type="button"
-          class={choice.harsh ? "primary harsh" : "primary"}
-          aria-disabled={busy.value}
-          onClick={() => void confirm(choice)}
-        >
-          Confirm
-        </button>
-      </div>
+      <Alert>{problem.value}</Alert>
+      <Answers
+        label="Confirm"
+        harsh={choice.harsh}
+        disabled={busy.value}
+        cancel={() => {
+          chosen.value = null;
+          problem.value = null;
+        }}
+        confirm={() => void confirm(choice)}
+      />
     </div>
   );
 }

@@ -10,12 +10,12 @@ import { sayProblem, sayResult } from "../../state/notices";
 import type { Seat } from "../../state/seat";
 import { logOut, session } from "../../state/session";
 import { nextTheme, theme } from "../../state/theme";
-import { Icon, Mark, type IconName } from "../../ui/icon";
+import { Mark } from "../../ui/icon";
+import { Tool } from "../../ui/tool";
 import { SystemDialog } from "../system/system";
 import { KeysPanel } from "./keys";
 import { PasteDialog } from "./paste";
 import { PowerPanel } from "./power";
-import "../../ui/tool.css";
 import "./toolbar.css";
 
 type Props = {
@@ -99,24 +99,6 @@ function SeatName({ seat, seats }: { seat: Seat; seats: readonly string[] }) {
         </option>
       ))}
     </select>
-  );
-}
-
-type ToolProps = {
-  icon: IconName;
-  label: string;
-  does: () => void;
-  disabled?: boolean;
-  /** Shown as an icon alone, at any width. */
-  quiet?: boolean;
-};
-
-function Tool({ icon, label, does, disabled = false, quiet = false }: ToolProps) {
-  return (
-    <button type="button" class="tool" title={label} disabled={disabled} onClick={does}>
-      <Icon name={icon} />
-      <span class={quiet ? "unseen" : "word"}>{label}</span>
-    </button>
   );
 }
 

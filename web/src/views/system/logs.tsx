@@ -4,6 +4,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { api, asRefusal } from "../../remote/api";
+import { Alert } from "../../ui/alert";
 
 const SERVICES: readonly { service: string; name: string }[] = [
   { service: "serve", name: "Page and picture" },
@@ -47,9 +48,7 @@ export function Logs() {
             Read again
           </button>
         </div>
-        <p class="fault" role="alert">
-          {problem.value}
-        </p>
+        <Alert>{problem.value}</Alert>
         {text.value !== null && (
           <pre ref={view} tabIndex={0} role="region" aria-label="Log">
             {text.value}

@@ -3,7 +3,7 @@
  */
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect } from "preact/hooks";
 import {
   healthFaults,
   heatLabel,
@@ -22,6 +22,10 @@ import {
   systemProblem,
   update,
 } from "../../state/appliance";
+import { Alert } from "../../ui/alert";
+import { ConfirmButton } from "../../ui/confirm";
+import { Dialog } from "../../ui/dialog";
+import { Field } from "../../ui/field";
 import { Logs } from "./logs";
 import { UpdateForm } from "./update";
 import "./system.css";
@@ -30,10 +34,7 @@ import "./system.css";
 const POLL_MS = 2000;
 
 export function SystemDialog({ closed }: { closed: () => void }) {
-  const dialog = useRef<HTMLDialogElement>(null);
-
   useEffect(() => {
-    dialog.current?.showModal();
     void loadSystem();
     const poll = setInterval(() => {
       const waits = isBusy(update.value) || system.value?.confirmed === false;
@@ -44,21 +45,17 @@ export function SystemDialog({ closed }: { closed: () => void }) {
 
   const now = system.value;
   return (
-    <dialog ref={dialog} class="sheet" aria-labelledby="system-title" onClose={closed}>
-      <header>
-        <h2 id="system-title">System</h2>
-        <button type="button" onClick={() => dialog.current?.close()}>
-          Close
-        </button>
-      </header>
-      {now !== null && <Facts now={now} />}
-      {now !== null && <Faults now={now} />}
-      <p class="fault" role="alert">
-        {systemProblem.value}
-      </p>
-      {now !== null && (isRestarting.value ? <Restarting /> : <Actions now={now} />)}
-      {now !== null && <Logs />}
-    </dialog>
+    <Dialog title="System" class="system" closed={closed} closable>
+      {() => (
+        <>
+          {now !== null && <Facts now={now} />}
+          {now !== null && <Faults now={now} />}
+          <Alert>{systemProblem.value}</Alert>
+          {now !== null && (isRestarting.value ? <Restarting /> : <Actions now={now} />)}
+          {now !== null && <Logs />}
+        </>
+      )}
+    </Dialog>
   );
 }
 
@@ -139,7 +136,6 @@ function Actions({ now }: { now: System }) {
 }
 
 function Restart() {
-  const asks = useSignal(false);
   const problem = useSignal<string | null>(null);
   const confirm = () =>
     restart(api.restart).catch((cause: unknown) => (problem.value = asRefusal(cause).message));
@@ -147,32 +143,13 @@ function Restart() {
     <section aria-labelledby="restart-title">
       <h3 id="restart-title">Restart</h3>
       <p class="hint">Keys are let go of and relays open first. The target is not touched.</p>
-      <p class="fault" role="alert">
-        {problem.value}
-      </p>
-      <div class="answers">
-        {asks.value && (
-          <button
-            type="button"
-            ref={(button) => button?.focus()}
-            onClick={() => (asks.value = false)}
-          >
-            Cancel
-          </button>
-        )}
-        <button
-          type="button"
-          class={asks.value ? "primary" : ""}
-          aria-disabled={isBusy(update.value)}
-          onClick={() => {
-            if (isBusy(update.value)) return;
-            if (asks.value) void confirm();
-            asks.value = !asks.value;
-          }}
-        >
-          {asks.value ? "Confirm restart" : "Restart appliance"}
-        </button>
-      </div>
+      <Alert>{problem.value}</Alert>
+      <ConfirmButton
+        label="Restart appliance"
+        confirmLabel="Confirm restart"
+        disabled={isBusy(update.value)}
+        confirm={() => void confirm()}
+      />
     </section>
   );
 }
@@ -199,23 +176,17 @@ function FactoryReset({ host }: { host: string }) {
           claim code is then on the console and on the card, so you must be able to get there:
           whoever has it owns the appliance. The installed versions stay.
         </p>
-        <div class="field">
-          <label for="reset-host">
-            Type <code>{host}</code> to confirm
-          </label>
-          <input
-            id="reset-host"
-            type="text"
-            autocomplete="off"
-            autocapitalize="none"
-            spellcheck={false}
-            value={typed.value}
-            onInput={(event) => (typed.value = event.currentTarget.value)}
-          />
-        </div>
-        <p class="fault" role="alert">
-          {problem.value}
-        </p>
+        <Field
+          label={
+            <>
+              Type <code>{host}</code> to confirm
+            </>
+          }
+          name="host"
+          autocomplete="off"
+          typed={(text) => (typed.value = text)}
+        />
+        <Alert>{problem.value}</Alert>
         <div class="answers">
           <button type="submit" class="primary harsh" aria-disabled={!mayReset}>
             Forget everything

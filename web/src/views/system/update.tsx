@@ -15,6 +15,7 @@ import {
   update,
   uploadProblem,
 } from "../../state/appliance";
+import { Alert } from "../../ui/alert";
 
 export function UpdateForm({ hasSlots, from }: { hasSlots: boolean; from: string | null }) {
   const input = useRef<HTMLInputElement>(null);
@@ -66,9 +67,7 @@ export function UpdateForm({ hasSlots, from }: { hasSlots: boolean; from: string
             )}
           </div>
           <Outcome />
-          <p class="fault" role="alert">
-            {problem.value}
-          </p>
+          <Alert>{problem.value}</Alert>
           <div class="answers">
             {mayCancel() && (
               <button type="button" onClick={() => void cancel()}>
