@@ -6,7 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 /// One thing that somebody may be allowed to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Privilege {
     /// See the target's screen and status.
     View,
@@ -34,6 +35,14 @@ pub enum Role {
     Administrator,
 }
 
+impl Privilege {
+    /// Every one, in the order in which they are listed.
+    pub const ALL: [Privilege; 6] = {
+        use Privilege::*;
+        [View, Input, Media, Power, Configure, Users]
+    };
+}
+
 impl Role {
     /// Whether this role includes a privilege.
     pub fn may(self, privilege: Privilege) -> bool {
@@ -44,6 +53,11 @@ impl Role {
             Role::Administrator => matches!(privilege, View | Input | Media | Power | Configure | Users),
         }
     }
+
+    /// What this role includes, for a client that must not ask for roles either.
+    pub fn privileges(self) -> Vec<Privilege> {
+        Privilege::ALL.into_iter().filter(|privilege| self.may(*privilege)).collect()
+    }
 }
 
 #[cfg(test)]
@@ -53,10 +67,8 @@ mod tests {
 
     #[test]
     fn each_role_has_exactly_its_privileges() {
-        let all = [View, Input, Media, Power, Configure, Users];
-        let of = |role: Role| all.into_iter().filter(|privilege| role.may(*privilege)).collect::<Vec<_>>();
-        assert_eq!(vec![View], of(Role::Viewer));
-        assert_eq!(vec![View, Input, Media, Power], of(Role::Operator));
-        assert_eq!(all.to_vec(), of(Role::Administrator));
+        assert_eq!(vec![View], Role::Viewer.privileges());
+        assert_eq!(vec![View, Input, Media, Power], Role::Operator.privileges());
+        assert_eq!(vec![View, Input, Media, Power, Configure, Users], Role::Administrator.privileges());
     }
 }

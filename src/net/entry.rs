@@ -8,7 +8,7 @@ use hyper::body::Incoming;
 use serde::{Deserialize, Serialize};
 
 use crate::auth::accounts::Name;
-use crate::auth::role::Role;
+use crate::auth::role::{Privilege, Role};
 use crate::base::heartbeat::STALLED_AFTER;
 use crate::base::seat_id::SeatId;
 
@@ -46,6 +46,16 @@ pub struct SessionAnswer {
     claimed: bool,
     user: Option<String>,
     role: Option<Role>,
+    /// What the sender may do; nothing for a stranger.
+    privileges: Vec<Privilege>,
+}
+
+impl SessionAnswer {
+    fn new(claimed: bool, sender: Option<(String, Role)>) -> SessionAnswer {
+        let privileges = sender.as_ref().map(|(_, role)| role.privileges()).unwrap_or_default();
+        let (user, role) = sender.unzip();
+        SessionAnswer { claimed, user, role, privileges }
+    }
 }
 
 #[derive(Deserialize)]
@@ -97,11 +107,8 @@ pub fn readable(site: &Site) -> Result<(), Unwell> {
 /// Who the sender is, if anybody.
 pub fn session(site: &Site, credential: &Credential) -> SessionAnswer {
     let principal = site.auth.recognise(credential).ok();
-    SessionAnswer {
-        claimed: site.auth.claimed(),
-        user: principal.as_ref().map(|principal| principal.name.as_str().to_string()),
-        role: principal.map(|principal| principal.role),
-    }
+    let sender = principal.map(|principal| (principal.name.as_str().to_string(), principal.role));
+    SessionAnswer::new(site.auth.claimed(), sender)
 }
 
 /// Makes the first administrator; gives the session's secret.
@@ -111,7 +118,7 @@ pub async fn claim(site: &Site, peer: IpAddr, request: Request<Incoming>) -> Res
     }
     let ClaimRequest { code, user, password } = body::json(request, body::STRANGERS).await?;
     let bearer = site.auth.claim(peer, &code, &user, &password).await?;
-    Ok((bearer.reveal(), SessionAnswer { claimed: true, user: Some(user), role: Some(Role::Administrator) }))
+    Ok((bearer.reveal(), SessionAnswer::new(true, Some((user, Role::Administrator)))))
 }
 
 /// Logs somebody in; gives the session's secret. A session that the same browser had before ends.

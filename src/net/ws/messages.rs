@@ -12,7 +12,7 @@ use crate::base::usb::{KeyboardLeds, Udc};
 use crate::bus::{SeatStatus, Viewer};
 use crate::update::Progress;
 
-use crate::auth::role::Role;
+use crate::auth::role::{Privilege, Role};
 
 /// The longest message that is taken. The longest that makes sense is under 100 bytes.
 pub const LONGEST: usize = 4096;
@@ -93,8 +93,10 @@ pub enum FromDaemon<'a> {
         id: u64,
         /// Your name.
         user: &'a str,
-        /// What you may do.
+        /// What you are.
         role: Role,
+        /// What you may do at this seat.
+        privileges: Vec<Privilege>,
     },
     /// Everything there is to show beside the picture.
     Status(Status),

@@ -126,7 +126,8 @@ async fn view(
     let mut updates = principal.role.may(Privilege::Configure).then(|| site.hands.system().watch());
     let mut told = Progress::default();
     let mut gone = std::pin::pin!(site.auth.ended(principal));
-    let hello = FromDaemon::Hello { seat: &bus.seat, id, user: principal.name.as_str(), role: principal.role };
+    let (user, role) = (principal.name.as_str(), principal.role);
+    let hello = FromDaemon::Hello { seat: &bus.seat, id, user, role, privileges: role.privileges() };
     wire.say(hello.to_text())?;
     viewer.tick(Instant::now());
     loop {

@@ -21,7 +21,8 @@ async fn a_fresh_device_is_claimed_once_with_its_code() {
     let bench = Bench::over(Folders::new()).await;
     let code = bench.code.clone().unwrap();
     let answer = bench.ask("GET /api/v1/session", "", "").await;
-    assert_eq!(serde_json::json!({"claimed": false, "user": null, "role": null}), answer.json());
+    let stranger = serde_json::json!({"claimed": false, "user": null, "role": null, "privileges": []});
+    assert_eq!(stranger, answer.json());
 
     for wrong in ["", "AAAA-AAAA", &code[1..]] {
         let answer = bench.ask("POST /api/v1/claim", "", &claim(wrong, PASSWORD)).await;
@@ -34,7 +35,9 @@ async fn a_fresh_device_is_claimed_once_with_its_code() {
     let cookie = answer.line("set-cookie").unwrap();
     assert!(cookie.starts_with("__Host-farhand=") && cookie.ends_with("; Secure; HttpOnly; SameSite=Strict; Path=/"));
     let session = bench.ask("GET /api/v1/session", &answer.cookie(), "").await;
-    assert_eq!(serde_json::json!({"claimed": true, "user": USER, "role": "administrator"}), session.json());
+    let privileges = ["view", "input", "media", "power", "configure", "users"];
+    let owner = serde_json::json!({"claimed": true, "user": USER, "role": "administrator", "privileges": privileges});
+    assert_eq!((&owner, &owner), (&answer.json(), &session.json()));
 
     let answer = bench.ask("POST /api/v1/claim", "", &claim(&code, PASSWORD)).await;
     assert_eq!((409, "claimed".into()), (answer.status, answer.code()), "the same code again");

@@ -137,6 +137,7 @@ async fn a_viewer_is_greeted_and_told_the_status() {
             (json!("main"), json!(word), json!(word.to_lowercase())),
             (hello["seat"].clone(), hello["user"].clone(), hello["role"].clone())
         );
+        assert_eq!(json!(role.privileges()), hello["privileges"]);
         let status = socket.event("status").await;
         let me = json!({"id": hello["id"], "user": word, "typing": false});
         assert!(status["viewers"].as_array().unwrap().contains(&me), "{status}");
