@@ -6,14 +6,13 @@
 
 pub mod duty;
 pub mod needs;
-pub mod slots;
 pub mod started;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use crate::update::slots::{Environment, Slot, SlotState};
 use needs::{Fault, Needs, Record};
-use slots::{Environment, Slot, Standing};
 
 /// How often the page is asked.
 const APART: Duration = Duration::from_secs(5);
@@ -235,12 +234,12 @@ impl Guard {
     /// Takes in what has become of [`Action::Confirm`].
     pub fn confirmed(&mut self, slot: Slot, outcome: Result<Confirmation, String>) {
         match outcome {
-            Ok(Confirmation::Reads(environment)) => match environment.standing(slot) {
-                Standing::Confirmed => {
+            Ok(Confirmation::Reads(environment)) => match environment.state(slot) {
+                SlotState::Confirmed => {
                     self.settle();
                     self.actions.push_back(Action::Note(format!("slot {slot} is confirmed")));
                 }
-                Standing::Superseded => self.settle(),
+                SlotState::Superseded => self.settle(),
                 // It is tried again after the next look.
                 _ => self.warn(format!("slot {slot} is not confirmed: read back {environment}")),
             },
@@ -295,9 +294,9 @@ impl Guard {
                 return join(trouble, &format!("cannot read what the boot loader remembers: {why}"));
             }
         };
-        let standing = environment.standing(slot);
-        self.trial = standing == Standing::Trial;
-        if matches!(standing, Standing::Confirmed | Standing::Superseded) {
+        let state = environment.state(slot);
+        self.trial = state == SlotState::Trial;
+        if matches!(state, SlotState::Confirmed | SlotState::Superseded) {
             self.settle();
             return trouble;
         }

@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_good_installation_goes_through_its_phases_and_never_back() {
-        let (updater, seen) = heard(rauc::tests::GOOD, Outcome::Done);
+        let (updater, seen) = heard(include_str!("../tests/data/rauc-good.txt"), Outcome::Done);
         assert_eq!((Phase::Ready, 100), (updater.progress().phase, updater.progress().percent));
         assert!(updater.progress().message.contains("restart"));
         assert!(seen.is_sorted_by_key(|progress| progress.percent), "{seen:?}");
@@ -307,7 +307,7 @@ mod tests {
     #[test]
     fn what_is_being_received_counts_before_what_was_installed() {
         let update = Progress { phase: Phase::Ready, percent: 100, message: "x".into() };
-        let slots = slots::read(slots::Name::A, "1.0.0", "", "");
+        let slots = slots::read(slots::Slot::A, "1.0.0", "", "");
         let machine = Machine { real: true, slots: Some(slots), update: update.clone() };
         let mut system = System { machine: Some(machine), arrival: Progress::default() };
         assert_eq!((update, Ok(())), (system.update(), system.check_update()));

@@ -16,7 +16,6 @@ use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::needs::{Fault, Needs};
-use super::slots::{Environment, Slot};
 use super::started::{Evidence, Why};
 use super::{APART, Action, Confirmation, Guard, Mark, Sight};
 use crate::base::tasks::Stop;
@@ -26,6 +25,7 @@ use crate::hw::condition;
 use crate::hw::traces::{self, Traces};
 use crate::hw::watchdog::{self, Dog};
 use crate::net::probe::{self, Probe};
+use crate::update::slots::{Environment, Slot};
 
 /// How long storage or a command may take.
 const PATIENCE: Duration = Duration::from_secs(3);

@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use super::slots::{Environment, Slot, Standing};
+use crate::update::slots::{Environment, Slot, SlotState};
 
 /// The longest detail: a sentence, or one line of a kernel's last words.
 const LONGEST: usize = 300;
@@ -96,7 +96,7 @@ impl Evidence {
 
     fn fallen_from(&self) -> Option<Slot> {
         let (running, environment) = (self.slot?, self.environment.as_ref()?);
-        (environment.standing(running) == Standing::FallenBack).then_some(running.other())
+        (environment.state(running) == SlotState::FallenBack).then_some(running.other())
     }
 }
 

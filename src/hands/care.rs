@@ -23,7 +23,7 @@ use super::message::FromHands;
 use crate::base::files;
 use crate::base::tasks::{Stop, Tasks};
 use crate::update::rauc::{self, Said};
-use crate::update::slots::{self, Slots};
+use crate::update::slots::{self, Slot, Slots};
 use crate::update::{CareError, Machine, Outcome, Phase, Updater};
 
 /// Orders on their way. There is one person who gives them, and each is answered.
@@ -288,7 +288,7 @@ impl Caretaker {
             (read(&places.cmdline), read(&places.status))
         });
         let (cmdline, status) = texts.await.unwrap_or_default();
-        let Some(running) = slots::running(&cmdline) else { return };
+        let Some(running) = Slot::running(&cmdline) else { return };
         let environment = match finish(Command::new(&self.places.printenv)).await {
             Ok(said) => said,
             Err(error) => {

@@ -320,7 +320,7 @@ mod tests {
         };
         let update = Progress { phase: Phase::Failed, percent: 40, message: "damaged".into() };
         let machine =
-            Machine { real: true, slots: Some(slots::read(slots::Name::B, "1.0.0", "CONFIRMED=A", "")), update };
+            Machine { real: true, slots: Some(slots::read(slots::Slot::B, "1.0.0", "CONFIRMED=A", "")), update };
         let answers = [
             FromHands::Beat,
             FromHands::Done { seat: seat(), id: 1, error: None },

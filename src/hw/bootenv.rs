@@ -8,7 +8,7 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-use crate::guard::slots::{Environment, Slot};
+use crate::update::slots::{Environment, Slot};
 
 /// The boot loader's memory, and who guards it.
 #[derive(Debug, Clone)]

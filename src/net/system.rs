@@ -12,7 +12,7 @@ use crate::base::files;
 use crate::health::Report;
 use crate::health::rounds;
 use crate::update::Progress;
-use crate::update::slots::{Name, Slots};
+use crate::update::slots::{Slot, Slots};
 
 use super::Site;
 use super::api::Problem;
@@ -27,9 +27,9 @@ pub struct SystemAnswer {
     build: Option<String>,
     variant: Option<String>,
     board: String,
-    slot: Option<Name>,
+    slot: Option<Slot>,
     confirmed: Option<bool>,
-    slots: Option<std::collections::BTreeMap<Name, crate::update::slots::Slot>>,
+    slots: Option<std::collections::BTreeMap<Slot, crate::update::slots::Content>>,
     started: Option<Started>,
     health: Option<Report>,
     update: Progress,

@@ -137,11 +137,11 @@ fn quoted<'a>(text: &'a str, phrase: &str) -> Option<(&'a str, &'a str)> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
 
     /// What RAUC 1.13 says without its service.
-    pub const GOOD: &str = include_str!("../../tests/data/rauc-good.txt");
+    const GOOD: &str = include_str!("../../tests/data/rauc-good.txt");
 
     #[track_caller]
     fn explains(said: &str, parts: &[&str]) {

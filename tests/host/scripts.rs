@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, UNIX_EPOCH};
 
-use farhand::guard::slots::{Slot, Standing};
 use farhand::hw::bootenv::BootEnv;
+use farhand::update::slots::{Slot, SlotState};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
@@ -363,8 +363,8 @@ fn a_confirmation_never_undoes_what_an_installation_has_done() {
         assert_eq!(Some(0), installer.wait().unwrap().code(), "round {round}");
         assert_eq!("", root.text("undone"), "round {round}");
         kept_away += found.iter().filter(|found| found.is_none()).count();
-        let after = memory.confirm(Slot::A).unwrap().map(|found| found.standing(Slot::A));
-        assert_eq!(Some(Standing::Superseded), after, "round {round}");
+        let after = memory.confirm(Slot::A).unwrap().map(|found| found.state(Slot::A));
+        assert_eq!(Some(SlotState::Superseded), after, "round {round}");
         assert_eq!(("B A", "2"), (root.variable("BOOT_ORDER").as_str(), root.variable("BOOT_A_LEFT").as_str()));
     }
     // Not each time: whoever looks late, on a busy machine, finds it done.
