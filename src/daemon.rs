@@ -28,11 +28,10 @@ use crate::bus::Screen;
 use crate::bus::{FrameBus, SeatBus, StatusBus};
 use crate::config::{Config, ConfigError, Controller, Redirect};
 use crate::gadget::plan;
-use crate::guard::duty::{self, Post};
+use crate::guard::{self, monitor};
 use crate::hands::care::{self, Care};
 use crate::hands::client::Hands;
 use crate::hands::server::{self, Door};
-use crate::health::rounds;
 use crate::hw::configfs;
 use crate::hw::grow::GrowError;
 use crate::hw::hidg;
@@ -208,11 +207,11 @@ pub fn guard(config: &Config, data: PathBuf, run_folder: PathBuf) -> Result<(), 
     let wants_gadget = config.seats.values().any(|seat| seat.usb.controller != Controller::None);
     let (page, watchdog) = (config.server.https, config.guard.watchdog.clone());
     let stand_in = run_folder.join(STAND_IN);
-    let post = Post { page, data, stand_in, run: run_folder, watchdog, wants_gadget };
+    let settings = guard::run::Settings { page, data, stand_in, run: run_folder, watchdog, wants_gadget };
     run(async move |tasks, stop| {
-        let sensors = Box::new(BoardSensors::new("/sys", post.data.clone()));
-        tasks.spawn("the board's health", rounds::go(sensors, post.run.clone(), stop.clone()));
-        tasks.spawn("guard", duty::stand(post, stop));
+        let sensors = Box::new(BoardSensors::new("/sys", settings.data.clone()));
+        tasks.spawn("the board's health", monitor::run(sensors, settings.run.clone(), stop.clone()));
+        tasks.spawn("guard", guard::run::run(settings, stop));
         Ok(())
     })
 }

@@ -12,7 +12,7 @@ use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
 
 use super::configfs::{CONTROLLERS, GADGETS};
-use crate::guard::needs::{Fault, Needs};
+use crate::health::needs::{Fault, Needs};
 
 /// What a clock must not be before: when the image was built.
 const STAMP: &str = "/etc/os-release";

@@ -8,15 +8,15 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use crate::guard::needs::Needs;
+use crate::health::needs::Needs;
 
 /// Where the kernel shows what it kept.
 const PSTORE: &str = "/sys/fs/pstore";
 /// Where rcS has put the note that the life before left. On the card it would be found again by the next start, and again, if
 /// each hung before anybody had taken it.
 const NOTED: &str = "/run/restarted";
-/// The most that is kept of a kernel's last words, from their end: the cause and the registers are a tenth of it.
-const LAST_WORDS: usize = 64 * 1024;
+/// The most that is kept of a kernel's panic log, from their end: the cause and the registers are a tenth of it.
+const PANIC_LOG: usize = 64 * 1024;
 /// The most that is read of a note.
 const NOTE: u64 = 1024;
 
@@ -70,11 +70,11 @@ impl Traces {
         keep(&self.state.join("clock"), b"")
     }
 
-    /// Takes the last words of a kernel that panicked, and keeps them in `panic.txt` until the next ones.
-    pub fn take_last_words(&self) -> Option<String> {
+    /// Takes what a kernel that panicked said last, and keeps them in `panic.txt` until the next ones.
+    pub fn take_panic_log(&self) -> Option<String> {
         let words = take_records(Path::new(PSTORE))?;
         if let Err(error) = keep(&self.state.join("panic.txt"), words.as_bytes()) {
-            log::warn!("cannot keep the kernel's last words: {error}");
+            log::warn!("cannot keep the kernel's panic log: {error}");
         }
         Some(words)
     }
@@ -101,8 +101,8 @@ fn take_records(pstore: &Path) -> Option<String> {
     for record in records {
         let is_panic = record.file_name().is_some_and(|name| name.to_string_lossy().starts_with("dmesg-"));
         let mut bytes = Vec::new();
-        let read = File::open(&record).and_then(|file| file.take(LAST_WORDS as u64).read_to_end(&mut bytes));
-        if is_panic && read.is_ok() && words.len() + bytes.len() <= LAST_WORDS {
+        let read = File::open(&record).and_then(|file| file.take(PANIC_LOG as u64).read_to_end(&mut bytes));
+        if is_panic && read.is_ok() && words.len() + bytes.len() <= PANIC_LOG {
             words.insert_str(0, &String::from_utf8_lossy(&bytes));
         }
         forget(&record);
@@ -202,7 +202,7 @@ mod tests {
         assert_eq!(None, take_records(&pstore));
         fs::write(pstore.join("dmesg-ramoops-0"), "the end\n").unwrap();
         fs::write(pstore.join("dmesg-ramoops-1"), "before it\n").unwrap();
-        fs::write(pstore.join("dmesg-ramoops-2"), vec![b'x'; LAST_WORDS]).unwrap();
+        fs::write(pstore.join("dmesg-ramoops-2"), vec![b'x'; PANIC_LOG]).unwrap();
         fs::write(pstore.join("console-ramoops-0"), "chatter\n").unwrap();
         assert_eq!(Some("before it\nthe end\n".to_string()), take_records(&pstore));
         assert_eq!(0, fs::read_dir(&pstore).unwrap().count());

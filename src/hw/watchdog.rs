@@ -8,10 +8,10 @@ use std::io;
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 
-use crate::config::Watchdog;
+use crate::config;
 
-/// How long it waits for food, in seconds: the most that a Pi's can.
-pub const WAIT: i32 = 15;
+/// Its timeout in seconds: the most that a Pi's can.
+pub const TIMEOUT_SECS: i32 = 15;
 
 /// Where the kernel lists them.
 const LIST: &str = "/sys/class/watchdog";
@@ -36,33 +36,33 @@ mod raw {
 
 /// An open watchdog.
 #[derive(Debug)]
-pub struct Dog {
+pub struct Watchdog {
     file: File,
-    /// Which, and how long it waits.
+    /// Which, and its timeout.
     pub name: String,
 }
 
-impl Dog {
+impl Watchdog {
     /// Opens the one that the configuration means. `NotFound`: there is none, or not yet.
     ///
     /// Where U-Boot has `started` it, it is opened whatever the configuration means: nobody can stop it, and the kernel feeds
     /// it for us only so long. The kernel does not tell: it calls one `inactive` that it feeds by itself.
-    pub fn open(which: &Watchdog, started: bool) -> io::Result<Dog> {
+    pub fn open(which: &config::Watchdog, started: bool) -> io::Result<Watchdog> {
         let chosen = match which {
-            Watchdog::Path(path) if path.exists() => Some(path.clone()),
-            Watchdog::Auto => choose(Path::new(LIST)),
-            Watchdog::None | Watchdog::Path(_) if started => choose(Path::new(LIST)),
-            Watchdog::None | Watchdog::Path(_) => None,
+            config::Watchdog::Path(path) if path.exists() => Some(path.clone()),
+            config::Watchdog::Auto => choose(Path::new(LIST)),
+            config::Watchdog::None | config::Watchdog::Path(_) if started => choose(Path::new(LIST)),
+            config::Watchdog::None | config::Watchdog::Path(_) => None,
         };
         let path = chosen.ok_or(io::ErrorKind::NotFound)?;
         let file = OpenOptions::new().write(true).open(&path)?;
-        let mut wait = WAIT;
+        let mut timeout = TIMEOUT_SECS;
         // SAFETY: the descriptor is open, and the kernel reads and writes one int.
-        if let Err(error) = unsafe { raw::settimeout(file.as_raw_fd(), &mut wait) } {
+        if let Err(error) = unsafe { raw::settimeout(file.as_raw_fd(), &mut timeout) } {
             log::warn!("{}: keeps its own time: {error}", path.display());
         }
         let identity = attribute(&path, "identity").unwrap_or_default();
-        Ok(Dog { file, name: format!("{} ({identity}, {wait} s)", path.display()) })
+        Ok(Watchdog { file, name: format!("{} ({identity}, {timeout} s)", path.display()) })
     }
 
     /// Feeds it.
@@ -75,9 +75,9 @@ impl Dog {
 }
 
 /// Whether any watchdog says that it reset the machine before this start.
-pub fn bitten() -> bool {
+pub fn caused_reset() -> bool {
     let list = fs::read_dir(LIST).into_iter().flatten().flatten();
-    list.filter_map(|entry| fs::read_to_string(entry.path().join("bootstatus")).ok()).any(|text| is_bite(&text))
+    list.filter_map(|entry| fs::read_to_string(entry.path().join("bootstatus")).ok()).any(|text| says_reset(&text))
 }
 
 /// How the board came up, as far as its firmware tells.
@@ -89,7 +89,7 @@ fn read_cell(path: &Path) -> Option<u32> {
     fs::read(path).ok()?.try_into().ok().map(u32::from_be_bytes)
 }
 
-fn is_bite(bootstatus: &str) -> bool {
+fn says_reset(bootstatus: &str) -> bool {
     bootstatus.trim().parse::<u32>().is_ok_and(|status| status & CARD_RESET != 0)
 }
 
@@ -130,9 +130,9 @@ mod tests {
     }
 
     #[test]
-    fn a_bite_is_one_bit_of_the_status() {
-        assert!(is_bite("32\n") && is_bite("36"));
-        assert!(!is_bite("0\n") && !is_bite("") && !is_bite("power"));
+    fn a_reset_is_one_bit_of_the_status() {
+        assert!(says_reset("32\n") && says_reset("36"));
+        assert!(!says_reset("0\n") && !says_reset("") && !says_reset("power"));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use crate::base::files;
-use crate::guard::Page;
+use crate::health::judge::Page;
 
 use crate::net::gate::listen::loopback_twin;
 

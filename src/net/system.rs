@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 
 use crate::base::files;
-use crate::health::Report;
-use crate::health::rounds;
+use crate::health::board::Report;
+use crate::health::report_file;
 use crate::update::Progress;
 use crate::update::slots::{Slot, Slots};
 
@@ -66,7 +66,7 @@ pub async fn status(site: &Site) -> SystemAnswer {
         let release = text(Path::new("/etc/os-release")).unwrap_or_default();
         let board = text(Path::new("/proc/device-tree/model"));
         let started = text(&run.join("started.json")).and_then(|text| serde_json::from_str(&text).ok());
-        (release, board, started, rounds::last(&run))
+        (release, board, started, report_file::read(&run))
     });
     let (release, board, started, health) = read.await.unwrap_or_default();
     // On a laptop this file is somebody else's.

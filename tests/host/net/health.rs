@@ -4,7 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use farhand::base::heartbeat::Heartbeat;
-use farhand::guard::Page;
+use farhand::health::judge::Page;
 use farhand::net::{entry, probe};
 
 use super::bench::{Bench, Folders, soon};

@@ -5,27 +5,17 @@ use std::path::Path;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Health, News, Report};
-use crate::base::files;
 use crate::base::tasks::Stop;
-use crate::hw::traces;
+use crate::health::board::{BoardHealth, News};
+use crate::health::report_file;
 use crate::ports::Sensors;
 
-/// The report's name, in the folder that the daemon's processes share until the machine restarts.
-pub const FILE: &str = "health.json";
-
-/// What was last reported; `None` where nobody has looked.
-pub fn last(run: &Path) -> Option<Report> {
-    let text = files::read(&run.join(FILE)).ok().flatten()?;
-    serde_json::from_str(&text).ok()
-}
-
-/// Goes round until told to stop.
-pub async fn go(mut sensors: Box<dyn Sensors>, run: impl AsRef<Path>, mut stop: Stop) {
-    let run = run.as_ref();
+/// Reads and reports until told to stop.
+pub async fn run(mut sensors: Box<dyn Sensors>, folder: impl AsRef<Path>, mut stop: Stop) {
+    let folder = folder.as_ref();
     let now = || Instant::now().into_std();
-    let mut told = last(run);
-    let mut health = Health::new(now(), &told.clone().unwrap_or_default());
+    let mut told = report_file::read(folder);
+    let mut health = BoardHealth::new(now(), &told.clone().unwrap_or_default());
     loop {
         tokio::select! {
             () = stop.requested() => return,
@@ -57,9 +47,8 @@ pub async fn go(mut sensors: Box<dyn Sensors>, run: impl AsRef<Path>, mut stop: 
         }
         if told.as_ref() != Some(health.report()) {
             told = Some(health.report().clone());
-            let text = serde_json::to_vec(health.report()).expect("numbers and words are plain data");
-            if let Err(error) = traces::keep(&run.join(FILE), &text) {
-                log::error!("cannot write {FILE}: {error}");
+            if let Err(error) = report_file::write(folder, health.report()) {
+                log::error!("cannot report how the board is: {error}");
             }
         }
     }
@@ -92,19 +81,19 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_read_is_left_for_the_page_and_outlives_its_reader() {
-        let run = std::env::temp_dir().join(format!("farhand-rounds-{}", std::process::id()));
-        std::fs::create_dir_all(&run).unwrap();
-        assert_eq!(None, last(&run));
+        let folder = std::env::temp_dir().join(format!("farhand-rounds-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        assert_eq!(None, report_file::read(&folder));
         let low = |low| Readings { low_voltage: Some(low), celsius: Some(48.0), slowed: None };
         for (now, ever) in [(true, true), (false, true)] {
             let (say, heard) = mpsc::channel(1);
             let (stopper, stop) = tasks::stop();
-            let rounds = tokio::spawn(go(Box::new(Script(heard, None)), run.clone(), stop));
+            let rounds = tokio::spawn(run(Box::new(Script(heard, None)), folder.clone(), stop));
             say.send((low(now), Some(CardState::Good))).await.unwrap();
             // A second reading is asked for when the first has been told.
             say.send((low(now), None)).await.unwrap();
             say.reserve().await.unwrap();
-            let report = last(&run).unwrap();
+            let report = report_file::read(&folder).unwrap();
             assert_eq!(Some((now, ever)), report.low_voltage.map(|trouble| (trouble.now, trouble.ever)));
             assert_eq!((Some(48), None, Some(CardState::Good)), (report.celsius, report.slowed, report.card));
             stopper.stop();
@@ -112,6 +101,6 @@ mod tests {
             let ended = tokio::time::timeout(Duration::from_secs(20), rounds).await;
             ended.expect("it ends in time").unwrap();
         }
-        std::fs::remove_dir_all(run).unwrap();
+        std::fs::remove_dir_all(folder).unwrap();
     }
 }

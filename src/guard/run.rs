@@ -1,6 +1,6 @@
 //! Carries out what the guard decides: asks, feeds, writes, and restarts.
 //!
-//! Nothing in here ends it, and nothing keeps it from feeding for longer than the watchdog waits: what may hang (a card that
+//! Nothing in here ends it, and nothing keeps it from feeding for longer than the watchdog's timeout: what may hang (a card that
 //! does not answer, a command) has a thread of its own and a time limit.
 
 use std::fs;
@@ -15,29 +15,29 @@ use nix::unistd::geteuid;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::needs::{Fault, Needs};
-use super::started::{Evidence, Why};
-use super::{APART, Action, Confirmation, Guard, Mark, Sight};
 use crate::base::tasks::Stop;
-use crate::config::Watchdog;
+use crate::config;
+use crate::health::judge::{APART, Action, Confirmation, Guard, Mark, Observation};
+use crate::health::needs::{Fault, Needs};
+use crate::health::reset_reason::{Evidence, ResetReason};
 use crate::hw::bootenv::BootEnv;
 use crate::hw::condition;
 use crate::hw::traces::{self, Traces};
-use crate::hw::watchdog::{self, Dog};
+use crate::hw::watchdog::{self, Watchdog};
 use crate::net::probe::{self, Probe};
 use crate::update::slots::{Environment, Slot};
 
 /// How long storage or a command may take.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-// A machine whose page and storage are slow is not to be reset for it. At worst there lie between two meals: the page's
+// A machine whose page and storage are slow is not to be reset for it. The longest gap between two feeds is: the page's
 // answer, the examination, a confirmation written, and crashes forgiven or the time kept; or a pause, a mark, and the page's answer.
-const _: () = assert!(probe::PATIENCE.as_secs() + 3 * PATIENCE.as_secs() < watchdog::WAIT as u64);
-const _: () = assert!(APART.as_secs() + PATIENCE.as_secs() + probe::PATIENCE.as_secs() < watchdog::WAIT as u64);
+const _: () = assert!(probe::PATIENCE.as_secs() + 3 * PATIENCE.as_secs() < watchdog::TIMEOUT_SECS as u64);
+const _: () = assert!(APART.as_secs() + PATIENCE.as_secs() + probe::PATIENCE.as_secs() < watchdog::TIMEOUT_SECS as u64);
 
-/// What the guard is to know of the machine.
+/// What the guard must know of the machine.
 #[derive(Debug, Clone)]
-pub struct Post {
+pub struct Settings {
     /// Where the page listens.
     pub page: SocketAddr,
     /// What survives a reboot.
@@ -47,30 +47,30 @@ pub struct Post {
     /// What the daemon's processes share until then.
     pub run: PathBuf,
     /// Which watchdog to feed.
-    pub watchdog: Watchdog,
+    pub watchdog: config::Watchdog,
     /// Whether some seat has a keyboard.
     pub wants_gadget: bool,
 }
 
 /// Guards until told to stop.
-pub async fn stand(post: Post, mut stop: Stop) {
+pub async fn run(settings: Settings, mut stop: Stop) {
     let slot = fs::read_to_string("/proc/cmdline").ok().and_then(|line| Slot::running(&line));
-    let (traces, probe, kennel) = (Traces::new(&post.data), Probe::default(), Kennel::default());
-    let mut duty = Duty { traces, probe, kennel, post, slot };
+    let (traces, probe, feeder) = (Traces::new(&settings.data), Probe::default(), Feeder::default());
+    let mut shell = Shell { traces, probe, feeder, settings, slot };
     // A card that takes its time must not cost the owner the reason; and nobody waits for it with the watchdog.
     // One who starts again within the same life finds the traces taken already.
-    let mut gathering = (!duty.has_said()).then(|| duty.gather());
-    let mut recalling = Some(duty.recall());
+    let mut gathering = (!shell.has_said()).then(|| shell.gather());
+    let mut recalling = Some(shell.recall());
     let mut guard = Guard::new(now(), slot);
     loop {
         guard.tick(now());
         while let Some(action) = guard.poll() {
-            duty.carry_out(action, &mut guard).await;
+            shell.carry_out(action, &mut guard).await;
         }
         tokio::select! {
             () = stop.requested() => return,
             () = sleep_until(guard.deadline().into()) => (),
-            gathered = until_done(&mut gathering) => duty.report(gathered),
+            gathered = until_done(&mut gathering) => shell.report(gathered),
             recalled = until_done(&mut recalling) => match recalled {
                 Ok(noted) => guard.recall(noted),
                 Err(panic) => log::error!("cannot find out what this machine had: {panic}"),
@@ -83,15 +83,15 @@ fn now() -> std::time::Instant {
     Instant::now().into_std()
 }
 
-struct Duty {
-    post: Post,
+struct Shell {
+    settings: Settings,
     slot: Option<Slot>,
     traces: Traces,
     probe: Probe,
-    kennel: Kennel,
+    feeder: Feeder,
 }
 
-impl Duty {
+impl Shell {
     /// Takes up what the life before this one left.
     fn gather(&self) -> JoinHandle<Evidence> {
         let (traces, slot) = (self.traces.clone(), self.slot);
@@ -99,9 +99,9 @@ impl Duty {
             let environment = slot.map(|_| BootEnv::default().read()).and_then(|environment| {
                 environment.map_err(|error| log::warn!("cannot read the boot loader's memory: {error}")).ok()
             });
-            let (last_words, note) = (traces.take_last_words(), traces::noted());
-            let (bitten, reset_status) = (watchdog::bitten(), watchdog::reset_status());
-            Evidence { slot, environment, last_words, note, bitten, reset_status }
+            let (panic_log, note) = (traces.take_panic_log(), traces::noted());
+            let (watchdog_reset, reset_status) = (watchdog::caused_reset(), watchdog::reset_status());
+            Evidence { slot, environment, panic_log, note, watchdog_reset, reset_status }
         })
     }
 
@@ -111,7 +111,7 @@ impl Duty {
     }
 
     fn explanation(&self) -> PathBuf {
-        self.post.run.join("started.json")
+        self.settings.run.join("started.json")
     }
 
     /// Takes up what a confirmed release had.
@@ -125,9 +125,9 @@ impl Duty {
         match gathered {
             Ok(mut evidence) => {
                 // A watchdog may have come meanwhile.
-                evidence.bitten |= watchdog::bitten();
+                evidence.watchdog_reset |= watchdog::caused_reset();
                 self.say(&evidence);
-                self.kennel.evidence = Some(evidence);
+                self.feeder.evidence = Some(evidence);
             }
             Err(panic) => log::error!("cannot find out why the machine has started: {panic}"),
         }
@@ -137,7 +137,9 @@ impl Duty {
     fn say(&self, evidence: &Evidence) {
         let started = evidence.conclusion();
         match (started.why, started.detail.as_str()) {
-            (why @ (Why::Power | Why::Update | Why::Restart), detail) => log::info!("started after {why:?}: {detail}"),
+            (why @ (ResetReason::Power | ResetReason::Update | ResetReason::Restart), detail) => {
+                log::info!("started after {why:?}: {detail}")
+            }
             (why, detail) => log::warn!("started after {why:?}: {detail}"),
         }
         let text = serde_json::to_vec(&started).expect("two strings are plain data");
@@ -150,11 +152,11 @@ impl Duty {
     async fn carry_out(&mut self, action: Action, guard: &mut Guard) {
         match action {
             Action::Look { examine } => {
-                let sight = self.look(examine).await;
-                guard.saw(now(), sight);
+                let seen = self.look(examine).await;
+                guard.saw(now(), seen);
             }
             Action::Feed => {
-                if let Some(evidence) = self.kennel.feed(&self.post.watchdog, self.slot.is_some()) {
+                if let Some(evidence) = self.feeder.feed(&self.settings.watchdog, self.slot.is_some()) {
                     self.say(&evidence);
                 }
             }
@@ -201,7 +203,7 @@ impl Duty {
                 let _ = patiently(move || traces.take_back()).await;
             }
             Action::Rescue => {
-                if let Err(error) = traces::keep(&self.post.run.join("rescue"), b"") {
+                if let Err(error) = traces::keep(&self.settings.run.join("rescue"), b"") {
                     log::error!("cannot change to rescue mode: {error}");
                 }
                 if let Err(why) = patiently(restart_services).await {
@@ -213,21 +215,21 @@ impl Duty {
         }
     }
 
-    async fn look(&mut self, examine: bool) -> Sight {
-        let rescue = self.post.run.join("rescue").exists();
+    async fn look(&mut self, examine: bool) -> Observation {
+        let rescue = self.settings.run.join("rescue").exists();
         // A rescue page that cannot use what survives a reboot has a key of its own making.
-        let stands_in = rescue && self.post.stand_in.exists();
-        let folder = if stands_in { &self.post.stand_in } else { &self.post.data };
-        let page = self.probe.ask(self.post.page, folder).await;
+        let stands_in = rescue && self.settings.stand_in.exists();
+        let folder = if stands_in { &self.settings.stand_in } else { &self.settings.data };
+        let page = self.probe.ask(self.settings.page, folder).await;
         let (faults, environment) = match self.slot {
             Some(_) => self.examine(examine).await,
             None => (Vec::new(), None),
         };
-        Sight { page, rescue, faults, environment }
+        Observation { page, rescue, faults, environment }
     }
 
     async fn examine(&self, whole: bool) -> (Vec<Fault>, Option<Result<Environment, String>>) {
-        let (data, wants_gadget) = (self.post.data.clone(), self.post.wants_gadget);
+        let (data, wants_gadget) = (self.settings.data.clone(), self.settings.wants_gadget);
         let examined = patiently(move || {
             let mut faults = condition::faults(wants_gadget);
             if whole {
@@ -279,38 +281,38 @@ fn restart_services() {
 
 /// The watchdog, as far as there is one: its driver may be loaded after us.
 #[derive(Debug, Default)]
-struct Kennel {
-    dog: Option<Dog>,
+struct Feeder {
+    open: Option<Watchdog>,
     /// What was last wrong with it, so that it is said once.
     wrong: String,
     /// What the start was judged by, until a watchdog that came later has been heard.
     evidence: Option<Evidence>,
 }
 
-impl Kennel {
+impl Feeder {
     /// Feeds the watchdog. Gives the evidence anew, once, if the one that has just come adds to it.
     ///
     /// A machine with slots was started by U-Boot, which starts the watchdog, too.
-    fn feed(&mut self, which: &Watchdog, has_slots: bool) -> Option<Evidence> {
-        if let Some(dog) = &self.dog {
-            if let Err(error) = dog.feed() {
-                self.complain(format!("cannot feed {}: {error}", dog.name));
-                self.dog = None;
+    fn feed(&mut self, which: &config::Watchdog, has_slots: bool) -> Option<Evidence> {
+        if let Some(watchdog) = &self.open {
+            if let Err(error) = watchdog.feed() {
+                self.complain(format!("cannot feed {}: {error}", watchdog.name));
+                self.open = None;
             }
             return None;
         }
-        match Dog::open(which, has_slots) {
-            Ok(dog) => {
-                log::info!("feeding {}", dog.name);
+        match Watchdog::open(which, has_slots) {
+            Ok(watchdog) => {
+                log::info!("feeding {}", watchdog.name);
                 self.wrong.clear();
                 // Opening starts it with a full time.
-                self.dog = Some(dog);
-                let mut evidence = self.evidence.take().filter(|evidence| !evidence.bitten)?;
-                evidence.bitten = watchdog::bitten();
-                evidence.bitten.then_some(evidence)
+                self.open = Some(watchdog);
+                let mut evidence = self.evidence.take().filter(|evidence| !evidence.watchdog_reset)?;
+                evidence.watchdog_reset = watchdog::caused_reset();
+                evidence.watchdog_reset.then_some(evidence)
             }
             Err(error) => {
-                if *which != Watchdog::None || has_slots {
+                if *which != config::Watchdog::None || has_slots {
                     self.complain(format!("no watchdog: {error}"));
                 }
                 None
