@@ -12,7 +12,7 @@ use crate::auth::role::Role;
 use crate::auth::store;
 use crate::base::files;
 use crate::config::ConfigError;
-use crate::config::card::Card;
+use crate::config::boot_card::Card;
 
 /// What became of the card's configuration.
 #[derive(Debug, PartialEq)]

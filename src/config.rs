@@ -10,24 +10,29 @@ use serde::Deserialize;
 
 use crate::base::seat_id::SeatId;
 
-pub mod card;
+pub mod boot_card;
+mod error;
+pub mod forward;
 mod guard;
 pub mod layers;
 pub mod network;
-pub mod newer;
 mod seat;
 pub mod update;
 
+pub use error::ConfigError;
 pub use guard::{Guard, Watchdog};
 use network::{Network, Time};
 pub use seat::{CaptureSize, Controller, Device, Line, Power, RelayDriver, Seat, Usb, UsbString, Video};
 use update::Update;
 
+/// The form of the configuration that this version writes and reads strictly.
+pub const SCHEMA: u32 = 1;
+
 /// Everything that can be configured.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Which form the file has; see [`newer`].
+    /// Which form the file has; see [`forward`].
     pub schema: u32,
     /// The machine on its network.
     pub network: Network,
@@ -83,7 +88,7 @@ impl Default for Config {
     fn default() -> Config {
         let main = SeatId::try_from("main".to_string()).expect("a lower-case word is a seat name");
         Config {
-            schema: newer::SCHEMA,
+            schema: SCHEMA,
             network: Network::default(),
             time: Time::default(),
             server: Server::default(),
@@ -101,22 +106,6 @@ impl Default for Server {
     }
 }
 
-/// Why a configuration cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// It is not TOML, has a key nobody knows, or a value outside its range; the text shows the line.
-    #[error(transparent)]
-    Parse(#[from] toml::de::Error),
-    /// Two values do not go together.
-    #[error("{key}: {problem}")]
-    Conflict {
-        /// The key at fault, in full.
-        key: String,
-        /// What is wrong and what would be right.
-        problem: String,
-    },
-}
-
 impl Config {
     /// Parses and checks a configuration file's text.
     pub fn parse(text: &str) -> Result<Config, ConfigError> {
@@ -126,13 +115,12 @@ impl Config {
     /// Refuses values that do not go together.
     fn checked(config: Config) -> Result<Config, ConfigError> {
         if config.seats.is_empty() {
-            let problem = "there is no seat: name one, such as [seats.main]".to_string();
-            return Err(ConfigError::Conflict { key: "seats".into(), problem });
+            return Err(ConfigError::conflict("seats", "there is no seat: name one, such as [seats.main]"));
         }
         for name in &config.server.names {
             if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || ".-".contains(c)) {
                 let problem = format!("{name:?} must be a host name, such as \"kvm.example.org\"");
-                return Err(ConfigError::Conflict { key: "server.names".into(), problem });
+                return Err(ConfigError::conflict("server.names", problem));
             }
         }
         config.network.check()?;
@@ -151,9 +139,9 @@ impl Config {
         let seats: Vec<_> = self.seats.iter().collect();
         for (at, (id, seat)) in seats.iter().enumerate() {
             for (other, earlier) in &seats[..at] {
-                let conflict = |key: &str, advice: &str| ConfigError::Conflict {
-                    key: format!("seats.{id}.{key}"),
-                    problem: format!("may be the same device as seats.{other}.{key}; {advice}"),
+                let conflict = |key: &str, advice: &str| {
+                    let problem = format!("may be the same device as seats.{other}.{key}; {advice}");
+                    ConfigError::conflict(format!("seats.{id}.{key}"), problem)
                 };
                 if seat.usb.controller.may_be(&earlier.usb.controller) {
                     let advice =

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use farhand::base::error_chain::chain;
-use farhand::config::card::Card;
-use farhand::config::newer::{self, Reading};
+use farhand::config::boot_card::Card;
+use farhand::config::forward::{self, Reading};
 use farhand::config::{Config, Redirect, layers, network};
 use farhand::daemon::{self, Places, StartError};
 use farhand::errands;
@@ -280,7 +280,7 @@ impl Common {
 }
 
 fn read(file: &Path) -> Result<Reading, StartError> {
-    newer::read(&text(file)?).map_err(|source| StartError::Config { file: file.into(), source })
+    forward::read(&text(file)?).map_err(|source| StartError::Config { file: file.into(), source })
 }
 
 fn text(file: &Path) -> Result<String, StartError> {

@@ -5,17 +5,17 @@
 
 use toml::{Table, Value};
 
-use super::ConfigError;
-use super::newer::{self, Reading};
+use super::error::ConfigError;
+use super::forward::{self, Reading};
 
-/// Reads what `text` makes of `base`, as [`newer::read`] does.
+/// Reads what `text` makes of `base`, as [`forward::read`] does.
 pub fn read(base: &str, text: &str) -> Result<Reading, ConfigError> {
-    match newer::read(text) {
+    match forward::read(text) {
         // Said with its line, as the owner's editor counts.
         Err(error @ ConfigError::Parse(_)) => Err(error),
         // It may go together with what the board says.
         alone => {
-            let config = newer::read(&join(base, text)?)?.config;
+            let config = forward::read(&join(base, text)?)?.config;
             let warnings = alone.map(|reading| reading.warnings).unwrap_or_default();
             Ok(Reading { config, warnings })
         }

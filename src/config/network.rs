@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::base::url::is_label;
 
-use super::ConfigError;
+use super::error::ConfigError;
 
 /// Who asks the resolver in the C library reads no more name servers than these.
 const MOST_DNS: usize = 3;
@@ -118,7 +118,7 @@ impl Default for Network {
 
 impl Network {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        let conflict = |key: &str, problem: String| ConfigError::Conflict { key: format!("network.{key}"), problem };
+        let conflict = |key: &str, problem: String| ConfigError::conflict(format!("network.{key}"), problem);
         if MOST_DNS < self.dns.len() {
             return Err(conflict("dns", format!("there are {}, and 0 to {MOST_DNS} are used", self.dns.len())));
         }
@@ -142,7 +142,7 @@ impl Time {
             return Ok(());
         }
         let problem = format!("there are {number}, and 0 to {MOST_TIME_SERVERS} are asked");
-        Err(ConfigError::Conflict { key: "time.servers".into(), problem })
+        Err(ConfigError::conflict("time.servers", problem))
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::ConfigError;
+use super::error::ConfigError;
 use crate::base::signal::Size;
 
 /// One target machine.
@@ -250,7 +250,7 @@ impl Power {
     }
 
     pub(super) fn check(&self, table: &str) -> Result<(), ConfigError> {
-        let conflict = |key: &str, problem: String| ConfigError::Conflict { key: format!("{table}.{key}"), problem };
+        let conflict = |key: &str, problem: String| ConfigError::conflict(format!("{table}.{key}"), problem);
         let mut taken: BTreeMap<Line, &str> = BTreeMap::new();
         for (key, line) in self.lines() {
             if self.driver == RelayDriver::None {

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::ConfigError;
+use super::error::ConfigError;
 use crate::base::url::Url;
 use crate::tls::authorities;
 
@@ -21,7 +21,7 @@ pub struct Update {
 
 impl Update {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        let conflict = |problem: String| Err(ConfigError::Conflict { key: "update.ca".into(), problem });
+        let conflict = |problem: String| Err(ConfigError::conflict("update.ca", problem));
         let Some(pem) = &self.ca else { return Ok(()) };
         if self.url.is_none() {
             return conflict("needs url = \"https://...\" beside it".into());

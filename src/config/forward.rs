@@ -3,15 +3,27 @@
 //! After an update was taken back, the older version meets a file with keys it has never heard of. To refuse it would leave
 //! the owner without a page at the moment they need it most. So what is not understood is passed over, and said. A file of
 //! our own time is read strictly all the same: there an unknown key is a misspelt one.
+//!
+//! ```toml
+//! schema = 2                 # newer than ours, so this file is read for what we know
+//! [server]
+//! http3 = "[::]:443"         # ignored: no such key; server.http and the others count
+//! [seats.main.video]
+//! size = "native"            # ignored: no such value; the default counts
+//! [seats.main.power]         # ignored whole: half of what is known of a relay is worse than nothing
+//! driver = "rppal"
+//! power = 17
+//! debounce = 5
+//! ```
+
+use std::ops::Range;
 
 use serde::Deserialize as _;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer};
 
-use super::{Config, ConfigError};
-
-/// The form of the configuration that this version writes and reads strictly.
-pub const SCHEMA: u32 = 1;
+use super::error::ConfigError;
+use super::{Config, SCHEMA};
 
 /// A configuration, with what was passed over to get it.
 #[derive(Debug, PartialEq)]
@@ -48,61 +60,62 @@ fn pass_over(text: &str) -> Result<Reading, ConfigError> {
             Ok(config) => return Ok(Reading { config, warnings }),
             Err(error) => error,
         };
-        let taken = match &error {
-            ConfigError::Parse(error) => error.span().and_then(|span| take_at(table.get_mut(), &span)),
-            ConfigError::Conflict { key, .. } => take(table.get_mut(), key).then(|| key.clone()),
+        let (place, reason) = match &error {
+            ConfigError::Parse(parse) => {
+                (parse.span().and_then(|span| place_of(table.get_ref(), &span)), parse.message().to_string())
+            }
+            ConfigError::Conflict { key, problem } => {
+                (Some(key.split('.').map(String::from).collect()), problem.clone())
+            }
         };
-        // Half of what is said of a relay is worse than nothing: with its polarity unknown, it would be closed to be opened.
-        let taken = taken.map(|key| match key.split('.').collect::<Vec<_>>()[..] {
-            ["seats", seat, "power", _, ..] => {
-                let whole = format!("seats.{seat}.power");
-                take(table.get_mut(), &whole);
-                whole
-            }
-            _ => key,
-        });
-        match (taken, error) {
-            (Some(key), ConfigError::Parse(error)) => {
-                warnings.push(format!("{key} is passed over: {}", error.message()))
-            }
-            (Some(key), ConfigError::Conflict { problem, .. }) => {
-                warnings.push(format!("{key} is passed over: {problem}"));
-            }
-            (None, error) => return Err(error),
+        let place = place.map(whole_relay);
+        match place.filter(|place| remove(table.get_mut(), place)) {
+            Some(place) => warnings.push(format!("{} is passed over: {reason}", place.join("."))),
+            None => return Err(error),
         }
     }
 }
 
-/// Takes away the key, or the value with its key, that stands at this place in the text, and gives its name in full.
-fn take_at(table: &mut DeTable, place: &std::ops::Range<usize>) -> Option<String> {
+/// A key after those of the tables that it is in. A key may have a dot in it.
+type Place = Vec<String>;
+
+/// The whole table of a seat's relays for any key in it. Half of what is said of a relay is worse than nothing: with its
+/// polarity unknown, it would be closed to be opened.
+fn whole_relay(mut place: Place) -> Place {
+    if place.first().is_some_and(|key| key == "seats") && place.get(2).is_some_and(|key| key == "power") {
+        place.truncate(3);
+    }
+    place
+}
+
+/// The key that stands there in the text, or whose value does.
+fn place_of(table: &DeTable, span: &Range<usize>) -> Option<Place> {
     let found = table.iter().find(|(key, value)| {
         let (name, content) = (key.span(), value.span());
         let is_leaf = value.get_ref().as_table().is_none();
-        name == *place || content == *place || (is_leaf && content.start <= place.start && place.end <= content.end)
+        name == *span || content == *span || (is_leaf && content.start <= span.start && span.end <= content.end)
     });
-    if let Some(key) = found.map(|(key, _)| key.get_ref().to_string()) {
-        return remove(table, &key).then_some(key);
+    if let Some((key, _)) = found {
+        return Some(vec![key.get_ref().to_string()]);
     }
     // A table's own place is its header alone, so those inside it stand elsewhere.
-    table.iter_mut().find_map(|(key, value)| {
-        let DeValue::Table(inner) = value.get_mut() else { return None };
-        take_at(inner, place).map(|name| format!("{}.{name}", key.get_ref()))
+    table.iter().find_map(|(key, value)| {
+        let mut place = place_of(value.get_ref().as_table()?, span)?;
+        place.insert(0, key.get_ref().to_string());
+        Some(place)
     })
 }
 
-/// Takes away what has this name, given in full.
-fn take(table: &mut DeTable, name: &str) -> bool {
-    match name.split_once('.') {
-        None => remove(table, name),
-        Some((key, rest)) => match table.get_mut(key).map(Spanned::get_mut) {
-            Some(DeValue::Table(inner)) => take(inner, rest),
+/// Takes away what stands there. False: there is no such thing.
+fn remove(table: &mut DeTable, place: &[String]) -> bool {
+    match place {
+        [] => false,
+        [key] => table.remove(key.as_str()).is_some(),
+        [key, rest @ ..] => match table.get_mut(key.as_str()).map(Spanned::get_mut) {
+            Some(DeValue::Table(inner)) => remove(inner, rest),
             _ => false,
         },
     }
-}
-
-fn remove(table: &mut DeTable, key: &str) -> bool {
-    table.remove(key).is_some()
 }
 
 #[cfg(test)]
@@ -160,6 +173,13 @@ mod tests {
             let power = &read(&text).unwrap().config.seats.values().next().unwrap().power.clone();
             assert_eq!((RelayDriver::None, None), (power.driver, power.power), "{half}");
         }
+    }
+
+    #[test]
+    fn a_key_with_a_dot_in_it_is_one_key() {
+        let Reading { config, warnings } = read("schema = 2\n\"a.b\" = 1\n[server]\n\"c.d\" = 2\n").unwrap();
+        assert_eq!((&Config::default().server, 3), (&config.server, warnings.len()), "{warnings:?}");
+        assert!(warnings[1].starts_with("a.b is") && warnings[2].starts_with("server.c.d is"), "{warnings:?}");
     }
 
     #[test]

@@ -8,15 +8,16 @@ use serde::Deserialize;
 use crate::auth::accounts::Name;
 use crate::auth::secret::PasswordDigest;
 
-use super::newer::Reading;
-use super::{Config, ConfigError, layers};
+use super::error::ConfigError;
+use super::forward::Reading;
+use super::{Config, layers};
 
 /// What a card says.
 #[derive(Debug, PartialEq)]
 pub struct Card {
     /// What is configured.
     pub config: Config,
-    /// What of it is passed over, because a newer version knows it; see [`newer`](super::newer).
+    /// What of it is passed over, because a newer version knows it; see [`forward`](super::forward).
     pub warnings: Vec<String>,
     /// The file without `[claim]`, each line where it was.
     pub text: String,
@@ -47,8 +48,8 @@ impl Card {
         let kept = if table.remove("claim").is_some() { without_claim(text) } else { text.to_string() };
         // The text was cut by lines, which are not all that TOML knows: what is kept must say the same.
         if toml::from_str::<toml::Table>(&kept).ok() != Some(table) {
-            let problem = "write it as a line [claim] with user and password_hash on the next two".to_string();
-            return Err(ConfigError::Conflict { key: "claim".into(), problem });
+            let problem = "write it as a line [claim] with user and password_hash on the next two";
+            return Err(ConfigError::conflict("claim", problem));
         }
         let Reading { config, warnings } = layers::read(board, &kept)?;
         Ok(Card { config, warnings, text: kept, claim })
