@@ -16,9 +16,7 @@ use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::adopt::AdoptError;
-use crate::auth::accounts::AccountError;
-use crate::auth::authenticator::{Authenticator, StoreError};
+use crate::auth::authenticator::Authenticator;
 use crate::base::error_chain::chain;
 use crate::base::heartbeat::Heartbeat;
 use crate::base::seat_id::SeatId;
@@ -26,18 +24,16 @@ use crate::base::tasks;
 use crate::base::tasks::{Stop, Tasks};
 use crate::bus::Screen;
 use crate::bus::{FrameBus, SeatBus, StatusBus};
-use crate::config::{Config, ConfigError, Controller, Redirect};
+use crate::config::{Config, Controller, Redirect};
 use crate::gadget::plan;
 use crate::guard::{self, monitor};
 use crate::hands::care::{self, Care};
 use crate::hands::client::Hands;
 use crate::hands::server::{self, Door};
 use crate::hw::configfs;
-use crate::hw::grow::GrowError;
 use crate::hw::hidg;
 use crate::hw::lamps;
-use crate::hw::note::NoteError;
-use crate::hw::relay::{self, RelayError};
+use crate::hw::relay;
 use crate::hw::sensors::BoardSensors;
 use crate::hw::v4l2::V4l2Screen;
 use crate::net;
@@ -45,12 +41,8 @@ use crate::net::http::{self, ListenerKind};
 use crate::net::{Folders, Site, download};
 use crate::ports::Board;
 use crate::sim;
+use crate::start::{SERVE_USER, StartError, cannot};
 use crate::tls;
-use crate::tls::TlsError;
-use crate::tls::authorities;
-
-/// The unprivileged user whose `serve` the hands obey.
-pub const SERVE_USER: &str = "farhand";
 
 /// Where a daemon keeps things and listens, beside what its configuration says.
 #[derive(Debug)]
@@ -65,76 +57,6 @@ pub struct Places {
     pub plain: Option<SocketAddr>,
     /// What to take care of in the place of an appliance, beside a simulated machine. Only a test has this.
     pub care: Option<care::Places>,
-}
-
-/// Why the daemon did not start, or ended.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The configuration cannot be read.
-    #[error("cannot read {}", file.display())]
-    Read {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The configuration cannot be used.
-    #[error("{} is not a good configuration", file.display())]
-    Config {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong with it.
-        source: ConfigError,
-    },
-    /// Something of the system is not to be had.
-    #[error("cannot {what}")]
-    System {
-        /// What was tried.
-        what: String,
-        /// Why it failed.
-        source: io::Error,
-    },
-    /// Users or sessions cannot be read.
-    #[error(transparent)]
-    Authenticator(#[from] StoreError),
-    /// The certificate cannot be made or read.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// Nobody can be believed to be who updates are fetched from.
-    #[error(transparent)]
-    Trust(#[from] authorities::TrustError),
-    /// The card's configuration was not taken.
-    #[error(transparent)]
-    Adopt(#[from] AdoptError),
-    /// The password cannot be used.
-    #[error(transparent)]
-    Password(#[from] AccountError),
-    /// The card's last partition is as small as before.
-    #[error(transparent)]
-    Grow(#[from] GrowError),
-    /// The card does not tell its owner.
-    #[error(transparent)]
-    Note(#[from] NoteError),
-    /// The pin that asks for a factory reset cannot be read.
-    #[error(transparent)]
-    Pin(RelayError),
-    /// A relay cannot be had to be opened.
-    #[error("seat {seat}")]
-    Relay {
-        /// Whose.
-        seat: SeatId,
-        /// Why.
-        source: RelayError,
-    },
-    /// A part ended that should run as long as the daemon.
-    #[error("{0} has ended, so the daemon ends too, to be started whole")]
-    Ended(String),
-}
-
-/// Names what could not be done.
-pub fn cannot(what: impl Into<String>) -> impl FnOnce(io::Error) -> StartError {
-    let what = what.into();
-    move |source| StartError::System { what, source }
 }
 
 /// Serves page, API and pictures of this machine's capture devices; keys and relays are asked of the hands.

@@ -7,13 +7,14 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use farhand::base::error_chain::chain;
+use farhand::commands;
 use farhand::config::boot_card::Card;
 use farhand::config::forward::{self, Reading};
 use farhand::config::{Config, Redirect, layers, network};
-use farhand::daemon::{self, Places, StartError};
-use farhand::errands;
+use farhand::daemon::{self, Places};
 use farhand::hw::note::Note;
 use farhand::hw::reset_pin;
+use farhand::start::StartError;
 
 /// Keyboard, screen, mouse and power button of another machine, over the network.
 #[derive(Parser)]
@@ -217,18 +218,18 @@ fn run(job: Job) -> Result<(), StartError> {
         }
         Job::Adopt { file, over, data } => {
             let board = over.map_or(Ok(String::new()), |over| text(&over))?;
-            errands::adopt(&file, &board, &data)
+            commands::adopt(&file, &board, &data)
         }
         Job::Join { board, file } => {
             let joined = layers::join(&text(&board)?, &text(&file)?);
             print!("{}", joined.map_err(|source| StartError::Config { file, source })?);
             Ok(())
         }
-        Job::HashPassword => errands::hash_password(),
-        Job::Grow { disk, data, mounted } => errands::grow(&disk, &data, &mounted),
-        Job::Note { file, device } => errands::note(&device, file),
-        Job::ResetPin { chip, line } => errands::reset_pin(&chip, line, reset_pin::HOLD),
-        Job::Carrier { interface, command } => errands::carrier(&interface, &command),
+        Job::HashPassword => commands::hash_password(),
+        Job::Grow { disk, data, mounted } => commands::grow(&disk, &data, &mounted),
+        Job::Note { file, device } => commands::note(&device, file),
+        Job::ResetPin { chip, line } => commands::reset_pin(&chip, line, reset_pin::HOLD),
+        Job::Carrier { interface, command } => commands::carrier(&interface, &command),
         Job::Settings { common } => {
             let config = common.read()?;
             print!("{}", network::assignments(&config.network, &config.time));

@@ -19,7 +19,7 @@ pub fn chain(error: &dyn Error) -> String {
 mod tests {
     use crate::base::error_chain::*;
     use crate::config::Config;
-    use crate::daemon::StartError;
+    use crate::start::StartError;
 
     #[test]
     fn a_cause_follows_its_error() {

@@ -24,13 +24,15 @@ const FLOORS: &[&[&str]] = &[
     &["seat"],
     &["net"],
     &["guard"],
-    &["adopt", "errands"],
+    &["adopt"],
+    &["start"],
+    &["commands"],
     &["daemon"],
     &["main"],
 ];
 
 /// Imports that point up or sideways today. It may only become shorter.
-const OFFENCES: &[&str] = &["errands -> adopt", "errands -> daemon", "seat::viewer -> net::ws::messages"];
+const OFFENCES: &[&str] = &["seat::viewer -> net::ws::messages"];
 
 /// A module of each circle that there is today. It, too, may only become shorter.
 const CIRCLES: &[&str] = &["auth::store", "hands::message", "net::api", "net::body"];

@@ -16,10 +16,10 @@ use crate::adopt::{self, Outcome};
 use crate::auth::accounts::check_password;
 use crate::auth::secret;
 use crate::config::Line;
-use crate::daemon::{SERVE_USER, StartError, cannot};
 use crate::hw::carrier::Carrier;
 use crate::hw::note::{self, Note};
 use crate::hw::{grow, reset_pin};
+use crate::start::{SERVE_USER, StartError, cannot};
 
 /// Takes the configuration that an owner left on the card, and tells the person at the console what became of it.
 pub fn adopt(card: &Path, board: &str, data: &Path) -> Result<(), StartError> {
@@ -81,7 +81,7 @@ pub fn carrier(interface: &str, command: &[String]) -> Result<(), StartError> {
     // What the command is for ends with the service; one of these left behind each time would be many in the end.
     let parent = getppid();
     let ends = prctl::set_pdeathsig(Signal::SIGTERM).map_err(io::Error::from);
-    ends.map_err(cannot("end with who began us"))?;
+    ends.map_err(cannot("end with our parent"))?;
     // One that ended before that has left us to another.
     let ([program, arguments @ ..], true) = (command, parent != Pid::from_raw(1) && parent == getppid()) else {
         return Ok(());

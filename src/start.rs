@@ -1,0 +1,88 @@
+//! Says why a job of the binary did not start, or ended: one error for `serve`, `hands`, `guard` and every short command.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::adopt::AdoptError;
+use crate::auth::accounts::AccountError;
+use crate::auth::authenticator::StoreError;
+use crate::base::seat_id::SeatId;
+use crate::config::ConfigError;
+use crate::hw::grow::GrowError;
+use crate::hw::note::NoteError;
+use crate::hw::relay::RelayError;
+use crate::tls::TlsError;
+use crate::tls::authorities::TrustError;
+
+/// The unprivileged user whose `serve` the hands obey.
+pub const SERVE_USER: &str = "farhand";
+
+/// Why the daemon did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration cannot be read.
+    #[error("cannot read {}", file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The configuration cannot be used.
+    #[error("{} is not a good configuration", file.display())]
+    Config {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        source: ConfigError,
+    },
+    /// A system resource is unavailable.
+    #[error("cannot {what}")]
+    System {
+        /// What was tried.
+        what: String,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// Users or sessions cannot be read.
+    #[error(transparent)]
+    Authenticator(#[from] StoreError),
+    /// The certificate cannot be made or read.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// Nobody can be believed to be who updates are fetched from.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// The card's configuration was not taken.
+    #[error(transparent)]
+    Adopt(#[from] AdoptError),
+    /// The password cannot be used.
+    #[error(transparent)]
+    Password(#[from] AccountError),
+    /// The card's last partition is as small as before.
+    #[error(transparent)]
+    Grow(#[from] GrowError),
+    /// The card does not tell its owner.
+    #[error(transparent)]
+    Note(#[from] NoteError),
+    /// The pin that asks for a factory reset cannot be read.
+    #[error(transparent)]
+    Pin(RelayError),
+    /// A relay cannot be had to be opened.
+    #[error("seat {seat}")]
+    Relay {
+        /// Whose.
+        seat: SeatId,
+        /// Why.
+        source: RelayError,
+    },
+    /// A part ended that should run as long as the daemon.
+    #[error("{0} has ended, so the daemon ends too, to be started whole")]
+    Ended(String),
+}
+
+/// Names what could not be done.
+pub fn cannot(what: impl Into<String>) -> impl FnOnce(io::Error) -> StartError {
+    let what = what.into();
+    move |source| StartError::System { what, source }
+}
