@@ -27,7 +27,7 @@ use crate::bus::{FrameBus, SeatBus, StatusBus};
 use crate::config::{Config, Controller, Redirect};
 use crate::gadget::plan;
 use crate::guard::{self, monitor};
-use crate::hands::care::{self, Care};
+use crate::hands::appliance::{self, ApplianceClient};
 use crate::hands::client::Hands;
 use crate::hands::server::{self, Door};
 use crate::hw::configfs;
@@ -55,8 +55,8 @@ pub struct Places {
     pub logs: PathBuf,
     /// Where to serve without TLS, for measuring.
     pub plain: Option<SocketAddr>,
-    /// What to take care of in the place of an appliance, beside a simulated machine. Only a test has this.
-    pub care: Option<care::Places>,
+    /// What plays an appliance, beside a simulated machine. Only a test has this.
+    pub appliance: Option<appliance::Places>,
 }
 
 /// Serves page, API and pictures of this machine's capture devices; keys and relays are asked of the hands.
@@ -90,11 +90,11 @@ pub fn serve_sim(config: Config, places: Places) -> Result<(), StartError> {
             boards.insert(bus.seat.clone(), board);
             watch(bus.clone(), Box::new(screen), tasks)?;
         }
-        let care = match places.care.clone() {
-            Some(places) => Care::start(places, tasks, stop.clone()),
-            None => Care::simulated(),
+        let appliance = match places.appliance.clone() {
+            Some(places) => ApplianceClient::start(places, tasks, stop.clone()),
+            None => ApplianceClient::simulated(),
         };
-        tasks.spawn("hands", server::run(Door::Stream(theirs), boards, care, stop.clone()));
+        tasks.spawn("hands", server::run(Door::Stream(theirs), boards, appliance, stop.clone()));
         let hands = Hands::over(ours, &seats, tasks);
         listen(&config, &places, seats, hands, tasks, &stop).await
     })
@@ -117,8 +117,8 @@ pub fn hands(config: &Config, socket: &Path) -> Result<(), StartError> {
             boards.insert(seat.clone(), board);
         }
         let (listener, allowed) = private_socket(socket).map_err(cannot(format!("listen at {}", socket.display())))?;
-        let care = Care::start(care::Places::default(), tasks, stop.clone());
-        tasks.spawn("hands", server::run(Door::Socket { listener, allowed }, boards, care, stop.clone()));
+        let appliance = ApplianceClient::start(appliance::Places::default(), tasks, stop.clone());
+        tasks.spawn("hands", server::run(Door::Socket { listener, allowed }, boards, appliance, stop.clone()));
         info!("holding {} for {}", seat_names(config), socket.display());
         Ok(())
     })

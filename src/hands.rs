@@ -1,11 +1,11 @@
 //! Keeps everything that can act on the target in a process of its own.
 //!
-//! [`server`] owns keyboard, pointer and relays, and lets go of all of them when its client dies or falls silent. [`care`]
+//! [`server`] owns keyboard, pointer and relays, and lets go of all of them when its client dies or falls silent. [`appliance`]
 //! updates, restarts and resets the appliance itself, beside it, so that no relay ever waits for a card to be written.
 //! [`client`] is what the network process asks. Between them go the messages of [`message`], over a Unix socket: on an
 //! appliance between two processes, in the simulated machine within one, by the same code.
 
-pub mod care;
+pub mod appliance;
 pub mod client;
 mod error;
 mod line;

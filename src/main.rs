@@ -251,7 +251,7 @@ fn run(job: Job) -> Result<(), StartError> {
             config.server.https = serve.https.unwrap_or(config.server.https);
             config.server.http = serve.http.map_or(config.server.http, Redirect::At);
             let run = serve.run.unwrap_or_else(|| serve.data.join("run"));
-            let places = Places { data: serve.data, run, logs: LOGS.into(), plain: serve.plain, care: None };
+            let places = Places { data: serve.data, run, logs: LOGS.into(), plain: serve.plain, appliance: None };
             match serve.board {
                 Board::Sim => daemon::serve_sim(config, places),
                 Board::Devices if serve.rescue => daemon::serve_rescue(config, places, &serve.hands),

@@ -59,7 +59,7 @@ pub struct Progress {
 /// Why the appliance did not do something to itself.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum CareError {
+pub enum ApplianceError {
     /// The machine is played, and the one underneath is not ours.
     #[error("this is a simulation: there is no appliance to update, restart or reset")]
     Simulated,
@@ -81,9 +81,41 @@ pub enum CareError {
     /// A note for the next start could not be left, without which it would do the wrong thing.
     #[error("the state folder cannot be written: {0}")]
     Store(String),
-    /// A program of the system failed.
-    #[error("{0}")]
-    System(String),
+    /// The program that restarts it did not.
+    #[error("the appliance cannot be restarted: {0}")]
+    Restart(ProgramError),
+}
+
+/// Why a program of the system did not do its work.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProgramError {
+    /// It is not there, or may not be run.
+    #[error("{program} cannot be started: {reason}")]
+    NotStarted {
+        /// Its path.
+        program: String,
+        /// Why, in the kernel's words.
+        reason: String,
+    },
+    /// It was still running after this time.
+    #[error("{program} did not end within {seconds} s")]
+    Hung {
+        /// Its path.
+        program: String,
+        /// How long it had.
+        seconds: u64,
+    },
+    /// It says that it failed.
+    #[error("{program} failed with {status}: {said}")]
+    Failed {
+        /// Its path.
+        program: String,
+        /// Its exit status, or the signal that ended it.
+        status: String,
+        /// What it said on standard error.
+        said: String,
+    },
 }
 
 /// What the hands know of the appliance itself.
@@ -120,15 +152,15 @@ impl System {
     }
 
     /// Whether an upload may begin.
-    pub fn check_update(&self) -> Result<(), CareError> {
-        let machine = self.machine.as_ref().ok_or(CareError::Away)?;
+    pub fn check_update(&self) -> Result<(), ApplianceError> {
+        let machine = self.machine.as_ref().ok_or(ApplianceError::Away)?;
         if !machine.real {
-            return Err(CareError::Simulated);
+            return Err(ApplianceError::Simulated);
         }
         if machine.slots.is_none() {
-            return Err(CareError::NoSlots);
+            return Err(ApplianceError::NoSlots);
         }
-        if self.update().phase.is_busy() { Err(CareError::Busy) } else { Ok(()) }
+        if self.update().phase.is_busy() { Err(ApplianceError::Busy) } else { Ok(()) }
     }
 }
 
@@ -160,9 +192,9 @@ pub struct Updater {
 
 impl Updater {
     /// Notes that the installer is about to be started.
-    pub fn begin(&mut self, now: Instant) -> Result<(), CareError> {
+    pub fn begin(&mut self, now: Instant) -> Result<(), ApplianceError> {
         if self.progress.phase.is_busy() {
-            return Err(CareError::Busy);
+            return Err(ApplianceError::Busy);
         }
         self.progress = Progress { phase: Phase::Checking, ..Progress::default() };
         self.lines.clear();
@@ -272,7 +304,7 @@ mod tests {
         let now = Instant::now();
         let mut updater = Updater::default();
         updater.begin(now).unwrap();
-        assert_eq!(Err(CareError::Busy), updater.begin(now));
+        assert_eq!(Err(ApplianceError::Busy), updater.begin(now));
         updater.end(Outcome::Failed);
         assert_eq!(Phase::Failed, updater.progress().phase);
         updater.begin(now).unwrap();
@@ -314,7 +346,7 @@ mod tests {
         for phase in [Phase::Receiving, Phase::Fetching] {
             system.arrival = Progress { phase, percent: 7, ..Progress::default() };
             assert_eq!((phase, 7), (system.update().phase, system.update().percent));
-            assert_eq!(Err(CareError::Busy), system.check_update());
+            assert_eq!(Err(ApplianceError::Busy), system.check_update());
         }
         system.arrival = Progress { phase: Phase::Failed, percent: 7, message: "y".into() };
         let ready = Progress { phase: Phase::Ready, percent: 100, message: "y".into() };
@@ -322,10 +354,10 @@ mod tests {
         system.machine.as_mut().unwrap().update = Progress::default();
         assert_eq!((Phase::Failed, Ok(())), (system.update().phase, system.check_update()), "the next may try");
         system.machine = Some(Machine { real: true, ..Machine::default() });
-        assert_eq!(Err(CareError::NoSlots), system.check_update());
+        assert_eq!(Err(ApplianceError::NoSlots), system.check_update());
         system.machine = Some(Machine::default());
-        assert_eq!(Err(CareError::Simulated), system.check_update());
+        assert_eq!(Err(ApplianceError::Simulated), system.check_update());
         system.machine = None;
-        assert_eq!(Err(CareError::Away), system.check_update());
+        assert_eq!(Err(ApplianceError::Away), system.check_update());
     }
 }

@@ -203,20 +203,20 @@ impl Hands {
 
     /// Has the file in the spool folder installed; answers once the installer runs.
     pub async fn install(&self, len: u64) -> Result<(), HandsError> {
-        self.care(|id| ToHands::Install { id, len }).await
+        self.ask_appliance(|id| ToHands::Install { id, len }).await
     }
 
     /// Restarts the appliance; answers once that has begun.
     pub async fn restart(&self) -> Result<(), HandsError> {
-        self.care(|id| ToHands::Restart { id }).await
+        self.ask_appliance(|id| ToHands::Restart { id }).await
     }
 
     /// Makes the appliance forget everything but what is installed; answers once that has begun.
     pub async fn factory_reset(&self) -> Result<(), HandsError> {
-        self.care(|id| ToHands::FactoryReset { id }).await
+        self.ask_appliance(|id| ToHands::FactoryReset { id }).await
     }
 
-    async fn care(&self, ask: impl FnOnce(u64) -> ToHands) -> Result<(), HandsError> {
+    async fn ask_appliance(&self, ask: impl FnOnce(u64) -> ToHands) -> Result<(), HandsError> {
         if !self.shared.up.load(Ordering::Relaxed) {
             return Err(HandsError::Away);
         }
@@ -441,7 +441,7 @@ impl Conversation<'_> {
                     let _ = answer.send(error.map_or(Ok(()), Err));
                 }
             }
-            FromHands::Cared { id, error } => {
+            FromHands::ApplianceDone { id, error } => {
                 if let Some(answer) = self.waiting.remove(&id) {
                     let _ = answer.send(error.map_or(Ok(()), |error| Err(error.into())));
                 }

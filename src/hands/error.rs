@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::message::{LARGEST_CHORD, MOST_STROKES};
 use crate::base::front_panel::Contact;
 use crate::hid::typist::MOST_JOBS;
-use crate::update::CareError;
+use crate::update::ApplianceError;
 
 /// Why the hands did not do as asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
@@ -46,5 +46,5 @@ pub enum HandsError {
     Relay(String),
     /// Something that the appliance was to do to itself.
     #[error(transparent)]
-    Care(#[from] CareError),
+    Appliance(#[from] ApplianceError),
 }

@@ -15,7 +15,7 @@ use crate::hid::keyboard::{Owner, Usage};
 use crate::hid::keymap;
 use crate::hid::outbox::TYPIST;
 use crate::hid::pointer::{BUTTONS, FAR};
-use crate::update::{CareError, LARGEST, Machine};
+use crate::update::{ApplianceError, LARGEST, Machine};
 
 /// The longest body of a frame. A text of [`MOST_STROKES`] takes a third of it.
 pub const LONGEST: usize = 32 * 1024;
@@ -140,11 +140,11 @@ pub enum FromHands {
         machine: Machine,
     },
     /// The answer to a request that concerns the appliance itself.
-    Cared {
+    ApplianceDone {
         /// The request's number.
         id: u64,
         /// Why it failed, if it did.
-        error: Option<CareError>,
+        error: Option<ApplianceError>,
     },
 }
 
@@ -329,7 +329,7 @@ mod tests {
             FromHands::Dropped { seat: seat(), error: HandsError::Stale },
             FromHands::Status { seat: seat(), status },
             FromHands::Machine { machine },
-            FromHands::Cared { id: 4, error: Some(CareError::Spool("gone".into())) },
+            FromHands::ApplianceDone { id: 4, error: Some(ApplianceError::Spool("gone".into())) },
         ];
         let mut decoder = Decoder::default();
         for answer in answers {

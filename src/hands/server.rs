@@ -16,7 +16,7 @@ use nix::unistd::{Gid, chown};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::care::{Care, Order};
+use super::appliance::{ApplianceClient, Request};
 use super::client::HandsError;
 use super::line::{Hangup, Line};
 use super::message::{FromHands, ToHands};
@@ -62,8 +62,8 @@ pub fn listen(path: &Path, group: Option<u32>) -> io::Result<UnixListener> {
 }
 
 /// Serves until told to stop, then lets go of everything.
-pub async fn run(door: Door, boards: BTreeMap<SeatId, Board>, care: Care, mut stop: Stop) {
-    let mut desk = Desk { stations: BTreeMap::new(), client: None, care };
+pub async fn run(door: Door, boards: BTreeMap<SeatId, Board>, appliance: ApplianceClient, mut stop: Stop) {
+    let mut desk = Desk { stations: BTreeMap::new(), client: None, appliance };
     for (seat, board) in boards {
         desk.stations.insert(seat.clone(), Station::new(seat, board));
     }
@@ -82,7 +82,7 @@ pub async fn run(door: Door, boards: BTreeMap<SeatId, Board>, care: Care, mut st
             stream = knock(&door) => desk.welcome(stream),
             (seat, event) = next_event(&mut desk.stations) => desk.event(&seat, event),
             ready = ready(&desk.client) => desk.hear(ready),
-            answer = desk.care.next() => desk.cared(answer),
+            answer = desk.appliance.next() => desk.appliance_done(answer),
             () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => (),
         }
     }
@@ -146,7 +146,7 @@ struct Client {
 struct Desk {
     stations: BTreeMap<SeatId, Station>,
     client: Option<Client>,
-    care: Care,
+    appliance: ApplianceClient,
 }
 
 impl Desk {
@@ -205,9 +205,9 @@ impl Desk {
             }
         }
         if let Some(client) = &mut self.client
-            && client.told_machine.as_ref() != Some(&*self.care.machine())
+            && client.told_machine.as_ref() != Some(&*self.appliance.machine())
         {
-            let machine = self.care.machine().clone();
+            let machine = self.appliance.machine().clone();
             client.told_machine = Some(machine.clone());
             client.line.tell(&FromHands::Machine { machine })?;
         }
@@ -230,9 +230,11 @@ impl Desk {
         client.line.exchange(now())?;
         while let Some(message) = client.line.poll()? {
             let answer = match message {
-                ToHands::Install { id, len } => self.care.order(id, Order::Install { len }),
-                ToHands::Restart { id } => take_leave(&mut self.stations, &self.care, id, Order::Restart),
-                ToHands::FactoryReset { id } => take_leave(&mut self.stations, &self.care, id, Order::FactoryReset),
+                ToHands::Install { id, len } => self.appliance.request(id, Request::Install { len }),
+                ToHands::Restart { id } => take_leave(&mut self.stations, &self.appliance, id, Request::Restart),
+                ToHands::FactoryReset { id } => {
+                    take_leave(&mut self.stations, &self.appliance, id, Request::FactoryReset)
+                }
                 message => carry_out(&mut self.stations, message),
             };
             if let Some(answer) = answer {
@@ -242,8 +244,8 @@ impl Desk {
         Ok(())
     }
 
-    /// Passes on what became of an order. What became of the machine goes out with the next report.
-    fn cared(&mut self, answer: Option<FromHands>) {
+    /// Passes on what became of a request. What became of the machine goes out with the next report.
+    fn appliance_done(&mut self, answer: Option<FromHands>) {
         if let (Some(answer), Some(client)) = (answer, &mut self.client) {
             let told = client.line.tell(&answer);
             self.check(told);
@@ -277,12 +279,17 @@ fn let_go(stations: &mut BTreeMap<SeatId, Station>) {
     }
 }
 
-/// Passes on an order to restart. Relays and keys first: nothing may be held by a machine that is on its way down.
-fn take_leave(stations: &mut BTreeMap<SeatId, Station>, care: &Care, id: u64, order: Order) -> Option<FromHands> {
-    if care.machine().real {
+/// Passes on a request to restart. Relays and keys first: nothing may be held by a machine that is on its way down.
+fn take_leave(
+    stations: &mut BTreeMap<SeatId, Station>,
+    appliance: &ApplianceClient,
+    id: u64,
+    request: Request,
+) -> Option<FromHands> {
+    if appliance.machine().real {
         let_go(stations);
     }
-    care.order(id, order)
+    appliance.request(id, request)
 }
 
 /// Does what one message asks, and says what to answer at once.

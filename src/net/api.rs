@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::auth::accounts::AccountError;
 use crate::hands::client::HandsError;
-use crate::update::CareError;
+use crate::update::ApplianceError;
 
 use super::assets::AssetError;
 use super::body::{Body, BodyError};
@@ -336,23 +336,23 @@ impl From<HandsError> for Problem {
             HandsError::NoRelay(_) => (StatusCode::SERVICE_UNAVAILABLE, "no-relay"),
             HandsError::Length | HandsError::TooLong => (StatusCode::BAD_REQUEST, "malformed"),
             HandsError::Relay(_) => (StatusCode::INTERNAL_SERVER_ERROR, "relay-failed"),
-            HandsError::Care(error) => return error.into(),
+            HandsError::Appliance(error) => return error.into(),
         };
         Problem::new(status, code, error)
     }
 }
 
-impl From<CareError> for Problem {
-    fn from(error: CareError) -> Problem {
+impl From<ApplianceError> for Problem {
+    fn from(error: ApplianceError) -> Problem {
         let (status, code) = match error {
-            CareError::Simulated => (StatusCode::NOT_IMPLEMENTED, "simulated"),
-            CareError::NoSlots => (StatusCode::NOT_IMPLEMENTED, "no-slots"),
-            CareError::Away => (StatusCode::SERVICE_UNAVAILABLE, "hands-away"),
-            CareError::Busy => (StatusCode::CONFLICT, "busy"),
-            CareError::Restarting => (StatusCode::CONFLICT, "restarting"),
-            CareError::Spool(_) => (StatusCode::INTERNAL_SERVER_ERROR, "not-taken-over"),
-            CareError::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "not-stored"),
-            CareError::System(_) => (StatusCode::INTERNAL_SERVER_ERROR, "not-restarted"),
+            ApplianceError::Simulated => (StatusCode::NOT_IMPLEMENTED, "simulated"),
+            ApplianceError::NoSlots => (StatusCode::NOT_IMPLEMENTED, "no-slots"),
+            ApplianceError::Away => (StatusCode::SERVICE_UNAVAILABLE, "hands-away"),
+            ApplianceError::Busy => (StatusCode::CONFLICT, "busy"),
+            ApplianceError::Restarting => (StatusCode::CONFLICT, "restarting"),
+            ApplianceError::Spool(_) => (StatusCode::INTERNAL_SERVER_ERROR, "not-taken-over"),
+            ApplianceError::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "not-stored"),
+            ApplianceError::Restart(_) => (StatusCode::INTERNAL_SERVER_ERROR, "not-restarted"),
         };
         Problem::new(status, code, error)
     }
@@ -378,7 +378,7 @@ impl From<OrderError> for Problem {
         match error {
             OrderError::NoUrl => Problem::new(StatusCode::NOT_FOUND, "no-update-url", error),
             OrderError::Idle => Problem::new(StatusCode::CONFLICT, "not-fetching", error),
-            OrderError::Care(error) => error.into(),
+            OrderError::Appliance(error) => error.into(),
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::config::update::Update;
 use crate::hands::client::Hands;
 use crate::net::Site;
 use crate::net::upload::{LONGEST, Upload, UploadError};
-use crate::update::{CareError, LARGEST, Phase, Progress};
+use crate::update::{ApplianceError, LARGEST, Phase, Progress};
 
 use crate::tls::authorities::{self, TrustError};
 use client::Reply;
@@ -45,7 +45,7 @@ pub enum OrderError {
     Idle,
     /// Not now.
     #[error(transparent)]
-    Care(#[from] CareError),
+    Appliance(#[from] ApplianceError),
 }
 
 /// Why an update was not fetched.
@@ -140,7 +140,7 @@ pub fn begin(site: &Site, principal: &Principal) -> Result<Progress, OrderError>
     let fetcher = site.fetcher.as_ref().ok_or(OrderError::NoUrl)?;
     let upload = Upload::begin(site, Phase::Fetching)?;
     let (cancel, cancelled) = oneshot::channel();
-    fetcher.orders.try_send(Order { upload, cancelled }).map_err(|_| CareError::Restarting)?;
+    fetcher.orders.try_send(Order { upload, cancelled }).map_err(|_| ApplianceError::Restarting)?;
     *fetcher.cancel.lock().unwrap_or_else(PoisonError::into_inner) = Some(cancel);
     info!("{} has an update fetched from {}", principal.name.as_str(), fetcher.from);
     Ok(site.hands.system().now().update())

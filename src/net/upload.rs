@@ -28,8 +28,8 @@ use tokio::time::timeout;
 
 use crate::base::files;
 use crate::bus::SystemBus;
-use crate::hands::care::spool;
-use crate::update::{CareError, LARGEST, Phase, Progress};
+use crate::hands::appliance::spool;
+use crate::update::{ApplianceError, LARGEST, Phase, Progress};
 
 use super::Site;
 use super::api::{Problem, end_of};
@@ -129,7 +129,7 @@ pub struct Upload {
 
 impl Upload {
     /// Makes this the only one.
-    pub fn begin(site: &Site, phase: Phase) -> Result<Upload, CareError> {
+    pub fn begin(site: &Site, phase: Phase) -> Result<Upload, ApplianceError> {
         let bus = site.hands.system().clone();
         let mut outcome = Ok(());
         bus.update(|system| {

@@ -25,7 +25,7 @@ fn main() {
     config.server.http = Redirect::None;
     config.update.url = arguments.next().map(|url| Url::parse(&url).expect("a web address"));
     let (data, run, logs) = (folder.join("data"), folder.join("run"), folder.join("logs"));
-    let care = appliance::Appliance::new(&folder.join("appliance")).places(&data);
+    let appliance = appliance::Appliance::new(&folder.join("appliance")).places(&data);
     fs::create_dir_all(logs.join("hands")).unwrap();
     let log = "2026-11-22_14:36:47.12345 INFO farhand: a line of a log <img src=x onerror=alert(1)>\n";
     fs::write(logs.join("hands/current"), log).unwrap();
@@ -33,5 +33,5 @@ fn main() {
     fs::write(run.join("started.json"), r#"{"why":"fallback","detail":"slot B did not prove itself"}"#).unwrap();
     let health = r#"{"low_voltage":{"now":false,"ever":true},"celsius":61,"slowed":null,"card":"good"}"#;
     fs::write(run.join("health.json"), health).unwrap();
-    serve_sim(config, Places { data, run, logs, plain: None, care: Some(care) }).unwrap();
+    serve_sim(config, Places { data, run, logs, plain: None, appliance: Some(appliance) }).unwrap();
 }

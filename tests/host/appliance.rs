@@ -7,7 +7,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use farhand::hands::care::Places;
+use farhand::hands::appliance::Places;
 
 /// Says what RAUC says. `slow` stops half-way until there is a file called `go`, and `hangs` for good.
 const INSTALLER: &str = r#"#!/bin/sh

@@ -13,7 +13,7 @@ use farhand::base::seat_id::SeatId;
 use farhand::base::tasks::{Stopper, Tasks, stop};
 use farhand::base::usb::{KeyboardLeds, Report};
 use farhand::bus::{FrameBus, SeatBus, StatusBus};
-use farhand::hands::care::Care;
+use farhand::hands::appliance::ApplianceClient;
 use farhand::hands::client::{Hands, HandsError, Input, Owner};
 use farhand::hands::message::{Decoder, FromHands, ToHands, encode};
 use farhand::hands::server::{Door, listen, run};
@@ -61,7 +61,7 @@ impl Bench {
         let server = tokio::spawn(run(
             Door::Stream(theirs),
             BTreeMap::from([(seat(), machine.board())]),
-            Care::simulated(),
+            ApplianceClient::simulated(),
             stop.clone(),
         ));
         let tasks = Tasks::new(stop);
@@ -142,7 +142,12 @@ async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
 fn with_stranger() -> (UnauthenticatedConnection, Machine, Stopper) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let (machine, (stopper, stop)) = (Machine::new(), stop());
-    tokio::spawn(run(Door::Stream(theirs), BTreeMap::from([(seat(), machine.board())]), Care::simulated(), stop));
+    tokio::spawn(run(
+        Door::Stream(theirs),
+        BTreeMap::from([(seat(), machine.board())]),
+        ApplianceClient::simulated(),
+        stop,
+    ));
     (UnauthenticatedConnection::new(ours), machine, stopper)
 }
 
@@ -480,7 +485,7 @@ async fn one_client_at_a_time_and_the_next_when_it_has_gone() {
     let directory = Directory::new("one");
     let (machine, (_stopper, stop)) = (Machine::new(), stop());
     let door = Door::Socket { listener: listen(&directory.socket(), None).unwrap(), allowed: vec![me()] };
-    tokio::spawn(run(door, BTreeMap::from([(seat(), machine.board())]), Care::simulated(), stop));
+    tokio::spawn(run(door, BTreeMap::from([(seat(), machine.board())]), ApplianceClient::simulated(), stop));
     let mut first = UnauthenticatedConnection::new(UnixStream::connect(directory.socket()).await.unwrap());
     assert!(first.hear().await.is_some());
     let mut second = UnauthenticatedConnection::new(UnixStream::connect(directory.socket()).await.unwrap());
@@ -498,7 +503,7 @@ async fn another_user_may_not_come_in() {
     let directory = Directory::new("user");
     let (machine, (_stopper, stop)) = (Machine::new(), stop());
     let door = Door::Socket { listener: listen(&directory.socket(), None).unwrap(), allowed: vec![me() + 1] };
-    tokio::spawn(run(door, BTreeMap::from([(seat(), machine.board())]), Care::simulated(), stop));
+    tokio::spawn(run(door, BTreeMap::from([(seat(), machine.board())]), ApplianceClient::simulated(), stop));
     let mut unauthenticated = UnauthenticatedConnection::new(UnixStream::connect(directory.socket()).await.unwrap());
     assert_eq!(None, unauthenticated.hear().await);
 }
@@ -529,7 +534,8 @@ async fn the_client_comes_back_when_the_hands_do() {
     for _ in 0..2 {
         let (machine, (stopper, stop)) = (Machine::new(), stop());
         let door = Door::Socket { listener: listen(&directory.socket(), None).unwrap(), allowed: vec![me()] };
-        let server = tokio::spawn(run(door, BTreeMap::from([(seat(), machine.board())]), Care::simulated(), stop));
+        let server =
+            tokio::spawn(run(door, BTreeMap::from([(seat(), machine.board())]), ApplianceClient::simulated(), stop));
         soon("the target is known", target.wait_for(|status| status.target.takes_keys())).await.unwrap();
         hands.press(&seat(), Contact::Power, HALF).await.unwrap();
         stopper.stop();

@@ -18,7 +18,7 @@ use farhand::base::tasks::{Stopper, Tasks, stop};
 use farhand::bus::{FrameBus, SeatBus, StatusBus};
 use farhand::config::update::Update;
 use farhand::hands;
-use farhand::hands::care::Care;
+use farhand::hands::appliance::ApplianceClient;
 use farhand::hands::client::Hands;
 use farhand::net::{Site, download, http};
 use farhand::update::{Progress, System};
@@ -168,9 +168,9 @@ impl Bench {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let boards = buses.iter().map(|bus| (bus.seat.clone(), machine.board())).collect();
         let care = if folders.appliance().exists() {
-            Care::start(Appliance::at(&folders.appliance()).places(&folders.data()), &tasks, stop.clone())
+            ApplianceClient::start(Appliance::at(&folders.appliance()).places(&folders.data()), &tasks, stop.clone())
         } else {
-            Care::simulated()
+            ApplianceClient::simulated()
         };
         tasks.spawn("hands", hands::server::run(hands::server::Door::Stream(theirs), boards, care, stop.clone()));
         let hands = Hands::over(ours, &buses, &tasks);

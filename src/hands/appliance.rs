@@ -24,9 +24,9 @@ use crate::base::files;
 use crate::base::tasks::{Stop, Tasks};
 use crate::update::rauc::{self, Said};
 use crate::update::slots::{self, Slot, Slots};
-use crate::update::{CareError, Machine, Outcome, Phase, Updater};
+use crate::update::{ApplianceError, Machine, Outcome, Phase, ProgramError, Updater};
 
-/// Orders on their way. There is one person who gives them, and each is answered.
+/// Requests on their way. There is one person who makes them, and each is answered.
 const MOST_WAITING: usize = 4;
 
 /// How often to look whether the running system has been confirmed, until it has.
@@ -73,7 +73,7 @@ impl Default for Places {
 
 /// Something that the appliance is to do to itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
+pub enum Request {
     /// Install what lies in the spool.
     Install {
         /// How long it is.
@@ -85,35 +85,41 @@ pub enum Order {
     FactoryReset,
 }
 
-/// The server's end of the caretaker.
+/// Asks the task that takes care of the appliance, and hears what it has found out.
 #[derive(Debug)]
-pub struct Care {
+pub struct ApplianceClient {
     machine: watch::Receiver<Machine>,
-    line: Option<Line>,
+    channels: Option<Channels>,
 }
 
 #[derive(Debug)]
-struct Line {
-    orders: mpsc::Sender<(u64, Order)>,
-    answers: mpsc::Receiver<(u64, Option<CareError>)>,
+struct Channels {
+    requests: mpsc::Sender<(u64, Request)>,
+    answers: mpsc::Receiver<(u64, Option<ApplianceError>)>,
 }
 
-impl Care {
+impl ApplianceClient {
     /// Takes care of this machine.
-    pub fn start(places: Places, tasks: &Tasks, stop: Stop) -> Care {
-        let (orders, received) = mpsc::channel(MOST_WAITING);
+    pub fn start(places: Places, tasks: &Tasks, stop: Stop) -> ApplianceClient {
+        let (requests, received) = mpsc::channel(MOST_WAITING);
         let (answer, answers) = mpsc::channel(MOST_WAITING);
         let known = watch::Sender::new(Machine { real: true, ..Machine::default() });
         let machine = known.subscribe();
-        let caretaker =
-            Caretaker { places, updater: Updater::default(), slots: None, known, is_leaving: false, installs: None };
-        tasks.spawn("the care of the machine", caretaker.run(received, answer, stop));
-        Care { machine, line: Some(Line { orders, answers }) }
+        let task = ApplianceTask {
+            places,
+            updater: Updater::default(),
+            slots: None,
+            known,
+            is_leaving: false,
+            installs: None,
+        };
+        tasks.spawn("the care of the machine", task.run(received, answer, stop));
+        ApplianceClient { machine, channels: Some(Channels { requests, answers }) }
     }
 
     /// Takes care of nothing: the targets are played, and the machine underneath is somebody's laptop.
-    pub fn simulated() -> Care {
-        Care { machine: watch::Sender::default().subscribe(), line: None }
+    pub fn simulated() -> ApplianceClient {
+        ApplianceClient { machine: watch::Sender::default().subscribe(), channels: None }
     }
 
     /// What is known of the machine.
@@ -121,29 +127,29 @@ impl Care {
         self.machine.borrow()
     }
 
-    /// Gives an order; gives the answer if there is one at once.
-    pub fn order(&self, id: u64, order: Order) -> Option<FromHands> {
-        let error = match &self.line {
-            None => CareError::Simulated,
-            Some(line) if line.orders.try_send((id, order)).is_err() => CareError::Busy,
+    /// Asks for something; gives the answer if there is one at once.
+    pub fn request(&self, id: u64, request: Request) -> Option<FromHands> {
+        let error = match &self.channels {
+            None => ApplianceError::Simulated,
+            Some(channels) if channels.requests.try_send((id, request)).is_err() => ApplianceError::Busy,
             Some(_) => return None,
         };
-        Some(FromHands::Cared { id, error: Some(error) })
+        Some(FromHands::ApplianceDone { id, error: Some(error) })
     }
 
     /// Waits until there is something to tell: an answer, or that something about the machine has changed.
     pub async fn next(&mut self) -> Option<FromHands> {
-        // Without a caretaker nothing changes; and if it has ended, the whole process does.
-        let Some(line) = &mut self.line else { return std::future::pending().await };
+        // Without the task nothing changes; and if it has ended, the whole process does.
+        let Some(channels) = &mut self.channels else { return std::future::pending().await };
         tokio::select! {
-            Some((id, error)) = line.answers.recv() => Some(FromHands::Cared { id, error }),
+            Some((id, error)) = channels.answers.recv() => Some(FromHands::ApplianceDone { id, error }),
             Ok(()) = self.machine.changed() => None,
             else => std::future::pending().await,
         }
     }
 }
 
-struct Caretaker {
+struct ApplianceTask {
     places: Places,
     updater: Updater,
     slots: Option<Slots>,
@@ -163,11 +169,11 @@ enum News {
     End(Outcome),
 }
 
-impl Caretaker {
+impl ApplianceTask {
     async fn run(
         mut self,
-        mut orders: mpsc::Receiver<(u64, Order)>,
-        answers: mpsc::Sender<(u64, Option<CareError>)>,
+        mut requests: mpsc::Receiver<(u64, Request)>,
+        answers: mpsc::Sender<(u64, Option<ApplianceError>)>,
         mut stop: Stop,
     ) {
         // What an earlier life was installing when it died is of no use any more.
@@ -180,12 +186,12 @@ impl Caretaker {
             let late = self.updater.deadline().map(Instant::from_std);
             tokio::select! {
                 () = stop.requested() => return,
-                Some((id, order)) = orders.recv() => {
-                    let error = self.carry_out(order).await.err();
+                Some((id, request)) = requests.recv() => {
+                    let error = self.carry_out(request).await.err();
                     // Whoever has the answer must not find the state of before.
                     self.publish();
                     if let Some(error) = &error {
-                        warn!("{order:?} was not carried out: {error}");
+                        warn!("{request:?} was not carried out: {error}");
                     }
                     if answers.send((id, error)).await.is_err() {
                         return;
@@ -219,27 +225,27 @@ impl Caretaker {
         });
     }
 
-    async fn carry_out(&mut self, order: Order) -> Result<(), CareError> {
+    async fn carry_out(&mut self, request: Request) -> Result<(), ApplianceError> {
         if self.is_leaving {
-            return Err(CareError::Restarting);
+            return Err(ApplianceError::Restarting);
         }
         if self.updater.progress().phase.is_busy() {
-            return Err(CareError::Busy);
+            return Err(ApplianceError::Busy);
         }
-        match order {
-            Order::Install { len } => self.install(len).await,
-            Order::Restart => self.leave(false).await,
-            Order::FactoryReset => self.leave(true).await,
+        match request {
+            Request::Install { len } => self.install(len).await,
+            Request::Restart => self.leave(false).await,
+            Request::FactoryReset => self.leave(true).await,
         }
     }
 
-    async fn install(&mut self, len: u64) -> Result<(), CareError> {
+    async fn install(&mut self, len: u64) -> Result<(), ApplianceError> {
         if self.slots.is_none() {
-            return Err(CareError::NoSlots);
+            return Err(ApplianceError::NoSlots);
         }
         let (spool, taken) = (self.places.spool.clone(), self.places.taken.clone());
         let took = spawn_blocking(move || spool::upgrade_with(&spool, &taken, len)).await;
-        let file = took.map_err(io::Error::from).flatten().map_err(|error| CareError::Spool(error.to_string()))?;
+        let file = took.map_err(io::Error::from).flatten().map_err(|error| ApplianceError::Spool(error.to_string()))?;
         self.updater.begin(Instant::now().into_std())?;
         info!("installing an update of {len} bytes");
         let (say, lines) = mpsc::channel(16);
@@ -289,7 +295,7 @@ impl Caretaker {
         });
         let (cmdline, status) = texts.await.unwrap_or_default();
         let Some(running) = Slot::running(&cmdline) else { return };
-        let environment = match finish(Command::new(&self.places.printenv)).await {
+        let environment = match finish(&self.places.printenv).await {
             Ok(said) => said,
             Err(error) => {
                 debug!("the boot loader's variables cannot be read: {error}");
@@ -300,7 +306,7 @@ impl Caretaker {
     }
 
     /// Leaves a note of why, and tells init to restart the machine.
-    async fn leave(&mut self, forget: bool) -> Result<(), CareError> {
+    async fn leave(&mut self, forget: bool) -> Result<(), ApplianceError> {
         let why = if self.updater.progress().phase == Phase::Ready { "update" } else { "person" };
         let state = self.places.state.clone();
         let noted = spawn_blocking(move || {
@@ -328,12 +334,12 @@ impl Caretaker {
         };
         if let Err(error) = noted {
             self.stay();
-            return Err(CareError::Store(error.to_string()));
+            return Err(ApplianceError::Store(error.to_string()));
         }
         info!("restarting: {}", if forget { "factory reset" } else { why });
-        if let Err(error) = finish(Command::new(&self.places.reboot)).await {
+        if let Err(error) = finish(&self.places.reboot).await {
             self.stay();
-            return Err(CareError::System(format!("the appliance cannot be restarted: {error}")));
+            return Err(ApplianceError::Restart(error));
         }
         self.is_leaving = true;
         Ok(())
@@ -358,10 +364,17 @@ async fn news(install: &mut Option<Install>) -> News {
 }
 
 /// Runs a small program of the system to its end, and gives what it printed.
-async fn finish(mut command: Command) -> io::Result<String> {
-    let output = timeout(SOON, command.stdin(Stdio::null()).kill_on_drop(true).output()).await??;
+async fn finish(path: &Path) -> Result<String, ProgramError> {
+    let program = path.display().to_string();
+    let output = Command::new(path).stdin(Stdio::null()).kill_on_drop(true).output();
+    let output = match timeout(SOON, output).await {
+        Err(_) => return Err(ProgramError::Hung { program, seconds: SOON.as_secs() }),
+        Ok(Err(error)) => return Err(ProgramError::NotStarted { program, reason: error.to_string() }),
+        Ok(Ok(output)) => output,
+    };
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
-    Err(io::Error::other(format!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim())))
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_string();
+    Err(ProgramError::Failed { program, status: output.status.to_string(), said })
 }
