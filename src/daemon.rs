@@ -29,7 +29,7 @@ use crate::gadget::plan;
 use crate::guard::{self, monitor};
 use crate::hands::appliance::{self, ApplianceClient};
 use crate::hands::client::Hands;
-use crate::hands::server::{self, Door};
+use crate::hands::server::{self, ClientSource};
 use crate::hw::configfs;
 use crate::hw::hidg;
 use crate::hw::lamps;
@@ -94,7 +94,7 @@ pub fn serve_sim(config: Config, places: Places) -> Result<(), StartError> {
             Some(places) => ApplianceClient::start(places, tasks, stop.clone()),
             None => ApplianceClient::simulated(),
         };
-        tasks.spawn("hands", server::run(Door::Stream(theirs), boards, appliance, stop.clone()));
+        tasks.spawn("hands", server::run(ClientSource::Stream(theirs), boards, appliance, stop.clone()));
         let hands = Hands::over(ours, &seats, tasks);
         listen(&config, &places, seats, hands, tasks, &stop).await
     })
@@ -118,7 +118,7 @@ pub fn hands(config: &Config, socket: &Path) -> Result<(), StartError> {
         }
         let (listener, allowed) = private_socket(socket).map_err(cannot(format!("listen at {}", socket.display())))?;
         let appliance = ApplianceClient::start(appliance::Places::default(), tasks, stop.clone());
-        tasks.spawn("hands", server::run(Door::Socket { listener, allowed }, boards, appliance, stop.clone()));
+        tasks.spawn("hands", server::run(ClientSource::Socket { listener, allowed }, boards, appliance, stop.clone()));
         info!("holding {} for {}", seat_names(config), socket.display());
         Ok(())
     })

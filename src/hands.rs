@@ -2,13 +2,12 @@
 //!
 //! [`server`] owns keyboard, pointer and relays, and lets go of all of them when its client dies or falls silent. [`appliance`]
 //! updates, restarts and resets the appliance itself, beside it, so that no relay ever waits for a card to be written.
-//! [`client`] is what the network process asks. Between them go the messages of [`message`], over a Unix socket: on an
+//! [`client`] is what the network process asks. Between them go the messages of [`protocol`], over a Unix socket: on an
 //! appliance between two processes, in the simulated machine within one, by the same code.
 
 pub mod appliance;
 pub mod client;
-mod error;
-mod line;
-pub mod message;
+mod connection;
+pub mod protocol;
+mod seat;
 pub mod server;
-mod station;

@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::message::FromHands;
+use super::protocol::FromHands;
 use crate::base::files;
 use crate::base::tasks::{Stop, Tasks};
 use crate::update::rauc::{self, Said};

@@ -12,14 +12,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
-pub use super::error::HandsError;
-use super::message::{Decoder, FromHands, LARGEST_CHORD, MOST_STROKES, ToHands, encode};
+use super::protocol::{Decoder, FromHands, LARGEST_CHORD, MOST_STROKES, ToHands, encode};
+pub use super::protocol::{HandsError, Input};
 use crate::base::front_panel::Contact;
 use crate::base::heartbeat::Heartbeat;
 use crate::base::seat_id::SeatId;
@@ -43,44 +42,6 @@ const BACK_OFF: (Duration, Duration) = (Duration::from_millis(50), Duration::fro
 
 /// Requests on their way to the socket. Senders do not wait: when it is full all is let go, and they are told.
 const MOST_WAITING: usize = 1024;
-
-/// Something done with keyboard or pointer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Input {
-    /// A key went down or up.
-    Key {
-        /// Which.
-        usage: Usage,
-        /// Whether it is down now.
-        down: bool,
-    },
-    /// The pointer is here (0 to 32767 across the picture) with these buttons down.
-    Pointer {
-        /// From the left.
-        x: u16,
-        /// From the top.
-        y: u16,
-        /// 1 left, 2 right, 4 middle, 8 back, 16 forward.
-        buttons: u8,
-    },
-    /// The wheel turned by detents; positive is away from the user, or to the right.
-    Wheel {
-        /// Sideways.
-        dx: i8,
-        /// Up and down.
-        dy: i8,
-    },
-    /// Everything this owner holds is let go.
-    Release,
-}
-
-impl Input {
-    /// Whether it may press something. What only lets go is sent even to a target that takes nothing.
-    fn acts(self) -> bool {
-        !matches!(self, Input::Key { down: false, .. } | Input::Release)
-    }
-}
 
 /// The network process's end of the hands. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -300,7 +261,7 @@ enum End {
     #[error("the other end does not answer")]
     Silent,
     #[error("the other end does not make sense: {0}")]
-    Babble(#[from] super::message::FrameError),
+    Babble(#[from] super::protocol::FrameError),
     #[error("the connection broke: {0}")]
     Io(#[from] io::Error),
 }

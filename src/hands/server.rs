@@ -17,10 +17,9 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::appliance::{ApplianceClient, Request};
-use super::client::HandsError;
-use super::line::{Hangup, Line};
-use super::message::{FromHands, ToHands};
-use super::station::Station;
+use super::connection::{Connection, Disconnect};
+use super::protocol::{FromHands, HandsError, ToHands};
+use super::seat::SeatDevices;
 use crate::base::seat_id::SeatId;
 use crate::base::tasks::Stop;
 use crate::bus::TargetStatus;
@@ -35,8 +34,8 @@ const LAST_REPORTS: Duration = Duration::from_millis(100);
 
 /// Where clients come from.
 #[derive(Debug)]
-pub enum Door {
-    /// A socket at which these users may knock.
+pub enum ClientSource {
+    /// A socket to which these users may connect.
     Socket {
         /// See [`listen`].
         listener: UnixListener,
@@ -62,36 +61,36 @@ pub fn listen(path: &Path, group: Option<u32>) -> io::Result<UnixListener> {
 }
 
 /// Serves until told to stop, then lets go of everything.
-pub async fn run(door: Door, boards: BTreeMap<SeatId, Board>, appliance: ApplianceClient, mut stop: Stop) {
-    let mut desk = Desk { stations: BTreeMap::new(), client: None, appliance };
+pub async fn run(source: ClientSource, boards: BTreeMap<SeatId, Board>, appliance: ApplianceClient, mut stop: Stop) {
+    let mut server = Server { seats: BTreeMap::new(), client: None, appliance };
     for (seat, board) in boards {
-        desk.stations.insert(seat.clone(), Station::new(seat, board));
+        server.seats.insert(seat.clone(), SeatDevices::new(seat, board));
     }
-    let door = match door {
-        Door::Socket { listener, allowed } => Some((listener, allowed)),
-        Door::Stream(stream) => {
-            desk.welcome(stream);
+    let source = match source {
+        ClientSource::Socket { listener, allowed } => Some((listener, allowed)),
+        ClientSource::Stream(stream) => {
+            server.welcome(stream);
             None
         }
     };
     loop {
-        desk.turn();
-        let wake = desk.deadline();
+        server.turn();
+        let wake = server.deadline();
         tokio::select! {
             () = stop.requested() => break,
-            stream = knock(&door) => desk.welcome(stream),
-            (seat, event) = next_event(&mut desk.stations) => desk.event(&seat, event),
-            ready = ready(&desk.client) => desk.hear(ready),
-            answer = desk.appliance.next() => desk.appliance_done(answer),
+            stream = accept(&source) => server.welcome(stream),
+            (seat, event) = next_event(&mut server.seats) => server.event(&seat, event),
+            ready = ready(&server.client) => server.hear(ready),
+            answer = server.appliance.next() => server.appliance_done(answer),
             () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => (),
         }
     }
-    desk.let_go();
+    server.let_go();
     let last_reports = async {
-        while !desk.stations.values().all(Station::is_idle) {
-            let (seat, event) = next_event(&mut desk.stations).await;
-            desk.event(&seat, event);
-            desk.turn();
+        while !server.seats.values().all(SeatDevices::is_idle) {
+            let (seat, event) = next_event(&mut server.seats).await;
+            server.event(&seat, event);
+            server.turn();
         }
     };
     // A target that does not fetch them loses the keyboard in a moment, which releases its keys as well.
@@ -99,8 +98,8 @@ pub async fn run(door: Door, boards: BTreeMap<SeatId, Board>, appliance: Applian
 }
 
 /// Waits for a client that may come in.
-async fn knock(door: &Option<(UnixListener, Vec<u32>)>) -> UnixStream {
-    let Some((listener, allowed)) = door else { return pending().await };
+async fn accept(source: &Option<(UnixListener, Vec<u32>)>) -> UnixStream {
+    let Some((listener, allowed)) = source else { return pending().await };
     loop {
         match listener.accept().await.and_then(|(stream, _)| Ok((stream.peer_cred()?.uid(), stream))) {
             Ok((uid, stream)) if allowed.contains(&uid) => return stream,
@@ -115,10 +114,10 @@ async fn knock(door: &Option<(UnixListener, Vec<u32>)>) -> UnixStream {
 }
 
 /// Waits for the first target that has something to say.
-async fn next_event(stations: &mut BTreeMap<SeatId, Station>) -> (SeatId, UsbEvent) {
+async fn next_event(seats: &mut BTreeMap<SeatId, SeatDevices>) -> (SeatId, UsbEvent) {
     poll_fn(|context| {
-        for (seat, station) in stations.iter_mut() {
-            if let Poll::Ready(event) = station.poll_event(context) {
+        for (seat, devices) in seats.iter_mut() {
+            if let Poll::Ready(event) = devices.poll_event(context) {
                 return Poll::Ready((seat.clone(), event));
             }
         }
@@ -129,27 +128,27 @@ async fn next_event(stations: &mut BTreeMap<SeatId, Station>) -> (SeatId, UsbEve
 
 async fn ready(client: &Option<Client>) -> io::Result<()> {
     match client {
-        Some(client) => client.line.ready().await,
+        Some(client) => client.connection.ready().await,
         None => pending().await,
     }
 }
 
 /// The client, and what it has been told.
 struct Client {
-    line: Line,
+    connection: Connection,
     told: BTreeMap<SeatId, TargetStatus>,
     told_machine: Option<Machine>,
     beaten: Option<std::time::Instant>,
 }
 
 /// All targets, and whoever works them.
-struct Desk {
-    stations: BTreeMap<SeatId, Station>,
+struct Server {
+    seats: BTreeMap<SeatId, SeatDevices>,
     client: Option<Client>,
     appliance: ApplianceClient,
 }
 
-impl Desk {
+impl Server {
     fn welcome(&mut self, stream: UnixStream) {
         if self.client.is_some() {
             // It is alive, or it would have been dropped. A newcomer tries again, and gets in once that changes.
@@ -157,51 +156,51 @@ impl Desk {
             return;
         }
         log::info!("hands: a client has come");
-        let line = Line::new(stream, now());
-        self.client = Some(Client { line, told: BTreeMap::new(), told_machine: None, beaten: None });
-        self.stations.values_mut().for_each(|station| station.read_lamps(now()));
+        let connection = Connection::new(stream, now());
+        self.client = Some(Client { connection, told: BTreeMap::new(), told_machine: None, beaten: None });
+        self.seats.values_mut().for_each(|devices| devices.read_lamps(now()));
     }
 
     fn event(&mut self, seat: &SeatId, event: UsbEvent) {
-        if let Some(station) = self.stations.get_mut(seat) {
-            station.event(now(), event);
+        if let Some(devices) = self.seats.get_mut(seat) {
+            devices.event(now(), event);
         }
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let stations = self.stations.values().filter_map(Station::deadline);
-        stations.chain(self.client.as_ref().map(|client| client.line.deadline())).min().map(Instant::from_std)
+        let seats = self.seats.values().filter_map(SeatDevices::deadline);
+        seats.chain(self.client.as_ref().map(|client| client.connection.deadline())).min().map(Instant::from_std)
     }
 
     /// Does all that is due, and tells the client what came of it.
     fn turn(&mut self) {
-        let checked = self.client.as_ref().map_or(Ok(()), |client| client.line.tick(now()));
+        let checked = self.client.as_ref().map_or(Ok(()), |client| client.connection.tick(now()));
         self.check(checked);
-        for station in self.stations.values_mut() {
-            station.turn(now());
+        for devices in self.seats.values_mut() {
+            devices.turn(now());
         }
         let told = self.report();
         self.check(told);
     }
 
-    fn report(&mut self) -> Result<(), Hangup> {
-        for (seat, station) in &mut self.stations {
-            while let Some((id, error)) = station.poll() {
+    fn report(&mut self) -> Result<(), Disconnect> {
+        for (seat, devices) in &mut self.seats {
+            while let Some((id, error)) = devices.poll() {
                 if let Some(client) = &mut self.client {
-                    client.line.tell(&FromHands::Done { seat: seat.clone(), id, error })?;
+                    client.connection.tell(&FromHands::Done { seat: seat.clone(), id, error })?;
                 }
             }
-            if let Some(error) = station.dropped()
+            if let Some(error) = devices.dropped()
                 && let Some(client) = &mut self.client
             {
-                client.line.tell(&FromHands::Dropped { seat: seat.clone(), error })?;
+                client.connection.tell(&FromHands::Dropped { seat: seat.clone(), error })?;
             }
-            let status = station.status();
+            let status = devices.status();
             if let Some(client) = &mut self.client
                 && client.told.get(seat) != Some(status)
             {
                 client.told.insert(seat.clone(), status.clone());
-                client.line.tell(&FromHands::Status { seat: seat.clone(), status: status.clone() })?;
+                client.connection.tell(&FromHands::Status { seat: seat.clone(), status: status.clone() })?;
             }
         }
         if let Some(client) = &mut self.client
@@ -209,36 +208,34 @@ impl Desk {
         {
             let machine = self.appliance.machine().clone();
             client.told_machine = Some(machine.clone());
-            client.line.tell(&FromHands::Machine { machine })?;
+            client.connection.tell(&FromHands::Machine { machine })?;
         }
         if let Some(client) = &mut self.client
             && client.beaten.is_none_or(|beaten| beaten + BEAT <= now())
         {
             client.beaten = Some(now());
-            client.line.tell(&FromHands::Beat)?;
+            client.connection.tell(&FromHands::Beat)?;
         }
         Ok(())
     }
 
     fn hear(&mut self, ready: io::Result<()>) {
-        let heard = ready.map_err(Hangup::from).and_then(|()| self.carry_out());
+        let heard = ready.map_err(Disconnect::from).and_then(|()| self.carry_out());
         self.check(heard);
     }
 
-    fn carry_out(&mut self) -> Result<(), Hangup> {
+    fn carry_out(&mut self) -> Result<(), Disconnect> {
         let Some(client) = &mut self.client else { return Ok(()) };
-        client.line.exchange(now())?;
-        while let Some(message) = client.line.poll()? {
+        client.connection.exchange(now())?;
+        while let Some(message) = client.connection.poll()? {
             let answer = match message {
                 ToHands::Install { id, len } => self.appliance.request(id, Request::Install { len }),
-                ToHands::Restart { id } => take_leave(&mut self.stations, &self.appliance, id, Request::Restart),
-                ToHands::FactoryReset { id } => {
-                    take_leave(&mut self.stations, &self.appliance, id, Request::FactoryReset)
-                }
-                message => carry_out(&mut self.stations, message),
+                ToHands::Restart { id } => take_leave(&mut self.seats, &self.appliance, id, Request::Restart),
+                ToHands::FactoryReset { id } => take_leave(&mut self.seats, &self.appliance, id, Request::FactoryReset),
+                message => carry_out(&mut self.seats, message),
             };
             if let Some(answer) = answer {
-                client.line.tell(&answer)?;
+                client.connection.tell(&answer)?;
             }
         }
         Ok(())
@@ -247,60 +244,60 @@ impl Desk {
     /// Passes on what became of a request. What became of the machine goes out with the next report.
     fn appliance_done(&mut self, answer: Option<FromHands>) {
         if let (Some(answer), Some(client)) = (answer, &mut self.client) {
-            let told = client.line.tell(&answer);
+            let told = client.connection.tell(&answer);
             self.check(told);
         }
     }
 
     /// Drops a client with which something is wrong, and with it all that it held.
-    fn check(&mut self, outcome: Result<(), Hangup>) {
-        if let Err(hangup) = outcome {
-            log::warn!("hands: the client is gone ({hangup}): everything is let go");
+    fn check(&mut self, outcome: Result<(), Disconnect>) {
+        if let Err(disconnect) = outcome {
+            log::warn!("hands: the client is gone ({disconnect}): everything is let go");
             self.client = None;
             self.let_go();
         }
     }
 
     fn let_go(&mut self) {
-        let_go(&mut self.stations);
-        for station in self.stations.values_mut() {
+        let_go(&mut self.seats);
+        for devices in self.seats.values_mut() {
             // What was being typed has been cancelled, and nobody is left to be told.
-            while station.poll().is_some() {}
-            station.dropped();
+            while devices.poll().is_some() {}
+            devices.dropped();
         }
     }
 }
 
-fn let_go(stations: &mut BTreeMap<SeatId, Station>) {
-    for station in stations.values_mut() {
-        station.release_all(now());
-        station.let_go(now());
-        station.turn(now());
+fn let_go(seats: &mut BTreeMap<SeatId, SeatDevices>) {
+    for devices in seats.values_mut() {
+        devices.release_all(now());
+        devices.let_go(now());
+        devices.turn(now());
     }
 }
 
-/// Passes on a request to restart. Relays and keys first: nothing may be held by a machine that is on its way down.
+/// Passes on an request to restart. Relays and keys first: nothing may be held by a machine that is on its way down.
 fn take_leave(
-    stations: &mut BTreeMap<SeatId, Station>,
+    seats: &mut BTreeMap<SeatId, SeatDevices>,
     appliance: &ApplianceClient,
     id: u64,
     request: Request,
 ) -> Option<FromHands> {
     if appliance.machine().real {
-        let_go(stations);
+        let_go(seats);
     }
     appliance.request(id, request)
 }
 
 /// Does what one message asks, and says what to answer at once.
-fn carry_out(stations: &mut BTreeMap<SeatId, Station>, message: ToHands) -> Option<FromHands> {
+fn carry_out(seats: &mut BTreeMap<SeatId, SeatDevices>, message: ToHands) -> Option<FromHands> {
     let now = now();
     let Some(seat) = message.seat().cloned() else {
         // A beat. Lamps are read with it, so that they cost nothing while nobody looks.
-        stations.values_mut().for_each(|station| station.read_lamps(now));
+        seats.values_mut().for_each(|devices| devices.read_lamps(now));
         return None;
     };
-    let Some(station) = stations.get_mut(&seat) else {
+    let Some(devices) = seats.get_mut(&seat) else {
         log::warn!("hands: the client asks for seat {seat}, which is not in our configuration");
         return message.id().map(|id| FromHands::Done { seat, id, error: Some(HandsError::Away) });
     };
@@ -308,22 +305,22 @@ fn carry_out(stations: &mut BTreeMap<SeatId, Station>, message: ToHands) -> Opti
     match message {
         // These have no seat, and are done by now.
         ToHands::Beat | ToHands::Install { .. } | ToHands::Restart { .. } | ToHands::FactoryReset { .. } => None,
-        ToHands::Input { owner, input, .. } => dropped(station.input(now, owner, input), seat),
-        ToHands::Cancel { id, .. } => dropped(station.cancel(now, id), seat),
+        ToHands::Input { owner, input, .. } => dropped(devices.input(now, owner, input), seat),
+        ToHands::Cancel { id, .. } => dropped(devices.cancel(now, id), seat),
         ToHands::Strokes { id, owner, strokes, .. } => {
-            station.strokes(now, id, owner, &strokes);
+            devices.strokes(now, id, owner, &strokes);
             None
         }
         ToHands::Chord { id, owner, usages, .. } => {
-            station.chord(now, id, owner, &usages);
+            devices.chord(now, id, owner, &usages);
             None
         }
         ToHands::Press { id, contact, millis, .. } => {
-            let error = station.press(now, contact, Duration::from_millis(millis)).err();
+            let error = devices.press(now, contact, Duration::from_millis(millis)).err();
             Some(FromHands::Done { seat, id, error })
         }
         ToHands::LetGo { .. } => {
-            station.let_go(now);
+            devices.let_go(now);
             None
         }
     }

@@ -13,7 +13,7 @@ use crate::base::front_panel::Contact;
 use crate::base::seat_id::SeatId;
 use crate::bus::SeatBus;
 use crate::hands::client::{HandsError, Owner};
-use crate::hands::message::{LARGEST_CHORD, MOST_STROKES};
+use crate::hands::protocol::{LARGEST_CHORD, MOST_STROKES};
 use crate::hid::{keymap, text};
 use crate::net::ws::messages::Status;
 

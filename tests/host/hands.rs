@@ -15,8 +15,8 @@ use farhand::base::usb::{KeyboardLeds, Report};
 use farhand::bus::{FrameBus, SeatBus, StatusBus};
 use farhand::hands::appliance::ApplianceClient;
 use farhand::hands::client::{Hands, HandsError, Input, Owner};
-use farhand::hands::message::{Decoder, FromHands, ToHands, encode};
-use farhand::hands::server::{Door, listen, run};
+use farhand::hands::protocol::{Decoder, FromHands, ToHands, encode};
+use farhand::hands::server::{ClientSource, listen, run};
 use farhand::hid::keyboard::Usage;
 use farhand::hid::text::strokes;
 use farhand::ports::UsbEvent;
@@ -59,7 +59,7 @@ impl Bench {
         let machine = Machine::new();
         let (stopper, stop) = stop();
         let server = tokio::spawn(run(
-            Door::Stream(theirs),
+            ClientSource::Stream(theirs),
             BTreeMap::from([(seat(), machine.board())]),
             ApplianceClient::simulated(),
             stop.clone(),
@@ -93,14 +93,14 @@ impl Bench {
 }
 
 /// A client that says only what it is told to say.
-struct UnauthenticatedConnection {
+struct RawClient {
     stream: UnixStream,
     decoder: Decoder,
 }
 
-impl UnauthenticatedConnection {
-    fn new(stream: UnixStream) -> UnauthenticatedConnection {
-        UnauthenticatedConnection { stream, decoder: Decoder::default() }
+impl RawClient {
+    fn new(stream: UnixStream) -> RawClient {
+        RawClient { stream, decoder: Decoder::default() }
     }
 
     async fn say(&mut self, message: &ToHands) {
@@ -139,16 +139,16 @@ async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
 }
 
 /// The hands with a client that may misbehave.
-fn with_stranger() -> (UnauthenticatedConnection, Machine, Stopper) {
+fn with_raw_client() -> (RawClient, Machine, Stopper) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let (machine, (stopper, stop)) = (Machine::new(), stop());
     tokio::spawn(run(
-        Door::Stream(theirs),
+        ClientSource::Stream(theirs),
         BTreeMap::from([(seat(), machine.board())]),
         ApplianceClient::simulated(),
         stop,
     ));
-    (UnauthenticatedConnection::new(ours), machine, stopper)
+    (RawClient::new(ours), machine, stopper)
 }
 
 /// A directory that is removed with all it holds.
@@ -204,7 +204,7 @@ async fn who_leaves_takes_only_their_own_keys() {
 
 #[tokio::test]
 async fn a_client_that_dies_in_mid_press_lets_go_of_everything() {
-    let (mut client, machine, _stopper) = with_stranger();
+    let (mut client, machine, _stopper) = with_raw_client();
     client.key(Usage(0xE1)).await;
     let point = Input::Pointer { x: 5, y: 5, buttons: 1 };
     client.say(&ToHands::Input { seat: seat(), owner: ANNA, input: point }).await;
@@ -219,7 +219,7 @@ async fn a_client_that_dies_in_mid_press_lets_go_of_everything() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_falls_silent_is_cut_off_after_a_second() {
-    let (mut client, machine, _stopper) = with_stranger();
+    let (mut client, machine, _stopper) = with_raw_client();
     client.key(A).await;
     client.press(Contact::Reset).await;
     machine.until_closed(Contact::Reset).await;
@@ -392,7 +392,7 @@ async fn inputs_that_nobody_carries_away_are_refused_and_then_let_go() {
     // Nothing is awaited here, so the task that would carry them away does not run.
     let refused = (0..2000).find_map(|_| hands.input(&seat(), ANNA, Input::Release).err());
     assert_eq!(Some(HandsError::Flooded), refused);
-    let mut server = UnauthenticatedConnection::new(theirs);
+    let mut server = RawClient::new(theirs);
     let mut heard = Vec::new();
     while !heard.contains(&ToHands::LetGo { seat: seat() }) {
         let mut piece = [0; 1024];
@@ -451,7 +451,7 @@ async fn a_server_that_is_cut_short_opens_its_relays() {
 async fn a_client_that_talks_nonsense_is_cut_off() {
     let forbidden = ToHands::Input { seat: seat(), owner: ANNA, input: Input::Pointer { x: 65535, y: 0, buttons: 0 } };
     for nonsense in [encode(&forbidden).unwrap(), vec![0xFF; 8], b"\0\0\0\x02{}".to_vec()] {
-        let (mut client, machine, _stopper) = with_stranger();
+        let (mut client, machine, _stopper) = with_raw_client();
         client.key(A).await;
         machine.until_keys([0, 0, 4, 0, 0, 0, 0, 0]).await;
         client.stream.write_all(&nonsense).await.unwrap();
@@ -462,7 +462,7 @@ async fn a_client_that_talks_nonsense_is_cut_off() {
 
 #[tokio::test]
 async fn a_client_that_does_not_read_is_cut_off() {
-    let (mut client, machine, _stopper) = with_stranger();
+    let (mut client, machine, _stopper) = with_raw_client();
     client.key(A).await;
     machine.until_keys([0, 0, 4, 0, 0, 0, 0, 0]).await;
     let press = encode(&ToHands::Press { seat: seat(), id: 1, contact: Contact::Power, millis: 0 }).unwrap();
@@ -473,7 +473,7 @@ async fn a_client_that_does_not_read_is_cut_off() {
 
 #[tokio::test]
 async fn an_unknown_seat_is_answered() {
-    let (mut client, _machine, _stopper) = with_stranger();
+    let (mut client, _machine, _stopper) = with_raw_client();
     let elsewhere = SeatId::try_from("elsewhere".to_string()).unwrap();
     client.say(&ToHands::Press { seat: elsewhere.clone(), id: 9, contact: Contact::Power, millis: 500 }).await;
     let answer = FromHands::Done { seat: elsewhere, id: 9, error: Some(HandsError::Away) };
@@ -484,17 +484,17 @@ async fn an_unknown_seat_is_answered() {
 async fn one_client_at_a_time_and_the_next_when_it_has_gone() {
     let directory = Directory::new("one");
     let (machine, (_stopper, stop)) = (Machine::new(), stop());
-    let door = Door::Socket { listener: listen(&directory.socket(), None).unwrap(), allowed: vec![me()] };
+    let door = ClientSource::Socket { listener: listen(&directory.socket(), None).unwrap(), allowed: vec![me()] };
     tokio::spawn(run(door, BTreeMap::from([(seat(), machine.board())]), ApplianceClient::simulated(), stop));
-    let mut first = UnauthenticatedConnection::new(UnixStream::connect(directory.socket()).await.unwrap());
+    let mut first = RawClient::new(UnixStream::connect(directory.socket()).await.unwrap());
     assert!(first.hear().await.is_some());
-    let mut second = UnauthenticatedConnection::new(UnixStream::connect(directory.socket()).await.unwrap());
+    let mut second = RawClient::new(UnixStream::connect(directory.socket()).await.unwrap());
     assert_eq!(None, second.hear().await);
     first.key(A).await;
     machine.until_keys([0, 0, 4, 0, 0, 0, 0, 0]).await;
     drop(first);
     machine.until_keys([0; 8]).await;
-    let mut third = UnauthenticatedConnection::new(UnixStream::connect(directory.socket()).await.unwrap());
+    let mut third = RawClient::new(UnixStream::connect(directory.socket()).await.unwrap());
     assert!(third.hear().await.is_some());
 }
 
@@ -502,10 +502,10 @@ async fn one_client_at_a_time_and_the_next_when_it_has_gone() {
 async fn another_user_may_not_come_in() {
     let directory = Directory::new("user");
     let (machine, (_stopper, stop)) = (Machine::new(), stop());
-    let door = Door::Socket { listener: listen(&directory.socket(), None).unwrap(), allowed: vec![me() + 1] };
+    let door = ClientSource::Socket { listener: listen(&directory.socket(), None).unwrap(), allowed: vec![me() + 1] };
     tokio::spawn(run(door, BTreeMap::from([(seat(), machine.board())]), ApplianceClient::simulated(), stop));
-    let mut unauthenticated = UnauthenticatedConnection::new(UnixStream::connect(directory.socket()).await.unwrap());
-    assert_eq!(None, unauthenticated.hear().await);
+    let mut client = RawClient::new(UnixStream::connect(directory.socket()).await.unwrap());
+    assert_eq!(None, client.hear().await);
 }
 
 #[tokio::test]
@@ -533,7 +533,7 @@ async fn the_client_comes_back_when_the_hands_do() {
     let mut target = status.watch();
     for _ in 0..2 {
         let (machine, (stopper, stop)) = (Machine::new(), stop());
-        let door = Door::Socket { listener: listen(&directory.socket(), None).unwrap(), allowed: vec![me()] };
+        let door = ClientSource::Socket { listener: listen(&directory.socket(), None).unwrap(), allowed: vec![me()] };
         let server =
             tokio::spawn(run(door, BTreeMap::from([(seat(), machine.board())]), ApplianceClient::simulated(), stop));
         soon("the target is known", target.wait_for(|status| status.target.takes_keys())).await.unwrap();

@@ -10,15 +10,13 @@ use crate::base::seat_id::SeatId;
 use crate::base::signal::{Signal, Size};
 use crate::base::usb::{KeyboardLeds, Udc};
 use crate::bus::{SeatStatus, Viewer};
+use crate::hid::pointer::{BUTTONS, FAR};
 use crate::update::Progress;
 
 use crate::auth::role::{Privilege, Role};
 
 /// The longest message that is taken. The longest that makes sense is under 100 bytes.
 pub const LONGEST: usize = 4096;
-
-/// The far end of the pointer's range, as in the HID report.
-const POINTER_MAX: u16 = 32767;
 
 /// What a page says.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -69,10 +67,8 @@ impl ToDaemon {
         let message = serde_json::from_str(text).map_err(|error| error.to_string())?;
         match message {
             ToDaemon::Key { code, .. } if code.len() > 32 => Err("code is longer than 32 characters".into()),
-            ToDaemon::Pointer { x, y, .. } if x > POINTER_MAX || y > POINTER_MAX => {
-                Err(format!("x and y must be 0 to {POINTER_MAX}"))
-            }
-            ToDaemon::Pointer { buttons, .. } if buttons > 31 => Err("buttons must be 0 to 31".into()),
+            ToDaemon::Pointer { x, y, .. } if x > FAR || y > FAR => Err(format!("x and y must be 0 to {FAR}")),
+            ToDaemon::Pointer { buttons, .. } if buttons > BUTTONS => Err(format!("buttons must be 0 to {BUTTONS}")),
             ToDaemon::Wheel { dx: i8::MIN, .. } | ToDaemon::Wheel { dy: i8::MIN, .. } => {
                 Err("dx and dy must be -127 to 127".into())
             }

@@ -172,7 +172,10 @@ impl Bench {
         } else {
             ApplianceClient::simulated()
         };
-        tasks.spawn("hands", hands::server::run(hands::server::Door::Stream(theirs), boards, care, stop.clone()));
+        tasks.spawn(
+            "hands",
+            hands::server::run(hands::server::ClientSource::Stream(theirs), boards, care, stop.clone()),
+        );
         let hands = Hands::over(ours, &buses, &tasks);
         if !buses.is_empty() {
             let mut known = status.watch();

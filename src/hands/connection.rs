@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 
-use super::message::{Decoder, FrameError, FromHands, ToHands, encode};
+use super::protocol::{Decoder, FrameError, FromHands, ToHands, encode};
 
 /// How long a client may be silent. It beats five times as often.
 pub const SILENCE: Duration = Duration::from_secs(1);
@@ -19,7 +19,7 @@ const MOST_UNREAD: usize = 64 * 1024;
 
 /// Why a client is no longer one.
 #[derive(Debug, thiserror::Error)]
-pub enum Hangup {
+pub enum Disconnect {
     /// It closed the connection, as it does when it ends or dies.
     #[error("it hung up")]
     Closed,
@@ -28,10 +28,10 @@ pub enum Hangup {
     Silent,
     /// It does not read what it is told.
     #[error("it does not read")]
-    Deaf,
+    NotReading,
     /// It said what it must not say.
     #[error(transparent)]
-    Babble(#[from] FrameError),
+    Protocol(#[from] FrameError),
     /// The connection broke.
     #[error("the connection broke")]
     Io(#[from] io::Error),
@@ -39,17 +39,17 @@ pub enum Hangup {
 
 /// The connection to one client.
 #[derive(Debug)]
-pub struct Line {
+pub struct Connection {
     stream: UnixStream,
     decoder: Decoder,
     unread: Vec<u8>,
     heard: Instant,
 }
 
-impl Line {
+impl Connection {
     /// A client that has just come.
-    pub fn new(stream: UnixStream, now: Instant) -> Line {
-        Line { stream, decoder: Decoder::default(), unread: Vec::new(), heard: now }
+    pub fn new(stream: UnixStream, now: Instant) -> Connection {
+        Connection { stream, decoder: Decoder::default(), unread: Vec::new(), heard: now }
     }
 
     /// When the client will have been silent for too long.
@@ -58,22 +58,22 @@ impl Line {
     }
 
     /// Whether the client has been silent for too long.
-    pub fn tick(&self, now: Instant) -> Result<(), Hangup> {
-        if self.deadline() <= now { Err(Hangup::Silent) } else { Ok(()) }
+    pub fn tick(&self, now: Instant) -> Result<(), Disconnect> {
+        if self.deadline() <= now { Err(Disconnect::Silent) } else { Ok(()) }
     }
 
-    /// Waits until [`Line::exchange`] has something to do.
+    /// Waits until [`Connection::exchange`] has something to do.
     pub async fn ready(&self) -> io::Result<()> {
         let writing = if self.unread.is_empty() { Interest::READABLE } else { Interest::READABLE | Interest::WRITABLE };
         self.stream.ready(writing).await.map(drop)
     }
 
-    /// Writes what waits and reads what came; the messages are taken by [`Line::poll`].
-    pub fn exchange(&mut self, now: Instant) -> Result<(), Hangup> {
+    /// Writes what waits and reads what came; the messages are taken by [`Connection::poll`].
+    pub fn exchange(&mut self, now: Instant) -> Result<(), Disconnect> {
         self.flush()?;
         let mut piece = [0; 4096];
         match self.stream.try_read(&mut piece) {
-            Ok(0) => Err(Hangup::Closed),
+            Ok(0) => Err(Disconnect::Closed),
             Ok(len) => {
                 self.heard = now;
                 self.decoder.feed(&piece[..len]);
@@ -81,13 +81,13 @@ impl Line {
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
             // A peer that died with unread bytes in its buffer: an end like any other.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Err(Hangup::Closed),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Err(Disconnect::Closed),
             Err(error) => Err(error.into()),
         }
     }
 
     /// Takes the next message, which has been checked.
-    pub fn poll(&mut self) -> Result<Option<ToHands>, Hangup> {
+    pub fn poll(&mut self) -> Result<Option<ToHands>, Disconnect> {
         let message: Option<ToHands> = self.decoder.poll()?;
         if let Some(message) = &message {
             message.check()?;
@@ -96,21 +96,21 @@ impl Line {
     }
 
     /// Tells the client something.
-    pub fn tell(&mut self, message: &FromHands) -> Result<(), Hangup> {
+    pub fn tell(&mut self, message: &FromHands) -> Result<(), Disconnect> {
         let frame = encode(message)?;
         if MOST_UNREAD < self.unread.len() + frame.len() {
-            return Err(Hangup::Deaf);
+            return Err(Disconnect::NotReading);
         }
         self.unread.extend_from_slice(&frame);
         self.flush()
     }
 
-    fn flush(&mut self) -> Result<(), Hangup> {
+    fn flush(&mut self) -> Result<(), Disconnect> {
         while !self.unread.is_empty() {
             match self.stream.try_write(&self.unread) {
                 Ok(len) => drop(self.unread.drain(..len)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Err(Hangup::Closed),
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Err(Disconnect::Closed),
                 Err(error) => return Err(error.into()),
             }
         }

@@ -1,13 +1,13 @@
 //! Joins one target's hardware to what decides about it.
 //!
 //! Reports that wait, presses that last and lamps that change all end here at a port. Whatever becomes of the loop around
-//! it, dropping a station opens its relays.
+//! it, dropping a [`SeatDevices`] opens its relays.
 
 use std::io;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::client::{HandsError, Input};
+use super::protocol::{HandsError, Input};
 use crate::base::front_panel::Contact;
 use crate::base::seat_id::SeatId;
 use crate::base::usb::KeyboardLeds;
@@ -23,7 +23,7 @@ use crate::power::{Action, PressError, Sequencer};
 const LAMPS_APART: Duration = Duration::from_millis(100);
 
 /// One target with everything that can act on it.
-pub struct Station {
+pub struct SeatDevices {
     seat: SeatId,
     board: Board,
     outbox: Outbox,
@@ -32,13 +32,13 @@ pub struct Station {
     lamps_read: Option<Instant>,
 }
 
-impl Station {
+impl SeatDevices {
     /// Takes over a target's hardware and makes it safe: a process that died may have left a relay closed.
-    pub fn new(seat: SeatId, board: Board) -> Station {
+    pub fn new(seat: SeatId, board: Board) -> SeatDevices {
         let (outbox, sequencer, status) = (Outbox::default(), Sequencer::default(), TargetStatus::default());
-        let mut station = Station { seat, board, outbox, sequencer, status, lamps_read: None };
-        station.open_all();
-        station
+        let mut devices = SeatDevices { seat, board, outbox, sequencer, status, lamps_read: None };
+        devices.open_all();
+        devices
     }
 
     /// Carries out one input.
@@ -52,13 +52,13 @@ impl Station {
         done.map_err(HandsError::from)
     }
 
-    /// Begins to type a text; the outcome comes by [`Station::poll`].
+    /// Begins to type a text; the outcome comes by [`SeatDevices::poll`].
     pub fn strokes(&mut self, now: Instant, id: u64, owner: Owner, strokes: &[(Usage, u8)]) {
         let strokes: Vec<_> = strokes.iter().map(|&(usage, modifiers)| Stroke { usage, modifiers }).collect();
         self.outbox.strokes(now, id, owner, &strokes);
     }
 
-    /// Begins to press a chord; the outcome comes by [`Station::poll`].
+    /// Begins to press a chord; the outcome comes by [`SeatDevices::poll`].
     pub fn chord(&mut self, now: Instant, id: u64, owner: Owner, usages: &[Usage]) {
         self.outbox.chord(now, id, owner, usages);
     }
@@ -68,7 +68,7 @@ impl Station {
         Ok(self.outbox.cancel(now, id)?)
     }
 
-    /// Closes a contact; it is opened at its deadline by [`Station::turn`].
+    /// Closes a contact; it is opened at its deadline by [`SeatDevices::turn`].
     pub fn press(&mut self, now: Instant, contact: Contact, time: Duration) -> Result<(), HandsError> {
         self.sequencer.press(now, contact, time)?;
         // The sequencer has just agreed, so its action is to close.
@@ -104,7 +104,7 @@ impl Station {
         self.board.usb.poll_event(context)
     }
 
-    /// Takes a USB event in. What `Ready` allows is done by the next [`Station::turn`].
+    /// Takes a USB event in. What `Ready` allows is done by the next [`SeatDevices::turn`].
     pub fn event(&mut self, now: Instant, event: UsbEvent) {
         match event {
             UsbEvent::Ready => (),
@@ -165,7 +165,7 @@ impl Station {
         self.outbox.dropped().map(HandsError::from)
     }
 
-    /// When [`Station::turn`] next has something to do by itself.
+    /// When [`SeatDevices::turn`] next has something to do by itself.
     pub fn deadline(&self) -> Option<Instant> {
         [self.sequencer.deadline(), self.outbox.deadline()].into_iter().flatten().min()
     }
@@ -203,7 +203,7 @@ impl Station {
     }
 }
 
-impl Drop for Station {
+impl Drop for SeatDevices {
     fn drop(&mut self) {
         self.open_all();
     }

@@ -7,7 +7,6 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::client::{HandsError, Input};
 use crate::base::front_panel::Contact;
 use crate::base::seat_id::SeatId;
 use crate::bus::TargetStatus;
@@ -15,6 +14,7 @@ use crate::hid::keyboard::{Owner, Usage};
 use crate::hid::keymap;
 use crate::hid::outbox::TYPIST;
 use crate::hid::pointer::{BUTTONS, FAR};
+use crate::hid::typist::MOST_JOBS;
 use crate::update::{ApplianceError, LARGEST, Machine};
 
 /// The longest body of a frame. A text of [`MOST_STROKES`] takes a third of it.
@@ -25,6 +25,44 @@ pub const MOST_STROKES: usize = 1024;
 
 /// The largest chord. Nobody's hands press more, and more than six would not fit a report.
 pub const LARGEST_CHORD: usize = 14;
+
+/// Something done with keyboard or pointer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Input {
+    /// A key went down or up.
+    Key {
+        /// Which.
+        usage: Usage,
+        /// Whether it is down now.
+        down: bool,
+    },
+    /// The pointer is here (0 to 32767 across the picture) with these buttons down.
+    Pointer {
+        /// From the left.
+        x: u16,
+        /// From the top.
+        y: u16,
+        /// 1 left, 2 right, 4 middle, 8 back, 16 forward.
+        buttons: u8,
+    },
+    /// The wheel turned by detents; positive is away from the user, or to the right.
+    Wheel {
+        /// Sideways.
+        dx: i8,
+        /// Up and down.
+        dy: i8,
+    },
+    /// Everything this owner holds is let go.
+    Release,
+}
+
+impl Input {
+    /// Whether it may press something. What only lets go is sent even to a target that takes nothing.
+    pub fn acts(self) -> bool {
+        !matches!(self, Input::Key { down: false, .. } | Input::Release)
+    }
+}
 
 /// What the network process asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -205,6 +243,48 @@ impl ToHands {
             | ToHands::FactoryReset { .. } => Ok(()),
         }
     }
+}
+
+/// Why the hands did not do as asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HandsError {
+    /// The process with the hardware does not answer.
+    #[error("the process that holds keyboard and relays is restarting; try again in a second")]
+    Away,
+    /// The target takes no reports.
+    #[error("the target does not take keys: USB is not plugged in, or the target is off")]
+    Unplugged,
+    /// The target has taken the keyboard, but fetches no reports.
+    #[error("the target did not fetch the keys for 2 seconds: it is off, asleep or hung; they were dropped")]
+    Stale,
+    /// More was sent than the target fetches.
+    #[error("the target is too slow for this much input; what was waiting has been dropped and all keys released")]
+    Flooded,
+    /// Too many want something typed at the same time.
+    #[error("{MOST_JOBS} texts or chords wait to be typed already; try again when one is done")]
+    TooMany,
+    /// More than fits into one request.
+    #[error("a text has at most {MOST_STROKES} keys and a chord at most {LARGEST_CHORD}")]
+    TooLong,
+    /// A text did not come to its end.
+    #[error("all keys were released before this was typed to its end; look what has arrived and send the rest")]
+    CutShort,
+    /// Another press lasts.
+    #[error("the {0:?} contact is being pressed already")]
+    Busy(Contact),
+    /// Nothing to press with.
+    #[error("no relay is configured for the {0:?} contact; see [seats.NAME.power] in the configuration")]
+    NoRelay(Contact),
+    /// A press outside its range.
+    #[error("a press lasts 0.05 to 12 seconds")]
+    Length,
+    /// The relay did not move.
+    #[error("the relay did not move: {0}")]
+    Relay(String),
+    /// Something that the appliance was to do to itself.
+    #[error(transparent)]
+    Appliance(#[from] ApplianceError),
 }
 
 /// Why what came over the socket cannot be used. There is no way on from there but to close it.
