@@ -414,7 +414,7 @@ impl Conversation<'_> {
                     changed
                 });
             }
-            FromHands::Dropped { seat, error } => {
+            FromHands::Dropped { seat, error, .. } => {
                 if let Some(seat) = self.shared.seats.get(&seat) {
                     seat.dropped.send_replace(Some(error));
                 }

@@ -158,10 +158,12 @@ pub enum FromHands {
         /// Why it failed, if it did.
         error: Option<HandsError>,
     },
-    /// Input that had been accepted was dropped, and all let go.
+    /// Input that had been accepted was dropped, and what its owner held was let go.
     Dropped {
         /// At which target.
         seat: SeatId,
+        /// Whose.
+        owner: Owner,
         /// Why.
         error: HandsError,
     },
@@ -259,7 +261,9 @@ pub enum HandsError {
     #[error("the target did not fetch the keys for 2 seconds: it is off, asleep or hung; they were dropped")]
     Stale,
     /// More was sent than the target fetches.
-    #[error("the target is too slow for this much input; what was waiting has been dropped and all keys released")]
+    #[error(
+        "the target is too slow for this much input; what was waiting of yours has been dropped and your keys released"
+    )]
     Flooded,
     /// Too many want something typed at the same time.
     #[error("{MOST_JOBS} texts or chords wait to be typed already; try again when one is done")]
@@ -406,7 +410,7 @@ mod tests {
             FromHands::Done { seat: seat(), id: 1, error: None },
             FromHands::Done { seat: seat(), id: 2, error: Some(HandsError::Busy(Contact::Power)) },
             FromHands::Done { seat: seat(), id: 3, error: Some(HandsError::Relay("no such chip".into())) },
-            FromHands::Dropped { seat: seat(), error: HandsError::Stale },
+            FromHands::Dropped { seat: seat(), owner: Owner(7), error: HandsError::Stale },
             FromHands::Status { seat: seat(), status },
             FromHands::Machine { machine },
             FromHands::ApplianceDone { id: 4, error: Some(ApplianceError::Spool("gone".into())) },

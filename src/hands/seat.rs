@@ -46,7 +46,7 @@ impl SeatDevices {
         let done = match input {
             Input::Key { usage, down } => self.outbox.key(now, owner, usage, down),
             Input::Pointer { x, y, buttons } => self.outbox.point(now, owner, x, y, buttons),
-            Input::Wheel { dx, dy } => self.outbox.wheel(now, dx, dy),
+            Input::Wheel { dx, dy } => self.outbox.wheel(now, owner, dx, dy),
             Input::Release => self.outbox.leave(now, owner),
         };
         done.map_err(HandsError::from)
@@ -64,8 +64,8 @@ impl SeatDevices {
     }
 
     /// Ends a text or chord early.
-    pub fn cancel(&mut self, now: Instant, id: u64) -> Result<(), HandsError> {
-        Ok(self.outbox.cancel(now, id)?)
+    pub fn cancel(&mut self, now: Instant, id: u64) {
+        self.outbox.cancel(now, id);
     }
 
     /// Closes a contact; it is opened at its deadline by [`SeatDevices::turn`].
@@ -160,9 +160,9 @@ impl SeatDevices {
         self.outbox.poll().map(|(id, outcome)| (id, outcome.err().map(HandsError::from)))
     }
 
-    /// Takes why keys that had been accepted were dropped, if any were.
-    pub fn dropped(&mut self) -> Option<HandsError> {
-        self.outbox.dropped().map(HandsError::from)
+    /// Takes whose keys were dropped after they had been accepted, and why.
+    pub fn dropped(&mut self) -> Option<(Owner, HandsError)> {
+        self.outbox.dropped().map(|(owner, failure)| (owner, failure.into()))
     }
 
     /// When [`SeatDevices::turn`] next has something to do by itself.

@@ -190,10 +190,10 @@ impl Server {
                     client.connection.tell(&FromHands::Done { seat: seat.clone(), id, error })?;
                 }
             }
-            if let Some(error) = devices.dropped()
-                && let Some(client) = &mut self.client
-            {
-                client.connection.tell(&FromHands::Dropped { seat: seat.clone(), error })?;
+            while let Some((owner, error)) = devices.dropped() {
+                if let Some(client) = &mut self.client {
+                    client.connection.tell(&FromHands::Dropped { seat: seat.clone(), owner, error })?;
+                }
             }
             let status = devices.status();
             if let Some(client) = &mut self.client
@@ -263,7 +263,7 @@ impl Server {
         for devices in self.seats.values_mut() {
             // What was being typed has been cancelled, and nobody is left to be told.
             while devices.poll().is_some() {}
-            devices.dropped();
+            while devices.dropped().is_some() {}
         }
     }
 }
@@ -301,12 +301,16 @@ fn carry_out(seats: &mut BTreeMap<SeatId, SeatDevices>, message: ToHands) -> Opt
         log::warn!("hands: the client asks for seat {seat}, which is not in our configuration");
         return message.id().map(|id| FromHands::Done { seat, id, error: Some(HandsError::Away) });
     };
-    let dropped = |outcome: Result<(), _>, seat| outcome.err().map(|error| FromHands::Dropped { seat, error });
     match message {
         // These have no seat, and are done by now.
         ToHands::Beat | ToHands::Install { .. } | ToHands::Restart { .. } | ToHands::FactoryReset { .. } => None,
-        ToHands::Input { owner, input, .. } => dropped(devices.input(now, owner, input), seat),
-        ToHands::Cancel { id, .. } => dropped(devices.cancel(now, id), seat),
+        ToHands::Input { owner, input, .. } => {
+            devices.input(now, owner, input).err().map(|error| FromHands::Dropped { seat, owner, error })
+        }
+        ToHands::Cancel { id, .. } => {
+            devices.cancel(now, id);
+            None
+        }
         ToHands::Strokes { id, owner, strokes, .. } => {
             devices.strokes(now, id, owner, &strokes);
             None

@@ -53,6 +53,11 @@ impl Keyboard {
         self.held.retain(|(holder, _)| *holder != owner);
     }
 
+    /// Everybody who holds a key; whoever holds several comes several times.
+    pub fn owners(&self) -> impl Iterator<Item = Owner> + '_ {
+        self.held.iter().map(|(owner, _)| *owner)
+    }
+
     /// What the target must see now (HID 1.11 appendix B.1): modifiers, a reserved byte, six keys.
     pub fn report(&self) -> [u8; 8] {
         let mut report = [0; 8];

@@ -5,7 +5,8 @@
 //! switched off must not run when it comes back. The caller offers what [`Outbox::next`] shows, says what became of it,
 //! and comes back at [`Outbox::deadline`].
 
-use std::collections::VecDeque;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::keyboard::{Keyboard, Owner, Usage};
@@ -18,11 +19,14 @@ use crate::base::usb::Report;
 /// outlast its pauses, and are short enough for a person to remember what they typed.
 pub const STALE: Duration = Duration::from_secs(2);
 
-/// Keyboard reports that may wait: 256 keys, more than half a minute of typing into the slowest BIOS met.
+/// Keyboard reports of one owner that may wait: 256 keys, more than half a minute of typing into the slowest BIOS met.
 const MOST_KEYS: usize = 512;
 
-/// Pointer reports that may wait, of which two come from each button change.
+/// Pointer reports of one owner that may wait, of which two come from each button change.
 const MOST_MOVES: usize = 64;
+
+/// Times as much for all owners together. No seat has so many people; a client that invents owners must find an end.
+const MOST_OWNERS: usize = 64;
 
 /// Who holds the keys of texts and chords. No client may use this number, or typing would let go of its keys.
 pub const TYPIST: Owner = Owner(u64::MAX);
@@ -49,7 +53,7 @@ pub struct Outbox {
     pointer: Pointer,
     moves: Waiting<Move>,
     typist: Typist,
-    dropped: Option<Failure>,
+    dropped: VecDeque<(Owner, Failure)>,
 }
 
 impl Outbox {
@@ -60,18 +64,18 @@ impl Outbox {
         } else {
             self.keyboard.release(owner, usage);
         }
-        self.queue_keys(now)
+        self.queue_keys(now, owner)
     }
 
     /// The pointer moves, or its buttons change.
     pub fn point(&mut self, now: Instant, owner: Owner, x: u16, y: u16, buttons: u8) -> Result<(), Failure> {
         self.pointer.point(owner, x, y, buttons);
-        self.queue_move(now, 0, 0)
+        self.queue_move(now, owner, 0, 0)
     }
 
     /// The wheel turns.
-    pub fn wheel(&mut self, now: Instant, dx: i8, dy: i8) -> Result<(), Failure> {
-        self.queue_move(now, dx, dy)
+    pub fn wheel(&mut self, now: Instant, owner: Owner, dx: i8, dy: i8) -> Result<(), Failure> {
+        self.queue_move(now, owner, dx, dy)
     }
 
     /// Types strokes one after another; the outcome comes by [`Outbox::poll`].
@@ -88,11 +92,12 @@ impl Outbox {
     }
 
     /// Ends a text or chord early.
-    pub fn cancel(&mut self, now: Instant, id: u64) -> Result<(), Failure> {
+    pub fn cancel(&mut self, now: Instant, id: u64) {
         if self.typist.cancel(id) {
             self.keyboard.leave(TYPIST);
         }
-        self.queue_keys(now)
+        // Within the typist's share, of which it never has more than one report.
+        let _ = self.queue_keys(now, TYPIST);
     }
 
     /// Lets go of all that `owner` holds and types, after what waits already.
@@ -102,7 +107,7 @@ impl Outbox {
         if self.typist.leave(owner) {
             self.keyboard.leave(TYPIST);
         }
-        self.queue_keys(now).and(self.queue_move(now, 0, 0))
+        self.queue_keys(now, owner).and(self.queue_move(now, owner, 0, 0))
     }
 
     /// Lets go of everything at once: what waits is dropped, and the next report holds nothing.
@@ -113,9 +118,6 @@ impl Outbox {
 
     /// Notes that the target takes no reports at all. Nothing of now may reach it when it comes back.
     pub fn lost(&mut self, now: Instant) {
-        if self.keys.acts() {
-            self.dropped = Some(Failure::Unplugged);
-        }
         self.drop_keys(now, Failure::Unplugged);
         self.drop_moves(now);
     }
@@ -137,7 +139,6 @@ impl Outbox {
     /// Tells the outbox what time it is.
     pub fn tick(&mut self, now: Instant) {
         if self.keys.stale().is_some_and(|end| end <= now) {
-            self.dropped = Some(Failure::Stale);
             self.drop_keys(now, Failure::Stale);
         }
         // Nobody is told of these: a BIOS never fetches them, and its user would be told for ever.
@@ -153,15 +154,15 @@ impl Outbox {
                 Step::Repeat => (),
             }
             // Even if nothing changed, since the typist waits for a report to be taken.
-            self.keys.push(now, self.keyboard.report());
+            self.keys.push(now, TYPIST, self.keyboard.report());
         }
     }
 
     /// The report to offer next.
     pub fn next(&self, lane: Lane) -> Option<Report> {
         match lane {
-            Lane::Keyboard => self.keys.queue.front().copied().map(Report::Keyboard),
-            Lane::Pointer => self.moves.queue.front().map(|next| Report::Pointer(next.report())),
+            Lane::Keyboard => self.keys.front().map(Report::Keyboard),
+            Lane::Pointer => self.moves.front().map(|next| Report::Pointer(next.report())),
         }
     }
 
@@ -170,9 +171,9 @@ impl Outbox {
         self.typist.poll()
     }
 
-    /// Takes why keys that had been accepted were dropped, if any were. Who pressed them cannot know otherwise.
-    pub fn dropped(&mut self) -> Option<Failure> {
-        self.dropped.take()
+    /// Takes whose keys were dropped after they had been accepted, and why. Who pressed them cannot know otherwise.
+    pub fn dropped(&mut self) -> Option<(Owner, Failure)> {
+        self.dropped.pop_front()
     }
 
     /// When [`Outbox::tick`] next has work to do.
@@ -181,20 +182,25 @@ impl Outbox {
         [self.keys.stale(), self.moves.stale(), typist].into_iter().flatten().min()
     }
 
-    fn queue_keys(&mut self, now: Instant) -> Result<(), Failure> {
+    fn queue_keys(&mut self, now: Instant, owner: Owner) -> Result<(), Failure> {
         let report = self.keyboard.report();
         if report == *self.keys.newest() {
             return Ok(());
         }
-        if MOST_KEYS <= self.keys.queue.len() {
+        if MOST_OWNERS * MOST_KEYS <= self.keys.queue.len() {
             self.drop_keys(now, Failure::Flooded);
             return Err(Failure::Flooded);
         }
-        self.keys.push(now, report);
+        if MOST_KEYS <= self.keys.of(owner) {
+            self.keyboard.leave(owner);
+            self.keys.drop_of(now, owner, self.keyboard.report());
+            return Err(Failure::Flooded);
+        }
+        self.keys.push(now, owner, report);
         Ok(())
     }
 
-    fn queue_move(&mut self, now: Instant, dx: i8, dy: i8) -> Result<(), Failure> {
+    fn queue_move(&mut self, now: Instant, owner: Owner, dx: i8, dy: i8) -> Result<(), Failure> {
         let newest = self.moves.newest();
         let report = self.pointer.report(0, 0);
         let turned = Move { report, dx: dx.into(), dy: dy.into(), pinned: newest.report[0] != report[0] };
@@ -203,7 +209,7 @@ impl Outbox {
         }
         // A button must change where it was pressed, so what comes after may not move the report that changes it.
         if !turned.pinned
-            && let Some(waiting) = self.moves.queue.back_mut()
+            && let Some((_, waiting)) = self.moves.queue.back_mut()
             && (!waiting.pinned || waiting.report == report)
         {
             waiting.report = report;
@@ -212,15 +218,25 @@ impl Outbox {
             self.moves.review(now);
             return Ok(());
         }
-        if MOST_MOVES <= self.moves.queue.len() {
+        if MOST_OWNERS * MOST_MOVES <= self.moves.queue.len() {
             self.drop_moves(now);
             return Err(Failure::Flooded);
         }
-        self.moves.push(now, turned);
+        if MOST_MOVES <= self.moves.of(owner) {
+            self.pointer.leave(owner);
+            self.moves.drop_of(now, owner, Move::released(self.pointer.report(0, 0)));
+            return Err(Failure::Flooded);
+        }
+        self.moves.push(now, owner, turned);
         Ok(())
     }
 
     fn drop_keys(&mut self, now: Instant, failure: Failure) {
+        if self.keys.acts() {
+            // Those whose reports wait, and those who hold a key that the target has seen: it goes up, too.
+            let owners: HashSet<Owner> = self.keys.shares.keys().copied().chain(self.keyboard.owners()).collect();
+            self.dropped.extend(owners.into_iter().filter(|owner| *owner != TYPIST).map(|owner| (owner, failure)));
+        }
         self.typist.fail(failure);
         self.keyboard = Keyboard::default();
         self.keys.replace(now, self.keyboard.report());
@@ -228,7 +244,7 @@ impl Outbox {
 
     fn drop_moves(&mut self, now: Instant) {
         self.pointer.let_go();
-        self.moves.replace(now, Move { report: self.pointer.report(0, 0), dx: 0, dy: 0, pinned: true });
+        self.moves.replace(now, Move::released(self.pointer.report(0, 0)));
     }
 }
 
@@ -243,6 +259,11 @@ struct Move {
 }
 
 impl Move {
+    /// What is left when moves are dropped. It lets go of buttons, and may not be moved by what comes after.
+    fn released(report: [u8; 7]) -> Move {
+        Move { report, dx: 0, dy: 0, pinned: true }
+    }
+
     fn turn(&self) -> (i8, i8) {
         // The descriptor's range ends at -127.
         let fit = |turn: i16| i8::try_from(turn.clamp(-127, 127)).expect("it has just been brought into range");
@@ -287,43 +308,69 @@ impl Late for Move {
     }
 }
 
-/// The reports of one lane, and since when the target has fetched none of them.
+/// The reports of one lane with those who caused them, and since when the target has fetched none.
 #[derive(Debug, Default)]
 struct Waiting<R> {
-    queue: VecDeque<R>,
+    queue: VecDeque<(Owner, R)>,
+    /// How many of them each owner caused, because counting them for each key would take a flood's whole time.
+    shares: HashMap<Owner, usize>,
     sent: R,
     since: Option<Instant>,
 }
 
 impl<R: Late> Waiting<R> {
-    /// What the target will have seen last.
-    fn newest(&self) -> &R {
-        self.queue.back().unwrap_or(&self.sent)
+    fn front(&self) -> Option<R> {
+        self.queue.front().map(|(_, report)| *report)
     }
 
-    fn push(&mut self, now: Instant, report: R) {
-        self.queue.push_back(report);
+    /// What the target will have seen last.
+    fn newest(&self) -> &R {
+        self.queue.back().map_or(&self.sent, |(_, report)| report)
+    }
+
+    /// How many this owner caused.
+    fn of(&self, owner: Owner) -> usize {
+        self.shares.get(&owner).copied().unwrap_or_default()
+    }
+
+    fn push(&mut self, now: Instant, owner: Owner, report: R) {
+        self.queue.push_back((owner, report));
+        *self.shares.entry(owner).or_default() += 1;
         self.review(now);
     }
 
     fn taken(&mut self, now: Instant) {
-        if let Some(taken) = self.queue.pop_front() {
+        if let Some((owner, taken)) = self.queue.pop_front() {
             self.sent = taken;
             if let Some(rest) = taken.rest() {
-                self.queue.push_front(rest);
+                self.queue.push_front((owner, rest));
+            } else if let Entry::Occupied(mut share) = self.shares.entry(owner) {
+                *share.get_mut() -= 1;
+                if *share.get() == 0 {
+                    share.remove();
+                }
             }
         }
         self.since = None;
         self.review(now);
     }
 
+    /// Drops what waits of one owner; `left` is what is down without them. What others did stays, in its order.
+    fn drop_of(&mut self, now: Instant, owner: Owner, left: R) {
+        self.queue.retain(|(of, _)| *of != owner);
+        self.shares.remove(&owner);
+        self.push(now, owner, left);
+    }
+
     /// Drops what waits. The target learns that all is released if what it has seen holds anything.
     fn replace(&mut self, now: Instant, released: R) {
         self.queue.clear();
-        if self.sent.acts() {
-            self.queue.push_back(released);
-        }
+        self.shares.clear();
         self.since = None;
+        if self.sent.acts() {
+            // Caused by nobody, and so in nobody's share.
+            self.push(now, TYPIST, released);
+        }
         self.review(now);
     }
 
@@ -333,7 +380,7 @@ impl<R: Late> Waiting<R> {
     }
 
     fn acts(&self) -> bool {
-        self.queue.iter().any(R::acts)
+        self.queue.iter().any(|(_, report)| report.acts())
     }
 
     fn stale(&self) -> Option<Instant> {
@@ -401,6 +448,10 @@ mod tests {
                 keys.extend(self.fetch_keys());
             }
             keys
+        }
+
+        fn keys_waiting(&self) -> usize {
+            self.outbox.keys.queue.len()
         }
 
         fn key(&mut self, owner: Owner, usage: Usage, down: bool) {
@@ -474,13 +525,55 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_keys_drops_all_and_lets_go() {
+    fn a_flood_of_keys_drops_its_owners_and_lets_go() {
         let mut bench = Bench::new();
         bench.key(ANNA, A, true);
         bench.fetch_keys();
         let refused = (0..MOST_KEYS + 2).find_map(|at| bench.outbox.key(bench.now, ANNA, B, at % 2 == 0).err());
         assert_eq!(Some(Failure::Flooded), refused);
         assert_eq!([(0, 0)].as_slice(), bench.fetch_keys());
+    }
+
+    #[test]
+    fn a_flood_of_keys_costs_nobody_else_theirs() {
+        let mut bench = Bench::new();
+        bench.key(BERT, Usage(0xE1), true);
+        bench.outbox.strokes(bench.now, 1, BERT, &[Stroke { usage: B, modifiers: 0 }]);
+        bench.fetch_keys();
+        (0..10 * MOST_KEYS).for_each(|at| _ = bench.outbox.key(bench.now, ANNA, A, at % 2 == 0));
+        bench.key(BERT, B, true);
+        assert!(bench.keys_waiting() <= MOST_KEYS + 1);
+        assert_eq!(Some((2, 5)), bench.fetch_all_keys().into_iter().find(|(_, key)| *key == 5));
+        assert_eq!(Some(Ok(())), bench.outbox.poll().map(|(_, outcome)| outcome));
+        assert_eq!(None, bench.outbox.dropped(), "who floods has been refused at once");
+    }
+
+    #[test]
+    fn a_flood_of_clicks_costs_nobody_else_their_drag() {
+        let mut bench = Bench::new();
+        bench.outbox.point(bench.now, BERT, 1, 1, 2).unwrap();
+        bench.fetch_moves();
+        let flood = (0..10 * MOST_MOVES).map(|at| bench.outbox.point(bench.now, ANNA, 9, 9, u8::from(at % 2 == 0)));
+        assert!(flood.collect::<Vec<_>>().contains(&Err(Failure::Flooded)));
+        assert!(bench.fetch_moves().iter().all(|report| report[0] & 2 != 0));
+    }
+
+    #[test]
+    fn owners_that_are_made_up_do_not_fill_the_memory() {
+        let mut bench = Bench::new();
+        let refused = (0..2 * MOST_OWNERS * MOST_KEYS)
+            .filter(|at| bench.outbox.key(bench.now, Owner(*at as u64 / 2), A, at % 2 == 0).is_err());
+        assert!(0 < refused.count());
+        assert!(bench.keys_waiting() <= MOST_OWNERS * MOST_KEYS);
+    }
+
+    #[test]
+    fn only_those_whose_keys_go_stale_are_told() {
+        let mut bench = Bench::new();
+        bench.outbox.point(bench.now, BERT, 1, 1, 0).unwrap();
+        bench.key(ANNA, A, true);
+        bench.wait(STALE);
+        assert_eq!((Some((ANNA, Failure::Stale)), None), (bench.outbox.dropped(), bench.outbox.dropped()));
     }
 
     #[test]
@@ -514,7 +607,7 @@ mod tests {
     #[test]
     fn the_wheel_sums_and_what_does_not_fit_goes_next() {
         let mut bench = Bench::new();
-        (0..3).for_each(|_| bench.outbox.wheel(bench.now, -1, 100).unwrap());
+        (0..3).for_each(|_| bench.outbox.wheel(bench.now, ANNA, -1, 100).unwrap());
         let turns: Vec<_> = bench.fetch_moves().iter().map(|report| (report[5], report[6])).collect();
         assert_eq!([(127, 0xFD), (127, 0), (46, 0)].as_slice(), turns);
         assert!(bench.fetch_moves().is_empty(), "the wheel must not go on turning");
@@ -610,10 +703,10 @@ mod tests {
         bench.wait(STALE - MS);
         assert_eq!(None, bench.outbox.dropped());
         bench.wait(MS);
-        assert_eq!((Some(Failure::Stale), None), (bench.outbox.dropped(), bench.outbox.dropped()));
+        assert_eq!((Some((ANNA, Failure::Stale)), None), (bench.outbox.dropped(), bench.outbox.dropped()));
         bench.key(ANNA, B, true);
         bench.outbox.lost(bench.now);
-        assert_eq!(Some(Failure::Unplugged), bench.outbox.dropped());
+        assert_eq!(Some((ANNA, Failure::Unplugged)), bench.outbox.dropped());
         bench.outbox.lost(bench.now);
         bench.point(1, 1);
         bench.wait(STALE);
@@ -626,7 +719,7 @@ mod tests {
         bench.outbox.strokes(bench.now, 1, ANNA, &[Stroke { usage: A, modifiers: 0 }; 5]);
         bench.outbox.strokes(bench.now, 2, BERT, &[Stroke { usage: B, modifiers: 0 }]);
         assert!(bench.fetch(Lane::Keyboard).is_some());
-        bench.outbox.cancel(bench.now, 1).unwrap();
+        bench.outbox.cancel(bench.now, 1);
         assert_eq!(Some((1, Err(Failure::Cancelled))), bench.outbox.poll());
         assert_eq!([(0, 0), (0, 5), (0, 0), (0, 0)].as_slice(), bench.fetch_all_keys());
         assert_eq!(Some((2, Ok(()))), bench.outbox.poll());
