@@ -23,7 +23,7 @@ use crate::base::seat_id::SeatId;
 use crate::base::tasks;
 use crate::base::tasks::{Stop, Tasks};
 use crate::bus::Screen;
-use crate::bus::{FrameBus, SeatBus, StatusBus};
+use crate::bus::{FrameBus, SeatBus, StatusBus, SystemBus};
 use crate::config::{Config, Controller, Redirect};
 use crate::gadget::plan;
 use crate::guard::{self, monitor};
@@ -64,23 +64,25 @@ pub fn serve(config: Config, places: Places, hands: &Path) -> Result<(), StartEr
     run(async move |tasks, stop| {
         // One bus for each seat: what its capture thread fills and its viewers read.
         let seats = buses(&config);
+        // One for the appliance: what the hands say of it, and what arrives to be installed.
+        let system = SystemBus::default();
 
         // Keyboard and relays are in another process. While it is away, pictures go on and keys are refused in words.
-        let hands = Hands::connect(hands.into(), &seats, tasks);
+        let hands = Hands::connect(hands.into(), &seats, system.clone(), tasks);
 
         // Each screen has a thread of its own, because a driver may keep it waiting.
         for bus in &seats {
             let video = config.seats[&bus.seat].video.clone();
             watch(bus.clone(), Box::new(V4l2Screen::new(video)), tasks)?;
         }
-        listen(&config, &places, seats, hands, tasks, &stop).await
+        listen(&config, &places, seats, (hands, system), tasks, &stop).await
     })
 }
 
 /// Serves a simulated machine for each seat, with both ends of the talk between the two processes in this one.
 pub fn serve_sim(config: Config, places: Places) -> Result<(), StartError> {
     run(async move |tasks, stop| {
-        let seats = buses(&config);
+        let (seats, system) = (buses(&config), SystemBus::default());
 
         // The same server, the same client and the same messages as on an appliance: only the hardware is played.
         let (ours, theirs) = UnixStream::pair().map_err(cannot("make a pair of sockets"))?;
@@ -95,8 +97,8 @@ pub fn serve_sim(config: Config, places: Places) -> Result<(), StartError> {
             None => ApplianceClient::simulated(),
         };
         tasks.spawn("hands", server::run(ClientSource::Stream(theirs), boards, appliance, stop.clone()));
-        let hands = Hands::over(ours, &seats, tasks);
-        listen(&config, &places, seats, hands, tasks, &stop).await
+        let hands = Hands::over(ours, &seats, system.clone(), tasks);
+        listen(&config, &places, seats, (hands, system), tasks, &stop).await
     })
 }
 
@@ -219,7 +221,7 @@ async fn listen(
     config: &Config,
     places: &Places,
     seats: Vec<SeatBus>,
-    hands: Hands,
+    (hands, system): (Hands, SystemBus),
     tasks: &Tasks,
     stop: &Stop,
 ) -> Result<(), StartError> {
@@ -246,7 +248,7 @@ async fn listen(
     });
 
     // Who there is, and for a device without an owner the code that its first one must know.
-    let (site, code) = Site::open(seats, hands, names.clone(), folders, fault, fetcher)?;
+    let (site, code) = Site::open(seats, hands, system, names.clone(), folders, fault, fetcher)?;
 
     // The key is made here, at the first start, and never leaves.
     let tls = tls::acceptor(&tls_folder, &names)?;

@@ -30,7 +30,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::auth::secret::ClaimCode;
 use crate::base::seat_id::SeatId;
-use crate::bus::SeatBus;
+use crate::bus::{SeatBus, SystemBus};
 use crate::hands::client::Hands;
 
 use crate::auth::authenticator::{Authenticator, StoreError};
@@ -53,6 +53,7 @@ pub struct Folders {
 pub struct Site {
     seats: BTreeMap<SeatId, SeatBus>,
     hands: Hands,
+    system: SystemBus,
     /// By which we answer, beside addresses and `localhost`.
     names: Vec<String>,
     folders: Folders,
@@ -72,6 +73,7 @@ impl Site {
     pub fn open(
         seats: BTreeMap<SeatId, SeatBus>,
         hands: Hands,
+        system: SystemBus,
         names: Vec<String>,
         folders: Folders,
         fault: Option<String>,
@@ -79,7 +81,7 @@ impl Site {
     ) -> Result<(Arc<Site>, Option<ClaimCode>), StoreError> {
         let (auth, code) = Authenticator::open(&folders.data, &folders.run)?;
         let (limiter, ids) = (Arc::default(), AtomicU64::new(1));
-        let site = Site { seats, hands, names, folders, auth, fault, limiter, fetcher, ids };
+        let site = Site { seats, hands, system, names, folders, auth, fault, limiter, fetcher, ids };
         Ok((Arc::new(site), code))
     }
 

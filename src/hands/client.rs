@@ -77,15 +77,15 @@ struct Request {
 
 impl Hands {
     /// Connects to the process with the hardware, and again whenever that is lost.
-    pub fn connect(path: PathBuf, seats: &[SeatBus], tasks: &Tasks) -> Hands {
-        let (hands, requests) = Hands::new(seats);
+    pub fn connect(path: PathBuf, seats: &[SeatBus], system: SystemBus, tasks: &Tasks) -> Hands {
+        let (hands, requests) = Hands::new(seats, system);
         tasks.spawn("the line to the hands", reconnect(path, hands.shared.clone(), requests));
         hands
     }
 
     /// Speaks over a stream whose other end is in this process. Its end is the task's end: there is none to take its place.
-    pub fn over(stream: UnixStream, seats: &[SeatBus], tasks: &Tasks) -> Hands {
-        let (hands, mut requests) = Hands::new(seats);
+    pub fn over(stream: UnixStream, seats: &[SeatBus], system: SystemBus, tasks: &Tasks) -> Hands {
+        let (hands, mut requests) = Hands::new(seats, system);
         // Both ends exist from the start, so nobody need be sent away for the moment until the first answer.
         hands.shared.up.store(true, Ordering::Relaxed);
         let shared = hands.shared.clone();
@@ -96,7 +96,7 @@ impl Hands {
         hands
     }
 
-    fn new(seats: &[SeatBus]) -> (Hands, mpsc::Receiver<Request>) {
+    fn new(seats: &[SeatBus], system: SystemBus) -> (Hands, mpsc::Receiver<Request>) {
         let (requests, receiver) = mpsc::channel(MOST_WAITING);
         let seat = |bus: &SeatBus| {
             let status = bus.status.clone();
@@ -108,7 +108,7 @@ impl Hands {
             last_id: AtomicU64::new(0),
             seats: seats.iter().map(seat).collect(),
             heartbeat: Heartbeat::new(Instant::now().into_std()),
-            system: SystemBus::default(),
+            system,
         };
         (Hands { requests, shared: Arc::new(shared) }, receiver)
     }
@@ -155,11 +155,6 @@ impl Hands {
     /// For how long nothing has been heard of the process with the hardware.
     pub fn silence(&self, now: std::time::Instant) -> Duration {
         self.shared.heartbeat.age(now)
-    }
-
-    /// What is known of the appliance itself.
-    pub fn system(&self) -> &SystemBus {
-        &self.shared.system
     }
 
     /// Has the file in the spool folder installed; answers once the installer runs.

@@ -143,7 +143,7 @@ pub fn begin(site: &Site, principal: &Principal) -> Result<Progress, OrderError>
     fetcher.orders.try_send(Order { upload, cancelled }).map_err(|_| ApplianceError::Restarting)?;
     *fetcher.cancel.lock().unwrap_or_else(PoisonError::into_inner) = Some(cancel);
     info!("{} has an update fetched from {}", principal.name.as_str(), fetcher.from);
-    Ok(site.hands.system().now().update())
+    Ok(site.system.now().update())
 }
 
 /// Ends what is being fetched.

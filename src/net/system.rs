@@ -58,7 +58,7 @@ pub struct WrongName(String);
 
 /// Tells everything.
 pub async fn status(site: &Site) -> SystemAnswer {
-    let system = site.hands.system().now();
+    let system = site.system.now();
     let is_real = system.machine.as_ref().is_none_or(|machine| machine.real);
     let run = site.folders.run.clone();
     let read = spawn_blocking(move || {

@@ -89,7 +89,7 @@ pub async fn receive(
     principal: &Principal,
     request: Request<Incoming>,
 ) -> Result<Progress, Problem> {
-    let bus = site.hands.system();
+    let bus = &site.system;
     bus.now().check_update()?;
     let label = request.headers().get(CONTENT_TYPE).and_then(|label| label.to_str().ok()).unwrap_or_default();
     if !label.eq_ignore_ascii_case("application/octet-stream") {
@@ -130,7 +130,7 @@ pub struct Upload {
 impl Upload {
     /// Makes this the only one.
     pub fn begin(site: &Site, phase: Phase) -> Result<Upload, ApplianceError> {
-        let bus = site.hands.system().clone();
+        let bus = site.system.clone();
         let mut outcome = Ok(());
         bus.update(|system| {
             outcome = system.check_update();

@@ -12,7 +12,7 @@ use farhand::base::heartbeat::Heartbeat;
 use farhand::base::seat_id::SeatId;
 use farhand::base::tasks::{Stopper, Tasks, stop};
 use farhand::base::usb::{KeyboardLeds, Report};
-use farhand::bus::{FrameBus, SeatBus, StatusBus};
+use farhand::bus::{FrameBus, SeatBus, StatusBus, SystemBus};
 use farhand::hands::appliance::ApplianceClient;
 use farhand::hands::client::{Hands, HandsError, Input, Owner};
 use farhand::hands::protocol::{Decoder, FromHands, ToHands, encode};
@@ -66,7 +66,7 @@ impl Bench {
         ));
         let tasks = Tasks::new(stop);
         let (bus, status) = bus();
-        let hands = Hands::over(ours, &[bus], &tasks);
+        let hands = Hands::over(ours, &[bus], SystemBus::default(), &tasks);
         let bench = Bench { machine, status, hands, server, stopper, _tasks: tasks };
         bench.known("the target takes keys", |bench| bench.status.now().target.takes_keys()).await;
         bench
@@ -388,7 +388,7 @@ async fn inputs_that_nobody_carries_away_are_refused_and_then_let_go() {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let (_stopper, stop) = stop();
     let tasks = Tasks::new(stop);
-    let hands = Hands::over(ours, &[bus().0], &tasks);
+    let hands = Hands::over(ours, &[bus().0], SystemBus::default(), &tasks);
     // Nothing is awaited here, so the task that would carry them away does not run.
     let refused = (0..2000).find_map(|_| hands.input(&seat(), ANNA, Input::Release).err());
     assert_eq!(Some(HandsError::Flooded), refused);
@@ -528,7 +528,7 @@ async fn the_client_comes_back_when_the_hands_do() {
     let (_stop_tasks, tasks_stop) = stop();
     let tasks = Tasks::new(tasks_stop);
     let (bus, status) = bus();
-    let hands = Hands::connect(directory.socket(), &[bus], &tasks);
+    let hands = Hands::connect(directory.socket(), &[bus], SystemBus::default(), &tasks);
     assert_eq!(Err(HandsError::Away), hands.input(&seat(), ANNA, Input::Release));
     let mut target = status.watch();
     for _ in 0..2 {

@@ -123,7 +123,7 @@ async fn view(
     frames.mark_changed();
     let (mut drops, mut acted) = (site.hands.drops(&bus.seat), None::<Instant>);
     // Whose business it is hears how an update goes, and at first only if one does.
-    let mut updates = principal.role.may(Privilege::Configure).then(|| site.hands.system().watch());
+    let mut updates = principal.role.may(Privilege::Configure).then(|| site.system.watch());
     let mut told = Progress::default();
     let mut gone = std::pin::pin!(site.auth.ended(principal));
     let (user, role) = (principal.name.as_str(), principal.role);

@@ -15,7 +15,7 @@ use farhand::base::heartbeat::Heartbeat;
 use farhand::base::seat_id::SeatId;
 use farhand::base::signal::Size;
 use farhand::base::tasks::{Stopper, Tasks, stop};
-use farhand::bus::{FrameBus, SeatBus, StatusBus};
+use farhand::bus::{FrameBus, SeatBus, StatusBus, SystemBus};
 use farhand::config::update::Update;
 use farhand::hands;
 use farhand::hands::appliance::ApplianceClient;
@@ -176,14 +176,15 @@ impl Bench {
             "hands",
             hands::server::run(hands::server::ClientSource::Stream(theirs), boards, care, stop.clone()),
         );
-        let hands = Hands::over(ours, &buses, &tasks);
+        let news = SystemBus::default();
+        let hands = Hands::over(ours, &buses, news.clone(), &tasks);
         if !buses.is_empty() {
             let mut known = status.watch();
             soon("the target is known", known.wait_for(|status| status.target.takes_keys())).await.unwrap();
         }
         let has_slots = std::fs::read_to_string(folders.appliance().join("cmdline"));
         let has_slots = has_slots.is_ok_and(|text| text.contains("rauc.slot="));
-        let mut system = hands.system().watch();
+        let mut system = news.watch();
         let is_known =
             |system: &System| system.machine.as_ref().is_some_and(|machine| has_slots == machine.slots.is_some());
         soon("the machine is known", system.wait_for(is_known)).await.unwrap();
@@ -197,7 +198,7 @@ impl Bench {
             tasks.spawn("the fetching of updates", downloader.run(hands.clone(), stop.clone()));
             fetcher
         });
-        let (site, code) = Site::open(buses, hands, names, kept, None, fetcher).unwrap();
+        let (site, code) = Site::open(buses, hands, news, names, kept, None, fetcher).unwrap();
         let (https, plain, redirect) = (listen().await, listen().await, listen().await);
         let address = |listener: &TcpListener| listener.local_addr().unwrap();
         let (https_at, plain_at, redirect_at) = (address(&https), address(&plain), address(&redirect));
