@@ -7,9 +7,8 @@ use std::io;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 
-use crate::auth::authenticator::StoreError;
 use crate::auth::role::Role;
-use crate::auth::store;
+use crate::auth::store::{self, StoreError};
 use crate::base::files;
 use crate::config::ConfigError;
 use crate::config::boot_card::Card;

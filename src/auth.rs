@@ -1,13 +1,18 @@
 //! Decides who may do what: accounts, sessions, tokens, and how often somebody may guess.
 //!
-//! The rules are pure; [`authenticator`] joins them to clock, randomness and the tasks that wait for an end, and [`store`]
-//! reads and writes their files.
+//! The rules are pure; [`authenticator`] joins them, [`lease`] ends what must end at once, and [`store`] reads and
+//! writes their files.
 
 pub mod accounts;
 pub mod authenticator;
+pub mod clock;
+pub mod hashing;
+pub mod lease;
 pub mod limiter;
 pub mod monotonic_clock;
+pub mod principal;
 pub mod role;
 pub mod secret;
 pub mod sessions;
 pub mod store;
+pub mod token_clock;

@@ -17,6 +17,7 @@ use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::auth::authenticator::Authenticator;
+use crate::auth::clock::SystemClock;
 use crate::base::error_chain::chain;
 use crate::base::heartbeat::Heartbeat;
 use crate::base::seat_id::SeatId;
@@ -248,7 +249,8 @@ async fn listen(
     });
 
     // Who there is, and for a device without an owner the code that its first one must know.
-    let (site, code) = Site::open(seats, hands, system, names.clone(), folders, fault, fetcher)?;
+    let (site, code) = Site::open(seats, hands, system, names.clone(), folders, fault, fetcher, Arc::new(SystemClock))?;
+    tasks.spawn("the clock of sessions and tokens", site.clone().keep_time(stop.clone()));
 
     // The key is made here, at the first start, and never leaves.
     let tls = tls::acceptor(&tls_folder, &names)?;
@@ -302,7 +304,8 @@ const STAND_IN: &str = "stand-in";
 /// Gives a rescue page another folder if it cannot use the one that survives a reboot, and says why. A key that is made
 /// there serves to say so. Nobody can log in: there is no account, and the code for the first one is told to nobody.
 fn stand_in(folders: &mut Folders, names: &[String]) -> Option<String> {
-    let people = Authenticator::open(&folders.data, &folders.run).map(drop).map_err(StartError::from);
+    let people =
+        Authenticator::open(&folders.data, &folders.run, Arc::new(SystemClock)).map(drop).map_err(StartError::from);
     let tried = people.and_then(|()| Ok(tls::acceptor(&folders.data.join("tls"), names).map(drop)?));
     let folder = folders.run.join(STAND_IN);
     let Err(error) = tried else {

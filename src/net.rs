@@ -33,7 +33,10 @@ use crate::base::seat_id::SeatId;
 use crate::bus::{SeatBus, SystemBus};
 use crate::hands::client::Hands;
 
-use crate::auth::authenticator::{Authenticator, StoreError};
+use crate::auth::authenticator::Authenticator;
+use crate::auth::clock::Clock;
+use crate::auth::store::StoreError;
+use crate::base::tasks::Stop;
 use download::Fetcher;
 use gate::unauthenticated::ConnectionLimiter;
 
@@ -78,8 +81,9 @@ impl Site {
         folders: Folders,
         fault: Option<String>,
         fetcher: Option<Fetcher>,
+        clock: Arc<dyn Clock>,
     ) -> Result<(Arc<Site>, Option<ClaimCode>), StoreError> {
-        let (auth, code) = Authenticator::open(&folders.data, &folders.run)?;
+        let (auth, code) = Authenticator::open(&folders.data, &folders.run, clock)?;
         let (limiter, ids) = (Arc::default(), AtomicU64::new(1));
         let site = Site { seats, hands, system, names, folders, auth, fault, limiter, fetcher, ids };
         Ok((Arc::new(site), code))
@@ -93,6 +97,11 @@ impl Site {
     /// Waits until the device has an owner.
     pub async fn owned(&self) {
         self.auth.owned().await;
+    }
+
+    /// Ends sessions in time, and notes what time it is. Runs until the stop.
+    pub async fn keep_time(self: Arc<Self>, stop: Stop) {
+        self.auth.clone().keep_time(stop).await;
     }
 
     fn next_id(&self) -> u64 {

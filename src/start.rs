@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::adopt::AdoptError;
 use crate::auth::accounts::AccountError;
-use crate::auth::authenticator::StoreError;
+use crate::auth::store::StoreError;
 use crate::base::seat_id::SeatId;
 use crate::config::ConfigError;
 use crate::hw::grow::GrowError;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::auth::role::Role;
-use crate::auth::secret::Digest;
+use crate::auth::secret::{self, Digest};
 
 /// Tokens that can exist at once: enough for every script of a site, few enough to look through.
 const TOKENS: usize = 64;
@@ -29,7 +29,7 @@ pub struct Accounts {
     schema: u32,
     users: BTreeMap<Name, Entry<User>>,
     tokens: BTreeMap<Name, Entry<Token>>,
-    /// The latest time that was noted, in seconds since 1970; see [`super::calendar`].
+    /// The latest time that was noted, in seconds since 1970; see [`super::monotonic_clock`].
     #[serde(default)]
     seen: u64,
     #[serde(flatten)]
@@ -106,6 +106,11 @@ impl Name {
     }
 }
 
+/// Tells one life of an account from the next: it changes with the password, and when somebody is deleted and made again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Epoch(u64);
+
 /// Why an account was not made.
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub enum AccountError {
@@ -167,6 +172,17 @@ impl Accounts {
         self.users.get(name)?.known().map(|user| user.role)
     }
 
+    /// A person's epoch.
+    pub fn epoch(&self, name: &Name) -> Option<Epoch> {
+        // The hash has a salt, so that it is another even for the same password.
+        self.users.get(name)?.known().map(|user| Epoch(secret::fingerprint(&user.password)))
+    }
+
+    /// The role of a person, if their account is still that of this epoch.
+    pub fn user(&self, name: &Name, epoch: Epoch) -> Option<Role> {
+        (self.epoch(name)? == epoch).then(|| self.role(name))?
+    }
+
     /// Adds a program; one of the same name is replaced, and those that have expired by `now` make room.
     pub fn put_token(
         &mut self,
@@ -204,11 +220,11 @@ impl Accounts {
         self.seen.saturating_add(COARSE) <= now && self.tokens.values().filter_map(Entry::known).any(expires)
     }
 
-    /// The program that has this secret, unless its time is over.
-    pub fn token(&self, now: u64, secret: Digest) -> Option<(&Name, Role)> {
+    /// The program that has this secret, unless its time is over, and when it will be.
+    pub fn token(&self, now: u64, secret: Digest) -> Option<(&Name, Role, Option<u64>)> {
         let mut known = self.tokens.iter().filter_map(|(name, token)| Some((name, token.known()?)));
         let (name, token) = known.find(|(_, token)| token.secret == secret)?;
-        token.expires.is_none_or(|expires| now < expires).then_some((name, token.role))
+        token.expires.is_none_or(|expires| now < expires).then_some((name, token.role, token.expires))
     }
 }
 
@@ -251,7 +267,7 @@ mod tests {
     fn a_token_works_until_it_expires() {
         let mut accounts = Accounts::default();
         accounts.put_token(100, name("ci"), Role::Operator, secret(1), Some(200)).unwrap();
-        assert_eq!(Some(Role::Operator), accounts.token(199, secret(1)).map(|(_, role)| role));
+        assert_eq!(Some(Role::Operator), accounts.token(199, secret(1)).map(|(_, role, _)| role));
         assert_eq!(None, accounts.token(200, secret(1)));
         assert_eq!(None, accounts.token(100, secret(2)));
         assert_eq!(Err(AccountError::Expired), accounts.put_token(200, name("x"), Role::Viewer, secret(3), Some(200)));
@@ -280,7 +296,7 @@ mod tests {
         accounts.put_token(0, name("ci"), Role::Operator, secret(1), None).unwrap();
         accounts.put_token(0, name("ci"), Role::Viewer, secret(2), None).unwrap();
         assert_eq!(None, accounts.token(0, secret(1)));
-        assert_eq!(Some((&name("ci"), Role::Viewer)), accounts.token(0, secret(2)));
+        assert_eq!(Some((&name("ci"), Role::Viewer, None)), accounts.token(0, secret(2)));
     }
 
     #[test]
@@ -315,7 +331,7 @@ mod tests {
         assert!(accounts.claimed());
         assert_eq!(Some(Role::Administrator), accounts.role(&name("anna")));
         assert_eq!((None, None), (accounts.role(&name("bert")), accounts.password_hash("bert")), "an unknown role");
-        assert_eq!(Some(Role::Viewer), accounts.token(0, secret(1)).map(|(_, role)| role));
+        assert_eq!(Some(Role::Viewer), accounts.token(0, secret(1)).map(|(_, role, _)| role));
         accounts.put_user(name("anna"), Role::Administrator, "other hash".into());
         accounts.put_user(name("carl"), Role::Viewer, "hash".into());
         accounts.put_token(0, name("new"), Role::Viewer, secret(2), None).unwrap();

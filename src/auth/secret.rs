@@ -140,6 +140,12 @@ impl<'de> serde::Deserialize<'de> for Digest {
     }
 }
 
+/// A number that is another for another text.
+pub fn fingerprint(text: &str) -> u64 {
+    let digest: [u8; 32] = Sha256::digest(text).into();
+    digest[..8].iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

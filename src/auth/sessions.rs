@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::auth::accounts::Name;
+use crate::auth::accounts::{Epoch, Name};
 use crate::auth::secret::Digest;
 
 /// A session without a request or a key press ends after this.
@@ -35,6 +35,7 @@ pub struct SessionTable {
 #[serde(deny_unknown_fields)]
 struct Session {
     user: Name,
+    epoch: Epoch,
     began: Duration,
     used: Duration,
 }
@@ -47,7 +48,7 @@ impl Session {
 
 impl SessionTable {
     /// Begins a session.
-    pub fn begin(&mut self, now: Duration, secret: Digest, user: Name) {
+    pub fn begin(&mut self, now: Duration, secret: Digest, user: Name, epoch: Epoch) {
         self.tick(now);
         if self.sessions.len() >= SESSIONS {
             let idlest = self.sessions.iter().min_by_key(|(_, session)| session.used).map(|(secret, _)| *secret);
@@ -55,12 +56,12 @@ impl SessionTable {
                 self.sessions.remove(&idlest);
             }
         }
-        self.sessions.insert(secret, Session { user, began: now, used: now });
+        self.sessions.insert(secret, Session { user, epoch, began: now, used: now });
     }
 
-    /// Whose session this is, if it has not ended.
-    pub fn user(&self, now: Duration, secret: Digest) -> Option<&Name> {
-        self.sessions.get(&secret).filter(|session| now < session.end()).map(|session| &session.user)
+    /// Whose session this is, if it has not ended, and of which epoch of their account.
+    pub fn user(&self, now: Duration, secret: Digest) -> Option<(&Name, Epoch)> {
+        self.sessions.get(&secret).filter(|session| now < session.end()).map(|session| (&session.user, session.epoch))
     }
 
     /// Notes that a session was used, and says whether the change is worth storing.
@@ -79,9 +80,16 @@ impl SessionTable {
         self.sessions.remove(&secret);
     }
 
-    /// Strikes out what has ended by now.
-    pub fn tick(&mut self, now: Duration) {
+    /// Strikes out what has ended by now, and says whether there was anything.
+    pub fn tick(&mut self, now: Duration) -> bool {
+        let before = self.sessions.len();
         self.sessions.retain(|_, session| now < session.end());
+        self.sessions.len() < before
+    }
+
+    /// Ends all sessions but those whose account is still the one that they began with.
+    pub fn retain(&mut self, stays: impl Fn(&Name, Epoch) -> bool) {
+        self.sessions.retain(|_, session| stays(&session.user, session.epoch));
     }
 
     /// When this session will end if it is not used again.
@@ -92,6 +100,8 @@ impl SessionTable {
 
 #[cfg(test)]
 mod tests {
+    use crate::auth::accounts::Accounts;
+    use crate::auth::role::Role;
     use crate::auth::secret::Bearer;
     use crate::auth::sessions::*;
 
@@ -105,16 +115,22 @@ mod tests {
         Name::try_from("anna".to_string()).unwrap()
     }
 
+    fn epoch() -> Epoch {
+        let mut accounts = Accounts::default();
+        accounts.put_user(anna(), Role::Viewer, "hash".into());
+        accounts.epoch(&anna()).unwrap()
+    }
+
     fn book() -> SessionTable {
         let mut book = SessionTable::default();
-        book.begin(START, secret(1), anna());
+        book.begin(START, secret(1), anna(), epoch());
         book
     }
 
     #[test]
     fn a_session_ends_when_idle() {
         let book = book();
-        assert_eq!(Some(&anna()), book.user(START + IDLE - Duration::from_millis(1), secret(1)));
+        assert_eq!(Some((&anna(), epoch())), book.user(START + IDLE - Duration::from_millis(1), secret(1)));
         assert_eq!(None, book.user(START + IDLE, secret(1)));
         assert_eq!(None, book.user(START, secret(2)));
         assert_eq!(Some(START + IDLE), book.deadline(secret(1)));
@@ -155,6 +171,7 @@ mod tests {
                 START + Duration::from_millis(n),
                 Bearer::new(std::array::from_fn(|i| (n >> (8 * (i & 1))) as u8)).digest(),
                 anna(),
+                epoch(),
             );
         }
         assert_eq!(SESSIONS, book.sessions.len());

@@ -27,7 +27,8 @@ use super::seats::{KeysError, SeatError};
 use super::stream::NoPicture;
 use super::system::WrongName;
 use super::upload::UploadError;
-use crate::auth::authenticator::{AuthError, Principal};
+use crate::auth::authenticator::AuthError;
+use crate::auth::principal::Principal;
 use crate::net::download::OrderError;
 use crate::net::ws::socket;
 use crate::net::ws::socket::HandshakeError;
@@ -63,13 +64,17 @@ async fn attempt(site: &Arc<Site>, connection: &Arc<Connection>, request: Reques
             let principal = site.auth.recognise(&credential)?;
             connection.mark_authenticated();
             if let Access::Needs(privilege) = access
-                && !principal.role.may(privilege)
+                && !principal.may(privilege, None)
             {
                 return Err(Problem::not_allowed());
             }
             // A browser sends our cookie by itself, so there the page must be named; see `door::origin` above.
             if is_socket && principal.by_cookie() && !door::has_origin(headers) {
                 return Err(DoorError::ForeignOrigin.into());
+            }
+            // Who acts is there; a page that only shows something may have been left open.
+            if door::changes(request.method()) {
+                principal.lease().touch();
             }
             Some(principal)
         }
@@ -94,9 +99,7 @@ async fn attempt(site: &Arc<Site>, connection: &Arc<Connection>, request: Reques
         (Deed::Seats, ..) => Ok(json(StatusCode::OK, &seats::all(site))),
         (Deed::Seat, _, Some(bus)) => Ok(json(StatusCode::OK, &seats::status(&bus))),
         (Deed::Snapshot, _, Some(bus)) => Ok(seats::snapshot(&bus).await?),
-        (Deed::Stream, Some(principal), Some(bus)) => {
-            Ok(seats::stream(site, connection, principal, &bus, request.headers()))
-        }
+        (Deed::Stream, Some(principal), Some(bus)) => Ok(seats::stream(connection, principal, &bus, request.headers())),
         (Deed::Socket, Some(principal), Some(bus)) => Ok(socket::accept(connection, principal, bus, &request)?),
         (Deed::Power, Some(principal), Some(bus)) => {
             Ok(json(StatusCode::ACCEPTED, &seats::power(site, &principal, &bus, request).await?))
@@ -400,9 +403,9 @@ impl From<LogError> for Problem {
 }
 
 /// What a visitor may wait for: their own end, or everybody's.
-pub async fn end_of(site: Arc<Site>, principal: Principal, mut stop: crate::base::tasks::Stop) {
+pub async fn end_of(principal: Principal, mut stop: crate::base::tasks::Stop) {
     tokio::select! {
-        () = site.auth.ended(&principal) => (),
+        () = principal.lease().ended() => (),
         () = stop.requested() => (),
     }
 }

@@ -8,7 +8,7 @@ use hyper::header::{AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderName, ORIGIN};
 use hyper::http::uri::Authority;
 use hyper::{Method, Uri};
 
-use crate::auth::authenticator::Credential;
+use crate::auth::principal::Credential;
 
 /// The session cookie. The prefix makes browsers insist that it is secure, ours alone and for every path.
 pub const SESSION_COOKIE: &str = "__Host-farhand";

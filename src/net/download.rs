@@ -17,7 +17,7 @@ use rustls::ClientConfig;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use crate::auth::authenticator::Principal;
+use crate::auth::principal::Principal;
 use crate::base::error_chain::chain;
 use crate::base::tasks::Stop;
 use crate::base::url::{Url, UrlError};

@@ -15,7 +15,8 @@ use crate::base::seat_id::SeatId;
 use super::Site;
 use super::api::Problem;
 use super::body::{self, BodyError};
-use crate::auth::authenticator::{AuthError, Credential, Principal};
+use crate::auth::authenticator::AuthError;
+use crate::auth::principal::{Credential, Principal};
 
 /// That every part moves: nothing that a stranger could use.
 #[derive(Debug, Serialize)]

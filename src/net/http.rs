@@ -5,7 +5,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -130,12 +130,10 @@ impl Places {
 pub async fn run(listener: TcpListener, front: ListenerKind, site: Arc<Site>, mut stop: Stop) {
     let places = Places::new(CONNECTIONS, SPARE);
     let mut connections = JoinSet::new();
-    let mut clock = pin!(site.auth.keep_time());
     loop {
         let accepted = tokio::select! {
             () = stop.requested() => break,
             Some(_) = connections.join_next() => continue,
-            () = &mut clock => continue,
             accepted = listener.accept() => accepted,
         };
         match accepted.map(|(tcp, peer)| (tcp, peer, places.take(peer.ip()))) {

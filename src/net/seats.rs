@@ -1,6 +1,5 @@
 //! Shows seats, and presses their buttons and keys, for one request at a time.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -22,7 +21,7 @@ use super::api::{Problem, end_of};
 use super::body::{self, Body, BodyError};
 use super::http::Connection;
 use super::stream::{self, Multipart, NoPicture};
-use crate::auth::authenticator::Principal;
+use crate::auth::principal::Principal;
 
 /// What a finger does: every board takes it as a press, none as a hold.
 const TAP: Duration = Duration::from_millis(500);
@@ -82,14 +81,8 @@ pub async fn snapshot(bus: &SeatBus) -> Result<Response<Body>, NoPicture> {
 }
 
 /// Pictures without end.
-pub fn stream(
-    site: &Arc<Site>,
-    connection: &Connection,
-    principal: Principal,
-    bus: &SeatBus,
-    headers: &HeaderMap,
-) -> Response<Body> {
-    let end = end_of(site.clone(), principal, connection.stop());
+pub fn stream(connection: &Connection, principal: Principal, bus: &SeatBus, headers: &HeaderMap) -> Response<Body> {
+    let end = end_of(principal, connection.stop());
     let parts = Multipart::new(&bus.frames, stream::is_drawn(headers), end);
     let mut response = Response::new(Body::Multipart(Box::new(parts)));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(stream::MULTIPART));

@@ -17,7 +17,7 @@ use crate::update::slots::{Slot, Slots};
 use super::Site;
 use super::api::Problem;
 use super::body;
-use crate::auth::authenticator::Principal;
+use crate::auth::principal::Principal;
 
 /// What the appliance is, runs and does to itself.
 #[derive(Debug, Serialize)]

@@ -34,7 +34,8 @@ use crate::update::{ApplianceError, LARGEST, Phase, Progress};
 use super::Site;
 use super::api::{Problem, end_of};
 use super::http::Connection;
-use crate::auth::authenticator::{AuthError, Principal};
+use crate::auth::authenticator::AuthError;
+use crate::auth::principal::Principal;
 
 /// How long nothing may come. The whole may take its time: a slow line is no offence.
 const SILENCE: Duration = Duration::from_secs(15);
@@ -106,7 +107,7 @@ pub async fn receive(
     let mut body = request.into_body();
     let stored = tokio::select! {
         stored = timeout(LONGEST, upload.store(len, &mut body)) => stored.unwrap_or(Err(UploadError::Endless)),
-        () = end_of(site.clone(), principal.clone(), connection.stop()) => return Err(AuthError::NotLoggedIn.into()),
+        () = end_of(principal.clone(), connection.stop()) => return Err(AuthError::NotLoggedIn.into()),
     };
     if let Err(error) = &stored {
         warn!("an upload came to nothing: {}", crate::base::error_chain::chain(error));

@@ -27,7 +27,7 @@ use crate::net::ws::messages::{FromDaemon, Status, ToDaemon};
 use crate::seat::viewer::{Action, Refusal, Viewer};
 use crate::update::{Progress, System};
 
-use crate::auth::authenticator::Principal;
+use crate::auth::principal::Principal;
 use crate::net::Site;
 use crate::net::api::Problem;
 use crate::net::body::Body;
@@ -118,14 +118,14 @@ async fn view(
     let id = site.next_id();
     let held = LetGo { hands: &site.hands, seat: &bus.seat, owner: Owner(id) };
     let presence = Presence::new(bus, id, principal);
-    let mut viewer = Viewer::new(Instant::now(), principal.role.may(Privilege::Input));
+    let mut viewer = Viewer::new(Instant::now(), principal.may(Privilege::Input, Some(&bus.seat)));
     let (mut frames, mut status) = (bus.frames.watch(), bus.status.watch());
     frames.mark_changed();
     let (mut drops, mut acted) = (site.hands.drops(&bus.seat), None::<Instant>);
     // Whose business it is hears how an update goes, and at first only if one does.
-    let mut updates = principal.role.may(Privilege::Configure).then(|| site.system.watch());
+    let mut updates = principal.may(Privilege::Configure, None).then(|| site.system.watch());
     let mut told = Progress::default();
-    let mut gone = std::pin::pin!(site.auth.ended(principal));
+    let mut gone = std::pin::pin!(principal.lease().ended());
     let (user, role) = (principal.name.as_str(), principal.role);
     let hello = FromDaemon::Hello { seat: &bus.seat, id, user, role, privileges: role.privileges() };
     wire.say(hello.to_text())?;
@@ -143,7 +143,7 @@ async fn view(
         while let Some(action) = viewer.poll(wire.has_room()) {
             match action {
                 Action::Input(input) => {
-                    site.auth.touch(principal);
+                    principal.lease().touch();
                     acted = Some(Instant::now());
                     if let Err(error) = held.hands.input(held.seat, held.owner, input) {
                         let Problem { code, message, .. } = error.into();

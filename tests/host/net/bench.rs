@@ -3,12 +3,14 @@
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use farhand::auth::accounts::{Accounts, Name};
+use farhand::auth::clock::{Clock, SystemClock};
 use farhand::auth::role::Role;
 use farhand::auth::secret::{Bearer, hash_password};
 use farhand::base::heartbeat::Heartbeat;
@@ -41,8 +43,37 @@ pub const SIZE: Size = Size { width: 640, height: 480 };
 /// How long anything may take on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Folders that are removed with the test.
-pub struct Folders(PathBuf);
+/// This machine's clocks, which a test may put forward.
+#[derive(Debug)]
+pub struct TestClock(watch::Sender<Duration>);
+
+impl TestClock {
+    /// Lets this much time pass.
+    pub fn advance(&self, time: Duration) {
+        self.0.send_modify(|ahead| *ahead += time);
+    }
+}
+
+impl Clock for TestClock {
+    fn since_boot(&self) -> Duration {
+        SystemClock.since_boot() + *self.0.borrow()
+    }
+
+    fn wall(&self) -> u64 {
+        SystemClock.wall() + self.0.borrow().as_secs()
+    }
+
+    fn wait_for(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        let mut ahead = self.0.subscribe();
+        Box::pin(async move {
+            let left = time.saturating_sub(self.since_boot());
+            let _ = timeout(left, ahead.changed()).await;
+        })
+    }
+}
+
+/// Folders that are removed with the test, and the clock of the device that they belong to.
+pub struct Folders(PathBuf, pub Arc<TestClock>);
 
 impl Folders {
     pub fn new() -> Folders {
@@ -50,7 +81,7 @@ impl Folders {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("farhand-net-{}-{number}", std::process::id()));
         std::fs::create_dir(&path).unwrap();
-        Folders(path)
+        Folders(path, Arc::new(TestClock(watch::Sender::default())))
     }
 
     pub fn data(&self) -> PathBuf {
@@ -198,7 +229,8 @@ impl Bench {
             tasks.spawn("the fetching of updates", downloader.run(hands.clone(), stop.clone()));
             fetcher
         });
-        let (site, code) = Site::open(buses, hands, news, names, kept, None, fetcher).unwrap();
+        let (site, code) = Site::open(buses, hands, news, names, kept, None, fetcher, folders.1.clone()).unwrap();
+        tasks.spawn("the clock of sessions and tokens", site.clone().keep_time(stop.clone()));
         let (https, plain, redirect) = (listen().await, listen().await, listen().await);
         let address = |listener: &TcpListener| listener.local_addr().unwrap();
         let (https_at, plain_at, redirect_at) = (address(&https), address(&plain), address(&redirect));
@@ -248,6 +280,11 @@ impl Bench {
     pub async fn update_is(&self, what: &str, so: impl Fn(&Progress) -> bool) {
         let mut system = self.system.clone();
         soon(what, system.wait_for(|system| so(&system.update()))).await.unwrap();
+    }
+
+    /// Lets time pass.
+    pub fn advance(&self, time: Duration) {
+        self.folders.1.advance(time);
     }
 
     pub async fn connect(&self) -> Client {

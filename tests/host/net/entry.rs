@@ -1,9 +1,11 @@
 //! Claiming, logging in and out, tokens.
 
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use farhand::auth::authenticator::Authenticator;
+use farhand::auth::clock::SystemClock;
 use farhand::auth::role::Role;
 
 use super::bench::{Bench, Client, Folders, PASSWORD, USER, bearer, soon};
@@ -185,6 +187,34 @@ async fn a_login_never_continues_a_session_that_was_there_before() {
 }
 
 #[tokio::test]
+async fn what_acts_prolongs_a_session_and_what_shows_does_not() {
+    const TWENTY_MINUTES: Duration = Duration::from_secs(20 * 60);
+    let bench = Bench::new().await;
+    let (acts, shows) = (bench.login().await, bench.login().await);
+    bench.advance(TWENTY_MINUTES);
+    let tap = bench.ask("POST /api/v1/seats/main/power", &acts, r#"{"press":"tap"}"#).await;
+    assert_eq!(202, tap.status, "{}", tap.text());
+    assert_eq!(200, bench.ask("GET /api/v1/seats/main", &shows, "").await.status);
+    assert_eq!(USER, bench.ask("GET /api/v1/session", &shows, "").await.json()["user"]);
+    bench.advance(TWENTY_MINUTES);
+    assert_eq!(200, bench.ask("GET /api/v1/seats", &acts, "").await.status);
+    assert_eq!(401, bench.ask("GET /api/v1/seats", &shows, "").await.status);
+}
+
+#[tokio::test]
+async fn a_session_ends_after_twelve_hours_however_it_is_used() {
+    let bench = Bench::new().await;
+    let cookie = bench.login().await;
+    for quarter in 1..12 * 4 {
+        bench.advance(Duration::from_secs(15 * 60));
+        let body = r#"{"name":"ci","role":"viewer","expires":null}"#;
+        assert_eq!(200, bench.ask("POST /api/v1/tokens", &cookie, body).await.status, "{quarter}");
+    }
+    bench.advance(Duration::from_secs(15 * 60));
+    assert_eq!(401, bench.ask("GET /api/v1/seats", &cookie, "").await.status);
+}
+
+#[tokio::test]
 async fn two_cookies_are_none() {
     let bench = Bench::new().await;
     let good = bench.login().await;
@@ -304,7 +334,8 @@ async fn damaged_accounts_are_named_and_never_make_the_device_claimable() {
     let good = std::fs::read_to_string(&file).unwrap();
     for text in ["", "{", &good[..good.len() / 2], "[]", r#"{"users":{}}"#, r#"{"users":{},"tokens":{},"more":1}"#] {
         std::fs::write(&file, text).unwrap();
-        let error = Authenticator::open(&folders.data(), &folders.run()).map(|_| ()).unwrap_err().to_string();
+        let error = Authenticator::open(&folders.data(), &folders.run(), Arc::new(SystemClock));
+        let error = error.map(|_| ()).unwrap_err().to_string();
         assert!(error.contains("users.json") && error.contains("restore"), "{error}");
         assert_eq!(text, std::fs::read_to_string(&file).unwrap());
     }

@@ -499,6 +499,43 @@ async fn logging_out_closes_the_socket_and_lets_go() {
 }
 
 #[tokio::test]
+async fn who_only_watches_is_closed_out_after_half_an_hour_and_who_types_is_not() {
+    const TWENTY_MINUTES: Duration = Duration::from_secs(20 * 60);
+    let bench = Bench::new().await;
+    let (typist, watcher) = (bench.login().await, bench.login().await);
+    let mut typing = Socket::open(&bench, &format!("{typist}{}", bench.origin())).await;
+    let mut watching = Socket::open(&bench, &format!("{watcher}{}", bench.origin())).await;
+    bench.advance(TWENTY_MINUTES);
+    typing.key("KeyA", true).await;
+    bench.machine.until_keys([0, 0, 4, 0, 0, 0, 0, 0]).await;
+    bench.advance(TWENTY_MINUTES);
+    assert_eq!(Some(4401), watching.closed().await);
+    typing.key("KeyA", false).await;
+    bench.machine.until_keys([0; 8]).await;
+    bench.advance(Duration::from_secs(12 * 3600));
+    assert_eq!(Some(4401), typing.closed().await);
+}
+
+#[tokio::test]
+async fn a_token_that_expires_or_is_replaced_loses_its_socket() {
+    let bench = Bench::new().await;
+    let hour = std::time::SystemTime::now() + Duration::from_secs(3600);
+    for expires in [json!(humantime::format_rfc3339_seconds(hour).to_string()), Value::Null] {
+        let body = json!({"name": "ci", "role": "operator", "expires": expires}).to_string();
+        let answer = bench.ask("POST /api/v1/tokens", &bearer(Role::Administrator), &body).await;
+        let token = format!("Authorization: Bearer {}\r\n", answer.json()["token"].as_str().unwrap());
+        let mut socket = Socket::open(&bench, &token).await;
+        socket.event("status").await;
+        if expires.is_null() {
+            bench.ask("POST /api/v1/tokens", &bearer(Role::Administrator), &body).await;
+        } else {
+            bench.advance(Duration::from_secs(3600));
+        }
+        assert_eq!(Some(4401), socket.closed().await, "{expires}");
+    }
+}
+
+#[tokio::test]
 async fn a_session_that_makes_room_for_another_loses_its_socket() {
     let bench = Bench::new().await;
     let cookie = bench.login().await;

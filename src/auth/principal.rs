@@ -1,0 +1,79 @@
+//! Names who has shown who they are, and what they may do.
+
+use std::fmt;
+
+use crate::auth::lease::{Key, Lease};
+use crate::auth::role::{Privilege, Role};
+use crate::base::seat_id::SeatId;
+
+/// Somebody who has shown who they are.
+#[derive(Debug, Clone)]
+pub struct Principal {
+    /// What they are called wherever they are shown.
+    pub name: DisplayName,
+    /// What they may do.
+    pub role: Role,
+    key: Key,
+    lease: Lease,
+}
+
+impl Principal {
+    pub(super) fn new(name: DisplayName, role: Role, key: Key, lease: Lease) -> Principal {
+        Principal { name, role, key, lease }
+    }
+
+    pub(super) fn key(&self) -> Key {
+        self.key
+    }
+
+    /// For how long they may act.
+    pub fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
+    /// Whether they may do something at a seat, or, without one, to the appliance.
+    pub fn may(&self, privilege: Privilege, seat: Option<&SeatId>) -> bool {
+        // A role holds at every seat so far.
+        let _ = seat;
+        self.role.may(privilege)
+    }
+
+    /// Whether they came with a cookie, which a browser sends by itself, rather than with a token.
+    pub fn by_cookie(&self) -> bool {
+        matches!(self.key, Key::Session(_))
+    }
+}
+
+impl fmt::Display for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(self.name.as_str())
+    }
+}
+
+/// What somebody is called in the log and to others.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DisplayName(String);
+
+impl DisplayName {
+    pub(super) fn new(name: String) -> DisplayName {
+        DisplayName(name)
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What a request says of who sent it.
+#[derive(Debug, PartialEq)]
+pub enum Credential {
+    /// Nothing.
+    None,
+    /// The session cookie.
+    Cookie(String),
+    /// A bearer token.
+    Bearer(String),
+    /// Something that is neither, or several at once.
+    Unusable,
+}
