@@ -18,7 +18,7 @@ use crate::auth::clock::{Clock, seconds};
 use crate::auth::hashing::{HashingQueue, Place};
 use crate::auth::lease::{Key, Leases};
 use crate::auth::limiter::{Limiter, Try};
-use crate::auth::principal::{Credential, DisplayName, Principal};
+use crate::auth::principal::{Credential, Principal};
 use crate::auth::role::Role;
 use crate::auth::secret;
 use crate::auth::secret::{Bearer, ClaimCode, Digest};
@@ -247,7 +247,7 @@ impl Authenticator {
         let role = self.state().accounts.user(&name, epoch)?;
         let key = Key::Session(secret);
         let lease = self.leases.lease(key, &name, role, None);
-        Some(Principal::new(DisplayName::new(name.as_str().to_string()), role, key, lease))
+        Some(Principal::new(&name, role, key, lease))
     }
 
     fn token(&self, secret: Digest) -> Option<Principal> {
@@ -255,7 +255,7 @@ impl Authenticator {
         let (name, role, expires) = state.accounts.token(self.clock.time(), secret)?;
         let key = Key::Token(secret);
         let lease = self.leases.lease(key, name, role, expires);
-        Some(Principal::new(DisplayName::new(name.as_str().to_string()), role, key, lease))
+        Some(Principal::new(name, role, key, lease))
     }
 
     fn begin(&self, name: Name) -> Result<Bearer, AuthError> {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::auth::accounts::Name;
 use crate::auth::lease::{Key, Lease};
 use crate::auth::role::{Privilege, Role};
 use crate::base::seat_id::SeatId;
@@ -18,8 +19,8 @@ pub struct Principal {
 }
 
 impl Principal {
-    pub(super) fn new(name: DisplayName, role: Role, key: Key, lease: Lease) -> Principal {
-        Principal { name, role, key, lease }
+    pub(super) fn new(name: &Name, role: Role, key: Key, lease: Lease) -> Principal {
+        Principal { name: DisplayName::new(name, key), role, key, lease }
     }
 
     pub(super) fn key(&self) -> Key {
@@ -50,13 +51,17 @@ impl fmt::Display for Principal {
     }
 }
 
-/// What somebody is called in the log and to others.
+/// What somebody is called in the log and to others. Tokens have names of their own choosing, and one must not pass for the
+/// person of the same name; a person's name has no space, so that no person passes for a token either.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DisplayName(String);
 
 impl DisplayName {
-    pub(super) fn new(name: String) -> DisplayName {
-        DisplayName(name)
+    fn new(name: &Name, key: Key) -> DisplayName {
+        DisplayName(match key {
+            Key::Session(_) => name.as_str().to_string(),
+            Key::Token(_) => format!("token {}", name.as_str()),
+        })
     }
 
     /// The name as text.

@@ -257,6 +257,17 @@ async fn a_token_opens_what_its_role_includes_until_it_expires() {
 }
 
 #[tokio::test]
+async fn a_token_does_not_pass_for_the_person_of_its_name() {
+    let bench = Bench::new().await;
+    let body = format!(r#"{{"name":"{USER}","role":"viewer","expires":null}}"#);
+    let answer = bench.ask("POST /api/v1/tokens", &bearer(Role::Administrator), &body).await;
+    let token = format!("Authorization: Bearer {}\r\n", answer.json()["token"].as_str().unwrap());
+    let shown = async |credential: &str| bench.ask("GET /api/v1/session", credential, "").await.json()["user"].clone();
+    assert_eq!(format!("token {USER}"), shown(&token).await);
+    assert_eq!(USER, shown(&bench.login().await).await);
+}
+
+#[tokio::test]
 async fn a_token_stays_expired_when_the_clock_starts_again() {
     let bench = Bench::new().await;
     let hour = SystemTime::now() + Duration::from_secs(3600);

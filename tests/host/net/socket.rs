@@ -134,12 +134,12 @@ async fn a_viewer_is_greeted_and_told_the_status() {
         let word = format!("{role:?}");
         assert_eq!(json!("hello"), hello["type"]);
         assert_eq!(
-            (json!("main"), json!(word), json!(word.to_lowercase())),
+            (json!("main"), json!(format!("token {word}")), json!(word.to_lowercase())),
             (hello["seat"].clone(), hello["user"].clone(), hello["role"].clone())
         );
         assert_eq!(json!(role.privileges()), hello["privileges"]);
         let status = socket.event("status").await;
-        let me = json!({"id": hello["id"], "user": word, "typing": false});
+        let me = json!({"id": hello["id"], "user": format!("token {word}"), "typing": false});
         assert!(status["viewers"].as_array().unwrap().contains(&me), "{status}");
     }
 }
