@@ -163,8 +163,8 @@ impl Accounts {
     }
 
     /// A person's password hash.
-    pub fn password_hash(&self, name: &str) -> Option<&str> {
-        self.users.get(&Name(name.to_string()))?.known().map(|user| user.password.as_str())
+    pub fn password_hash(&self, name: &Name) -> Option<&str> {
+        self.users.get(name)?.known().map(|user| user.password.as_str())
     }
 
     /// A person's role.
@@ -257,9 +257,8 @@ mod tests {
         assert!(!accounts.claimed());
         accounts.put_user(name("anna"), Role::Administrator, "hash".into());
         assert!(accounts.claimed());
-        assert_eq!(Some("hash"), accounts.password_hash("anna"));
-        assert_eq!(None, accounts.password_hash("Anna"));
-        assert_eq!(None, accounts.password_hash(""));
+        assert_eq!(Some("hash"), accounts.password_hash(&name("anna")));
+        assert_eq!(None, accounts.password_hash(&name("Anna")));
         assert_eq!(Some(Role::Administrator), accounts.role(&name("anna")));
     }
 
@@ -330,7 +329,11 @@ mod tests {
         let mut accounts = Accounts::parse(NEXT).unwrap();
         assert!(accounts.claimed());
         assert_eq!(Some(Role::Administrator), accounts.role(&name("anna")));
-        assert_eq!((None, None), (accounts.role(&name("bert")), accounts.password_hash("bert")), "an unknown role");
+        assert_eq!(
+            (None, None),
+            (accounts.role(&name("bert")), accounts.password_hash(&name("bert"))),
+            "an unknown role"
+        );
         assert_eq!(Some(Role::Viewer), accounts.token(0, secret(1)).map(|(_, role, _)| role));
         accounts.put_user(name("anna"), Role::Administrator, "other hash".into());
         accounts.put_user(name("carl"), Role::Viewer, "hash".into());

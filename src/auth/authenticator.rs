@@ -143,6 +143,9 @@ impl Authenticator {
         user: &str,
         password: &str,
     ) -> Result<Bearer, AuthError> {
+        // What could not be used whatever the code is costs no try.
+        let name = Name::try_from(user.to_string())?;
+        check_password(password)?;
         {
             let mut state = self.state();
             if state.accounts.claimed() {
@@ -155,8 +158,6 @@ impl Authenticator {
             }
             state.limiter.right(attempt);
         }
-        let name = Name::try_from(user.to_string())?;
-        check_password(password)?;
         let (password, salt) = (password.to_string(), random().map_err(no_random)?);
         let place = self.place()?;
         let hash = self.hashing.run(place, move || secret::hash_password(&password, salt)).await;
@@ -177,6 +178,8 @@ impl Authenticator {
 
     /// Logs somebody in.
     pub async fn login(&self, peer: IpAddr, user: &str, password: &str) -> Result<Bearer, AuthError> {
+        // Nobody has such a name, so this tells nothing: phones put a space behind what they complete.
+        let name = Name::try_from(user.to_string())?;
         // Whoever does not even get a place in the queue has not tried yet.
         let place = self.place()?;
         let (attempt, hash) = {
@@ -184,21 +187,17 @@ impl Authenticator {
             if !state.accounts.claimed() {
                 return Err(AuthError::Unclaimed);
             }
-            (self.attempt(&mut state, peer)?, state.accounts.password_hash(user).map(String::from))
+            (self.attempt(&mut state, peer)?, state.accounts.password_hash(&name).map(String::from))
         };
         let password = password.to_string();
         let right = self.hashing.run(place, move || secret::verify_password(&password, hash.as_deref())).await;
-        match Name::try_from(user.to_string()) {
-            Ok(name) if right => {
-                self.state().limiter.right(attempt);
-                info!("{} logged in from {peer}", name.as_str());
-                self.begin(name)
-            }
-            _ => {
-                info!("somebody at {peer} tried a wrong user name or password");
-                Err(AuthError::WrongPassword)
-            }
+        if !right {
+            info!("somebody at {peer} tried a wrong user name or password");
+            return Err(AuthError::WrongPassword);
         }
+        self.state().limiter.right(attempt);
+        info!("{} logged in from {peer}", name.as_str());
+        self.begin(name)
     }
 
     /// Ends a session; a token has none.

@@ -95,6 +95,27 @@ async fn only_the_right_password_logs_in_and_wrong_names_look_the_same() {
 }
 
 #[tokio::test]
+async fn a_name_that_nobody_can_have_is_said_to_be_one_and_costs_no_try() {
+    let bench = Bench::new().await;
+    for user in ["anna ", " anna", "anna\t", "anna\u{a0}", "", "é"] {
+        for _ in 0..3 {
+            let body = serde_json::json!({"user": user, "password": PASSWORD}).to_string();
+            let answer = bench.ask("POST /api/v1/login", "", &body).await;
+            assert_eq!((400, "bad-name".into()), (answer.status, answer.code()), "{user:?}");
+        }
+    }
+    bench.login().await;
+    let bench = Bench::over(Folders::new()).await;
+    for _ in 0..20 {
+        let body = serde_json::json!({"code": "AAAA-AAAA", "user": "anna ", "password": PASSWORD}).to_string();
+        let answer = bench.ask("POST /api/v1/claim", "", &body).await;
+        assert_eq!((400, "bad-name".into()), (answer.status, answer.code()));
+    }
+    let answer = bench.ask("POST /api/v1/claim", "", &claim(bench.code.as_ref().unwrap(), PASSWORD)).await;
+    assert_eq!(200, answer.status, "{}", answer.text());
+}
+
+#[tokio::test]
 async fn whoever_guesses_is_slowed_down() {
     let bench = Bench::new().await;
     let mut limited = None;
