@@ -85,9 +85,9 @@ async fn attempt(site: &Arc<Site>, connection: &Arc<Connection>, request: Reques
     }
     match (route.deed, known, seat) {
         (Deed::Health, ..) => Ok(json(StatusCode::OK, &entry::health(site, Instant::now())?)),
-        (Deed::Session, ..) => Ok(json(StatusCode::OK, &entry::session(site, &credential))),
-        (Deed::Claim, ..) => logged_in(entry::claim(site, connection.peer(), request).await?),
-        (Deed::Login, ..) => logged_in(entry::login(site, connection.peer(), &credential, request).await?),
+        (Deed::Session, ..) => Ok(json(StatusCode::OK, &entry::session(site, connection, &credential))),
+        (Deed::Claim, ..) => logged_in(entry::claim(site, connection, request).await?),
+        (Deed::Login, ..) => logged_in(entry::login(site, connection, &credential, request).await?),
         (Deed::Logout, Some(principal), _) => {
             site.auth.logout(&principal);
             let mut response = Response::new(Body::Whole(Bytes::new()));

@@ -1,6 +1,5 @@
 //! Lets people in and out: claim, login, tokens.
 
-use std::net::IpAddr;
 use std::time::Instant;
 
 use hyper::Request;
@@ -15,6 +14,7 @@ use crate::base::seat_id::SeatId;
 use super::Site;
 use super::api::Problem;
 use super::body::{self, BodyError};
+use super::http::Connection;
 use crate::auth::authenticator::AuthError;
 use crate::auth::principal::{Credential, Principal};
 
@@ -106,38 +106,46 @@ pub fn readable(site: &Site) -> Result<(), Unwell> {
 }
 
 /// Who the sender is, if anybody.
-pub fn session(site: &Site, credential: &Credential) -> SessionAnswer {
+pub fn session(site: &Site, connection: &Connection, credential: &Credential) -> SessionAnswer {
     let principal = site.auth.recognise(credential).ok();
+    if principal.is_some() {
+        connection.mark_authenticated();
+    }
     let sender = principal.map(|principal| (principal.name.as_str().to_string(), principal.role));
     SessionAnswer::new(site.auth.claimed(), sender)
 }
 
 /// Makes the first administrator; gives the session's secret.
-pub async fn claim(site: &Site, peer: IpAddr, request: Request<Incoming>) -> Result<(String, SessionAnswer), Problem> {
+pub async fn claim(
+    site: &Site,
+    connection: &Connection,
+    request: Request<Incoming>,
+) -> Result<(String, SessionAnswer), Problem> {
     if site.auth.claimed() {
         return Err(AuthError::Claimed.into());
     }
     let ClaimRequest { code, user, password } = body::json(request, body::STRANGERS).await?;
-    let bearer = site.auth.claim(peer, &code, &user, &password).await?;
+    let bearer = site.auth.claim(connection.peer(), &code, &user, &password).await?;
+    connection.mark_authenticated();
     Ok((bearer.reveal(), SessionAnswer::new(true, Some((user, Role::Administrator)))))
 }
 
 /// Logs somebody in; gives the session's secret. A session that the same browser had before ends.
 pub async fn login(
     site: &Site,
-    peer: IpAddr,
+    connection: &Connection,
     credential: &Credential,
     request: Request<Incoming>,
 ) -> Result<(String, SessionAnswer), Problem> {
     let LoginRequest { user, password } = body::json(request, body::STRANGERS).await?;
-    let bearer = site.auth.login(peer, &user, &password).await?;
+    let bearer = site.auth.login(connection.peer(), &user, &password).await?;
     if let Credential::Cookie(_) = credential
         && let Ok(before) = site.auth.recognise(credential)
     {
         site.auth.logout(&before);
     }
     let secret = bearer.reveal();
-    let answer = session(site, &Credential::Cookie(secret.clone()));
+    let answer = session(site, connection, &Credential::Cookie(secret.clone()));
     Ok((secret, answer))
 }
 

@@ -8,7 +8,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-use super::bench::{Bench, Client, Folders, bearer, soon};
+use super::bench::{Bench, Client, Folders, PASSWORD, USER, bearer, soon};
 use farhand::auth::role::Role;
 
 #[tokio::test]
@@ -155,6 +155,31 @@ async fn a_crowd_of_strangers_does_not_keep_anybody_out() {
     // The first of them has been cut off long before its ten seconds.
     let read = timeout(Duration::from_secs(5), crowd[0].read(&mut [0; 16])).await.expect("cut off");
     assert_eq!(0, read.unwrap_or(0));
+}
+
+#[tokio::test]
+async fn whoever_has_shown_who_they_are_makes_no_room_for_a_crowd() {
+    // Logging in, and showing the cookie to a route that anybody may ask, are as good as asking for something.
+    for logs_in in [true, false] {
+        let bench = Bench::new().await;
+        let cookie = bench.login().await;
+        let mut client = Client::plain(bench.plain).await;
+        let body = format!(r#"{{"user":"{USER}","password":"{PASSWORD}"}}"#);
+        let request = match logs_in {
+            true => bench.request("POST /api/v1/login", "", &body),
+            false => bench.request("GET /api/v1/session", &cookie, ""),
+        };
+        client.send(&request).await;
+        assert_eq!(200, client.answer().await.status);
+        let mut crowd = Vec::new();
+        for _ in 0..70 {
+            crowd.push(TcpStream::connect(bench.plain).await.unwrap());
+        }
+        let read = soon("the first of them is cut off", crowd[0].read(&mut [0; 16])).await;
+        assert_eq!(0, read.unwrap_or(0));
+        client.send(&bench.request("GET /api/v1/health", "", "")).await;
+        assert_eq!(200, client.answer().await.status, "logs in: {logs_in}");
+    }
 }
 
 #[tokio::test]
