@@ -140,6 +140,18 @@ impl<'de> serde::Deserialize<'de> for Digest {
     }
 }
 
+/// Names a session where others may read it: it opens nothing, and nothing that opens the session follows from it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(transparent)]
+pub struct SessionId(String);
+
+impl Digest {
+    /// The public name of the session that has this digest.
+    pub fn id(&self) -> SessionId {
+        SessionId(hex(&Sha256::new().chain_update(b"session id").chain_update(self.0).finalize()[..8]))
+    }
+}
+
 /// A number that is another for another text.
 pub fn fingerprint(text: &str) -> u64 {
     let digest: [u8; 32] = Sha256::digest(text).into();
@@ -301,6 +313,15 @@ mod tests {
             assert!(PasswordDigest::try_from(good[..length].to_string()).is_err(), "the first {length} characters");
         }
         assert!(PasswordDigest::try_from("correct horse".to_string()).is_err());
+    }
+
+    #[test]
+    fn a_sessions_public_name_tells_nothing_of_what_opens_it() {
+        let digest = Bearer::new([1; 32]).digest();
+        let SessionId(id) = digest.id();
+        assert_eq!(16, id.len());
+        assert_eq!(digest.id(), Bearer::new([1; 32]).digest().id());
+        assert!(!hex(&digest.0).contains(&id) && !Bearer::new([1; 32]).reveal().contains(&id));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::auth::accounts::{Epoch, Name};
-use crate::auth::secret::Digest;
+use crate::auth::secret::{Digest, SessionId};
 
 /// A session without a request or a key press ends after this.
 pub const IDLE: Duration = Duration::from_secs(30 * 60);
@@ -20,6 +20,9 @@ pub const LONGEST: Duration = Duration::from_secs(12 * 3600);
 
 /// Sessions at once; the one that was idle longest makes room for a new one.
 const SESSIONS: usize = 256;
+
+/// Sessions of one user: more than anybody's browsers, and too few to log everybody else out.
+const SESSIONS_OF_ONE: usize = 16;
 
 /// Uses closer together than this are not worth storing again.
 const COARSE: Duration = Duration::from_secs(60);
@@ -50,13 +53,30 @@ impl SessionTable {
     /// Begins a session.
     pub fn begin(&mut self, now: Duration, secret: Digest, user: Name, epoch: Epoch) {
         self.tick(now);
-        if self.sessions.len() >= SESSIONS {
-            let idlest = self.sessions.iter().min_by_key(|(_, session)| session.used).map(|(secret, _)| *secret);
-            if let Some(idlest) = idlest {
-                self.sessions.remove(&idlest);
-            }
+        let own = self.sessions.values().filter(|session| session.user == user).count();
+        if own >= SESSIONS_OF_ONE {
+            self.make_room(|session| session.user == user);
+        } else if self.sessions.len() >= SESSIONS {
+            self.make_room(|_| true);
         }
         self.sessions.insert(secret, Session { user, epoch, began: now, used: now });
+    }
+
+    /// Ends the one of these sessions that was idle longest.
+    fn make_room(&mut self, of: impl Fn(&Session) -> bool) {
+        let some = self.sessions.iter().filter(|(_, session)| of(session));
+        let idlest = some.min_by_key(|(_, session)| session.used).map(|(secret, _)| *secret);
+        if let Some(idlest) = idlest {
+            self.sessions.remove(&idlest);
+        }
+    }
+
+    /// The public names of a person's sessions, oldest first, with when they began and were used last.
+    pub fn of(&self, now: Duration, user: &Name) -> Vec<(SessionId, Duration, Duration)> {
+        let own = self.sessions.iter().filter(|(_, session)| session.user == *user && now < session.end());
+        let mut own: Vec<_> = own.map(|(secret, session)| (secret.id(), session.began, session.used)).collect();
+        own.sort_by_key(|(_, began, _)| *began);
+        own
     }
 
     /// Whose session this is, if it has not ended, and of which epoch of their account.
@@ -109,6 +129,10 @@ mod tests {
 
     fn secret(byte: u8) -> Digest {
         Bearer::new([byte; 32]).digest()
+    }
+
+    fn numbered(n: u64) -> Digest {
+        Bearer::new(std::array::from_fn(|i| (n >> (8 * (i & 1))) as u8)).digest()
     }
 
     fn anna() -> Name {
@@ -167,15 +191,24 @@ mod tests {
     fn the_idlest_session_makes_room() {
         let mut book = SessionTable::default();
         for n in 0..=SESSIONS as u64 {
-            book.begin(
-                START + Duration::from_millis(n),
-                Bearer::new(std::array::from_fn(|i| (n >> (8 * (i & 1))) as u8)).digest(),
-                anna(),
-                epoch(),
-            );
+            let user = Name::try_from(format!("user{n}")).unwrap();
+            book.begin(START + Duration::from_millis(n), numbered(n), user, epoch());
         }
         assert_eq!(SESSIONS, book.sessions.len());
-        assert_eq!(None, book.user(START, Bearer::new([0; 32]).digest()));
+        assert_eq!(None, book.user(START, numbered(0)));
+    }
+
+    #[test]
+    fn whoever_logs_in_again_and_again_ends_their_own_sessions_only() {
+        let mut book = SessionTable::default();
+        let bert = Name::try_from("bert".to_string()).unwrap();
+        book.begin(START, numbered(1000), bert.clone(), epoch());
+        for n in 0..300 {
+            book.begin(START + Duration::from_millis(n), numbered(n), anna(), epoch());
+        }
+        assert_eq!(Some((&bert, epoch())), book.user(START, numbered(1000)));
+        let left: Vec<SessionId> = (284..300).map(|n| numbered(n).id()).collect();
+        assert_eq!(left, book.of(START, &anna()).into_iter().map(|(id, ..)| id).collect::<Vec<_>>());
     }
 
     #[test]

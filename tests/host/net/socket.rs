@@ -545,6 +545,7 @@ async fn a_session_that_makes_room_for_another_loses_its_socket() {
     let mut other = sessions.values().next().unwrap().clone();
     other["used"]["secs"] = json!(other["used"]["secs"].as_u64().unwrap() + 1);
     for n in 1..256 {
+        other["user"] = json!(format!("user{n}"));
         sessions.insert(format!("{n:064x}"), other.clone());
     }
     std::fs::write(&file, stored.to_string()).unwrap();
