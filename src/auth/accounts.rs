@@ -167,6 +167,12 @@ impl Accounts {
         self.users.get(name)?.known().map(|user| user.password.as_str())
     }
 
+    /// The password hash that takes longest to check.
+    pub fn dearest_hash(&self) -> Option<&str> {
+        let hashes = self.users.values().filter_map(Entry::known).map(|user| user.password.as_str());
+        hashes.max_by_key(|hash| secret::cost(hash))
+    }
+
     /// A person's role.
     pub fn role(&self, name: &Name) -> Option<Role> {
         self.users.get(name)?.known().map(|user| user.role)
@@ -237,7 +243,7 @@ mod tests {
         Name::try_from(text.to_string()).unwrap()
     }
 
-    fn secret(byte: u8) -> Digest {
+    fn digest(byte: u8) -> Digest {
         Bearer::new([byte; 32]).digest()
     }
 
@@ -263,21 +269,33 @@ mod tests {
     }
 
     #[test]
+    fn the_dearest_hash_is_the_one_that_takes_longest() {
+        let mut accounts = Accounts::default();
+        assert_eq!(None, accounts.dearest_hash());
+        let usual = secret::hash_password("correct horse", [7; 16]);
+        let dear = usual.replace("t=2", "t=10");
+        for (user, hash) in [("anna", &usual), ("bert", &dear), ("carl", &usual)] {
+            accounts.put_user(name(user), Role::Viewer, hash.clone());
+        }
+        assert_eq!(Some(&dear[..]), accounts.dearest_hash());
+    }
+
+    #[test]
     fn a_token_works_until_it_expires() {
         let mut accounts = Accounts::default();
-        accounts.put_token(100, name("ci"), Role::Operator, secret(1), Some(200)).unwrap();
-        assert_eq!(Some(Role::Operator), accounts.token(199, secret(1)).map(|(_, role, _)| role));
-        assert_eq!(None, accounts.token(200, secret(1)));
-        assert_eq!(None, accounts.token(100, secret(2)));
-        assert_eq!(Err(AccountError::Expired), accounts.put_token(200, name("x"), Role::Viewer, secret(3), Some(200)));
+        accounts.put_token(100, name("ci"), Role::Operator, digest(1), Some(200)).unwrap();
+        assert_eq!(Some(Role::Operator), accounts.token(199, digest(1)).map(|(_, role, _)| role));
+        assert_eq!(None, accounts.token(200, digest(1)));
+        assert_eq!(None, accounts.token(100, digest(2)));
+        assert_eq!(Err(AccountError::Expired), accounts.put_token(200, name("x"), Role::Viewer, digest(3), Some(200)));
     }
 
     #[test]
     fn the_time_is_noted_once_an_hour_while_a_token_may_expire() {
         let mut accounts = Accounts::default();
-        accounts.put_token(0, name("for-ever"), Role::Viewer, secret(1), None).unwrap();
+        accounts.put_token(0, name("for-ever"), Role::Viewer, digest(1), None).unwrap();
         assert!(!accounts.time_is_worth_noting(1_000_000), "nothing expires");
-        accounts.put_token(0, name("ci"), Role::Viewer, secret(2), Some(5000)).unwrap();
+        accounts.put_token(0, name("ci"), Role::Viewer, digest(2), Some(5000)).unwrap();
         assert!(!accounts.time_is_worth_noting(3599));
         assert!(accounts.time_is_worth_noting(3600));
         accounts.see(3600);
@@ -292,20 +310,20 @@ mod tests {
     #[test]
     fn a_token_of_the_same_name_replaces_the_old_one() {
         let mut accounts = Accounts::default();
-        accounts.put_token(0, name("ci"), Role::Operator, secret(1), None).unwrap();
-        accounts.put_token(0, name("ci"), Role::Viewer, secret(2), None).unwrap();
-        assert_eq!(None, accounts.token(0, secret(1)));
-        assert_eq!(Some((&name("ci"), Role::Viewer, None)), accounts.token(0, secret(2)));
+        accounts.put_token(0, name("ci"), Role::Operator, digest(1), None).unwrap();
+        accounts.put_token(0, name("ci"), Role::Viewer, digest(2), None).unwrap();
+        assert_eq!(None, accounts.token(0, digest(1)));
+        assert_eq!(Some((&name("ci"), Role::Viewer, None)), accounts.token(0, digest(2)));
     }
 
     #[test]
     fn tokens_are_bounded_and_expired_ones_make_room() {
         let mut accounts = Accounts::default();
         for n in 0..TOKENS {
-            accounts.put_token(0, name(&format!("t{n}")), Role::Viewer, secret(n as u8), Some(10)).unwrap();
+            accounts.put_token(0, name(&format!("t{n}")), Role::Viewer, digest(n as u8), Some(10)).unwrap();
         }
         let more =
-            |accounts: &mut Accounts, now| accounts.put_token(now, name("more"), Role::Viewer, secret(200), None);
+            |accounts: &mut Accounts, now| accounts.put_token(now, name("more"), Role::Viewer, digest(200), None);
         assert_eq!(Err(AccountError::TooMany), more(&mut accounts, 9));
         assert_eq!(Ok(()), more(&mut accounts, 10));
     }
@@ -314,7 +332,7 @@ mod tests {
     fn what_is_stored_reads_back_and_holds_no_secret() {
         let mut accounts = Accounts::default();
         accounts.put_user(name("anna"), Role::Administrator, "$argon2id$x".into());
-        accounts.put_token(0, name("ci"), Role::Viewer, secret(1), Some(5)).unwrap();
+        accounts.put_token(0, name("ci"), Role::Viewer, digest(1), Some(5)).unwrap();
         accounts.see(3);
         let text = serde_json::to_string(&accounts).unwrap();
         assert_eq!(accounts, Accounts::parse(&text).unwrap());
@@ -334,10 +352,10 @@ mod tests {
             (accounts.role(&name("bert")), accounts.password_hash(&name("bert"))),
             "an unknown role"
         );
-        assert_eq!(Some(Role::Viewer), accounts.token(0, secret(1)).map(|(_, role, _)| role));
+        assert_eq!(Some(Role::Viewer), accounts.token(0, digest(1)).map(|(_, role, _)| role));
         accounts.put_user(name("anna"), Role::Administrator, "other hash".into());
         accounts.put_user(name("carl"), Role::Viewer, "hash".into());
-        accounts.put_token(0, name("new"), Role::Viewer, secret(2), None).unwrap();
+        accounts.put_token(0, name("new"), Role::Viewer, digest(2), None).unwrap();
         accounts.see(1_900_000_000);
         let (before, after): (Value, Value) = (
             serde_json::from_str(NEXT).unwrap(),

@@ -182,15 +182,18 @@ impl Authenticator {
         let name = Name::try_from(user.to_string())?;
         // Whoever does not even get a place in the queue has not tried yet.
         let place = self.place()?;
-        let (attempt, hash) = {
+        let (attempt, hash, dearest) = {
             let mut state = self.state();
             if !state.accounts.claimed() {
                 return Err(AuthError::Unclaimed);
             }
-            (self.attempt(&mut state, peer)?, state.accounts.password_hash(&name).map(String::from))
+            let attempt = self.attempt(&mut state, peer)?;
+            let (hash, dearest) = (state.accounts.password_hash(&name), state.accounts.dearest_hash());
+            (attempt, hash.map(String::from), dearest.map(String::from))
         };
         let password = password.to_string();
-        let right = self.hashing.run(place, move || secret::verify_password(&password, hash.as_deref())).await;
+        let verify = move || secret::verify_password(&password, hash.as_deref(), dearest.as_deref());
+        let right = self.hashing.run(place, verify).await;
         if !right {
             info!("somebody at {peer} tried a wrong user name or password");
             return Err(AuthError::WrongPassword);

@@ -221,17 +221,28 @@ impl fmt::Debug for PasswordDigest {
     }
 }
 
-/// Checks a password. Without a hash, because nobody has that name, it works as long and says no.
-pub fn verify_password(password: &str, hash: Option<&str>) -> bool {
-    // A hash that does not parse is treated like none, so that a damaged file costs an account, not the device.
-    let parsed = hash.and_then(|hash| PasswordHash::new(hash).ok());
-    match parsed {
-        Some(parsed) => argon2().verify_password(password.as_bytes(), &parsed).is_ok(),
+/// Checks a password. Without a hash, because nobody has that name, it works as long as with `dearest` and says no.
+pub fn verify_password(password: &str, hash: Option<&str>, dearest: Option<&str>) -> bool {
+    let fits = match work(hash, dearest) {
+        Some(hash) => argon2().verify_password(password.as_bytes(), &hash).is_ok(),
         None => {
             hash_password(password, [0; 16]);
             false
         }
-    }
+    };
+    fits && work(hash, None).is_some()
+}
+
+/// The hash that a password is worked on with. One that does not parse is treated like none, so that a damaged file costs an
+/// account, not the device.
+fn work<'a>(hash: Option<&'a str>, dearest: Option<&'a str>) -> Option<PasswordHash<'a>> {
+    [hash, dearest].into_iter().flatten().find_map(|hash| PasswordHash::new(hash).ok())
+}
+
+/// What checking a password against a hash costs, to be compared with another's; nothing, if it is none.
+pub fn cost(hash: &str) -> u64 {
+    let params = PasswordHash::new(hash).ok().and_then(|hash| Params::try_from(&hash).ok());
+    params.map_or(0, |params| u64::from(params.m_cost()) * u64::from(params.t_cost()))
 }
 
 /// Argon2id with OWASP's second recommendation, 19 MiB and two passes: a quarter of a second on a Pi 4, and two at once fit
@@ -281,11 +292,24 @@ mod tests {
     fn only_the_right_password_opens() {
         let hash = hash_password("correct horse", [7; 16]);
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
-        assert!(verify_password("correct horse", Some(&hash)));
-        assert!(!verify_password("correct horsf", Some(&hash)));
-        assert!(!verify_password("", Some(&hash)));
-        assert!(!verify_password("correct horse", Some("not a hash")));
-        assert!(!verify_password("correct horse", None));
+        assert!(verify_password("correct horse", Some(&hash), None));
+        assert!(verify_password("correct horse", Some(&hash), Some("not a hash")));
+        assert!(!verify_password("correct horsf", Some(&hash), None));
+        assert!(!verify_password("", Some(&hash), None));
+        assert!(!verify_password("correct horse", Some("not a hash"), None));
+        assert!(!verify_password("correct horse", None, None));
+        assert!(!verify_password("correct horse", None, Some(&hash)), "it is another's");
+    }
+
+    #[test]
+    fn a_name_that_nobody_has_takes_as_long_as_the_dearest_that_somebody_has() {
+        let usual = hash_password("correct horse", [7; 16]);
+        let dear = usual.replace("m=19456,t=2", "m=65536,t=10");
+        assert!(cost(&usual) < cost(&dear) && cost("not a hash") < cost(&usual));
+        let params = |hash: Option<&str>| work(hash, Some(&dear)).map(|hash| hash.params.to_string());
+        assert_eq!(Some("m=65536,t=10,p=1".to_string()), params(None));
+        assert_eq!(Some("m=65536,t=10,p=1".to_string()), params(Some("not a hash")));
+        assert_eq!(Some("m=19456,t=2,p=1".to_string()), params(Some(&usual)));
     }
 
     #[test]

@@ -91,7 +91,7 @@ mod tests {
         assert_eq!(Config::parse("network.host = \"rack-7\"").unwrap(), card.config);
         let claim = card.claim.unwrap();
         assert_eq!("anna", claim.user.as_str());
-        assert!(verify_password("correct horse", Some(&claim.password_hash.into_phc())));
+        assert!(verify_password("correct horse", Some(&claim.password_hash.into_phc()), None));
     }
 
     #[test]
