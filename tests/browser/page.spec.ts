@@ -58,6 +58,30 @@ test("where WebSockets are not let through, the picture still comes", async ({ p
   await expect.poll(() => picture.evaluate((image: HTMLImageElement) => image.naturalWidth)).toBeGreaterThan(0);
 });
 
+test("what is offered follows from privileges, whatever a role is called", async ({ page }) => {
+  await page.route("**/api/v1/session", async (route) => {
+    const answer = await route.fetch();
+    await route.fulfill({ response: answer, json: { ...(await answer.json()), privileges: ["view", "power"] } });
+  });
+  await page.routeWebSocket(/\/socket$/, (socket) => {
+    const server = socket.connectToServer();
+    server.onMessage((message) => {
+      const text = typeof message === "string" ? message : "{}";
+      const hello = JSON.parse(text).type === "hello";
+      socket.send(hello ? JSON.stringify({ ...JSON.parse(text), privileges: ["view", "power"] }) : message);
+    });
+  });
+  await enter(page);
+  await expectConnected(page);
+  await expect(page.getByRole("button", { name: "Power", exact: true })).toBeEnabled();
+  for (const name of ["Keys", "Paste text"]) {
+    await expect(page.getByRole("button", { name, exact: true })).toBeDisabled();
+  }
+  await expect(page.getByRole("button", { name: "System", exact: true })).toHaveCount(0);
+  await expect(screenOf(page)).toHaveAttribute("data-input", "false");
+  await expect(page.getByText("You may only watch")).toHaveCount(0);
+});
+
 test("pasted text is typed at the target", async ({ page }) => {
   await enter(page);
   await power(page, "Reset");

@@ -186,6 +186,21 @@ fn page_daemon_and_docs_name_the_same_messages() {
     assert_eq!(quoted_after(&read("docs/api.md"), "{\"type\":\""), page, "docs/api.md and page differ");
 }
 
+#[test]
+fn page_and_daemon_name_the_same_privileges() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
+    let page = read("web/src/core/protocol.ts");
+    let (_, union) = page.split_once("export type Privilege = ").unwrap();
+    let mut page: Vec<&str> = union.split(';').next().unwrap().split('"').skip(1).step_by(2).collect();
+    let role = read("src/session/role.rs");
+    let (_, list) = role.split_once("pub enum Privilege {").unwrap();
+    let lines = list.split('}').next().unwrap().lines().map(str::trim).filter(|line| !line.starts_with("///"));
+    let mut daemon: Vec<String> = lines.filter_map(|line| line.strip_suffix(',')).map(str::to_lowercase).collect();
+    page.sort_unstable();
+    daemon.sort_unstable();
+    assert_eq!(daemon, page);
+}
+
 /// What a page sets in code type.
 fn code_words(page: &str) -> Vec<String> {
     let text = fs::read_to_string(root().join(page)).unwrap();

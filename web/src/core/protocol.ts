@@ -15,13 +15,14 @@ export type ToDaemon =
   | { type: "pictures"; on: boolean };
 
 export type FromDaemon =
-  | { type: "hello"; seat: string; id: number; user: string; role: Role }
+  | { type: "hello"; seat: string; id: number; user: string; privileges: Privilege[] }
   | ({ type: "status" } & Status)
   | { type: "latency"; ms: number }
   | ({ type: "update" } & Update)
   | { type: "refused"; code: string; message: string };
 
-export type Role = "viewer" | "operator" | "administrator";
+/** What somebody may do. Who they are called, the page does not ask: roles can be cut differently. */
+export type Privilege = "view" | "input" | "media" | "power" | "configure" | "users";
 
 export type SignalState =
   | "starting"
@@ -49,7 +50,7 @@ export type Status = {
   viewers: Viewer[];
 };
 
-export type Session = { claimed: boolean; user: string | null; role: Role | null };
+export type Session = { claimed: boolean; user: string | null; privileges: Privilege[] };
 
 /** How an update of the appliance is going. */
 export type Update = {

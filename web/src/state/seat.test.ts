@@ -34,7 +34,7 @@ beforeEach(() => {
   vi.stubGlobal("location", { origin: "https://farhand" });
   vi.stubGlobal("fetch", (path: string) => {
     if (!reachable) return Promise.reject(new TypeError("failed to fetch"));
-    const said = path.endsWith("/session") ? { claimed: true, user, role: "viewer" } : STATUS;
+    const said = path.endsWith("/session") ? { claimed: true, user, privileges: ["view"] } : STATUS;
     return Promise.resolve(new Response(JSON.stringify(said)));
   });
   seat = openSeat(STATUS);

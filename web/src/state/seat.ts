@@ -8,7 +8,7 @@
 import { signal, type ReadonlySignal } from "@preact/signals";
 import { parseFrame } from "../core/frame";
 import { keepAlive } from "../core/keepAlive";
-import type { FromDaemon, Role, Status, ToDaemon } from "../core/protocol";
+import type { FromDaemon, Privilege, Status, ToDaemon } from "../core/protocol";
 import { api, asRefusal } from "../remote/api";
 import { openSocket, SESSION_ENDED } from "../remote/socket";
 import { hearUpdate } from "./appliance";
@@ -18,12 +18,15 @@ import { loadSession, session } from "./session";
 /** `watching`: no socket is to be had, but pictures come over plain HTTP. */
 export type Connection = "connecting" | "open" | "lost" | "watching";
 
+export type Me = { id: number; privileges: readonly Privilege[] };
+
 export type Seat = {
   id: string;
   status: ReadonlySignal<Status>;
   connection: ReadonlySignal<Connection>;
   latencyMs: ReadonlySignal<number | null>;
-  me: ReadonlySignal<{ id: number; role: Role } | null>;
+  /** Who we are here; null until the daemon has said so. */
+  me: ReadonlySignal<Me | null>;
   send: (message: ToDaemon) => void;
   /** Gives pictures to `show` until the returned undo is called. */
   watch: (show: (data: ArrayBuffer) => void) => () => void;
@@ -48,7 +51,7 @@ export function openSeat(first: Status): Seat {
   const status = signal(first);
   const connection = signal<Connection>("connecting");
   const latencyMs = signal<number | null>(null);
-  const me = signal<{ id: number; role: Role } | null>(null);
+  const me = signal<Me | null>(null);
   const abort = new AbortController();
   let show: ((data: ArrayBuffer) => void) | null = null;
   let unseen: ArrayBuffer | null = null;
@@ -61,7 +64,7 @@ export function openSeat(first: Status): Seat {
       case "hello":
         refusals = 0;
         clearTimeout(poll);
-        me.value = { id: message.id, role: message.role };
+        me.value = { id: message.id, privileges: message.privileges };
         connection.value = "open";
         if (document.hidden) tellVisibility();
         break;

@@ -19,7 +19,9 @@ export class FakeSocket {
   }
   hello() {
     this.readyState = FakeSocket.OPEN;
-    this.onmessage?.({ data: '{"type":"hello","seat":"main","id":1,"user":"a","role":"viewer"}' });
+    this.onmessage?.({
+      data: '{"type":"hello","seat":"main","id":1,"user":"a","privileges":["view"]}',
+    });
   }
 }
 

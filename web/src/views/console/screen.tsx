@@ -30,7 +30,7 @@ export function Screen({
   const size = useSignal<Size | null>(null);
   const sharp = useSignal(false);
   const watching = useComputed(() => seat.connection.value === "watching");
-  const mayType = useComputed(() => seat.me.value !== null && seat.me.value.role !== "viewer");
+  const mayType = useComputed(() => seat.me.value?.privileges.includes("input") === true);
 
   useEffect(() => {
     if (canvas.current === null) return undefined;

@@ -21,7 +21,7 @@ export function StatusLine({ seat }: { seat: Seat }) {
   const connection = seat.connection.value;
   const latency = seat.latencyMs.value;
   const others = othersLabel(status.viewers, seat.me.value?.id ?? null);
-  const viewOnly = seat.me.value?.role === "viewer";
+  const viewOnly = seat.me.value?.privileges.every((privilege) => privilege === "view") === true;
   return (
     <div
       class="status"

@@ -4,6 +4,7 @@
 import { useSignal } from "@preact/signals";
 import type { RefObject } from "preact";
 import { snapshotName } from "../../core/labels";
+import type { Privilege } from "../../core/protocol";
 import { api, asRefusal } from "../../remote/api";
 import { isFullScreen, toggleFullScreen } from "../../state/fullscreen";
 import { sayProblem, sayResult } from "../../state/notices";
@@ -29,8 +30,10 @@ type Props = {
 export function Toolbar({ seat, seats, user, root, focusScreen }: Props) {
   const showsPaste = useSignal(false);
   const showsSystem = useSignal(false);
-  const isAdministrator = session.value?.role === "administrator";
-  const watchOnly = seat.me.value?.role === "viewer";
+  const mayConfigure = session.value?.privileges.includes("configure") === true;
+  // Refused are those who are known not to have it; until the seat has said so, nobody is.
+  const here = seat.me.value?.privileges;
+  const lacks = (privilege: Privilege) => here?.includes(privilege) === false;
   const full = isFullScreen.value;
 
   return (
@@ -38,12 +41,12 @@ export function Toolbar({ seat, seats, user, root, focusScreen }: Props) {
       <Mark />
       <SeatName seat={seat} seats={seats} />
       <div class="tools" role="group" aria-label="Target">
-        <PowerPanel seat={seat} disabled={watchOnly} focusScreen={focusScreen} />
-        <KeysPanel seat={seat} disabled={watchOnly} focusScreen={focusScreen} />
+        <PowerPanel seat={seat} disabled={lacks("power")} focusScreen={focusScreen} />
+        <KeysPanel seat={seat} disabled={lacks("input")} focusScreen={focusScreen} />
         <Tool
           icon="paste"
           label="Paste text"
-          disabled={watchOnly}
+          disabled={lacks("input")}
           does={() => (showsPaste.value = true)}
         />
         <Tool icon="camera" label="Screenshot" does={() => attempt(() => save(seat.id))} />
@@ -57,7 +60,7 @@ export function Toolbar({ seat, seats, user, root, focusScreen }: Props) {
             focusScreen();
           }}
         />
-        {isAdministrator && (
+        {mayConfigure && (
           <Tool icon="gear" label="System" quiet does={() => (showsSystem.value = true)} />
         )}
         <Tool icon={theme.value} label={`Theme: ${theme.value}`} quiet does={nextTheme} />
