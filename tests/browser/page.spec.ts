@@ -82,6 +82,21 @@ test("what is offered follows from privileges, whatever a role is called", async
   await expect(page.getByText("You may only watch")).toHaveCount(0);
 });
 
+test("the question before a press keeps the keyboard where the person has put it", async ({ page, browser }) => {
+  await enter(page);
+  await expectConnected(page);
+  await page.getByRole("button", { name: "Power", exact: true }).click();
+  await page.getByRole("button", { name: "Reset" }).click();
+  await expect(page.getByRole("button", { name: "Cancel" })).toBeFocused();
+  await page.keyboard.press("Tab");
+  // Somebody else's coming changes the status, and what the panel shows with it.
+  const other = await browser.newPage();
+  await enter(other);
+  await expect(statusOf(page)).toContainText("Also here");
+  await expect(page.getByRole("button", { name: "Confirm" })).toBeFocused();
+  await other.close();
+});
+
 test("pasted text is typed at the target", async ({ page }) => {
   await enter(page);
   await power(page, "Reset");
