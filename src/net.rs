@@ -6,6 +6,7 @@
 pub mod api;
 pub mod assets;
 pub mod body;
+mod coding;
 pub mod door;
 pub mod download;
 pub mod entry;

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, VARY};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
 
@@ -49,7 +50,7 @@ async fn attempt(site: &Arc<Site>, connection: &Arc<Connection>, request: Reques
     let host = door::host(request.uri(), headers, &site.names)?;
     let path = request.uri().path();
     if !path.starts_with("/api/") {
-        return asset(site, request.method(), path);
+        return asset(site, request.method(), path, headers);
     }
     let (route, seat) = routes::find(request.method(), path)?;
     let is_socket = route.deed == Deed::Socket;
@@ -121,14 +122,20 @@ async fn attempt(site: &Arc<Site>, connection: &Arc<Connection>, request: Reques
     }
 }
 
-fn asset(site: &Site, method: &Method, path: &str) -> Answer {
-    let asset = if site.is_rescue() { rescue::find(path)? } else { assets::find(path)? };
+fn asset(site: &Site, method: &Method, path: &str, headers: &HeaderMap) -> Answer {
+    let asset = if site.is_rescue() { rescue::find(path)? } else { assets::find(path, headers)? };
     if *method != Method::GET && *method != Method::HEAD {
         return Err(RouteError::WrongMethod(vec!["GET", "HEAD"]).into());
     }
     let mut response = Response::new(Body::Whole(asset.bytes));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(asset.kind));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(asset.cache));
+    if let Some(coding) = asset.coding.name() {
+        response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static(coding));
+    }
+    if asset.varies {
+        response.headers_mut().insert(VARY, HeaderValue::from_static("accept-encoding"));
+    }
     Ok(response)
 }
 

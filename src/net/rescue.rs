@@ -6,6 +6,7 @@
 use bytes::Bytes;
 
 use super::assets::{Asset, AssetError};
+use super::coding::Coding;
 
 /// The file at a path of the page.
 pub fn find(path: &str) -> Result<Asset, AssetError> {
@@ -15,5 +16,6 @@ pub fn find(path: &str) -> Result<Asset, AssetError> {
         _ => return Err(AssetError::NotFound),
     };
     // The page proper comes back to the same address.
-    Ok(Asset { bytes: Bytes::from_static(text.as_bytes()), kind, cache: "no-store" })
+    let bytes = Bytes::from_static(text.as_bytes());
+    Ok(Asset { bytes, kind, cache: "no-store", coding: Coding::Identity, varies: false })
 }
