@@ -5,11 +5,13 @@
  * names carry a hash so that a browser may keep them for ever.
  */
 import { defineConfig } from "vitest/config";
+import { compress } from "./build/compress";
 import { limitWeight } from "./build/weight";
 
 export default defineConfig({
   esbuild: { jsx: "automatic", jsxImportSource: "preact" },
-  plugins: [limitWeight()],
+  // Weighed before its copies lie beside it.
+  plugins: [limitWeight(), compress()],
   build: {
     target: "es2022",
     assetsInlineLimit: 0,

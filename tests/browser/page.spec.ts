@@ -50,6 +50,33 @@ test("the page is dark for who likes it dark", async ({ browser }) => {
   expect(await brightness("light")).toBeGreaterThan(600);
 });
 
+test("the page travels compressed, and whole to who cannot read that", async ({ page }) => {
+  const codings = new Map<string, string | undefined>();
+  let bytes = 0;
+  const counted: Promise<void>[] = [];
+  page.on("requestfinished", (request) => {
+    if (!["document", "script", "stylesheet"].includes(request.resourceType())) return;
+    const count = async () => {
+      codings.set(request.url(), (await request.response())?.headers()["content-encoding"]);
+      bytes += (await request.sizes()).responseBodySize;
+    };
+    counted.push(count());
+  });
+  await page.goto(daemon.url);
+  await expect(page.getByLabel("User")).toBeVisible();
+  await Promise.all(counted);
+  expect([...codings.values()]).toEqual(["br", "br", "br"]);
+  expect(bytes).toBeLessThan(35_000);
+
+  for (const url of codings.keys()) {
+    const ask = (coding: string) => page.request.get(url, { headers: { "Accept-Encoding": coding } });
+    const [plain, gzip] = [await ask("identity"), await ask("gzip;q=0.5, br;q=0")];
+    expect([plain.headers()["content-encoding"], gzip.headers()["content-encoding"]]).toEqual([undefined, "gzip"]);
+    for (const answer of [plain, gzip]) expect(answer.headers()["vary"]).toBe("accept-encoding");
+    expect(await gzip.text()).toBe(await plain.text());
+  }
+});
+
 test("where WebSockets are not let through, the picture still comes", async ({ page }) => {
   await page.routeWebSocket(/\/socket$/, (socket) => socket.close());
   await enter(page);
