@@ -28,6 +28,13 @@ export const asRefusal = (cause: unknown): Refusal =>
 const unreachable = () =>
   new Refusal("unreachable", "Farhand does not answer. Is it on, and is the network up?", 0);
 
+let sessionEnded = (): void => undefined;
+
+/** Has `does` called whenever a request is refused because nobody is logged in any more. */
+export function onSessionEnd(does: () => void): void {
+  sessionEnded = does;
+}
+
 type Options = { body?: unknown; file?: File; signal?: AbortSignal };
 
 async function request(method: string, path: string, options: Options = {}): Promise<Response> {
@@ -48,8 +55,10 @@ async function request(method: string, path: string, options: Options = {}): Pro
     if (signal?.aborted) throw cause;
     throw unreachable();
   }
-  if (!response.ok) throw await refusal(response);
-  return response;
+  if (response.ok) return response;
+  const refused = await refusal(response);
+  if (refused.code === "not-logged-in") sessionEnded();
+  throw refused;
 }
 
 async function refusal(response: Response): Promise<Refusal> {
@@ -83,6 +92,15 @@ export const api = {
   type: (seat: string, text: string) =>
     request("POST", `${seatPath(seat)}/keys`, { body: { text } }),
   health: (signal: AbortSignal) => request("GET", "/health", { signal }),
+  /** Whether the daemon is there, well or not. It needs no session, and so keeps none from ending. */
+  answers: async (signal: AbortSignal) => {
+    try {
+      await api.health(signal);
+      return true;
+    } catch (cause) {
+      return asRefusal(cause).code === "unwell";
+    }
+  },
   system: async () => (await (await request("GET", "/system")).json()) as System,
   update: (file: File, signal: AbortSignal) => request("POST", "/update", { file, signal }),
   fetchUpdate: async () => (await (await request("POST", "/update/fetch")).json()) as Update,

@@ -1,10 +1,12 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { HEADER_BYTES } from "../core/frame";
 import type { Session, Status } from "../core/protocol";
+import { api } from "../remote/api";
 import { SESSION_ENDED } from "../remote/socket";
 import { FakeSocket, latest } from "../testing/fakeSocket";
 import { notices } from "./notices";
 import { openSeat, type Seat } from "./seat";
+import { session } from "./session";
 
 const STATUS: Status = {
   seat: "main",
@@ -21,19 +23,32 @@ const STATUS: Status = {
 
 let user: Session["user"];
 let reachable: boolean;
+/** What was asked over HTTP. */
+let asked: string[];
+/** What a request is refused with, by the end of its path. */
+let refused: Record<string, { status: number; code: string }>;
 let seat: Seat;
 
 beforeEach(() => {
   vi.useFakeTimers();
   FakeSocket.all = [];
   user = "anna";
+  session.value = { claimed: true, user, privileges: ["view"] };
   reachable = true;
+  asked = [];
+  refused = {};
   vi.stubGlobal("WebSocket", FakeSocket);
   vi.stubGlobal("addEventListener", () => undefined);
   vi.stubGlobal("document", Object.assign(new EventTarget(), { hidden: false }));
   vi.stubGlobal("location", { origin: "https://farhand" });
   vi.stubGlobal("fetch", (path: string) => {
     if (!reachable) return Promise.reject(new TypeError("failed to fetch"));
+    asked.push(path.replace("/api/v1", ""));
+    const refusal = refused[asked.at(-1) ?? ""];
+    if (refusal !== undefined) {
+      const body = JSON.stringify({ error: { code: refusal.code, message: "" } });
+      return Promise.resolve(new Response(body, { status: refusal.status }));
+    }
     const said = path.endsWith("/session") ? { claimed: true, user, privileges: ["view"] } : STATUS;
     return Promise.resolve(new Response(JSON.stringify(said)));
   });
@@ -135,4 +150,50 @@ test("keys refused for one reason are one notice", () => {
   refuse("unknown-key", "F14 is no key of ours");
   refuse("flooded", "too fast");
   expect(notices.value.map(({ text }) => text)).toEqual(["F14 is no key of ours", "too fast"]);
+});
+
+test("a quiet socket is doubted by a question that needs no session, so none is kept from ending", async () => {
+  latest().hello();
+  await vi.advanceTimersByTimeAsync(12_000);
+  expect(asked).toEqual(["/health", "/health", "/health"]);
+  expect(seat.connection.value).toBe("open");
+});
+
+test("a daemon that is not well is there all the same", async () => {
+  refused["/health"] = { status: 503, code: "unwell" };
+  latest().hello();
+  await vi.advanceTimersByTimeAsync(12_000);
+  expect(seat.connection.value).toBe("open");
+});
+
+test("a proxy that answers for a daemon that is gone is no daemon", async () => {
+  refused["/health"] = { status: 502, code: "bad-gateway" };
+  latest().hello();
+  await vi.advanceTimersByTimeAsync(4000);
+  expect(seat.connection.value).toBe("lost");
+});
+
+test("where the page watches without a socket, the end of its session is noticed", async () => {
+  await vi.advanceTimersByTimeAsync(4000 + 250 + 4000);
+  expect(seat.connection.value).toBe("watching");
+  refused["/seats/main"] = { status: 401, code: "not-logged-in" };
+  user = null;
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(asked.at(-1)).toBe("/session");
+  expect(session.value?.user).toBeNull();
+});
+
+test("a press that is refused for want of a session shows that it has ended", async () => {
+  latest().hello();
+  refused["/seats/main/power"] = { status: 401, code: "not-logged-in" };
+  user = null;
+  await expect(api.power("main", "tap")).rejects.toMatchObject({ code: "not-logged-in" });
+  await vi.advanceTimersByTimeAsync(0);
+  expect(session.value?.user).toBeNull();
+});
+
+test("a wrong password ends no session", async () => {
+  refused["/login"] = { status: 401, code: "wrong-password" };
+  await expect(api.login("anna", "wrong")).rejects.toMatchObject({ code: "wrong-password" });
+  expect(asked).toEqual(["/login"]);
 });

@@ -9,7 +9,7 @@ import { signal, type ReadonlySignal } from "@preact/signals";
 import { parseFrame } from "../core/frame";
 import { keepAlive } from "../core/keepAlive";
 import type { FromDaemon, Privilege, Status, ToDaemon } from "../core/protocol";
-import { api, asRefusal } from "../remote/api";
+import { api } from "../remote/api";
 import { openSocket, SESSION_ENDED } from "../remote/socket";
 import { hearUpdate } from "./appliance";
 import { sayProblem } from "./notices";
@@ -119,11 +119,10 @@ export function openSeat(first: Status): Seat {
       if (refusals < REFUSALS_BEFORE_FALLBACK) return;
       connection.value = "watching";
       poll = setTimeout(() => void ask(false), POLL_MS);
-    } catch (cause) {
+    } catch {
       if (abort.signal.aborted || connection.value === "open") return;
       connection.value = "lost";
       refusals = 0;
-      if (asRefusal(cause).status === 401) await loadSession();
     }
   };
 
@@ -131,11 +130,7 @@ export function openSeat(first: Status): Seat {
     message: receive,
     picture,
     closed: (code, wasOpen) => void closed(code, wasOpen),
-    answers: (timeout) =>
-      api.seat(id, timeout).then(
-        () => true,
-        () => false,
-      ),
+    answers: api.answers,
   });
   const held = keepAlive({ send: socket.send, every });
 

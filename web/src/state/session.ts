@@ -4,7 +4,7 @@
 import { signal } from "@preact/signals";
 import { backoff } from "../core/backoff";
 import type { Session } from "../core/protocol";
-import { api, asRefusal, type Refusal } from "../remote/api";
+import { api, asRefusal, onSessionEnd, type Refusal } from "../remote/api";
 
 /** Null until the daemon has answered once. */
 export const session = signal<Session | null>(null);
@@ -26,6 +26,8 @@ export async function loadSession(): Promise<void> {
     retry = setTimeout(() => void loadSession(), wait.next());
   }
 }
+
+onSessionEnd(() => void loadSession());
 
 export async function logOut(): Promise<void> {
   await api.logout();

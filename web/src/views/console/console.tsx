@@ -8,7 +8,6 @@ import { useEffect, useRef } from "preact/hooks";
 import { api, asRefusal } from "../../remote/api";
 import { isFullScreen } from "../../state/fullscreen";
 import { openSeat, type Seat } from "../../state/seat";
-import { loadSession } from "../../state/session";
 import { KeyRow } from "./keyRow";
 import { Notices } from "./notices";
 import { Screen } from "./screen";
@@ -47,7 +46,6 @@ export function Console({ user }: { user: string }) {
       } catch (cause) {
         if (mine !== entry) return;
         problem.value = asRefusal(cause).message;
-        if (asRefusal(cause).status === 401) await loadSession();
       }
     };
     const change = () => void enter();
