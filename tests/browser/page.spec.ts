@@ -2,7 +2,7 @@
  * The page itself: on a phone, in the dark, without WebSockets, and with text to paste.
  */
 import { expect, test, type Page } from "@playwright/test";
-import { claim, expectConnected, logIn, power, screenOf, statusOf } from "./lib/console.ts";
+import { claim, expectConnected, logIn, PASSWORD, power, screenOf, statusOf, USER } from "./lib/console.ts";
 import { type Daemon, startDaemon } from "./lib/daemon.ts";
 import { expectText } from "./lib/target.ts";
 
@@ -35,6 +35,30 @@ test("on a phone everything fits the width and the keys of a BIOS are at hand", 
   await page.getByRole("button", { name: "F12", exact: true }).tap();
   await expectText(page, "Please select a boot device");
   await context.close();
+});
+
+test("a space that a phone's keyboard puts behind a name keeps nobody out", async ({ page, browser }) => {
+  await page.goto(daemon.url);
+  await page.getByLabel("User").fill(` ${USER} `);
+  await page.getByLabel("Password").fill(PASSWORD);
+  await page.getByRole("button", { name: "Log in" }).click();
+  await expectConnected(page);
+
+  const fresh = await startDaemon();
+  const owner = await browser.newPage();
+  await owner.goto(fresh.url);
+  await owner.getByLabel("Claim code").fill(` ${fresh.code} `);
+  await owner.getByLabel("User").fill(`${USER} `);
+  // A password may begin and end as it likes.
+  await owner.getByLabel("Password", { exact: true }).fill(` ${PASSWORD} `);
+  await owner.getByLabel("Repeat password").fill(` ${PASSWORD} `);
+  await owner.getByRole("button", { name: "Claim" }).click();
+  await expectConnected(owner);
+  await owner.getByRole("button", { name: "Log out" }).click();
+  await logIn(owner, ` ${PASSWORD} `);
+  await expectConnected(owner);
+  await owner.close();
+  await fresh.stop();
 });
 
 test("the page is dark for who likes it dark", async ({ browser }) => {

@@ -25,14 +25,20 @@ type AuthFormProps = {
   children: (fault: Fault | null) => ComponentChildren;
 };
 
+/** What was meant: a phone's keyboard puts a space behind a word, and only a password may have one. */
+function valuesOf(form: HTMLFormElement): Record<string, string> {
+  const fields = [...form.querySelectorAll("input")];
+  return Object.fromEntries(
+    fields.map(({ name, type, value }) => [name, type === "password" ? value : value.trim()]),
+  );
+}
+
 export function AuthForm(props: AuthFormProps) {
   const fault = useSignal<Fault | null>(null);
   const busy = useSignal(false);
 
   const submit = async (form: HTMLFormElement) => {
-    const values = Object.fromEntries(
-      [...new FormData(form)].map(([name, value]) => [name, String(value)]),
-    );
+    const values = valuesOf(form);
     fault.value = props.check(values);
     if (fault.value !== null || busy.value) return;
     busy.value = true;

@@ -22,7 +22,7 @@ export function ClaimForm() {
       }
       concerns={concerns}
       check={check}
-      submit={({ code = "", user = "", password = "" }) => api.claim(code.trim(), user, password)}
+      submit={({ code = "", user = "", password = "" }) => api.claim(code, user, password)}
     >
       {(fault) => (
         <>
@@ -66,7 +66,7 @@ function concerns(code: string): string {
 }
 
 function check({ code, user, password = "", repeat }: Record<string, string>): Fault | null {
-  if (!code?.trim()) return { field: "code", message: "Enter the claim code." };
+  if (!code) return { field: "code", message: "Enter the claim code." };
   if (!user) return { field: "user", message: "Choose a name to log in with." };
   if ([...password].length < PASSWORD_CHARACTERS) {
     return { field: "password", message: `Use at least ${PASSWORD_CHARACTERS} characters.` };
