@@ -133,6 +133,22 @@ test("what is offered follows from privileges, whatever a role is called", async
   await expect(page.getByText("You may only watch")).toHaveCount(0);
 });
 
+test("how long a button is held is what the daemon answers, and what the page has offered", async ({ page }) => {
+  let asked: unknown;
+  await page.route("**/power", async (route) => {
+    asked = route.request().postDataJSON();
+    await route.fulfill({ status: 202, json: { press: "hold", seconds: 4.25 } });
+  });
+  await enter(page);
+  await expectConnected(page);
+  await page.getByRole("button", { name: "Power", exact: true }).click();
+  const name = await page.getByRole("button", { name: "Force off" }).innerText();
+  await page.getByRole("button", { name }).click();
+  await page.getByRole("button", { name: "Confirm" }).click();
+  await expect(page.getByText("is being held for 4.25 s")).toBeVisible();
+  expect(asked).toEqual({ press: "hold", seconds: Number(/[0-9.]+/.exec(name)?.[0]) });
+});
+
 test("the question before a press keeps the keyboard where the person has put it", async ({ page, browser }) => {
   await enter(page);
   await expectConnected(page);

@@ -90,6 +90,9 @@ export type System = {
 
 export type Press = "tap" | "hold" | "reset";
 
+/** A press that has begun. */
+export type Pressed = { press: Press; seconds: number };
+
 /**
  * Reads a text frame; null when it is none of ours.
  *

@@ -4,7 +4,7 @@
  * Every refusal arrives as one kind of error that carries the server's own message, which says what
  * to do better than this page could.
  */
-import type { Press, Session, Status, System, Update } from "../core/protocol";
+import type { Press, Pressed, Session, Status, System, Update } from "../core/protocol";
 
 /** A request was not carried out; `message` is for the person. */
 export class Refusal extends Error {
@@ -87,8 +87,10 @@ export const api = {
   seat: async (seat: string, signal?: AbortSignal) =>
     (await (await request("GET", seatPath(seat), signal ? { signal } : {})).json()) as Status,
   snapshot: async (seat: string) => (await request("GET", `${seatPath(seat)}/snapshot.jpg`)).blob(),
-  power: (seat: string, press: Press) =>
-    request("POST", `${seatPath(seat)}/power`, { body: { press } }),
+  power: async (seat: string, press: Press, seconds?: number) => {
+    const body = seconds === undefined ? { press } : { press, seconds };
+    return (await (await request("POST", `${seatPath(seat)}/power`, { body })).json()) as Pressed;
+  },
   type: (seat: string, text: string) =>
     request("POST", `${seatPath(seat)}/keys`, { body: { text } }),
   health: (signal: AbortSignal) => request("GET", "/health", { signal }),

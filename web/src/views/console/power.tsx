@@ -12,28 +12,40 @@ import { Answers } from "../../ui/confirm";
 import { Panel } from "../../ui/panel";
 import "./power.css";
 
-type Choice = { press: Press; name: string; question: string; done: string; harsh: boolean };
+type Choice = {
+  press: Press;
+  /** Only a hold takes a time. */
+  seconds?: number;
+  name: string;
+  question: string;
+  done: (seconds: number) => string;
+  harsh: boolean;
+};
+
+/** Boards cut power after four seconds; the margin covers slow ones. */
+const HOLD_SECONDS = 5.5;
 
 const CHOICES: readonly Choice[] = [
   {
     press: "tap",
     name: "Press power button",
     question: "Press the power button briefly? A running system will usually shut down.",
-    done: "The power button has been pressed.",
+    done: () => "The power button has been pressed.",
     harsh: false,
   },
   {
     press: "hold",
-    name: "Force off (5.5 s)",
+    seconds: HOLD_SECONDS,
+    name: `Force off (${HOLD_SECONDS} s)`,
     question: "Hold the power button until the power is cut? Unsaved work will be lost.",
-    done: "The power button is being held for 5.5 s.",
+    done: (seconds) => `The power button is being held for ${seconds} s.`,
     harsh: true,
   },
   {
     press: "reset",
     name: "Reset",
     question: "Press the reset button? Unsaved work will be lost.",
-    done: "The reset button has been pressed.",
+    done: () => "The reset button has been pressed.",
     harsh: true,
   },
 ];
@@ -63,12 +75,12 @@ function Choices({ seat, done }: { seat: Seat; done: () => void }) {
   const { power } = seat.status.value;
   const choice = chosen.value;
 
-  const confirm = async ({ press, done: result }: Choice) => {
+  const confirm = async ({ press, seconds, done: result }: Choice) => {
     busy.value = true;
     problem.value = null;
     try {
-      await api.power(seat.id, press);
-      sayResult(result);
+      const pressed = await api.power(seat.id, press, seconds);
+      sayResult(result(pressed.seconds));
       done();
     } catch (cause) {
       problem.value = asRefusal(cause).message;
