@@ -74,6 +74,7 @@ pub struct Site {
 impl Site {
     /// Gathers the parts and reads who there is. `names` are those of [`names`]. The code, if the device has no owner yet,
     /// is for its console and nowhere else.
+    #[expect(clippy::too_many_arguments, reason = "each is a part of its own, made in daemon.rs")]
     pub fn open(
         seats: BTreeMap<SeatId, SeatBus>,
         hands: Hands,

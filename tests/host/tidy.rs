@@ -192,7 +192,7 @@ fn page_and_daemon_name_the_same_privileges() {
     let page = read("web/src/core/protocol.ts");
     let (_, union) = page.split_once("export type Privilege = ").unwrap();
     let mut page: Vec<&str> = union.split(';').next().unwrap().split('"').skip(1).step_by(2).collect();
-    let role = read("src/session/role.rs");
+    let role = read("src/auth/role.rs");
     let (_, list) = role.split_once("pub enum Privilege {").unwrap();
     let lines = list.split('}').next().unwrap().lines().map(str::trim).filter(|line| !line.starts_with("///"));
     let mut daemon: Vec<String> = lines.filter_map(|line| line.strip_suffix(',')).map(str::to_lowercase).collect();
