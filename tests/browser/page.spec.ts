@@ -109,19 +109,23 @@ test("where WebSockets are not let through, the picture still comes", async ({ p
   await expect.poll(() => picture.evaluate((image: HTMLImageElement) => image.naturalWidth)).toBeGreaterThan(0);
 });
 
-test("what is offered follows from privileges, whatever a role is called", async ({ page }) => {
+/** Lets the page believe that it has these privileges alone. */
+async function pretend(page: Page, privileges: readonly string[]): Promise<void> {
   await page.route("**/api/v1/session", async (route) => {
     const answer = await route.fetch();
-    await route.fulfill({ response: answer, json: { ...(await answer.json()), privileges: ["view", "power"] } });
+    await route.fulfill({ response: answer, json: { ...(await answer.json()), privileges } });
   });
   await page.routeWebSocket(/\/socket$/, (socket) => {
     const server = socket.connectToServer();
     server.onMessage((message) => {
-      const text = typeof message === "string" ? message : "{}";
-      const hello = JSON.parse(text).type === "hello";
-      socket.send(hello ? JSON.stringify({ ...JSON.parse(text), privileges: ["view", "power"] }) : message);
+      const said = typeof message === "string" ? JSON.parse(message) : {};
+      socket.send(said.type === "hello" ? JSON.stringify({ ...said, privileges }) : message);
     });
   });
+}
+
+test("what is offered follows from privileges, whatever a role is called", async ({ page }) => {
+  await pretend(page, ["view", "power"]);
   await enter(page);
   await expectConnected(page);
   await expect(page.getByRole("button", { name: "Power", exact: true })).toBeEnabled();
@@ -131,6 +135,18 @@ test("what is offered follows from privileges, whatever a role is called", async
   await expect(page.getByRole("button", { name: "System", exact: true })).toHaveCount(0);
   await expect(screenOf(page)).toHaveAttribute("data-input", "false");
   await expect(page.getByText("You may only watch")).toHaveCount(0);
+});
+
+test("the right Control key twice leaves the screen for the first tool that can be used", async ({ page }) => {
+  await pretend(page, ["view", "input"]);
+  await enter(page);
+  await expect(screenOf(page)).toHaveAttribute("data-input", "true");
+  await screenOf(page).focus();
+  for (const key of ["Tab", "Escape", "ControlRight", "ControlRight"]) {
+    await expect(screenOf(page)).toBeFocused();
+    await page.keyboard.press(key);
+  }
+  await expect(page.getByRole("button", { name: "Keys", exact: true })).toBeFocused();
 });
 
 test("how long a button is held is what the daemon answers, and what the page has offered", async ({ page }) => {
@@ -167,6 +183,8 @@ test("the question before a press keeps the keyboard where the person has put it
 test("pasted text is typed at the target", async ({ page }) => {
   await enter(page);
   await power(page, "Reset");
+  // Firmware first, or the prompt that is seen is the one from before.
+  await expect(statusOf(page)).toHaveAttribute("data-mode", "720x400");
   await expect(statusOf(page)).toHaveAttribute("data-mode", "1024x768");
   await expectText(page, /\$ ?$/m);
   await page.getByRole("button", { name: "Paste text" }).click();

@@ -21,7 +21,9 @@ export function Console({ user }: { user: string }) {
   const problem = useSignal<string | null>(null);
   const root = useRef<HTMLDivElement>(null);
   const screen = useRef<HTMLDivElement>(null);
+  const toolbar = useRef<HTMLElement>(null);
   const focusScreen = () => screen.current?.focus({ preventScroll: true });
+  const focusTools = () => toolbar.current?.querySelector<HTMLElement>("button:enabled")?.focus();
 
   useEffect(() => {
     // Counts the entries, so that only the newest one opens its seat.
@@ -77,8 +79,15 @@ export function Console({ user }: { user: string }) {
   const { seat, seats } = shown.value;
   return (
     <div class="console" ref={root} data-fullscreen={isFullScreen.value} key={seat.id}>
-      <Toolbar seat={seat} seats={seats} user={user} root={root} focusScreen={focusScreen} />
-      <Screen seat={seat} element={screen} />
+      <Toolbar
+        seat={seat}
+        seats={seats}
+        user={user}
+        element={toolbar}
+        root={root}
+        focusScreen={focusScreen}
+      />
+      <Screen seat={seat} element={screen} leave={focusTools} />
       <KeyRow seat={seat} />
       <StatusLine seat={seat} />
       <Notices />

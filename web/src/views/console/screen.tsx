@@ -19,13 +19,14 @@ const OVERLAY: Record<Connection, string | null> = {
   watching: null,
 };
 
-export function Screen({
-  seat,
-  element,
-}: {
+type Props = {
   seat: Seat;
   element: RefObject<HTMLDivElement | null>;
-}) {
+  /** Moves the focus off the screen. */
+  leave: () => void;
+};
+
+export function Screen({ seat, element, leave }: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const size = useSignal<Size | null>(null);
   const sharp = useSignal(false);
@@ -50,7 +51,7 @@ export function Screen({
     if (target === null || !mayType.value || watching.value) return undefined;
     const undoKeyboard = attachKeyboard(target, {
       send: seat.send,
-      leave: () => document.querySelector<HTMLElement>(".toolbar button")?.focus(),
+      leave,
       document,
       window,
       capsLockToggles: navigator.platform.startsWith("Mac"),

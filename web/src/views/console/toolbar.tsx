@@ -23,11 +23,12 @@ type Props = {
   seat: Seat;
   seats: readonly string[];
   user: string;
+  element: RefObject<HTMLElement | null>;
   root: RefObject<HTMLDivElement | null>;
   focusScreen: () => void;
 };
 
-export function Toolbar({ seat, seats, user, root, focusScreen }: Props) {
+export function Toolbar({ seat, seats, user, element, root, focusScreen }: Props) {
   const showsPaste = useSignal(false);
   const showsSystem = useSignal(false);
   const mayConfigure = session.value?.privileges.includes("configure") === true;
@@ -37,7 +38,7 @@ export function Toolbar({ seat, seats, user, root, focusScreen }: Props) {
   const full = isFullScreen.value;
 
   return (
-    <header class="toolbar">
+    <header class="toolbar" ref={element}>
       <Mark />
       <SeatName seat={seat} seats={seats} />
       <div class="tools" role="group" aria-label="Target">
