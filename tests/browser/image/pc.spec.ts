@@ -4,8 +4,8 @@
  * What the page shows is compared with what the PC itself has on its screen (`lib/pc.ts`).
  */
 import { expect, test } from "@playwright/test";
-import { claim, power, screenOf, statusOf } from "./lib/console.ts";
-import { expectOnPc, expectSameScreen, pc } from "./lib/pc.ts";
+import { claim, power, screenOf, statusOf } from "../lib/console.ts";
+import { expectOnPc, expectSameScreen, pc } from "../lib/pc.ts";
 
 test("switch a PC on, choose a disc in its boot menu, type, and cut its power", async ({ page }) => {
   const status = statusOf(page);

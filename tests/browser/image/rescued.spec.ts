@@ -2,7 +2,7 @@
  * The rescue page of the image in a virtual machine, up to the restart that it asks for.
  */
 import { expect, test } from "@playwright/test";
-import { PASSWORD, USER } from "./lib/console.ts";
+import { PASSWORD, USER } from "../lib/console.ts";
 
 test("the rescue page tells what happened, refuses what is no update, and restarts", async ({ page }) => {
   await page.goto(process.env["FARHAND_URL"] ?? "");

@@ -2,8 +2,8 @@
  * What an owner must be able to trust when something fails: run on the image in a virtual machine.
  */
 import { expect, type Page, test } from "@playwright/test";
-import { claim, expectConnected, screenOf, statusOf } from "./lib/console.ts";
-import { expectCutShort, expectLetGo, expectTyped, guest, killServe } from "./lib/witness.ts";
+import { claim, expectConnected, screenOf, statusOf } from "../lib/console.ts";
+import { expectCutShort, expectLetGo, expectTyped, guest, killServe } from "../lib/witness.ts";
 
 const url = process.env["FARHAND_URL"] ?? "";
 let page: Page;
