@@ -10,7 +10,7 @@ NEED = image/need.sh
 RUN_ADDRESS = 127.0.0.1:8443
 # VARIANT=development gives a Pi's image a root shell on its console.
 BOARD = virt
-# What the tests of the image run on this machine; one of them alone runs less.
+# Packages with the tools that the image tests run on this machine.
 IMAGE_TESTS_NEED = chromium curl device-tree-compiler dosfstools e2fsprogs mtools openssl python3 qemu-user-static rauc squashfs-tools xz-utils
 PHASE = tests/phases.sh begin
 
@@ -18,7 +18,7 @@ run: build ## Serve the simulated machine on https://127.0.0.1:8443
 	mkdir -p out/data
 	target/release/farhand serve --board sim --data out/data --https $(RUN_ADDRESS)
 
-demo: image-quick ## Work a PC with a real BIOS, in a second virtual machine
+demo: image-quick ## Control a PC with a real BIOS, in a second virtual machine
 	@image/need-qemu.sh qemu-system-arm qemu-system-x86
 	tests/image/disc.sh
 	cargo run --locked --example demo
@@ -28,7 +28,7 @@ build: tools web ## Build the daemon with the page inside
 
 web: web/dist/index.html ## Build the page
 
-# What npm wrote last, because tools keep caches in the folder itself.
+# The file that npm writes last. The folder itself is no measure, because tools keep caches in it.
 NPM = node_modules/.package-lock.json
 
 web/dist/index.html: web/$(NPM) $(shell find web -path web/node_modules -prune -o -path web/dist -prune -o -type f -print)
@@ -67,7 +67,7 @@ check: tools web tests/browser/$(NPM) ## Formats, lints, licences, unit and host
 	cd tests/browser && npm run --silent check
 	git ls-files -z '*.sh' overlay board | xargs -0 grep -lZE '^#!/bin/sh|^# shellcheck shell=sh' | xargs -0 shellcheck
 
-test: ## Everything; tells at its end how long each phase took
+test: ## Everything; reports at the end how long each phase took
 	@tests/phases.sh run make --no-print-directory check test-browser test-image
 
 test-browser: tools web tests/browser/$(NPM) ## The page in Chromium, on the simulated machine
@@ -91,17 +91,17 @@ test-release: tools web ## Boot a Pi's production card as its owner would: IMG=c
 	@image/need-qemu.sh qemu-system-arm qemu-system-x86
 	FARHAND_IMG="$(abspath $(IMG))" FARHAND_BUNDLE="$(abspath $(BUNDLE))" cargo test --locked --test image -- production::
 
-test-fresh: ## Both commands of the README in a Debian that is made for it; VIA=--user not as root but with sudo
+test-fresh: ## Both commands of the README in a new Debian; VIA=--user runs them with sudo instead of as root
 	tests/fresh.sh $(VIA)
 
 test-long: export FARHAND_LONG = 1
-test-long: test-image ## As test-image, and all cases of what that draws a few of: hours, before a release
+test-long: test-image ## As test-image, but all cases instead of a random few: hours, before a release
 
 image-quick: tools web ## Build the image from Debian's arm64 packages; BOARD=rpi4 for a Pi's, else for QEMU
 	@$(PHASE) 'image for $(BOARD)'
 	image/assemble.sh $(BOARD) $(VARIANT:%=--%)
 
-sbom: tools ## List what the image of BOARD consists of, for who asks whether a hole is in it
+sbom: tools ## List what the image of BOARD consists of, so that a known security hole can be looked up
 	@$(NEED) python3 squashfs-tools
 	image/sbom.py $(BOARD)
 
@@ -111,15 +111,15 @@ image: tools web ## Build a release for a Pi with Buildroot: hours, and the inte
 pack: ## Pack the card of BOARD for its owners: out/farhand-BOARD-VERSION.img.xz and its map
 	image/pack.sh $(BOARD)
 
-contract: ## Check the image of a card, IMG=FILE, against what every card promises; and its update, BUNDLE=FILE
+contract: ## Check the image of a card, IMG=FILE, and its update, BUNDLE=FILE, before they are published
 	@$(NEED) binutils cryptsetup-bin device-tree-compiler e2fsprogs fdisk kmod mtools python3 rauc squashfs-tools xz-utils
 	board/common/check-card.sh "$(IMG)"
 	[ -z "$(BUNDLE)" ] || board/common/check-bundle.sh "$(BUNDLE)" "$(IMG)"
 
-bundle: ## Make the signed update of an image that was built: BOARD=rpi4 for a Pi's
+bundle: ## Make the signed update of the image of BOARD, which must have been built
 	image/bundle.sh $(BOARD)
 
-bench: build ## Measure the video path beside Debian's ustreamer
+bench: build ## Measure the video path, and Debian's ustreamer for comparison
 	tests/bench/run.sh
 
 bench-boot: image-quick ## Measure how long the image for QEMU takes from the kernel to the page

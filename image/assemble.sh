@@ -3,7 +3,7 @@
 #
 # Usage: assemble.sh BOARD [--development | --production]
 #
-# The result is out/BOARD/card.img, and beside it the parts that it consists of. No file here ends up in the target:
+# The result is out/BOARD/card.img, next to the parts that it consists of. No file here ends up in the target:
 # what does comes from board/ and overlay/, as in a Buildroot build, or from a package. FARHAND_BIN names a daemon
 # built before, BINARIES_DIR (absolute) another place for the result. A production image takes only updates that its
 # owner signed, so it needs KEYRING= (see image/keys.sh); without one, and for QEMU, this makes a development image.

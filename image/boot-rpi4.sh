@@ -1,5 +1,5 @@
 #!/bin/sh
-# Put what starts a Pi 4 beside an image: firmware, U-Boot, the kernel's device tree.
+# Put what starts a Pi 4 next to an image: firmware, U-Boot, the kernel's device tree.
 #
 # Usage: boot-rpi4.sh KERNEL BINARIES_DIR
 #

@@ -3,8 +3,8 @@
 #
 # Usage: deb-version.sh PACKAGE[:ARCH][=VERSION]...
 #
-# All in one call, because apt reads its lists anew in each. A machine on which nobody ran
-# `apt-get update` knows no package: that is made good here.
+# All in one call, because apt reads its lists again in each. A machine on which `apt-get update` never ran
+# knows no package: then this runs it.
 set -eu
 
 # shellcheck source=lib.sh
@@ -15,7 +15,7 @@ candidates() {
 	apt-cache show --no-all-versions "$@" | sed -n 's/^Version: //p'
 }
 
-# What it complains of at first may be mended by newer lists.
+# Newer lists may have what is missing at first.
 versions=$(candidates "$@" 2>/dev/null)
 if [ "$(echo "$versions" | grep -c .)" -ne $# ]; then
 	"${0%/*}/need.sh" --update

@@ -5,8 +5,8 @@
 #
 # The lines are derived from the machine's own sources and read into lists of their own: nothing
 # under /etc changes, what is installed later is not affected, and no rights are needed. A mirror
-# may lack a source's description, at which apt fails with the tarballs there: so whoever asks for
-# a source checks that it has come, and by its hash.
+# may lack a source's description; then apt fails although it has fetched the tarballs. So the caller
+# checks that a source has come, and by its hash.
 set -eu
 
 # shellcheck source=lib.sh
@@ -20,7 +20,7 @@ directory=$(cd "$5" && pwd)
 own=$(. /etc/os-release && echo "$VERSION_CODENAME")
 workspace
 mkdir "$work/parts"
-# The archive that has a release itself has its updates beside it; the security archive has not.
+# The archive that has a release itself has its updates, too; the security archive has not.
 apt_sources | while read -r file; do
 	awk -v RS= -v ORS='\n\n' "/Suites:[^\n]* $own-updates/" "$file" |
 		sed "s/^Types:.*/Types: $kind/; s/^Suites:.*/Suites: $suite/; s/^Components:.*/Components: $component/" \

@@ -23,7 +23,8 @@ build() {
 	say "building linux $version, about ten minutes on two cores"
 	mkdir "$work/linux"
 	tar -xf "$tarball" -C "$work/linux" --strip-components=1
-	# Without this, ccache would run the preprocessor by itself for each file that it does not have: at first, for all of them.
+	# Without this, ccache would run the preprocessor by itself for each file that it does not have: at first, for all
+	# of them.
 	export CCACHE_DEPEND=1
 	"$here/kernel-build.sh" "$work/linux" "$work/kept" >&2
 }

@@ -49,7 +49,7 @@ certificate() {
 	rm request said
 }
 
-# Thirty years: a card in a cellar must still know its maker. A signer is replaced long before.
+# Thirty years: a card that was long in a drawer must still trust its maker. A signer is replaced long before.
 certificate root "$name updates" root 10950
 certificate spare "$name updates, spare" root 10950
 certificate signer "$name updates, signer" signer 1825 root

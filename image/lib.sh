@@ -54,9 +54,9 @@ digest() {
 
 # cached NAME COMMAND...: print the path of NAME in the cache; if it is missing, COMMAND makes it
 #
-# COMMAND leaves in $work/kept what is to be kept. A name has a digest or a version in it, so that nobody takes what is out
-# of date, and appears only when it is complete. Jobs that want the same thing do not each make it: the second one waits.
-# A subshell, whose workspace is its own and whose lock ends with it.
+# COMMAND leaves in $work/kept what is to be kept. A name has a digest or a version in it, so that nobody takes what
+# is out of date, and appears only when it is complete. Jobs that want the same thing do not each make it: the second
+# one waits. A subshell, whose workspace is its own and whose lock ends with it.
 cached() (
 	kept=$cache/$1
 	name=$1

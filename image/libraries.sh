@@ -13,10 +13,10 @@ set -eu
 [ $# -gt 1 ] || die "usage: ${0##*/} TARGET_DIR PACKAGE_DIR..."
 target=$1
 shift
-# Without it no program would seem to need any.
+# Without it, no program would seem to need a library.
 need_tools aarch64-linux-gnu-readelf:binutils-aarch64-linux-gnu
 
-# What is no program, such as a script, readelf complains of.
+# readelf complains about files that are no programs, such as scripts.
 needed() {
 	find "$target" -type f \( -path '*/bin/*' -o -path '*/sbin/*' -o -name '*.so*' \) \
 		-exec aarch64-linux-gnu-readelf -d {} + 2>/dev/null |

@@ -33,7 +33,7 @@ trap '$root rm -rf "$work"' EXIT
 chmod 755 "$work"
 mkdir -p "$work/parts" "$work/lists/partial"
 apt_sources | while read -r file; do
-	# The archive that has the suite itself has its backports beside it; the security archive has not.
+	# The archive that has the suite itself has its backports, too; the security archive has not.
 	sed -n "/^Types:/,/^\$/p; /^deb /p" "$file" |
 		sed -E "s/^(Suites:).* ?$suite-updates.*/\1 $suite $suite-updates $suite-backports/; s/^(deb .*) $suite-updates( .*)/&\n\1 $suite-backports\2/" \
 			>"$work/parts/${file##*/}"

@@ -34,7 +34,7 @@ install() {
 }
 
 [ "$*" = --update ] || [ -n "$(missing "$@")" ] || exit 0
-# apt itself does not wait for somebody who reads lists.
+# apt waits for another installation, but not for another job that reads the lists.
 mkdir -p "$cache"
 exec 9>"$cache/apt.lock"
 flock 9
@@ -47,7 +47,7 @@ if [ "$*" != --update ]; then
 	case "$*" in
 	*:arm64*) dpkg --print-foreign-architectures | grep -qx arm64 || { new=yes && as_root dpkg --add-architecture arm64; } ;;
 	esac
-	# Lists that were read in the last hour, and since somebody last changed where from, will do, unless it turns out otherwise.
+	# Lists that are not an hour old, and newer than the sources under /etc/apt, are tried first.
 	lists=/var/lib/apt/lists/partial
 	[ -n "$new" ] || [ -z "$(find $lists -maxdepth 0 -mmin -60)" ] || [ -n "$(find /etc/apt -newer $lists -type f)" ] ||
 		! install "$@" || exit 0

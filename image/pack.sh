@@ -1,5 +1,5 @@
 #!/bin/sh
-# Pack the image of a card for its owners: out/farhand-BOARD-VERSION.img.xz, and .bmap beside it.
+# Pack the image of a card for its owners: out/farhand-BOARD-VERSION.img.xz, and a .bmap next to it.
 #
 # Usage: pack.sh BOARD
 #

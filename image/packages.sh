@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fill an empty root with all that is no file of ours: the daemon, BusyBox, drivers, libraries.
+# Fill an empty root with everything but our own files: the daemon, BusyBox, drivers, libraries.
 #
 # Usage: packages.sh DAEMON KERNEL TARGET_DIR
 #
@@ -39,7 +39,7 @@ debs=$("$here/fetch-deb.sh" "$@")
 # /data is checked before it is mounted; BusyBox cannot.
 # shellcheck disable=SC2086  # One argument for each directory.
 install -m 755 "$(find $debs -path '*/sbin/e2fsck')" "$target/usr/sbin/e2fsck"
-# U-Boot's environment, where a slot is tried, confirmed or given up.
+# They change U-Boot's environment, by which a slot is tried, confirmed or abandoned.
 for tool in fw_printenv fw_setenv; do
 	# shellcheck disable=SC2086
 	install -m 755 "$(find $debs -path "*/bin/$tool")" "$target/usr/bin/$tool"
@@ -47,5 +47,5 @@ done
 # shellcheck disable=SC2086
 "$here/libraries.sh" "$target" $debs
 
-# All of them: the board's lists say which stay.
+# All of them. contents.py later removes those that are not in the board's lists.
 cp -r "$kernel/modules/lib/modules" "$target/usr/lib/modules"

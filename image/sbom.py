@@ -3,7 +3,7 @@
 
 Usage: sbom.py BOARD [BASE]
 
-Whoever hears of a hole in a library must be able to ask whether an appliance has it. So the list is
+When a library has a security hole, its owner must be able to find out whether an appliance has that library. So the list is
 made from the finished root where it can be: a package of Debian's is in it when one of its files is.
 Crates and the page's modules are inside the daemon, and taken from their locks. With BASE, Buildroot's
 own list, that tells the rest instead. No time and no serial number: the same image has the same list.

@@ -6,7 +6,7 @@
 # The Debian is the smallest that debootstrap makes, of this machine's release and archive. It gets a clone of what is
 # committed here, this machine's way to the network (names, proxies, certificates, the clients' settings), and of what was
 # built here only ~/.cache/farhand. It has a mount and a process namespace of its own, so nothing of it outlives this script.
-# It lies in out/fresh, for whoever wants to see what went wrong; the next run removes it.
+# It stays in out/fresh, so that one can see what went wrong; the next run removes it.
 set -eu
 
 # shellcheck source=../image/lib.sh
@@ -24,7 +24,7 @@ if [ "${FARHAND_FRESH:-}" != inside ]; then
 	trap 'kill -KILL "$inside"' HUP INT TERM
 	ended=0
 	wait "$inside" || ended=$?
-	# What root made in there is for whoever called sudo.
+	# Files that root made in there go to the user who called sudo.
 	[ -z "${SUDO_UID:-}" ] || chown -R "$SUDO_UID:${SUDO_GID:-}" "$cache" out/fresh.log
 	exit "$ended"
 fi
@@ -42,7 +42,7 @@ suite_at() {
 }
 # shellcheck source=/dev/null
 suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
-# The archive that has the updates has the release beside them.
+# The archive that has the updates has the release, too.
 archive=$(suite_at "$suite-updates") security=$(suite_at "$suite-security")
 [ -n "$archive" ] || die "this machine's apt does not say where $suite-updates is"
 [ -n "$security" ] || die "this machine's apt does not say where $suite-security is"
@@ -60,7 +60,7 @@ deb $archive $suite-updates main
 deb $security $suite-security main
 END
 apt-config dump | grep -iE '^Acquire::(https?|Check-|Retries|ForceIPv)' >"$fresh/etc/apt/apt.conf.d/90machine" || true
-# No service starts in there: they would be beside those of this machine.
+# No service starts in there: it would run in addition to this machine's own.
 printf '#!/bin/sh\nexit 101\n' >"$fresh/usr/sbin/policy-rc.d"
 chmod 755 "$fresh/usr/sbin/policy-rc.d"
 cp /etc/resolv.conf /etc/hosts "$fresh/etc/"

@@ -1,13 +1,13 @@
 #!/bin/sh
-# Tell how long each phase of a run took, and begin at once with what takes longest.
+# Report how long each phase of a run took, and begin at once with what takes longest.
 #
 # Usage: phases.sh run COMMAND...      (such as `make check`)
-#        phases.sh begin PHASE         says that another phase begins; does nothing outside of such a run
+#        phases.sh begin PHASE         notes that another phase begins; does nothing outside of such a run
 #        phases.sh ahead               builds, or finds, what the image is made from and no test waits for
 #
-# The kernel alone takes two processors for minutes, and until then one of them is often idle. So `run` has it built beside all
-# else, at the lowest priority. That is a head start and no more: who needs the kernel asks for it as ever, waits for the one
-# that is being built, and is told why when there is none.
+# The kernel alone takes two processors for minutes, and until then one of them is often idle. So `run` has it built
+# in parallel to everything else, at the lowest priority. That is a head start and no more: a job that needs the
+# kernel asks for it as always, waits for the one that is being built, and reports why if there is none.
 set -eu
 
 # shellcheck source=../image/lib.sh

@@ -1,10 +1,11 @@
 #!/bin/sh
-# Check an update against the card of the same release: whoever runs the one would take the other, and get just that.
+# Check an update against the card of the same release: an appliance that runs the card takes the update, and then has
+# the same.
 #
 # Usage: check-bundle.sh BUNDLE.raucb CARD.img[.xz]
 #
-# The last step of image/bundle.sh. The keyring and what the update has to say of itself are the card's. Wants no rights:
-# nothing is mounted.
+# The last step of image/bundle.sh. The keyring, and what the update must say about itself, are read from the card.
+# Needs no rights: nothing is mounted.
 set -eu
 
 # shellcheck source=../../image/lib.sh
@@ -30,12 +31,12 @@ start() {
 unsquashfs -q -n -o "$(start 6)" -d "$work/root" "$card" etc/rauc >/dev/null || die "partition 6 of $2 has no root"
 configuration=$work/root/etc/rauc/system.conf
 compatible=$(sed -n 's/^compatible=//p' "$configuration") version=$(sed -n 's/^min-bundle-version=//p' "$configuration")
-# The card's own has words in it that an older rauc, such as Debian's, does not know.
+# The card's own has settings that an older rauc, such as Debian's, does not know.
 printf '[system]\ncompatible=%s\nbootloader=noop\nbundle-formats=verity\n[keyring]\npath=%s\ncheck-purpose=codesign\n' \
 	"$compatible" "$work/root/etc/rauc/keyring.pem" >"$work/system.conf"
 rauc --conf="$work/system.conf" info --output-format=shell "$bundle" >"$work/info" 2>"$work/log" ||
 	die "the card would refuse this bundle: $(tail -n 1 "$work/log")"
-# field NAME: what the bundle says of itself
+# field NAME: what the bundle says about itself
 field() {
 	sed -n "s/^RAUC_MF_$1='\(.*\)'$/\1/p" "$work/info"
 }

@@ -3,7 +3,7 @@
 #
 # Usage: check-card.sh CARD.img[.xz]
 #
-# It is judged by what is on it, not by what it was made from: anybody's image can be asked. Wants
+# It is judged by what is on it, not by what it was made from, so any image can be checked. Needs
 # no rights: nothing is mounted.
 set -eu
 
@@ -22,7 +22,7 @@ case $1 in
 *) ln -s "$(readlink -f "$1")" "$card" ;;
 esac
 
-# judge SENTENCE COMMAND...: what a tool says is told with the verdict
+# judge SENTENCE COMMAND...: end with this sentence, and what the tool says, if it fails
 judge() {
 	sentence=$1
 	shift
@@ -62,7 +62,7 @@ for offset in 1024 1536; do
 	done
 done
 
-# The firmware's partition: what config.txt names is there, and nothing of an owner's.
+# The firmware's partition: what config.txt names is there, and no owner's file is.
 part 1 "$work/firmware"
 files=$(mdir -b -i "$work/firmware" :: | sed 's|^::/||')
 if echo "$files" | grep -qx config.txt; then
@@ -74,7 +74,7 @@ if echo "$files" | grep -qx config.txt; then
 	mcopy -i "$work/firmware" "::$tree" "$work/tree"
 fi
 ! echo "$files" | grep -qx farhand.toml || die "every card would share this farhand.toml"
-# The notes are there to be written in place, and say nothing yet.
+# The notes exist, so that they can be written in place, and are still empty.
 while read -r note nothing; do
 	echo "$files" | grep -qx "$note" || die "the firmware's partition lacks $note"
 	mcopy -n -i "$work/firmware" "::$note" "$work/$note"
@@ -123,7 +123,8 @@ done
 # What survives: clean, and empty.
 part 3 "$work/data"
 judge 'the file system of partition 3 is damaged' e2fsck -fn "$work/data"
-# It ends well whatever it could not do, and says who it is; but what every such file system has must be in its list.
+# debugfs exits with 0 even if it could do nothing, and prints its version. So what every such file system has must be
+# in its list.
 judge 'partition 3 cannot be listed' debugfs -R 'ls -p /' "$work/data"
 names=$(grep '^/' "$work/said" | cut -d / -f 6)
 echo "$names" | grep -qx 'lost+found' || die "partition 3 cannot be listed: $(tail -n 1 "$work/said")"

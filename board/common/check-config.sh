@@ -3,7 +3,8 @@
 #
 # Usage: check-config.sh CONFIG FRAGMENT...
 #
-# Kconfig drops without a word what it does not know and what lacks a dependency, so everything that runs it calls this next.
+# Kconfig drops without a word what it does not know and what lacks a dependency, so everything that runs it calls
+# this next.
 set -eu
 
 # shellcheck source=../../image/lib.sh

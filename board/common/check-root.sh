@@ -4,7 +4,7 @@
 # Usage: check-root.sh TARGET_DIR
 #
 # Both builds call it before they pack the root, and check-card.sh with what it finds on a card.
-# Owners are checked there: here everything belongs to whoever builds.
+# Owners of files are checked there: here everything belongs to the user who builds.
 set -eu
 
 # shellcheck source=../../image/lib.sh
@@ -30,7 +30,7 @@ found=$(find "$target" ! -type f ! -type d ! -type l)
 found=$(find "$target" -perm /022 ! -type l)
 [ -z "$found" ] || die "anybody may write to: $found"
 
-# Nobody logs in, and a shell waits for somebody in development images alone.
+# No account can log in, and only a development image has a shell on its console.
 found=$(cut -d : -f 1,2 "$target/etc/passwd" | grep -v ':[!*]$' || true)
 [ -z "$found" ] || die "an account that could log in: $found"
 [ ! -e "$target/etc/shadow" ] || die "there is an etc/shadow: who is meant to log in?"
@@ -39,7 +39,7 @@ found=$(grep -E '^[^#].*(sh|getty|login)$' "$target/etc/inittab" || true)
 
 found=$(grep -rlIe '-----BEGIN .*PRIVATE KEY-----' "$target" || true)
 [ -z "$found" ] || die "a key that every image would share: $found"
-# Everybody has the development key, so what it signs is signed by nobody.
+# The development key is public, so its signature proves nothing.
 keyring=$target/etc/rauc/keyring.pem
 public=$here/keys/development/ca.pem
 if [ "$variant" = production ] && [ -e "$keyring" ]; then
@@ -47,8 +47,8 @@ if [ "$variant" = production ] && [ -e "$keyring" ]; then
 	! tr -d '\n' <"$keyring" | grep -qF "$body" || die "a production image that trusts the development key"
 fi
 
-# What waits for connections is `farhand serve`; a service beside these has to be argued for, and so has a program or a
-# driver that is not in the board's lists.
+# Only `farhand serve` waits for connections. Another service needs a reason, and so does a program or a driver that
+# is not in the board's lists.
 for service in "$target"/etc/sv/*; do
 	case ${service##*/} in
 	guard | hands | kernel | mdev | network | serve | time) ;;

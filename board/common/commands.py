@@ -3,7 +3,7 @@
 
 Usage: commands.py TARGET_DIR
 
-A command that is missing is found by whoever needs it last: a start, a crash, an update. So this reads the
+Without this, a missing command would be found when it is needed: at a start, a crash, an update. So this reads the
 scripts as a shell does, as far as that takes to know which words are commands: behind pipes, conditions and
 `$(`, in every branch, but not in strings, patterns and here-documents.
 """

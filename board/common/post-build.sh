@@ -37,10 +37,11 @@ for directory in data dev firmware proc run sys tmp; do
 	mkdir -p "$target/$directory"
 done
 
-# Whom to ask for names is known when there is a network.
+# The name servers are known only when there is a network.
 ln -sfn /run/resolv.conf "$target/etc/resolv.conf"
 
-# Where fw_setenv takes its lock, or goes on without one: two that change U-Boot's variables at once would undo each other.
+# fw_setenv takes its lock here. Without this directory it would go on without a lock, and two that change U-Boot's
+# variables at once would undo each other.
 rm -rf "$target/var/lock"
 mkdir -p "$target/var"
 ln -s /run/lock "$target/var/lock"
@@ -54,7 +55,7 @@ for service in "$target"/etc/sv/*; do
 	ln -sfn /usr/libexec/service-log "$service/log/run"
 done
 
-# A shell without a password, for tests: never in an image that is given to anybody.
+# A shell without a password, for tests: never in an image that leaves this machine.
 if [ "$FARHAND_VARIANT" = development ]; then
 	# shellcheck disable=SC2154  # board.conf sets it.
 	echo "$shell::respawn:/bin/sh" >>"$target/etc/inittab"
@@ -62,7 +63,7 @@ fi
 
 "$top/board/common/contents.py" prune "$target" "$2"
 
-# What was checked out under another umask is the same image.
+# The image must not depend on the umask under which the files were checked out.
 find "$target" -type d -exec chmod 755 {} +
 find "$target" -type f -perm /111 -exec chmod 755 {} +
 find "$target" -type f ! -perm /111 -exec chmod 644 {} +

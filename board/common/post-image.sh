@@ -3,7 +3,7 @@
 #
 # Usage: post-image.sh BINARIES_DIR BOARD
 #
-# Both builds call this last. It wants the kernel's Image, kernel.config and root.squashfs there,
+# Both builds call this last. It needs the kernel's Image, kernel.config and root.squashfs there,
 # and for a Pi bcm2711-rpi-4-b.dtb, u-boot.bin and rpi-firmware/; and leaves card.img and what it consists of.
 set -eu
 
@@ -23,18 +23,18 @@ workspace
 "$common/firmware.sh" . "$2"
 "$common/slot.sh" . "$2"
 
-# Names and times that would be drawn at random are given, so that two builds are the same.
+# Identifiers and times that would be random are fixed, so that two builds are the same.
 uuid=fa7ada7a-0000-4000-8000-000000000001
 rm -f data.ext4
 # Large blocks and few inodes, because it grows to the card: what suits 64 MiB would have the first boot
 # write a gigabyte of empty inode tables. `resize` leaves room to describe 1 TiB.
 E2FSPROGS_FAKE_TIME=$SOURCE_DATE_EPOCH mke2fs -q -t ext4 -b 4096 -i 65536 -L farhand-data -U $uuid \
 	-E hash_seed=$uuid,root_owner=0:0,resize=268435456 data.ext4 64m >/dev/null
-# What U-Boot would begin with by itself; but then fw_setenv would find no environment to change.
+# U-Boot has the same values built in, but without an environment on the card fw_setenv would have nothing to change.
 grep -E '^(CONFIRMED|BOOT_[A-Z_]*)=' "$common/../rpi4/u-boot/farhand.env" |
 	mkenvimage -r -s 0x4000 -o environment.bin -
 
-# Every slot can take a system half as large again: a card is never partitioned anew.
+# Every slot can take a system half as large again: a card is never partitioned again.
 for part in boot root; do
 	slot=$(sed -n "/partition $part.A /,/}/s/.*size = \(.*\)M/\1/p" "$common/genimage.cfg")
 	size=$(stat -c %s $part.img)

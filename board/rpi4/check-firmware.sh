@@ -3,8 +3,8 @@
 #
 # Usage: check-firmware.sh CONFIG.TXT TREE.dtb SLOT.dtbo
 #
-# TREE is what config.txt names, SLOT what U-Boot lays over it. Nothing in QEMU reads config.txt or is such a socket, so no
-# test would miss these lines.
+# TREE is what config.txt names, SLOT what U-Boot lays over it. QEMU neither reads config.txt nor has such a USB
+# socket, so no test would fail without these lines.
 set -eu
 
 # shellcheck source=../../image/lib.sh
@@ -26,7 +26,7 @@ panel=/soc/gpio@7e200000/farhand-front-panel
 [ "$(value "$tree" $panel brcm,pins): $(value "$tree" $panel brcm,function) $(value "$tree" $panel brcm,pull)" = '17 22 23 27: 0 1' ] ||
 	die "the device tree does not open the relays when Linux starts"
 
-# Whoever looks for the console, by number or by path, finds the PL011 on the header.
+# The console is the PL011 on the header, whether it is looked up by number or by path.
 uart=$(value "$tree" /aliases serial0)
 output=$(value "$tree" /chosen stdout-path)
 [ "$(value "$tree" "${uart:-/}" compatible)" = 'arm,pl011 arm,primecell' ] || die "serial0 is not the PL011: ttyAMA0 has another number"

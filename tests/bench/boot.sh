@@ -3,7 +3,7 @@
 #
 # Usage: boot.sh [RUNS]
 #
-# With the right to use SCHED_RR (root has it) what else this machine does hardly counts.
+# With the right to use SCHED_RR (root has it), other load on this machine hardly changes the result.
 set -eu
 
 # shellcheck source=../../image/lib.sh
@@ -16,5 +16,5 @@ cargo build --locked --example boot
 if chrt -r 1 true 2>/dev/null; then
 	exec chrt -r 1 target/debug/examples/boot "$@"
 fi
-say "not under SCHED_RR: whatever else runs here counts"
+say "not under SCHED_RR: other load on this machine changes the result"
 exec target/debug/examples/boot "$@"

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Measure the video path beside Debian's ustreamer; the table goes to standard output, JSON to out/bench.json.
+# Measure the video path, and Debian's ustreamer for comparison; the table goes to standard output, JSON to
+# out/bench.json.
 #
 # Usage: run.sh [--quick] [--clients N,N...] [--servers NAME,NAME...]
 set -eu

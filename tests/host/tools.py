@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""Checks that whatever a job runs is installed by that job, on a Debian that has nothing but what every Debian has.
+"""Checks that each job installs every tool that it runs, on a Debian that has nothing but what every Debian has.
 
-A tool that only happens to be on the machines of those who work on this is missed by the first stranger, late, and often under
+A tool that only happens to be on a developer's machine is missing on the first user's, late, and often under
 another name: "there is no partition table" was a missing `sfdisk`. So each script is read for the commands it runs, each
 target of the Makefile for the scripts it calls, and both for the packages that `image/need.sh` is asked for.
 """
@@ -70,7 +70,7 @@ PACKAGES = {
     "wget": "wget",
     "xz": "xz-utils",
 }
-# What tar reads by another program's help, and what make builds by a compiler's, for those who ask for the former.
+# Another program that tar needs to read such a file.
 COMPANIONS = {".tar.xz": "xz", ".tar.bz2": "bzip2"}
 # Used only where `command -v` or `if` has found it.
 ASKED_FOR = {"rustup", "sudo"}
@@ -330,7 +330,7 @@ def targets():
 
 
 class Tools(unittest.TestCase):
-    """Whoever runs a tool has it installed."""
+    """Each job installs the tools that it runs."""
 
     maxDiff = None
 
@@ -425,7 +425,7 @@ class Tools(unittest.TestCase):
                 reached = self.reach(job.scripts)
                 packages |= job.packages | reached[1]
                 tools |= {tool: f"make {name}" for tool in job.tools} | reached[0]
-            # Whoever types `make` has it.
+            # It runs already.
             tools.pop("make", None)
             missing += self.missing(f"make {target}", tools, packages)
         self.assertEqual([], missing)

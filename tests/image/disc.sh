@@ -17,7 +17,7 @@ image/need.sh binutils-aarch64-linux-gnu libc6:arm64 make squashfs-tools
 workspace
 mkdir -p "$work/disc/usr/bin" out/virt
 
-# A copy, because the kernel's build writes beside the source.
+# A copy, because the kernel's build writes next to the source.
 cp -r tests/image/jpegcap "$work/module"
 kernel=$(image/kernel.sh)
 make -s -C "$kernel/devel" M="$work/module" ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- modules >&2

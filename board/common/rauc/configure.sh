@@ -1,5 +1,5 @@
 #!/bin/sh
-# Tell a finished root which updates it is to take: board, version, and who may sign.
+# Configure which updates a finished root takes: for which board, from which version on, and signed by whom.
 #
 # Usage: configure.sh TARGET_DIR BOARD VERSION      (environment: see post-build.sh)
 set -eu

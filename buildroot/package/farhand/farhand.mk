@@ -31,8 +31,8 @@ define FARHAND_GATHER
 endef
 FARHAND_PRE_CONFIGURE_HOOKS += FARHAND_GATHER
 
-# Kconfig says yes to most that it is not told; the appliance has only what
-# the fragments name, and all of that.
+# Kconfig answers most questions with yes by default; the appliance has only
+# what the fragments name, and all of that.
 FARHAND_CHECK_CONFIG = $(FARHAND_SITE)/board/common/check-config.sh
 
 define FARHAND_LINUX_CONFIG_FIXUPS
