@@ -12,7 +12,8 @@ set -eu
 . "${0%/*}/lib.sh"
 
 here=$(cd "${0%/*}" && pwd)
-"$here/need.sh" gcc-aarch64-linux-gnu bc bison ccache flex kmod libelf-dev libssl-dev make xz-utils >&2
+# The C library for arm64, because Kconfig notes in the configuration whether the compiler can link.
+"$here/need.sh" gcc-aarch64-linux-gnu libc6-dev-arm64-cross bc bison ccache flex kmod libelf-dev libssl-dev make xz-utils >&2
 
 # Two words: the version, and the file.
 source=$("$here/linux.sh")
