@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # What the scripts that build and check an image share. It is sourced, never run:
 #
-#     # shellcheck source=SCRIPTDIR/lib.sh
+#     # shellcheck source=lib.sh
 #     . "${0%/*}/lib.sh"
 #
 # The appliance has no copy: nothing under overlay/ may need it.

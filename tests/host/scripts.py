@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Checks that a command that an image lacks is found wherever a script may hide it."""
+"""Checks that a command that an image lacks is found wherever a script may hide it, and that scripts are strict."""
 
 import pathlib
 import re
