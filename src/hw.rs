@@ -11,6 +11,7 @@ pub mod lamps;
 pub mod note;
 pub mod relay;
 pub mod reset_pin;
+pub mod restart;
 mod retrying_line;
 pub mod sensors;
 pub mod traces;

@@ -68,6 +68,13 @@ pub fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Removes a file of ours, if there is one, where nothing follows from its being left but a line in the log.
+pub fn forget(path: &Path) {
+    if let Err(error) = remove(path) {
+        log::warn!("cannot remove {}: {error}", path.display());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use crate::base::files::*;
@@ -85,5 +92,21 @@ mod tests {
             assert!(read(&folder.join(other)).is_err(), "{other}");
         }
         std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_link_in_the_way_of_a_new_file_is_not_followed() {
+        let folder = std::env::temp_dir().join(format!("farhand-link-{}", std::process::id()));
+        create_folder(&folder).unwrap();
+        let (victim, path) = (folder.join("victim"), folder.join("started.json"));
+        std::fs::write(&victim, "whole").unwrap();
+        for link in [folder.join("started.new"), path.clone()] {
+            std::os::unix::fs::symlink(&victim, link).unwrap();
+        }
+        write_with_mode(&path, b"{}", 0o640).unwrap();
+        assert_eq!(("whole".to_string(), "{}".to_string()), {
+            (std::fs::read_to_string(&victim).unwrap(), std::fs::read_to_string(&path).unwrap())
+        });
+        std::fs::remove_dir_all(folder).unwrap();
     }
 }

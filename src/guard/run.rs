@@ -15,6 +15,7 @@ use nix::unistd::geteuid;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use crate::base::files;
 use crate::base::tasks::Stop;
 use crate::config;
 use crate::health::judge::{APART, Action, Confirmation, Guard, Mark, Observation};
@@ -22,6 +23,7 @@ use crate::health::needs::{Fault, Needs};
 use crate::health::reset_reason::{Evidence, ResetReason};
 use crate::hw::bootenv::BootEnv;
 use crate::hw::condition;
+use crate::hw::restart::{self, Reason};
 use crate::hw::traces::{self, Traces};
 use crate::hw::watchdog::{self, Watchdog};
 use crate::net::probe::{self, Probe};
@@ -110,6 +112,11 @@ impl Shell {
         fs::symlink_metadata(self.explanation()).is_ok_and(|file| file.is_file() && file.uid() == geteuid().as_raw())
     }
 
+    /// Where one start leaves notes for the next.
+    fn state(&self) -> PathBuf {
+        self.settings.data.join("state")
+    }
+
     fn explanation(&self) -> PathBuf {
         self.settings.run.join("started.json")
     }
@@ -144,7 +151,7 @@ impl Shell {
         }
         let text = serde_json::to_vec(&started).expect("two strings are plain data");
         let path = self.explanation();
-        if let Err(error) = traces::keep(&path, &text) {
+        if let Err(error) = files::write_with_mode(&path, &text, 0o640) {
             log::error!("cannot write {}: {error}", path.display());
         }
     }
@@ -189,21 +196,28 @@ impl Shell {
             }
             Action::GiveUp { reason, restart } => {
                 log::error!("giving up: {reason}");
-                let (traces, note) = (self.traces.clone(), format!("watchdog {reason}"));
-                let noted = patiently(move || traces.note(&note)).await;
+                let (state, reason) = (self.state(), Reason::Watchdog(reason));
+                let noted = patiently(move || restart::note(&state, &reason)).await;
                 if let Err(why) = noted.and_then(|noted| noted.map_err(|error| error.to_string())) {
                     log::error!("cannot note that down: {why}");
                 }
                 if restart {
-                    restart_machine();
+                    // If that hangs, the watchdog, which is not fed any more, does not wait for it.
+                    let restarted = patiently(restart::restart).await;
+                    if let Err(why) = restarted.and_then(|done| done.map_err(|error| error.to_string())) {
+                        log::error!("cannot restart: {why}");
+                    }
                 }
             }
             Action::TakeBack => {
-                let traces = self.traces.clone();
-                let _ = patiently(move || traces.take_back()).await;
+                let state = self.state();
+                let taken = patiently(move || restart::take_back(&state)).await;
+                if let Err(why) = taken.and_then(|taken| taken.map_err(|error| error.to_string())) {
+                    log::warn!("cannot take back the note of why the machine restarts: {why}");
+                }
             }
             Action::Rescue => {
-                if let Err(error) = traces::keep(&self.settings.run.join("rescue"), b"") {
+                if let Err(error) = files::write_with_mode(&self.settings.run.join("rescue"), b"", 0o640) {
                     log::error!("cannot change to rescue mode: {error}");
                 }
                 if let Err(why) = patiently(restart_services).await {
@@ -257,15 +271,6 @@ async fn patiently<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static)
         Ok(Ok(done)) => Ok(done),
         Ok(Err(panic)) => Err(panic.to_string()),
         Err(_) => Err(format!("storage does not answer within {} s", PATIENCE.as_secs())),
-    }
-}
-
-/// Asks init to end everything in order. If that hangs, the watchdog, which is not fed any more, does not wait for it.
-fn restart_machine() {
-    match Command::new("reboot").status() {
-        Ok(status) if status.success() => (),
-        Ok(status) => log::error!("cannot restart: reboot ended with {status}"),
-        Err(error) => log::error!("cannot restart: {error}"),
     }
 }
 

@@ -22,6 +22,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::protocol::FromHands;
 use crate::base::files;
 use crate::base::tasks::{Stop, Tasks};
+use crate::hw::restart::{self, Reason};
 use crate::update::rauc::{self, Said};
 use crate::update::slots::{self, Slot, Slots};
 use crate::update::{ApplianceError, Machine, Outcome, Phase, ProgramError, Updater};
@@ -178,7 +179,7 @@ impl ApplianceTask {
     ) {
         // What an earlier life was installing when it died is of no use any more.
         let leftover = spool::file(&self.places.taken);
-        let _ = spawn_blocking(move || spool::remove(&leftover)).await;
+        let _ = spawn_blocking(move || files::remove(&leftover)).await;
         self.look().await;
         let mut look = pin!(sleep_until(Instant::now() + LOOK_AGAIN));
         loop {
@@ -281,7 +282,7 @@ impl ApplianceTask {
             install.outcome.shutdown().await;
         }
         let file = spool::file(&self.places.taken);
-        if let Ok(Err(error)) = spawn_blocking(move || spool::remove(&file)).await {
+        if let Ok(Err(error)) = spawn_blocking(move || files::remove(&file)).await {
             error!("cannot remove the installed file: {error}");
         }
     }
@@ -307,13 +308,12 @@ impl ApplianceTask {
 
     /// Leaves a note of why, and tells init to restart the machine.
     async fn leave(&mut self, forget: bool) -> Result<(), ApplianceError> {
-        let why = if self.updater.progress().phase == Phase::Ready { "update" } else { "person" };
+        let reason = if self.updater.progress().phase == Phase::Ready { Reason::Update } else { Reason::Person };
         let state = self.places.state.clone();
+        let noted = reason.clone();
         let noted = spawn_blocking(move || {
             let folder = files::create_folder(&state);
-            // A word, then perhaps a sentence, for the guard of the next life.
-            let note = format!("{why}\n");
-            match folder.and_then(|()| files::write_whole(&state.join("restart"), note.as_bytes())) {
+            match folder.and_then(|()| restart::note(&state, &noted)) {
                 Ok(()) if forget => files::write_whole(&state.join("factory-reset"), b""),
                 Ok(()) => Ok(()),
                 Err(error) if forget => Err(error),
@@ -336,7 +336,7 @@ impl ApplianceTask {
             self.stay();
             return Err(ApplianceError::Store(error.to_string()));
         }
-        info!("restarting: {}", if forget { "factory reset" } else { why });
+        info!("restarting: {}", if forget { "factory reset".into() } else { format!("{reason:?}") });
         if let Err(error) = finish(&self.places.reboot).await {
             self.stay();
             return Err(ApplianceError::Restart(error));

@@ -12,6 +12,7 @@ use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
 
 use super::configfs::{CONTROLLERS, GADGETS};
+use crate::base::files;
 use crate::health::needs::{Fault, Needs};
 
 /// What a clock must not be before: when the image was built.
@@ -39,10 +40,7 @@ pub fn storage_fault(data: &Path) -> Option<Fault> {
 fn store(data: &Path) -> io::Result<()> {
     let path = data.join("state/.examined");
     // One of a life that was cut short is in the way of O_EXCL, which we want against planted links.
-    match fs::remove_file(&path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => (),
-    }
+    files::remove(&path)?;
     let mut file = OpenOptions::new().write(true).create_new(true).open(&path)?;
     file.write_all(b"written")?;
     file.sync_all()?;

@@ -4,10 +4,10 @@
 //! that the next panic finds room. Everything else is a line below `/data/state`, which is root's alone to write.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use crate::base::files;
 use crate::health::needs::Needs;
 
 /// Where the kernel shows what it kept.
@@ -17,6 +17,8 @@ const PSTORE: &str = "/sys/fs/pstore";
 const NOTED: &str = "/run/restarted";
 /// The most that is kept of a kernel's panic log, from their end: the cause and the registers are a tenth of it.
 const PANIC_LOG: usize = 64 * 1024;
+/// Root writes them, and whoever is in the folder's group may read them.
+const MODE: u32 = 0o640;
 /// The most that is read of a note.
 const NOTE: u64 = 1024;
 
@@ -32,16 +34,6 @@ impl Traces {
         Traces { state: data.join("state") }
     }
 
-    /// Notes why the machine will restart: a word, then a sentence.
-    pub fn note(&self, text: &str) -> io::Result<()> {
-        keep(&self.state.join("restart"), text.as_bytes())
-    }
-
-    /// Takes that note back, before anybody has read it.
-    pub fn take_back(&self) {
-        forget(&self.state.join("restart"));
-    }
-
     /// Marks that a restart is to mend what is wrong. False: an earlier life has done so, and it did not help.
     pub fn mark(&self) -> io::Result<bool> {
         match OpenOptions::new().write(true).create_new(true).open(self.state.join("crash-loop")) {
@@ -53,7 +45,7 @@ impl Traces {
 
     /// Forgets that services crashed in an earlier life.
     pub fn forgive(&self) {
-        forget(&self.state.join("crash-loop"));
+        files::forget(&self.state.join("crash-loop"));
     }
 
     /// What a confirmed release had, as far as that has been noted.
@@ -64,16 +56,16 @@ impl Traces {
     /// Keeps the time, which is when this was done, and what a confirmed release has.
     pub fn remember(&self, needs: Option<Needs>) -> io::Result<()> {
         if let Some(needs) = needs {
-            keep(&self.state.join("needs"), needs.to_string().as_bytes())?;
+            files::write_with_mode(&self.state.join("needs"), needs.to_string().as_bytes(), MODE)?;
         }
         // For clock-floor, by the time of its writing. rcK does the same.
-        keep(&self.state.join("clock"), b"")
+        files::write_with_mode(&self.state.join("clock"), b"", MODE)
     }
 
     /// Takes what a kernel that panicked said last, and keeps them in `panic.txt` until the next ones.
     pub fn take_panic_log(&self) -> Option<String> {
         let words = take_records(Path::new(PSTORE))?;
-        if let Err(error) = keep(&self.state.join("panic.txt"), words.as_bytes()) {
+        if let Err(error) = files::write_with_mode(&self.state.join("panic.txt"), words.as_bytes(), MODE) {
             log::warn!("cannot keep the kernel's panic log: {error}");
         }
         Some(words)
@@ -105,37 +97,15 @@ fn take_records(pstore: &Path) -> Option<String> {
         if is_panic && read.is_ok() && words.len() + bytes.len() <= PANIC_LOG {
             words.insert_str(0, &String::from_utf8_lossy(&bytes));
         }
-        forget(&record);
+        files::forget(&record);
     }
     (!words.is_empty()).then_some(words)
-}
-
-/// Replaces a file as one step, readable to its folder's group.
-pub fn keep(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temporary = path.with_extension("new");
-    // One of a life that was cut short is in the way of O_EXCL, which we want against planted links.
-    forget(&temporary);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o640).open(&temporary)?;
-    // Whatever the mask is.
-    file.set_permissions(fs::Permissions::from_mode(0o640))?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
-}
-
-fn forget(path: &Path) {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            log::warn!("cannot remove {}: {error}", path.display());
-        }
-        _ => (),
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hw::restart;
 
     fn folder(name: &str) -> PathBuf {
         let path = std::env::temp_dir().join(format!("farhand-traces-{name}-{}", std::process::id()));
@@ -144,20 +114,14 @@ mod tests {
     }
 
     #[test]
-    fn the_last_note_counts_and_one_that_is_no_text_is_a_note() {
+    fn a_note_is_read_as_often_as_it_is_asked_for_and_one_that_is_no_text_is_a_note() {
         let data = folder("note");
-        let (traces, note) = (Traces::new(&data), data.join("state/restart"));
+        let note = data.join("state/restart");
         assert_eq!(None, read_note(&note));
-        traces.note("person").unwrap();
-        traces.note("update 0.2.0").unwrap();
-        assert_eq!(
-            [Some("update 0.2.0".to_string()), Some("update 0.2.0".into())],
-            [read_note(&note), read_note(&note)]
-        );
+        restart::note(&data.join("state"), &restart::Reason::Person).unwrap();
+        assert_eq!([Some("person\n".to_string()), Some("person\n".into())], [read_note(&note), read_note(&note)]);
         fs::write(&note, [0xff; 3000]).unwrap();
         assert_eq!(Some(NOTE as usize), read_note(&note).map(|text| text.chars().count()));
-        traces.take_back();
-        assert_eq!(0, fs::read_dir(data.join("state")).unwrap().count());
         fs::remove_dir_all(data).unwrap();
     }
 
@@ -207,20 +171,5 @@ mod tests {
         assert_eq!(Some("before it\nthe end\n".to_string()), take_records(&pstore));
         assert_eq!(0, fs::read_dir(&pstore).unwrap().count());
         fs::remove_dir_all(pstore).unwrap();
-    }
-
-    #[test]
-    fn a_link_in_the_way_is_not_followed() {
-        let data = folder("link");
-        let (victim, path) = (data.join("victim"), data.join("started.json"));
-        fs::write(&victim, "whole").unwrap();
-        for link in [data.join("started.new"), path.clone()] {
-            std::os::unix::fs::symlink(&victim, link).unwrap();
-        }
-        keep(&path, b"{}").unwrap();
-        assert_eq!(("whole".to_string(), "{}".to_string()), {
-            (fs::read_to_string(&victim).unwrap(), fs::read_to_string(&path).unwrap())
-        });
-        fs::remove_dir_all(data).unwrap();
     }
 }

@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{OFlag, renameat};
 use nix::unistd::{fchown, getegid, geteuid};
 
+use crate::base::files;
+
 /// What the file is called in both folders.
 pub const NAME: &str = "update.raucb";
 
@@ -26,20 +28,15 @@ pub fn upgrade_with(spool: &Path, taken: &Path, len: u64) -> io::Result<PathBuf>
     let from = open_folder(spool)?;
     let to = own_folder(taken)?;
     let file = file(taken);
-    remove(&file)?;
+    files::remove(&file)?;
     renameat(&from, NAME, &to, NAME)?;
     match make_ours(&file, len) {
         Ok(()) => Ok(file),
         Err(error) => {
-            remove(&file)?;
+            files::remove(&file)?;
             Err(error)
         }
     }
-}
-
-/// Removes a file, if there is one.
-pub fn remove(file: &Path) -> io::Result<()> {
-    crate::base::files::remove(file)
 }
 
 fn open_folder(path: &Path) -> io::Result<File> {

@@ -1,0 +1,68 @@
+//! Restarts the machine, and notes for the next start who asked for it.
+//!
+//! The note is one line below `/data/state`: a word, then perhaps a sentence. `rcS` moves it away at the next start, and
+//! [`crate::health::reset_reason`] reads it; `service-crashed`, which must work without us, writes the same with `crashes`.
+
+use std::io;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::base::files;
+
+/// The note's file in the state folder.
+const NOTE: &str = "restart";
+
+/// Who restarts the machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// A new version waits to be started.
+    Update,
+    /// Somebody asked for it.
+    Person,
+    /// The guard, because of this.
+    Watchdog(String),
+}
+
+/// Notes why the machine will restart.
+pub fn note(state: &Path, reason: &Reason) -> io::Result<()> {
+    let line = match reason {
+        Reason::Update => "update\n".to_string(),
+        Reason::Person => "person\n".to_string(),
+        Reason::Watchdog(why) => format!("watchdog {}\n", why.replace('\n', " ")),
+    };
+    files::write_with_mode(&state.join(NOTE), line.as_bytes(), 0o640)
+}
+
+/// Takes the note back, before anybody has read it.
+pub fn take_back(state: &Path) -> io::Result<()> {
+    files::remove(&state.join(NOTE))
+}
+
+/// Asks init to end everything in order.
+pub fn restart() -> io::Result<()> {
+    let status = Command::new("/sbin/reboot").stdin(Stdio::null()).status()?;
+    if status.success() { Ok(()) } else { Err(io::Error::other(format!("reboot ended with {status}"))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_is_one_line_whatever_is_wrong_and_the_last_one_counts() {
+        let state = std::env::temp_dir().join(format!("farhand-restart-{}", std::process::id()));
+        std::fs::create_dir_all(&state).unwrap();
+        for (reason, line) in [
+            (Reason::Person, "person\n"),
+            (Reason::Update, "update\n"),
+            (Reason::Watchdog("no page\nsince then".into()), "watchdog no page since then\n"),
+        ] {
+            note(&state, &reason).unwrap();
+            assert_eq!(line, std::fs::read_to_string(state.join(NOTE)).unwrap());
+        }
+        take_back(&state).unwrap();
+        take_back(&state).unwrap();
+        assert_eq!(0, std::fs::read_dir(&state).unwrap().count());
+        std::fs::remove_dir_all(state).unwrap();
+    }
+}
