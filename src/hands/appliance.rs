@@ -5,6 +5,7 @@
 //! that one checks the signature, the board and the version, and writes only where we do not run.
 
 mod installer;
+mod notes;
 pub mod spool;
 
 use std::io;
@@ -22,10 +23,11 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::protocol::FromHands;
 use crate::base::files;
 use crate::base::tasks::{Stop, Tasks};
-use crate::hw::restart::{self, Reason};
+use crate::hw::restart::Reason;
 use crate::update::rauc::{self, Said};
 use crate::update::slots::{self, Slot, Slots};
 use crate::update::{ApplianceError, Machine, Outcome, Phase, ProgramError, Updater};
+use notes::Notes;
 
 /// Requests on their way. There is one person who makes them, and each is answered.
 const MOST_WAITING: usize = 4;
@@ -107,6 +109,7 @@ impl ApplianceClient {
         let known = watch::Sender::new(Machine { real: true, ..Machine::default() });
         let machine = known.subscribe();
         let task = ApplianceTask {
+            notes: Notes::new(places.state.clone()),
             places,
             updater: Updater::default(),
             slots: None,
@@ -152,6 +155,7 @@ impl ApplianceClient {
 
 struct ApplianceTask {
     places: Places,
+    notes: Notes,
     updater: Updater,
     slots: Option<Slots>,
     known: watch::Sender<Machine>,
@@ -309,47 +313,22 @@ impl ApplianceTask {
     /// Leaves a note of why, and tells init to restart the machine.
     async fn leave(&mut self, forget: bool) -> Result<(), ApplianceError> {
         let reason = if self.updater.progress().phase == Phase::Ready { Reason::Update } else { Reason::Person };
-        let state = self.places.state.clone();
-        let noted = reason.clone();
-        let noted = spawn_blocking(move || {
-            let folder = files::create_folder(&state);
-            match folder.and_then(|()| restart::note(&state, &noted)) {
-                Ok(()) if forget => files::write_whole(&state.join("factory-reset"), b""),
-                Ok(()) => Ok(()),
-                Err(error) if forget => Err(error),
-                Err(error) => {
-                    // It only says why. A card that has turned read-only is what a restart may mend.
-                    warn!("restarting without a note of why: {error}");
-                    Ok(())
-                }
+        match self.notes.leave(reason.clone(), forget).await {
+            Ok(()) => (),
+            Err(error) if forget => {
+                self.notes.withdraw().await;
+                return Err(ApplianceError::Store(error.to_string()));
             }
-        });
-        let noted = match timeout(SOON, noted).await {
-            Ok(noted) => noted.map_err(io::Error::from).flatten(),
-            Err(_) if forget => Err(io::Error::other("the card does not answer")),
-            Err(_) => {
-                warn!("restarting without a note of why: the card does not answer");
-                Ok(())
-            }
-        };
-        if let Err(error) = noted {
-            self.stay();
-            return Err(ApplianceError::Store(error.to_string()));
+            // It only says why. A card that has turned read-only is what a restart may mend.
+            Err(error) => warn!("restarting without a note of why: {error}"),
         }
         info!("restarting: {}", if forget { "factory reset".into() } else { format!("{reason:?}") });
         if let Err(error) = finish(&self.places.reboot).await {
-            self.stay();
+            self.notes.withdraw().await;
             return Err(ApplianceError::Restart(error));
         }
         self.is_leaving = true;
         Ok(())
-    }
-
-    /// Takes back what was noted down for the next life: somebody would be surprised by a reset days later.
-    fn stay(&self) {
-        for note in ["factory-reset", "restart"] {
-            let _ = files::remove(&self.places.state.join(note));
-        }
     }
 }
 
