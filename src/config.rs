@@ -9,6 +9,7 @@ use std::net::{Ipv6Addr, SocketAddr};
 use serde::Deserialize;
 
 use crate::base::seat_id::SeatId;
+use crate::base::url::is_label;
 
 pub mod boot_card;
 mod error;
@@ -113,13 +114,19 @@ impl Config {
     }
 
     /// Refuses values that do not go together.
-    fn checked(config: Config) -> Result<Config, ConfigError> {
+    fn checked(mut config: Config) -> Result<Config, ConfigError> {
         if config.seats.is_empty() {
             return Err(ConfigError::conflict("seats", "there is no seat: name one, such as [seats.main]"));
         }
-        for name in &config.server.names {
-            if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || ".-".contains(c)) {
-                let problem = format!("{name:?} must be a host name, such as \"kvm.example.org\"");
+        for name in &mut config.server.names {
+            // A name with the root's dot at its end is the same name (RFC 1034 section 3.1).
+            name.truncate(name.strip_suffix('.').unwrap_or(name).len());
+            if 253 < name.len() || !name.split('.').all(is_label) {
+                let shown: String = name.chars().take(64).collect();
+                let problem = format!(
+                    "{shown:?} must be a host name of 253 characters at most, with 1 to 63 letters, digits and inner dashes \
+                     between its dots, such as \"kvm.example.org\""
+                );
                 return Err(ConfigError::conflict("server.names", problem));
             }
         }
@@ -150,6 +157,10 @@ impl Config {
                 }
                 if seat.video.device.may_be(&earlier.video.device) {
                     return Err(conflict("video.device", "name a different one in each, such as \"/dev/video0\""));
+                }
+                if let Some((key, taken)) = seat.power.shared_line(&earlier.power) {
+                    let problem = format!("is the same line as seats.{other}.power.{taken}; take another, or \"none\"");
+                    return Err(ConfigError::conflict(format!("seats.{id}.power.{key}"), problem));
                 }
             }
         }
@@ -197,6 +208,53 @@ mod tests {
     fn a_line_outside_the_header_is_named_with_its_range() {
         refuses("[seats.main.power]\ndriver = \"rppal\"\npower = 45", &["seats.main.power.power", "45", "2 to 27"]);
         refuses("[seats.main.power]\ndriver = \"rppal\"\npower = -1", &["power = -1", "0 to 1023"]);
+    }
+
+    #[test]
+    fn the_same_lines_are_spoken_for_whoever_drives_them() {
+        for chip in ["/dev/gpiochip0", "pinctrl-bcm2711"] {
+            let text = format!("[seats.main.power]\ndriver = \"gpiocdev\"\nchip = \"{chip}\"\npower = 14");
+            refuses(&text, &["seats.main.power.power", "14", "console"]);
+        }
+        let expander = "[seats.main.power]\ndriver = \"gpiocdev\"\nchip = \"/dev/gpiochip4\"\npower = 14";
+        assert!(Config::parse(expander).is_ok(), "another chip has its own line 14");
+    }
+
+    #[test]
+    fn two_seats_cannot_share_a_line() {
+        let seat = |name: &str, devices: &str, power: &str| {
+            format!("[seats.{name}]\n{devices}\n[seats.{name}.power]\n{power}\n")
+        };
+        let two = |one: &str, other: &str| {
+            seat("one", "", one) + &seat("two", "usb.controller = \"none\"\nvideo.device = \"/dev/video2\"", other)
+        };
+        let one = |power: &str| {
+            two("driver = \"rppal\"\npower = 17\nreset = 27\npower_led = 22", power)
+                .replace("[seats.one]\n", "[seats.one]\nusb.controller = \"a\"\nvideo.device = \"/dev/video0\"\n")
+        };
+        for power in [
+            "driver = \"rppal\"\npower = 27",
+            "driver = \"gpiocdev\"\nchip = \"pinctrl-bcm2711\"\npower = 27",
+            "driver = \"gpiocdev\"\nchip = \"/dev/gpiochip0\"\npower = 27",
+        ] {
+            refuses(&one(power), &["seats.two.power.power", "seats.one.power.reset"]);
+        }
+        refuses(&one("driver = \"rppal\"\ndisk_led = 22"), &["seats.two.power.disk_led", "seats.one.power.power_led"]);
+        for power in ["driver = \"rppal\"\npower = 5", "driver = \"gpiocdev\"\nchip = \"/dev/gpiochip4\"\npower = 17"] {
+            assert_eq!(2, Config::parse(&one(power)).unwrap().seats.len(), "{power}");
+        }
+    }
+
+    #[test]
+    fn host_names_are_names_and_the_roots_dot_is_none() {
+        let names =
+            |name: &str| Config::parse(&format!("server.names = [\"{name}\"]")).map(|config| config.server.names);
+        assert_eq!(["kvm.example.org"], names("kvm.example.org.").unwrap()[..]);
+        assert_eq!(["kvm"], names("kvm").unwrap()[..]);
+        for bad in ["a..b", "-", ".", "", "a-.b", "kvm..", &"a".repeat(64), &"a.".repeat(35_000)] {
+            refuses(&format!("server.names = [\"{bad}\"]"), &["server.names", "253", "kvm.example.org"]);
+            assert!(names(bad).unwrap_err().to_string().len() < 400);
+        }
     }
 
     #[test]

@@ -70,6 +70,18 @@ mod tests {
     }
 
     #[test]
+    fn an_owner_takes_away_a_line_that_the_board_names() {
+        let power = |config: &Config| config.seats.values().next().unwrap().power.clone();
+        let board = power(&Config::parse(BOARD).unwrap());
+        assert!(board.reset.is_some() && board.disk_led.is_some());
+        let text = "[seats.main.power]\nreset = \"none\"\ndisk_led = \"none\"\n";
+        let mine = power(&read(BOARD, text).unwrap().config);
+        assert_eq!((board.power, None, None), (mine.power, mine.reset, mine.disk_led));
+        let error = read(BOARD, "[seats.main.power]\nreset = \"off\"\n").unwrap_err().to_string();
+        assert!(error.contains("\"off\"") && error.contains("\"none\""), "{error}");
+    }
+
+    #[test]
     fn a_list_is_replaced_as_a_whole() {
         let mine = read("[time]\nservers = [\"a\", \"b\"]\n", "[time]\nservers = []\n").unwrap().config;
         assert_eq!(Config::default().time, mine.time);

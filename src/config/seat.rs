@@ -3,9 +3,11 @@
 //! A relay on the wrong pin can switch the target off, so what two lines may not both be is refused here.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::Deserialize;
+use serde::de::{self, Deserializer, Visitor};
 
 use super::error::ConfigError;
 use crate::base::signal::Size;
@@ -161,15 +163,19 @@ pub struct Power {
     pub driver: RelayDriver,
     /// For `gpiocdev`: the chip's node or label, such as `"/dev/gpiochip0"` or `"pinctrl-bcm2711"`.
     pub chip: Option<String>,
-    /// The line of the relay over the power button.
+    /// The line of the relay over the power button; `"none"` takes away what the board's file names, as with the other lines.
+    #[serde(deserialize_with = "line_or_none")]
     pub power: Option<Line>,
     /// The line of the relay over the reset button.
+    #[serde(deserialize_with = "line_or_none")]
     pub reset: Option<Line>,
     /// Whether a low line closes the relay.
     pub active_low: bool,
     /// The line of the power lamp.
+    #[serde(deserialize_with = "line_or_none")]
     pub power_led: Option<Line>,
     /// The line of the disc lamp.
+    #[serde(deserialize_with = "line_or_none")]
     pub disk_led: Option<Line>,
     /// Whether a low line means a lit lamp.
     pub leds_active_low: bool,
@@ -189,19 +195,35 @@ pub enum RelayDriver {
 }
 
 /// A GPIO line: on a Pi its BCM number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(try_from = "i64")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Line(pub u16);
 
-impl TryFrom<i64> for Line {
-    type Error = String;
+/// Reads a line's number, or `"none"`: TOML has no value for nothing, and a key that is left out leaves what lies below it.
+fn line_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Line>, D::Error> {
+    struct LineVisitor;
 
-    fn try_from(line: i64) -> Result<Line, String> {
-        match u16::try_from(line) {
-            Ok(line) if line < 1024 => Ok(Line(line)),
-            _ => Err(format!("line {line} must be 0 to 1023")),
+    impl Visitor<'_> for LineVisitor {
+        type Value = Option<Line>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("a line from 0 to 1023, or \"none\"")
+        }
+
+        fn visit_i64<E: de::Error>(self, line: i64) -> Result<Option<Line>, E> {
+            let number = u16::try_from(line).ok().filter(|line| *line < 1024);
+            number.map(|line| Some(Line(line))).ok_or(E::custom(format!("line {line} must be 0 to 1023, or \"none\"")))
+        }
+
+        fn visit_str<E: de::Error>(self, word: &str) -> Result<Option<Line>, E> {
+            if word == "none" {
+                Ok(None)
+            } else {
+                Err(E::custom(format!("line {word:?} must be 0 to 1023, or \"none\"")))
+            }
         }
     }
+
+    deserializer.deserialize_any(LineVisitor)
 }
 
 impl Default for Usb {
@@ -237,6 +259,9 @@ impl Device {
     }
 }
 
+/// What the chip behind a Pi's header is called: by its driver, and by the node that it has, because it is the first.
+const HEADER: [&str; 3] = ["pinctrl-bcm2711", "/dev/gpiochip0", "gpiochip0"];
+
 /// Lines of a Pi's header that the appliance uses itself. A relay there would close with what the console says, or make the
 /// appliance believe at power-on that somebody asks for a factory reset.
 const SPOKEN_FOR: [(u16, &str); 3] = [(14, "the console's"), (15, "the console's"), (26, "the factory reset's")];
@@ -247,6 +272,23 @@ impl Power {
         [("power", self.power), ("reset", self.reset), ("power_led", self.power_led), ("disk_led", self.disk_led)]
             .into_iter()
             .filter_map(|(key, line)| Some((key, line?)))
+    }
+
+    /// Whether the lines are those of a Pi's header.
+    fn is_on_header(&self) -> bool {
+        match self.driver {
+            RelayDriver::None => false,
+            RelayDriver::Rppal => true,
+            RelayDriver::Gpiocdev => self.chip.as_deref().is_some_and(|chip| HEADER.contains(&chip)),
+        }
+    }
+
+    /// A line of ours that is also one of the other's, with both their keys.
+    pub(super) fn shared_line(&self, other: &Power) -> Option<(&'static str, &'static str)> {
+        let one_chip = (self.is_on_header() && other.is_on_header())
+            || (self.driver == RelayDriver::Gpiocdev && other.driver == self.driver && self.chip == other.chip);
+        let taken = |line: Line| other.lines().find(|(_, other)| one_chip && line == *other).map(|(key, _)| key);
+        self.lines().find_map(|(key, line)| Some((key, taken(line)?)))
     }
 
     pub(super) fn check(&self, table: &str) -> Result<(), ConfigError> {
@@ -261,8 +303,8 @@ impl Power {
             if self.driver == RelayDriver::Rppal && !(2..=27).contains(&line.0) {
                 return Err(conflict(key, format!("line {} must be 2 to 27 on a Raspberry Pi", line.0)));
             }
-            if let (RelayDriver::Rppal, Some((_, use_))) =
-                (self.driver, SPOKEN_FOR.iter().find(|(number, _)| *number == line.0))
+            if let (true, Some((_, use_))) =
+                (self.is_on_header(), SPOKEN_FOR.iter().find(|(number, _)| *number == line.0))
             {
                 return Err(conflict(key, format!("line {} is {use_}: take another", line.0)));
             }
@@ -270,7 +312,7 @@ impl Power {
                 return Err(conflict(key, format!("line {} is already {table}.{other}", line.0)));
             }
         }
-        if self.driver == RelayDriver::Gpiocdev && self.chip.is_none() {
+        if self.driver == RelayDriver::Gpiocdev && self.chip.as_ref().is_none_or(String::is_empty) {
             return Err(conflict("chip", "driver \"gpiocdev\" needs a chip, such as \"/dev/gpiochip0\"".into()));
         }
         Ok(())
