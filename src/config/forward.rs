@@ -25,6 +25,10 @@ use toml::de::{DeTable, DeValue, Deserializer};
 use super::error::ConfigError;
 use super::{Config, SCHEMA};
 
+/// How many bytes are read in all. Each thing that is passed over costs another reading of the whole file: thousands in one
+/// of a kilobyte, and dozens in one of a megabyte, which no owner writes.
+const MOST_READ: usize = 16 << 20;
+
 /// A configuration, with what was passed over to get it.
 #[derive(Debug, PartialEq)]
 pub struct Reading {
@@ -54,7 +58,7 @@ fn pass_over(text: &str) -> Result<Reading, ConfigError> {
     let mut table = DeTable::parse(text)?;
     let newer = format!("this file is of a newer schema than {SCHEMA}, which this version knows");
     let mut warnings = vec![newer];
-    loop {
+    for _ in 0..MOST_READ / text.len().max(1) {
         let read = Config::deserialize(Deserializer::from(table.clone())).map_err(ConfigError::from);
         let error = match read.and_then(Config::checked) {
             Ok(config) => return Ok(Reading { config, warnings }),
@@ -74,6 +78,8 @@ fn pass_over(text: &str) -> Result<Reading, ConfigError> {
             None => return Err(error),
         }
     }
+    let problem = "is of a newer version, and too much of this file is unknown to this one for a file of its length";
+    Err(ConfigError::conflict("schema", problem))
 }
 
 /// A key after those of the tables that it is in. A key may have a dot in it.
@@ -180,6 +186,15 @@ mod tests {
         let Reading { config, warnings } = read("schema = 2\n\"a.b\" = 1\n[server]\n\"c.d\" = 2\n").unwrap();
         assert_eq!((&Config::default().server, 3), (&config.server, warnings.len()), "{warnings:?}");
         assert!(warnings[1].starts_with("a.b is") && warnings[2].starts_with("server.c.d is"), "{warnings:?}");
+    }
+
+    #[test]
+    fn a_long_file_of_which_nothing_is_known_is_refused() {
+        let unknown = |number: usize| (0..number).map(|key| format!("unknown-{key} = 1\n")).collect::<String>();
+        let error = read(&format!("schema = 2\n{}", unknown(50_000))).unwrap_err().to_string();
+        assert!(error.contains("schema") && error.contains("too much"), "{error}");
+        let some = read(&format!("schema = 2\n{}", unknown(200))).unwrap();
+        assert_eq!(201, some.warnings.len());
     }
 
     #[test]
