@@ -55,9 +55,21 @@ pub fn read(path: &Path) -> io::Result<Option<String>> {
     if !file.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not an ordinary file"));
     }
-    let mut text = String::new();
-    file.take(LONGEST).read_to_string(&mut text)?;
-    Ok(Some(text))
+    let mut bytes = Vec::new();
+    // One more, so that what is too long is refused and not cut: half of a file may say something else.
+    file.take(LONGEST + 1).read_to_end(&mut bytes)?;
+    if LONGEST < bytes.len() as u64 {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "longer than 1 MiB"));
+    }
+    text(bytes).map(Some)
+}
+
+/// What is in a text file, or why it is none and what would do.
+pub fn text(bytes: Vec<u8>) -> io::Result<String> {
+    let is_utf16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
+    let encoding = if is_utf16 { "it is written as UTF-16" } else { "it is not written as UTF-8" };
+    let wrong = |_| io::Error::new(io::ErrorKind::InvalidData, format!("{encoding}: save it as UTF-8"));
+    String::from_utf8(bytes).map_err(wrong)
 }
 
 /// Removes a file of ours, if there is one.
@@ -92,6 +104,26 @@ mod tests {
             assert!(read(&folder.join(other)).is_err(), "{other}");
         }
         std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_is_too_long_is_refused_and_not_cut() {
+        let path = std::env::temp_dir().join(format!("farhand-long-{}", std::process::id()));
+        for (length, whole) in [(LONGEST, true), (LONGEST + 1, false)] {
+            std::fs::write(&path, vec![b'#'; length as usize]).unwrap();
+            let length = read(&path).map(|text| text.unwrap().len() as u64);
+            assert_eq!(whole.then_some(LONGEST), length.as_ref().ok().copied(), "{length:?}");
+        }
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_utf_8_is_said_with_what_to_do() {
+        for (bytes, part) in [(&b"\xff\xfe[\0"[..], "UTF-16"), (b"\xfe\xff\0[", "UTF-16"), (b"a\xe4b", "not written")] {
+            let error = text(bytes.to_vec()).unwrap_err().to_string();
+            assert!(error.contains(part) && error.contains("save it as UTF-8"), "{error}");
+        }
+        assert_eq!("\u{feff}ä", text("\u{feff}ä".into()).unwrap());
     }
 
     #[test]

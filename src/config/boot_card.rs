@@ -43,6 +43,8 @@ struct Whole {
 impl Card {
     /// Parses a card's `farhand.toml`, and checks it as it will be in force: laid over that of the board.
     pub fn parse(board: &str, text: &str) -> Result<Card, ConfigError> {
+        // Windows' editors put a byte order mark before the first line, which is then no header to who looks for one.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let Whole { claim } = toml::from_str(text)?;
         let mut table: toml::Table = toml::from_str(text)?;
         let kept = if table.remove("claim").is_some() { without_claim(text) } else { text.to_string() };
@@ -92,6 +94,14 @@ mod tests {
         let claim = card.claim.unwrap();
         assert_eq!("anna", claim.user.as_str());
         assert!(verify_password("correct horse", Some(&claim.password_hash.into_phc()), None));
+    }
+
+    #[test]
+    fn a_byte_order_mark_before_the_first_line_is_none_of_the_text() {
+        let text = format!("\u{feff}[claim]\r\nuser = \"anna\"\r\npassword_hash = \"{}\"\r\n", hash());
+        let card = Card::parse("", &text).unwrap();
+        assert_eq!(("\n\n\n", true), (card.text.as_str(), card.claim.is_some()));
+        assert_eq!("network.mdns = true\n", Card::parse("", "\u{feff}network.mdns = true\n").unwrap().text);
     }
 
     #[test]

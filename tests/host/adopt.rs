@@ -105,6 +105,15 @@ fn damaged_accounts_are_not_taken_for_no_owner() {
 }
 
 #[test]
+fn a_file_that_is_too_long_is_refused_and_not_cut() {
+    let bench = Bench::new("long");
+    let long = format!("{GOOD}{}bad", "#\n".repeat(1 << 19));
+    let (taken, said) = bench.adopt(&long);
+    assert!(!taken && said.contains("farhand.toml") && said.contains("longer than 1 MiB"), "{said}");
+    assert_eq!(None, bench.kept("farhand.toml"));
+}
+
+#[test]
 fn a_weak_password_is_not_hashed() {
     for bad in ["", "short\n", &"x".repeat(2000)] {
         let (hashed, words) = hash(bad);
