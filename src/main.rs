@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use farhand::base::error_chain::chain;
+use farhand::base::files;
 use farhand::commands;
 use farhand::config::boot_card::Card;
 use farhand::config::forward::{self, Reading};
@@ -148,9 +149,9 @@ struct Serve {
     /// Where to serve HTTPS, instead of where the configuration says; port 0 takes a free one.
     #[arg(long)]
     https: Option<SocketAddr>,
-    /// Where plain HTTP redirects from, instead of where the configuration says.
-    #[arg(long)]
-    http: Option<SocketAddr>,
+    /// Where plain HTTP redirects from, instead of where the configuration says; "none" for nowhere.
+    #[arg(long, value_name = "ADDRESS|none", value_parser = redirect)]
+    http: Option<Redirect>,
     /// Serve without TLS to this machine alone, for measuring: 127.0.0.1:PORT.
     #[arg(long, value_parser = loopback)]
     plain: Option<SocketAddr>,
@@ -179,6 +180,11 @@ fn loopback(text: &str) -> Result<SocketAddr, String> {
         Ok(address) if address.ip() == std::net::Ipv4Addr::LOCALHOST => Ok(address),
         _ => Err("without TLS, only 127.0.0.1:PORT is allowed".into()),
     }
+}
+
+/// Takes what the configuration takes for it.
+fn redirect(text: &str) -> Result<Redirect, String> {
+    Redirect::try_from(text.to_string())
 }
 
 /// Takes the name of a file that the image has for a note.
@@ -249,7 +255,7 @@ fn run(job: Job) -> Result<(), StartError> {
                 config.server.http = Redirect::None;
             }
             config.server.https = serve.https.unwrap_or(config.server.https);
-            config.server.http = serve.http.map_or(config.server.http, Redirect::At);
+            config.server.http = serve.http.unwrap_or(config.server.http);
             let run = serve.run.unwrap_or_else(|| serve.data.join("run"));
             let places = Places { data: serve.data, run, logs: LOGS.into(), plain: serve.plain, appliance: None };
             match serve.board {
@@ -285,5 +291,6 @@ fn read(file: &Path) -> Result<Reading, StartError> {
 }
 
 fn text(file: &Path) -> Result<String, StartError> {
-    std::fs::read_to_string(file).map_err(|source| StartError::Read { file: file.into(), source })
+    let read = std::fs::read(file).and_then(files::text);
+    read.map_err(|source| StartError::Read { file: file.into(), source })
 }

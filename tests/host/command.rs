@@ -205,6 +205,29 @@ fn a_page_at_an_address_that_has_not_come_yet_is_served_within_the_machine_meanw
 }
 
 #[test]
+fn what_a_windows_editor_writes_is_read_or_said_to_be_saved_otherwise() {
+    let folder = std::env::temp_dir().join(format!("farhand-encoding-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("windows.toml");
+    fs::write(&file, "\u{feff}[network]\r\nhost = \"rack-7\"\r\n").unwrap();
+    let output = farhand(&["check", file.to_str().unwrap()]);
+    assert!(output.status.success(), "{output:?}");
+    let wide: Vec<u8> = "\u{feff}[network]".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    fs::write(&file, wide).unwrap();
+    refuses(&["check", file.to_str().unwrap()], &["windows.toml", "UTF-16", "save it as UTF-8"]);
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_redirect_is_given_on_the_command_line_as_in_the_configuration() {
+    refuses(&["serve", "--board", "sim", "--http", "80"], &["--http", "none", "[::]:80"]);
+    // Taken, so that what is complained of is the configuration.
+    for address in ["none", "127.0.0.1:0"] {
+        refuses(&["serve", "--http", address, "--config", "/nowhere/farhand.toml"], &["/nowhere/farhand.toml"]);
+    }
+}
+
+#[test]
 fn a_missing_configuration_is_named() {
     refuses(&["check", "/no/such/file.toml"], &["/no/such/file.toml", "No such file"]);
 }
