@@ -1,38 +1,29 @@
 //! Answers requests: by which name, for which route, from whom, and then what.
 //!
-//! HTTP status codes stand here and nowhere else, one `From` for each error. What a client reads says what to do and leaks
-//! nothing; what there is beyond that goes to the log where it happened.
+//! What a client reads of an error says what to do and leaks nothing; what there is beyond that goes to the log where it
+//! happened.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, VARY};
-use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, VARY};
 use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
 
 use crate::auth::accounts::AccountError;
-use crate::hands::client::HandsError;
-use crate::update::ApplianceError;
 
 use super::assets::AssetError;
-use super::body::{Body, BodyError};
+use super::body::Body;
 use super::door::{self, DoorError};
-use super::entry::Unwell;
 use super::http::Connection;
-use super::logs::LogError;
+use super::http::codes::{self, Code};
+use super::http::problem::{ApiError, Problem};
 use super::routes::{self, Access, Deed, RouteError};
-use super::seats::{KeysError, SeatError};
-use super::stream::NoPicture;
-use super::system::WrongName;
-use super::upload::UploadError;
 use crate::auth::authenticator::AuthError;
 use crate::auth::principal::Principal;
-use crate::net::download::OrderError;
 use crate::net::ws::socket;
-use crate::net::ws::socket::HandshakeError;
 use crate::net::{Site, assets, download, entry, logs, rescue, seats, system, upload};
 
 /// What an answer is made of.
@@ -67,7 +58,7 @@ async fn attempt(site: &Arc<Site>, connection: &Arc<Connection>, request: Reques
             if let Access::Needs(privilege) = access
                 && !principal.may(privilege, None)
             {
-                return Err(Problem::not_allowed());
+                return Err(NotAllowed.into());
             }
             // A browser sends our cookie by itself, so there the page must be named; see `door::origin` above.
             if is_socket && principal.by_cookie() && !door::has_origin(headers) {
@@ -125,7 +116,7 @@ async fn attempt(site: &Arc<Site>, connection: &Arc<Connection>, request: Reques
 fn asset(site: &Site, method: &Method, path: &str, headers: &HeaderMap) -> Answer {
     let asset = if site.is_rescue() { rescue::find(path)? } else { assets::find(path, headers)? };
     if *method != Method::GET && *method != Method::HEAD {
-        return Err(RouteError::WrongMethod(vec!["GET", "HEAD"]).into());
+        return Err(RouteError::WrongMethod("GET, HEAD".into()).into());
     }
     let mut response = Response::new(Body::Whole(asset.bytes));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(asset.kind));
@@ -190,222 +181,45 @@ pub fn dress(headers: &mut HeaderMap, secure: bool) {
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
 }
 
-/// An error as a client sees it.
-#[derive(Debug)]
-pub struct Problem {
-    status: StatusCode,
-    /// Stable, for programs.
-    pub code: &'static str,
-    /// For people.
-    pub message: String,
-    retry_after: Option<Duration>,
-    allow: Option<String>,
-}
-
-impl Problem {
-    fn new(status: StatusCode, code: &'static str, message: impl ToString) -> Problem {
-        Problem { status, code, message: message.to_string(), retry_after: None, allow: None }
-    }
-
-    /// Known, and without the privilege.
-    pub fn not_allowed() -> Problem {
-        let message = "your role does not include this; ask an administrator";
-        Problem::new(StatusCode::FORBIDDEN, "not-allowed", message)
-    }
-}
-
-impl From<Problem> for Response<Body> {
-    fn from(problem: Problem) -> Response<Body> {
-        #[derive(Serialize)]
-        struct Outer<'a> {
-            error: Inner<'a>,
-        }
-        #[derive(Serialize)]
-        struct Inner<'a> {
-            code: &'a str,
-            message: &'a str,
-        }
-        let error = Inner { code: problem.code, message: &problem.message };
-        let mut response = json(problem.status, &Outer { error });
-        if let Some(wait) = problem.retry_after {
-            // Rounded up: whoever comes back on the second must not be early.
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
-        }
-        if let Some(allow) = problem.allow.and_then(|allow| HeaderValue::try_from(allow).ok()) {
-            response.headers_mut().insert(ALLOW, allow);
-        }
-        response
-    }
-}
-
-impl From<DoorError> for Problem {
-    fn from(error: DoorError) -> Problem {
-        match error {
-            DoorError::UnknownHost => Problem::new(StatusCode::MISDIRECTED_REQUEST, "unknown-host", error),
-            DoorError::ForeignOrigin => Problem::new(StatusCode::FORBIDDEN, "foreign-origin", error),
+impl ApiError for AssetError {
+    fn code(&self) -> &'static Code {
+        match self {
+            AssetError::NotFound => codes::NOT_FOUND,
+            AssetError::NotBuilt => codes::NO_PAGE,
         }
     }
 }
 
-impl From<RouteError> for Problem {
-    fn from(error: RouteError) -> Problem {
-        match &error {
-            RouteError::NotFound => Problem::new(StatusCode::NOT_FOUND, "not-found", error),
-            RouteError::WrongMethod(methods) => {
-                let allow = Some(methods.join(", "));
-                Problem { allow, ..Problem::new(StatusCode::METHOD_NOT_ALLOWED, "wrong-method", error) }
-            }
+/// Known, and without the privilege.
+#[derive(Debug, thiserror::Error)]
+#[error("your role does not include this; ask an administrator")]
+struct NotAllowed;
+
+impl ApiError for NotAllowed {
+    fn code(&self) -> &'static Code {
+        codes::NOT_ALLOWED
+    }
+}
+
+impl ApiError for AuthError {
+    fn code(&self) -> &'static Code {
+        match self {
+            AuthError::Unclaimed => codes::UNCLAIMED,
+            AuthError::Claimed => codes::CLAIMED,
+            AuthError::WrongCode => codes::WRONG_CODE,
+            AuthError::WrongPassword => codes::WRONG_PASSWORD,
+            AuthError::NotLoggedIn => codes::NOT_LOGGED_IN,
+            AuthError::TooManyTries(_) => codes::TOO_MANY_TRIES,
+            AuthError::Account(AccountError::Name) => codes::BAD_NAME,
+            AuthError::Account(AccountError::Password) => codes::WEAK_PASSWORD,
+            AuthError::Account(AccountError::Expired) => codes::BAD_TIME,
+            AuthError::Account(AccountError::TooMany) => codes::TOO_MANY_TOKENS,
+            AuthError::Store(_) => codes::NOT_STORED,
         }
     }
-}
 
-impl From<AssetError> for Problem {
-    fn from(error: AssetError) -> Problem {
-        match error {
-            AssetError::NotFound => Problem::new(StatusCode::NOT_FOUND, "not-found", error),
-            AssetError::NotBuilt => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no-page", error),
-        }
-    }
-}
-
-impl From<Unwell> for Problem {
-    fn from(error: Unwell) -> Problem {
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unwell", error)
-    }
-}
-
-impl From<AuthError> for Problem {
-    fn from(error: AuthError) -> Problem {
-        let (status, code) = match error {
-            AuthError::Unclaimed => (StatusCode::FORBIDDEN, "unclaimed"),
-            AuthError::Claimed => (StatusCode::CONFLICT, "claimed"),
-            AuthError::WrongCode => (StatusCode::FORBIDDEN, "wrong-code"),
-            AuthError::WrongPassword => (StatusCode::UNAUTHORIZED, "wrong-password"),
-            AuthError::NotLoggedIn => (StatusCode::UNAUTHORIZED, "not-logged-in"),
-            AuthError::TooManyTries(_) => (StatusCode::TOO_MANY_REQUESTS, "too-many-tries"),
-            AuthError::Account(AccountError::Name) => (StatusCode::BAD_REQUEST, "bad-name"),
-            AuthError::Account(AccountError::Password) => (StatusCode::BAD_REQUEST, "weak-password"),
-            AuthError::Account(AccountError::Expired) => (StatusCode::BAD_REQUEST, "bad-time"),
-            AuthError::Account(AccountError::TooMany) => (StatusCode::CONFLICT, "too-many-tokens"),
-            AuthError::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "not-stored"),
-        };
-        let retry_after = if let AuthError::TooManyTries(wait) = error { Some(wait) } else { None };
-        Problem { retry_after, ..Problem::new(status, code, error) }
-    }
-}
-
-impl From<BodyError> for Problem {
-    fn from(error: BodyError) -> Problem {
-        let (status, code) = match error {
-            BodyError::TooLong(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too-long"),
-            BodyError::TooSlow => (StatusCode::REQUEST_TIMEOUT, "too-slow"),
-            BodyError::NotLabelled => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json"),
-            BodyError::Broken | BodyError::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed"),
-        };
-        Problem::new(status, code, error)
-    }
-}
-
-impl From<SeatError> for Problem {
-    fn from(error: SeatError) -> Problem {
-        Problem::new(StatusCode::NOT_FOUND, "unknown-seat", error)
-    }
-}
-
-impl From<NoPicture> for Problem {
-    fn from(error: NoPicture) -> Problem {
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no-picture", error)
-    }
-}
-
-impl From<HandshakeError> for Problem {
-    fn from(error: HandshakeError) -> Problem {
-        Problem::new(StatusCode::BAD_REQUEST, "not-a-websocket", error)
-    }
-}
-
-impl From<KeysError> for Problem {
-    fn from(error: KeysError) -> Problem {
-        match error {
-            KeysError::CannotType(_) => Problem::new(StatusCode::BAD_REQUEST, "cannot-type", error),
-            KeysError::Hands(error) => error.into(),
-            KeysError::Body(error) => error.into(),
-        }
-    }
-}
-
-impl From<HandsError> for Problem {
-    fn from(error: HandsError) -> Problem {
-        let (status, code) = match error {
-            HandsError::Away => (StatusCode::SERVICE_UNAVAILABLE, "hands-away"),
-            HandsError::Unplugged | HandsError::Stale => (StatusCode::SERVICE_UNAVAILABLE, "usb-unplugged"),
-            HandsError::Flooded | HandsError::TooMany | HandsError::CutShort => {
-                (StatusCode::SERVICE_UNAVAILABLE, "flooded")
-            }
-            HandsError::Busy(_) => (StatusCode::CONFLICT, "busy"),
-            HandsError::NoRelay(_) => (StatusCode::SERVICE_UNAVAILABLE, "no-relay"),
-            HandsError::Length | HandsError::TooLong => (StatusCode::BAD_REQUEST, "malformed"),
-            HandsError::Relay(_) => (StatusCode::INTERNAL_SERVER_ERROR, "relay-failed"),
-            HandsError::Appliance(error) => return error.into(),
-        };
-        Problem::new(status, code, error)
-    }
-}
-
-impl From<ApplianceError> for Problem {
-    fn from(error: ApplianceError) -> Problem {
-        let (status, code) = match error {
-            ApplianceError::Simulated => (StatusCode::NOT_IMPLEMENTED, "simulated"),
-            ApplianceError::NoSlots => (StatusCode::NOT_IMPLEMENTED, "no-slots"),
-            ApplianceError::Away => (StatusCode::SERVICE_UNAVAILABLE, "hands-away"),
-            ApplianceError::Busy => (StatusCode::CONFLICT, "busy"),
-            ApplianceError::Restarting => (StatusCode::CONFLICT, "restarting"),
-            ApplianceError::Spool(_) => (StatusCode::INTERNAL_SERVER_ERROR, "not-taken-over"),
-            ApplianceError::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "not-stored"),
-            ApplianceError::Restart(_) => (StatusCode::INTERNAL_SERVER_ERROR, "not-restarted"),
-        };
-        Problem::new(status, code, error)
-    }
-}
-
-impl From<UploadError> for Problem {
-    fn from(error: UploadError) -> Problem {
-        let (status, code) = match error {
-            UploadError::NotLabelled => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-octets"),
-            UploadError::NoLength => (StatusCode::LENGTH_REQUIRED, "no-length"),
-            UploadError::TooLong => (StatusCode::PAYLOAD_TOO_LARGE, "too-long"),
-            UploadError::NoSpace { .. } => (StatusCode::INSUFFICIENT_STORAGE, "no-space"),
-            UploadError::TooSlow | UploadError::Endless => (StatusCode::REQUEST_TIMEOUT, "too-slow"),
-            UploadError::Broken => (StatusCode::BAD_REQUEST, "malformed"),
-            UploadError::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "not-stored"),
-        };
-        Problem::new(status, code, error)
-    }
-}
-
-impl From<OrderError> for Problem {
-    fn from(error: OrderError) -> Problem {
-        match error {
-            OrderError::NoUrl => Problem::new(StatusCode::NOT_FOUND, "no-update-url", error),
-            OrderError::Idle => Problem::new(StatusCode::CONFLICT, "not-fetching", error),
-            OrderError::Appliance(error) => error.into(),
-        }
-    }
-}
-
-impl From<WrongName> for Problem {
-    fn from(error: WrongName) -> Problem {
-        Problem::new(StatusCode::BAD_REQUEST, "not-confirmed", error)
-    }
-}
-
-impl From<LogError> for Problem {
-    fn from(error: LogError) -> Problem {
-        let (status, code) = match error {
-            LogError::Unknown => (StatusCode::BAD_REQUEST, "unknown-service"),
-            LogError::None(_) => (StatusCode::NOT_FOUND, "no-log"),
-        };
-        Problem::new(status, code, error)
+    fn retry_after(&self) -> Option<Duration> {
+        if let AuthError::TooManyTries(wait) = self { Some(*wait) } else { None }
     }
 }
 
@@ -414,23 +228,5 @@ pub async fn end_of(principal: Principal, mut stop: crate::base::tasks::Stop) {
     tokio::select! {
         () = principal.lease().ended() => (),
         () = stop.requested() => (),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn every_code_is_documented() {
-        let (source, documented) = (include_str!("api.rs"), include_str!("../../docs/api.md"));
-        let shipped = source.split("#[cfg(test)]").next().unwrap();
-        // Each stands behind its status: `StatusCode::NOT_FOUND, "not-found"`.
-        let statuses = shipped.split("StatusCode::").skip(1).filter_map(|rest| rest.split_once(", \""));
-        let upper = |status: &str| status.chars().all(|c| c.is_ascii_uppercase() || c == '_');
-        let codes = statuses.filter(|(status, _)| upper(status)).filter_map(|(_, rest)| rest.split('"').next());
-        let codes: Vec<&str> = codes.collect();
-        assert!(codes.len() > 25, "{codes:?}");
-        for code in codes {
-            assert!(documented.contains(&format!("`{code}`")), "{code} is not in docs/api.md");
-        }
     }
 }

@@ -16,6 +16,8 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use super::stream::Multipart;
+use crate::net::http::codes::{self, Code};
+use crate::net::http::problem::ApiError;
 
 /// The longest body of somebody who has not logged in.
 pub const STRANGERS: usize = 4 * 1024;
@@ -44,6 +46,17 @@ pub enum BodyError {
     /// Not the JSON that the route takes.
     #[error("the body is not what this route takes: {0}")]
     Malformed(String),
+}
+
+impl ApiError for BodyError {
+    fn code(&self) -> &'static Code {
+        match self {
+            BodyError::TooLong(_) => codes::TOO_LONG,
+            BodyError::TooSlow => codes::TOO_SLOW,
+            BodyError::NotLabelled => codes::NOT_JSON,
+            BodyError::Broken | BodyError::Malformed(_) => codes::MALFORMED,
+        }
+    }
 }
 
 /// Reads a JSON body of at most `limit` bytes.

@@ -9,6 +9,8 @@ use hyper::http::uri::Authority;
 use hyper::{Method, Uri};
 
 use crate::auth::principal::Credential;
+use crate::net::http::codes::{self, Code};
+use crate::net::http::problem::ApiError;
 
 /// The session cookie. The prefix makes browsers insist that it is secure, ours alone and for every path.
 pub const SESSION_COOKIE: &str = "__Host-farhand";
@@ -22,6 +24,15 @@ pub enum DoorError {
     /// Sent by a browser for somebody else's page.
     #[error("this request comes from another page than ours")]
     ForeignOrigin,
+}
+
+impl ApiError for DoorError {
+    fn code(&self) -> &'static Code {
+        match self {
+            DoorError::UnknownHost => codes::UNKNOWN_HOST,
+            DoorError::ForeignOrigin => codes::FOREIGN_ORIGIN,
+        }
+    }
 }
 
 /// Checks the name by which we were called, and gives it with its port.

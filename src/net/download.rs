@@ -24,6 +24,8 @@ use crate::base::url::{Url, UrlError};
 use crate::config::update::Update;
 use crate::hands::client::Hands;
 use crate::net::Site;
+use crate::net::http::codes::{self, Code};
+use crate::net::http::problem::ApiError;
 use crate::net::upload::{LONGEST, Upload, UploadError};
 use crate::update::{ApplianceError, LARGEST, Phase, Progress};
 
@@ -46,6 +48,16 @@ pub enum OrderError {
     /// Not now.
     #[error(transparent)]
     Appliance(#[from] ApplianceError),
+}
+
+impl ApiError for OrderError {
+    fn code(&self) -> &'static Code {
+        match self {
+            OrderError::NoUrl => codes::NO_UPDATE_URL,
+            OrderError::Idle => codes::NOT_FETCHING,
+            OrderError::Appliance(error) => error.code(),
+        }
+    }
 }
 
 /// Why an update was not fetched.

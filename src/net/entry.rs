@@ -10,9 +10,10 @@ use crate::auth::accounts::Name;
 use crate::auth::role::{Privilege, Role};
 use crate::base::heartbeat::STALLED_AFTER;
 use crate::base::seat_id::SeatId;
+use crate::net::http::codes::{self, Code};
+use crate::net::http::problem::{ApiError, Problem};
 
 use super::Site;
-use super::api::Problem;
 use super::body::{self, BodyError};
 use super::http::Connection;
 use crate::auth::authenticator::AuthError;
@@ -39,6 +40,12 @@ pub enum Unwell {
     /// The same, and there is nothing to know an owner by.
     #[error("rescue mode: storage cannot be read, so nobody can log in: {0}; restart, or write the card again")]
     Storage(String),
+}
+
+impl ApiError for Unwell {
+    fn code(&self) -> &'static Code {
+        codes::UNWELL
+    }
 }
 
 /// What a page must show first.

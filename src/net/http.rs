@@ -2,6 +2,9 @@
 //!
 //! Everything that a stranger could use up has a bound here: connections, time for a handshake, time and space for a header.
 
+pub mod codes;
+pub mod problem;
+
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};

@@ -13,6 +13,8 @@ use tokio::task::spawn_blocking;
 
 use super::Site;
 use super::body::Body;
+use crate::net::http::codes::{self, Code};
+use crate::net::http::problem::ApiError;
 
 /// The most of a log that is shown: what svlogd keeps in one file, and a bit.
 const MOST: u64 = 128 * 1024;
@@ -29,6 +31,15 @@ pub enum LogError {
     /// This machine keeps none.
     #[error("this machine keeps no log of {0}; where the daemon was started by hand, its log is on standard error")]
     None(&'static str),
+}
+
+impl ApiError for LogError {
+    fn code(&self) -> &'static Code {
+        match self {
+            LogError::Unknown => codes::UNKNOWN_SERVICE,
+            LogError::None(_) => codes::NO_LOG,
+        }
+    }
 }
 
 /// The end of the log that a query asks for.

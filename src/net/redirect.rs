@@ -21,7 +21,7 @@ fn attempt(site: &Site, port: u16, request: &Request<Incoming>) -> Answer {
     let host = door::host(request.uri(), request.headers(), &site.names)?;
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         // Whoever posts a password here has sent it in the clear already; being redirected would let them not notice.
-        return Err(RouteError::WrongMethod(vec!["GET", "HEAD"]).into());
+        return Err(RouteError::WrongMethod("GET, HEAD".into()).into());
     }
     let port = if port == 443 { String::new() } else { format!(":{port}") };
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());

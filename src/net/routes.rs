@@ -6,6 +6,8 @@
 use hyper::Method;
 
 use crate::auth::role::Privilege;
+use crate::net::http::codes::{self, Code};
+use crate::net::http::problem::ApiError;
 
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,8 +117,21 @@ pub enum RouteError {
     #[error("there is nothing at this path; docs/api.md lists what there is")]
     NotFound,
     /// Routes with this path have other methods.
-    #[error("this path takes {} only", .0.join(", "))]
-    WrongMethod(Vec<&'static str>),
+    #[error("this path takes {0} only")]
+    WrongMethod(String),
+}
+
+impl ApiError for RouteError {
+    fn code(&self) -> &'static Code {
+        match self {
+            RouteError::NotFound => codes::NOT_FOUND,
+            RouteError::WrongMethod(_) => codes::WRONG_METHOD,
+        }
+    }
+
+    fn allow(&self) -> Option<&str> {
+        if let RouteError::WrongMethod(methods) = self { Some(methods) } else { None }
+    }
 }
 
 /// Finds the route for a request, and the seat it names. Paths are compared as they are: what needs decoding, or has a slash
@@ -131,7 +146,7 @@ pub fn find<'a>(method: &Method, path: &'a str) -> Result<(&'static Route, Optio
             methods.push(if route.method == Method::GET { "GET" } else { "POST" });
         }
     }
-    Err(if methods.is_empty() { RouteError::NotFound } else { RouteError::WrongMethod(methods) })
+    Err(if methods.is_empty() { RouteError::NotFound } else { RouteError::WrongMethod(methods.join(", ")) })
 }
 
 /// Compares a path with a template; `Some` if it fits, with the seat if the template has one.
@@ -178,7 +193,7 @@ mod tests {
     #[test]
     fn a_wrong_method_is_told_the_right_ones() {
         let error = find(&Method::DELETE, "/api/v1/seats/main/power").unwrap_err();
-        assert_eq!(RouteError::WrongMethod(vec!["POST"]), error);
+        assert_eq!(RouteError::WrongMethod("POST".into()), error);
     }
 
     #[test]

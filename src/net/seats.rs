@@ -14,10 +14,12 @@ use crate::bus::SeatBus;
 use crate::hands::client::{HandsError, Owner};
 use crate::hands::protocol::{LARGEST_CHORD, MOST_STROKES};
 use crate::hid::{keymap, text};
+use crate::net::http::codes::{self, Code};
+use crate::net::http::problem::{ApiError, Problem};
 use crate::net::ws::messages::Status;
 
 use super::Site;
-use super::api::{Problem, end_of};
+use super::api::end_of;
 use super::body::{self, Body, BodyError};
 use super::http::Connection;
 use super::stream::{self, Multipart, NoPicture};
@@ -46,6 +48,37 @@ pub enum KeysError {
     /// The request makes no sense.
     #[error(transparent)]
     Body(#[from] BodyError),
+}
+
+impl ApiError for SeatError {
+    fn code(&self) -> &'static Code {
+        codes::UNKNOWN_SEAT
+    }
+}
+
+impl ApiError for KeysError {
+    fn code(&self) -> &'static Code {
+        match self {
+            KeysError::CannotType(_) => codes::CANNOT_TYPE,
+            KeysError::Hands(error) => error.code(),
+            KeysError::Body(error) => error.code(),
+        }
+    }
+}
+
+impl ApiError for HandsError {
+    fn code(&self) -> &'static Code {
+        match self {
+            HandsError::Away => codes::HANDS_AWAY,
+            HandsError::Unplugged | HandsError::Stale => codes::USB_UNPLUGGED,
+            HandsError::Flooded | HandsError::TooMany | HandsError::CutShort => codes::FLOODED,
+            HandsError::Busy(_) => codes::BUSY,
+            HandsError::NoRelay(_) => codes::NO_RELAY,
+            HandsError::Length | HandsError::TooLong => codes::MALFORMED,
+            HandsError::Relay(_) => codes::RELAY_FAILED,
+            HandsError::Appliance(error) => error.code(),
+        }
+    }
 }
 
 /// The seat that a path names.

@@ -16,6 +16,8 @@ use hyper::header::HeaderMap;
 use tokio::time::timeout;
 
 use crate::bus::{Frame, FrameBus, Frames};
+use crate::net::http::codes::{self, Code};
+use crate::net::http::problem::ApiError;
 
 use super::body::Pieces;
 
@@ -38,6 +40,12 @@ const FRESH: Duration = Duration::from_millis(500);
 #[derive(Debug, thiserror::Error)]
 #[error("no picture has come yet; see 'signal' in the seat's status")]
 pub struct NoPicture;
+
+impl ApiError for NoPicture {
+    fn code(&self) -> &'static Code {
+        codes::NO_PICTURE
+    }
+}
 
 /// The newest picture, or the first one if none has come yet.
 pub async fn snapshot(bus: &FrameBus) -> Result<Frame, NoPicture> {

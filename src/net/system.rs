@@ -11,11 +11,12 @@ use tokio::task::spawn_blocking;
 use crate::base::files;
 use crate::health::board::Report;
 use crate::health::report_file;
-use crate::update::Progress;
+use crate::net::http::codes::{self, Code};
+use crate::net::http::problem::{ApiError, Problem};
 use crate::update::slots::{Slot, Slots};
+use crate::update::{ApplianceError, Progress};
 
 use super::Site;
-use super::api::Problem;
 use super::body;
 use crate::auth::principal::Principal;
 
@@ -55,6 +56,27 @@ struct ResetRequest {
 #[derive(Debug, thiserror::Error)]
 #[error("to confirm, give the host name of this device, {0:?}")]
 pub struct WrongName(String);
+
+impl ApiError for WrongName {
+    fn code(&self) -> &'static Code {
+        codes::NOT_CONFIRMED
+    }
+}
+
+impl ApiError for ApplianceError {
+    fn code(&self) -> &'static Code {
+        match self {
+            ApplianceError::Simulated => codes::SIMULATED,
+            ApplianceError::NoSlots => codes::NO_SLOTS,
+            ApplianceError::Away => codes::HANDS_AWAY,
+            ApplianceError::Busy => codes::BUSY,
+            ApplianceError::Restarting => codes::RESTARTING,
+            ApplianceError::Spool(_) => codes::NOT_TAKEN_OVER,
+            ApplianceError::Store(_) => codes::NOT_STORED,
+            ApplianceError::Restart(_) => codes::NOT_RESTARTED,
+        }
+    }
+}
 
 /// Tells everything.
 pub async fn status(site: &Site) -> SystemAnswer {

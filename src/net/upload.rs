@@ -29,10 +29,12 @@ use tokio::time::timeout;
 use crate::base::files;
 use crate::bus::SystemBus;
 use crate::hands::appliance::spool;
+use crate::net::http::codes::{self, Code};
+use crate::net::http::problem::{ApiError, Problem};
 use crate::update::{ApplianceError, LARGEST, Phase, Progress};
 
 use super::Site;
-use super::api::{Problem, end_of};
+use super::api::end_of;
 use super::http::Connection;
 use crate::auth::authenticator::AuthError;
 use crate::auth::principal::Principal;
@@ -81,6 +83,20 @@ pub enum UploadError {
     /// It cannot be written.
     #[error("the update could not be stored; see the log")]
     Store(#[source] io::Error),
+}
+
+impl ApiError for UploadError {
+    fn code(&self) -> &'static Code {
+        match self {
+            UploadError::NotLabelled => codes::NOT_OCTETS,
+            UploadError::NoLength => codes::NO_LENGTH,
+            UploadError::TooLong => codes::TOO_LONG,
+            UploadError::NoSpace { .. } => codes::NO_SPACE,
+            UploadError::TooSlow | UploadError::Endless => codes::TOO_SLOW,
+            UploadError::Broken => codes::MALFORMED,
+            UploadError::Store(_) => codes::NOT_STORED,
+        }
+    }
 }
 
 /// Receives an update and has it installed; answers once the installer runs.

@@ -29,11 +29,12 @@ use crate::update::{Progress, System};
 
 use crate::auth::principal::Principal;
 use crate::net::Site;
-use crate::net::api::Problem;
 use crate::net::body::Body;
 use crate::net::gate::transport::Transport;
 use crate::net::http;
 use crate::net::http::Connection;
+use crate::net::http::codes::{self, Code};
+use crate::net::http::problem::{ApiError, Problem};
 use crate::net::ws::picture_socket::{Event, PictureSocket};
 
 /// RFC 6455 section 7.4.1, and from 4000 on our own.
@@ -55,6 +56,12 @@ const RECENT: Duration = Duration::from_secs(60);
 #[derive(Debug, thiserror::Error)]
 #[error("this path speaks WebSocket: {0}")]
 pub struct HandshakeError(String);
+
+impl ApiError for HandshakeError {
+    fn code(&self) -> &'static Code {
+        codes::NOT_A_WEBSOCKET
+    }
+}
 
 /// What the connection will be used for once the handshake's answer has left.
 #[derive(Debug)]

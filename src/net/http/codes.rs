@@ -1,0 +1,141 @@
+//! Lists every code by which an error is told, with its HTTP status.
+//!
+//! Programs rely on a code; people read the message beside it. So a code is data: an error names one by
+//! [`ApiError`](super::problem::ApiError), and the table in `docs/api.md` is compared with [`ALL`] both ways.
+
+use hyper::StatusCode;
+
+/// What went wrong, for programs.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Code {
+    /// The HTTP status that goes with it.
+    pub status: StatusCode,
+    /// Stable.
+    pub name: &'static str,
+}
+
+/// Makes a constant of each, and lists them all.
+macro_rules! codes {
+    ($($(#[$doc:meta])* $constant:ident = $status:ident, $name:literal;)*) => {
+        $($(#[$doc])* pub const $constant: &Code = &Code { status: StatusCode::$status, name: $name };)*
+
+        /// Every code there is.
+        pub const ALL: &[&Code] = &[$($constant),*];
+    };
+}
+
+codes! {
+    /// The request names a host that we are not.
+    UNKNOWN_HOST = MISDIRECTED_REQUEST, "unknown-host";
+    /// A page that is not ours had a browser send it.
+    FOREIGN_ORIGIN = FORBIDDEN, "foreign-origin";
+    /// There is nothing at this path.
+    NOT_FOUND = NOT_FOUND, "not-found";
+    /// The path takes other methods, which `Allow` names.
+    WRONG_METHOD = METHOD_NOT_ALLOWED, "wrong-method";
+    /// The daemon was built without its page.
+    NO_PAGE = SERVICE_UNAVAILABLE, "no-page";
+    /// A part of the daemon hangs, or cannot be used.
+    UNWELL = SERVICE_UNAVAILABLE, "unwell";
+    /// There is no owner yet.
+    UNCLAIMED = FORBIDDEN, "unclaimed";
+    /// There is an owner already.
+    CLAIMED = CONFLICT, "claimed";
+    /// Not the code on the console.
+    WRONG_CODE = FORBIDDEN, "wrong-code";
+    /// Not this user's password, or no such user.
+    WRONG_PASSWORD = UNAUTHORIZED, "wrong-password";
+    /// No credential, or none that is valid.
+    NOT_LOGGED_IN = UNAUTHORIZED, "not-logged-in";
+    /// The caller lacks the privilege.
+    NOT_ALLOWED = FORBIDDEN, "not-allowed";
+    /// Too many guesses; `Retry-After` says how long to wait.
+    TOO_MANY_TRIES = TOO_MANY_REQUESTS, "too-many-tries";
+    /// Not a name for a user or a token.
+    BAD_NAME = BAD_REQUEST, "bad-name";
+    /// Not a password that is taken.
+    WEAK_PASSWORD = BAD_REQUEST, "weak-password";
+    /// A token that would have expired already.
+    BAD_TIME = BAD_REQUEST, "bad-time";
+    /// There is no room for another token.
+    TOO_MANY_TOKENS = CONFLICT, "too-many-tokens";
+    /// Storage did not take it.
+    NOT_STORED = INTERNAL_SERVER_ERROR, "not-stored";
+    /// The body is not labelled as JSON.
+    NOT_JSON = UNSUPPORTED_MEDIA_TYPE, "not-json";
+    /// The body is not labelled as a file.
+    NOT_OCTETS = UNSUPPORTED_MEDIA_TYPE, "not-octets";
+    /// The length of a file is not announced.
+    NO_LENGTH = LENGTH_REQUIRED, "no-length";
+    /// The body is longer than this path takes.
+    TOO_LONG = PAYLOAD_TOO_LARGE, "too-long";
+    /// The body did not arrive in time.
+    TOO_SLOW = REQUEST_TIMEOUT, "too-slow";
+    /// The body is not what this path takes.
+    MALFORMED = BAD_REQUEST, "malformed";
+    /// No seat has this name.
+    UNKNOWN_SEAT = NOT_FOUND, "unknown-seat";
+    /// No picture has come yet.
+    NO_PICTURE = SERVICE_UNAVAILABLE, "no-picture";
+    /// Not a WebSocket's opening handshake.
+    NOT_A_WEBSOCKET = BAD_REQUEST, "not-a-websocket";
+    /// No key has this code. Told on the WebSocket only.
+    UNKNOWN_KEY = BAD_REQUEST, "unknown-key";
+    /// No key gives this character, or has this code.
+    CANNOT_TYPE = BAD_REQUEST, "cannot-type";
+    /// The process that holds keyboard and relays restarts.
+    HANDS_AWAY = SERVICE_UNAVAILABLE, "hands-away";
+    /// The target does not take keys.
+    USB_UNPLUGGED = SERVICE_UNAVAILABLE, "usb-unplugged";
+    /// The target takes keys more slowly than they come.
+    FLOODED = SERVICE_UNAVAILABLE, "flooded";
+    /// Another press lasts, or another update is under way.
+    BUSY = CONFLICT, "busy";
+    /// No relay is configured for this button.
+    NO_RELAY = SERVICE_UNAVAILABLE, "no-relay";
+    /// The relay did not move.
+    RELAY_FAILED = INTERNAL_SERVER_ERROR, "relay-failed";
+    /// A simulation has no appliance to change.
+    SIMULATED = NOT_IMPLEMENTED, "simulated";
+    /// The machine was not started from a Farhand card.
+    NO_SLOTS = NOT_IMPLEMENTED, "no-slots";
+    /// The card has no room for the file.
+    NO_SPACE = INSUFFICIENT_STORAGE, "no-space";
+    /// The file that arrived is not the one that was announced.
+    NOT_TAKEN_OVER = INTERNAL_SERVER_ERROR, "not-taken-over";
+    /// The configuration names no address to fetch from.
+    NO_UPDATE_URL = NOT_FOUND, "no-update-url";
+    /// No update is being fetched.
+    NOT_FETCHING = CONFLICT, "not-fetching";
+    /// The appliance is on its way down.
+    RESTARTING = CONFLICT, "restarting";
+    /// The appliance did not begin to restart.
+    NOT_RESTARTED = INTERNAL_SERVER_ERROR, "not-restarted";
+    /// Confirmed with another name than the device's.
+    NOT_CONFIRMED = BAD_REQUEST, "not-confirmed";
+    /// No log of this name is shown.
+    UNKNOWN_SERVICE = BAD_REQUEST, "unknown-service";
+    /// This machine keeps no such log.
+    NO_LOG = NOT_FOUND, "no-log";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_has_one_status() {
+        let mut names: Vec<&str> = ALL.iter().map(|code| code.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(ALL.len(), names.len());
+    }
+
+    #[test]
+    fn every_code_is_documented() {
+        let documented = include_str!("../../../docs/api.md");
+        for code in ALL {
+            assert!(documented.contains(&format!("`{}`", code.name)), "{} is not in docs/api.md", code.name);
+        }
+    }
+}
