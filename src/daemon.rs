@@ -38,8 +38,9 @@ use crate::hw::relay;
 use crate::hw::sensors::BoardSensors;
 use crate::hw::v4l2::V4l2Screen;
 use crate::net;
-use crate::net::http::{self, ListenerKind};
-use crate::net::{Folders, Site, download};
+use crate::net::download;
+use crate::net::serve::{self, ListenerKind};
+use crate::net::site::{Folders, Mode, Site};
 use crate::ports::Board;
 use crate::sim;
 use crate::start::{SERVE_USER, StartError, cannot};
@@ -238,8 +239,8 @@ async fn listen(
     }
 
     let mut folders = Folders { data: places.data.clone(), run: places.run.clone(), logs: places.logs.clone() };
-    let fault = if is_rescue { stand_in(&mut folders, &names) } else { None };
-    let (tls_folder, is_readable) = (folders.data.join("tls"), fault.is_none());
+    let mode = if is_rescue { stand_in(&mut folders, &names) } else { Mode::Usual };
+    let (tls_folder, is_readable) = (folders.data.join("tls"), mode != Mode::RescueWithoutStorage);
 
     // Updates are fetched for who asks, and from nowhere unless it is configured. The rescue page takes them by hand.
     let source = if is_rescue { None } else { download::source(&config.update)? };
@@ -249,8 +250,8 @@ async fn listen(
     });
 
     // Who there is, and for a device without an owner the code that its first one must know.
-    let (site, code) = Site::open(seats, hands, system, names.clone(), folders, fault, fetcher, Arc::new(SystemClock))?;
-    tasks.spawn("the clock of sessions and tokens", site.clone().keep_time(stop.clone()));
+    let (site, code) = Site::open(seats, hands, system, names.clone(), folders, mode, fetcher, Arc::new(SystemClock))?;
+    tasks.spawn("the clock of sessions and tokens", site.auth().clone().keep_time(stop.clone()));
 
     // The key is made here, at the first start, and never leaves.
     let tls = tls::acceptor(&tls_folder, &names)?;
@@ -303,7 +304,7 @@ const STAND_IN: &str = "stand-in";
 
 /// Gives a rescue page another folder if it cannot use the one that survives a reboot, and says why. A key that is made
 /// there serves to say so. Nobody can log in: there is no account, and the code for the first one is told to nobody.
-fn stand_in(folders: &mut Folders, names: &[String]) -> Option<String> {
+fn stand_in(folders: &mut Folders, names: &[String]) -> Mode {
     let people =
         Authenticator::open(&folders.data, &folders.run, Arc::new(SystemClock)).map(drop).map_err(StartError::from);
     let tried = people.and_then(|()| Ok(tls::acceptor(&folders.data.join("tls"), names).map(drop)?));
@@ -311,12 +312,11 @@ fn stand_in(folders: &mut Folders, names: &[String]) -> Option<String> {
     let Err(error) = tried else {
         // The guard takes its being there for a sign.
         let _ = std::fs::remove_dir_all(folder);
-        return None;
+        return Mode::Rescue;
     };
-    let why = chain(&error);
-    error!("going on without what is stored: {why}");
+    error!("going on without what is stored: {}", chain(&error));
     folders.data = folder;
-    Some(why)
+    Mode::RescueWithoutStorage
 }
 
 /// Init's script `show-claim` waits for these words.
@@ -329,7 +329,7 @@ fn say(line: &str) {
 }
 
 fn serve_on(name: &str, listener: TcpListener, front: ListenerKind, site: &Arc<Site>, tasks: &Tasks, stop: &Stop) {
-    tasks.spawn(name, http::run(listener, front, site.clone(), stop.clone()));
+    tasks.spawn(name, serve::run(listener, front, site.clone(), stop.clone()));
 }
 
 fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {

@@ -6,10 +6,9 @@
 //! back, and do no worse.
 
 mod client;
+mod error;
 pub mod reach;
 
-use std::io;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use log::{info, warn};
@@ -17,95 +16,18 @@ use rustls::ClientConfig;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use crate::auth::principal::Principal;
 use crate::base::error_chain::chain;
 use crate::base::tasks::Stop;
-use crate::base::url::{Url, UrlError};
+use crate::base::url::Url;
 use crate::config::update::Update;
 use crate::hands::client::Hands;
-use crate::net::Site;
-use crate::net::http::codes::{self, Code};
-use crate::net::http::problem::ApiError;
 use crate::net::upload::{LONGEST, Upload, UploadError};
-use crate::update::{ApplianceError, LARGEST, Phase, Progress};
+use crate::update::ApplianceError;
 
 use crate::tls::authorities::{self, TrustError};
 use client::Reply;
+use error::{FetchError, MOST_REDIRECTS};
 use reach::Way;
-
-/// From a project's page to its store and to a mirror is three.
-const MOST_REDIRECTS: usize = 5;
-
-/// Why nothing was begun, or ended.
-#[derive(Debug, thiserror::Error)]
-pub enum OrderError {
-    /// The configuration names no address.
-    #[error("no address to fetch updates from is configured; name one as url of [update] in farhand.toml")]
-    NoUrl,
-    /// Nothing is being fetched.
-    #[error("no update is being fetched")]
-    Idle,
-    /// Not now.
-    #[error(transparent)]
-    Appliance(#[from] ApplianceError),
-}
-
-impl ApiError for OrderError {
-    fn code(&self) -> &'static Code {
-        match self {
-            OrderError::NoUrl => codes::NO_UPDATE_URL,
-            OrderError::Idle => codes::NOT_FETCHING,
-            OrderError::Appliance(error) => error.code(),
-        }
-    }
-}
-
-/// Why an update was not fetched.
-#[derive(Debug, thiserror::Error)]
-enum FetchError {
-    /// Its name has no address.
-    #[error("{0} is not found: is the name right, and is there a name server?")]
-    Unknown(String),
-    /// Nobody is there, or says nothing.
-    #[error("{0} does not answer")]
-    Silent(String),
-    /// There, nothing is fetched from.
-    #[error("{host} leads to {address}, an address within this device or its network")]
-    Inward { host: String, address: IpAddr },
-    /// It may be somebody else.
-    #[error("the certificate of {host} is not trusted: {why}")]
-    Distrusted { host: String, why: String },
-    /// Something other than TLS is spoken there.
-    #[error("{host} does not speak TLS as it should")]
-    NoTls { host: String, source: io::Error },
-    /// Something other than HTTP is spoken there, or the connection broke.
-    #[error("{host} does not speak HTTP as it should")]
-    Nonsense { host: String, source: hyper::Error },
-    /// It has no file for us.
-    #[error("{host} answered {status}{}", if *.status == 404 { ": there is no such file" } else { "" })]
-    Answered { host: String, status: u16 },
-    /// The file is packed, and is not to be.
-    #[error("{0} sends the file compressed once more")]
-    Packed(String),
-    /// No space can be asked for.
-    #[error("{0} did not say how long the file is")]
-    NoLength(String),
-    /// Longer than any update.
-    #[error("{host} sends more than an update, which is {} MiB at most", LARGEST >> 20)]
-    TooLong { host: String },
-    /// It sends us where we do not go.
-    #[error("{host} redirects to {to:?}, where nothing is fetched from: {why}")]
-    Misled { host: String, to: String, why: UrlError },
-    /// It sends us round and round.
-    #[error("{0} redirects more than {MOST_REDIRECTS} times")]
-    Endless(String),
-    /// The file has not come whole.
-    #[error(transparent)]
-    Upload(#[from] UploadError),
-    /// It has come, and the hands do not take it.
-    #[error("{0}")]
-    Install(String),
-}
 
 /// Takes orders to fetch.
 #[derive(Debug)]
@@ -145,26 +67,20 @@ impl Fetcher {
     pub fn from(&self) -> &str {
         &self.from
     }
-}
 
-/// Begins to fetch.
-pub fn begin(site: &Site, principal: &Principal) -> Result<Progress, OrderError> {
-    let fetcher = site.fetcher.as_ref().ok_or(OrderError::NoUrl)?;
-    let upload = Upload::begin(site, Phase::Fetching)?;
-    let (cancel, cancelled) = oneshot::channel();
-    fetcher.orders.try_send(Order { upload, cancelled }).map_err(|_| ApplianceError::Restarting)?;
-    *fetcher.cancel.lock().unwrap_or_else(PoisonError::into_inner) = Some(cancel);
-    info!("{} has an update fetched from {}", principal.name.as_str(), fetcher.from);
-    Ok(site.system.now().update())
-}
+    /// Begins to fetch.
+    pub fn begin(&self, upload: Upload) -> Result<(), ApplianceError> {
+        let (cancel, cancelled) = oneshot::channel();
+        self.orders.try_send(Order { upload, cancelled }).map_err(|_| ApplianceError::Restarting)?;
+        *self.cancel.lock().unwrap_or_else(PoisonError::into_inner) = Some(cancel);
+        Ok(())
+    }
 
-/// Ends what is being fetched.
-pub fn cancel(site: &Site, principal: &Principal) -> Result<(), OrderError> {
-    let fetcher = site.fetcher.as_ref().ok_or(OrderError::NoUrl)?;
-    let cancel = fetcher.cancel.lock().unwrap_or_else(PoisonError::into_inner).take();
-    cancel.and_then(|cancel| cancel.send(()).ok()).ok_or(OrderError::Idle)?;
-    info!("{} had the fetching stopped", principal.name.as_str());
-    Ok(())
+    /// Ends what is being fetched; `false` if nothing is.
+    pub fn cancel(&self) -> bool {
+        let cancel = self.cancel.lock().unwrap_or_else(PoisonError::into_inner).take();
+        cancel.is_some_and(|cancel| cancel.send(()).is_ok())
+    }
 }
 
 impl Downloader {
@@ -212,7 +128,7 @@ impl Downloader {
                 Reply::Elsewhere(to) => url = to,
                 Reply::File(mut file) => {
                     info!("fetching {} bytes from {}", file.len, url.authority());
-                    upload.store(file.len, &mut file.body).await?;
+                    upload.store(file.len, &mut file.body, || ()).await?;
                     return Ok(file.len);
                 }
             }

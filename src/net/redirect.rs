@@ -1,24 +1,24 @@
 //! Shows those who come without TLS where to go, and takes nothing from them.
 
-use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::{HeaderValue, LOCATION};
 use hyper::{Method, Request, Response, StatusCode};
 
-use super::api::{self, Answer};
-use super::body::Body;
-use super::routes::RouteError;
-use super::{Site, door};
+use crate::net::http::admission::{self, Answer};
+use crate::net::http::body::Body;
+use crate::net::http::table::RouteError;
+use crate::net::http::{answers, door};
+use crate::net::site::Site;
 
 /// Answers with the same path over HTTPS on `port`.
 pub fn answer(site: &Site, port: u16, request: &Request<Incoming>) -> Response<Body> {
     let mut response = attempt(site, port, request).unwrap_or_else(Response::from);
-    api::dress(response.headers_mut(), false);
+    admission::dress(response.headers_mut(), false);
     response
 }
 
 fn attempt(site: &Site, port: u16, request: &Request<Incoming>) -> Answer {
-    let host = door::host(request.uri(), request.headers(), &site.names)?;
+    let host = door::host("http", request.uri(), request.headers(), site.names())?;
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         // Whoever posts a password here has sent it in the clear already; being redirected would let them not notice.
         return Err(RouteError::WrongMethod("GET, HEAD".into()).into());
@@ -27,9 +27,8 @@ fn attempt(site: &Site, port: u16, request: &Request<Incoming>) -> Answer {
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
     let location = format!("https://{}{port}{path}", host.host());
     let location = HeaderValue::try_from(location).map_err(|_| RouteError::NotFound)?;
-    let mut response = Response::new(Body::Whole(Bytes::new()));
     // Not a permanent one, which browsers keep for ever, though the owner may choose another port tomorrow.
-    *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;
+    let mut response = answers::empty(StatusCode::TEMPORARY_REDIRECT);
     response.headers_mut().insert(LOCATION, location);
     Ok(response)
 }

@@ -1,27 +1,27 @@
-//! Receives an update into the spool folder, for the hands to take over.
+//! Stores an update that arrives in the spool folder, for the hands to take over.
 //!
-//! Whether somebody sends it or it is [fetched](super::fetch), it is the one body that is not small. So it never lies in
+//! Whether somebody sends it or it is [fetched](super::download), it is the one body that is not small. So it never lies in
 //! memory: each piece goes to a thread that writes it. The space is asked for first, and a part of the card left free: an
 //! appliance that cannot save its owner's settings because of an upload would be worse off than without one. Whatever ends an
-//! upload early, nothing of it stays.
+//! upload early, nothing of it stays. Each has a file of its own name until it is whole, so that the end of one never takes
+//! the next one's; and files are removed by another thread, since a card may be long about it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
-use hyper::Request;
-use hyper::body::{Body as _, Incoming};
-use hyper::header::CONTENT_TYPE;
-use log::{info, warn};
+use hyper::body::Incoming;
+use log::warn;
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, OFlag, fallocate};
 use nix::sys::statvfs::statvfs;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -29,15 +29,7 @@ use tokio::time::timeout;
 use crate::base::files;
 use crate::bus::SystemBus;
 use crate::hands::appliance::spool;
-use crate::net::http::codes::{self, Code};
-use crate::net::http::problem::{ApiError, Problem};
-use crate::update::{ApplianceError, LARGEST, Phase, Progress};
-
-use super::Site;
-use super::api::end_of;
-use super::http::Connection;
-use crate::auth::authenticator::AuthError;
-use crate::auth::principal::Principal;
+use crate::update::{ApplianceError, Phase, Progress};
 
 /// How long nothing may come. The whole may take its time: a slow line is no offence.
 const SILENCE: Duration = Duration::from_secs(15);
@@ -54,15 +46,6 @@ const RESERVE: u64 = 64 << 20;
 /// Why an upload came to nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum UploadError {
-    /// Labelled as something else.
-    #[error("the body must be the update itself and say so: Content-Type: application/octet-stream")]
-    NotLabelled,
-    /// Not announced, so that no space can be asked for.
-    #[error("say how long the update is: Content-Length")]
-    NoLength,
-    /// Longer than any update.
-    #[error("an update is {} MiB at most", LARGEST >> 20)]
-    TooLong,
     /// The card is full.
     #[error("there is not enough space for this update: {free} MiB are free, and {needed} MiB are needed")]
     NoSpace {
@@ -85,69 +68,45 @@ pub enum UploadError {
     Store(#[source] io::Error),
 }
 
-impl ApiError for UploadError {
-    fn code(&self) -> &'static Code {
-        match self {
-            UploadError::NotLabelled => codes::NOT_OCTETS,
-            UploadError::NoLength => codes::NO_LENGTH,
-            UploadError::TooLong => codes::TOO_LONG,
-            UploadError::NoSpace { .. } => codes::NO_SPACE,
-            UploadError::TooSlow | UploadError::Endless => codes::TOO_SLOW,
-            UploadError::Broken => codes::MALFORMED,
-            UploadError::Store(_) => codes::NOT_STORED,
-        }
-    }
-}
-
-/// Receives an update and has it installed; answers once the installer runs.
-pub async fn receive(
-    site: &Arc<Site>,
-    connection: &Connection,
-    principal: &Principal,
-    request: Request<Incoming>,
-) -> Result<Progress, Problem> {
-    let bus = &site.system;
-    bus.now().check_update()?;
-    let label = request.headers().get(CONTENT_TYPE).and_then(|label| label.to_str().ok()).unwrap_or_default();
-    if !label.eq_ignore_ascii_case("application/octet-stream") {
-        return Err(UploadError::NotLabelled.into());
-    }
-    // Before the first byte, and before hyper asks for it with 100 Continue.
-    let len = request.body().size_hint().exact().filter(|len| *len > 0).ok_or(UploadError::NoLength)?;
-    if LARGEST < len {
-        return Err(UploadError::TooLong.into());
-    }
-    let upload = Upload::begin(site, Phase::Receiving)?;
-    let peer = connection.peer();
-    info!("{} uploads an update of {len} bytes from {peer}", principal.name.as_str());
-    let mut body = request.into_body();
-    let stored = tokio::select! {
-        stored = timeout(LONGEST, upload.store(len, &mut body)) => stored.unwrap_or(Err(UploadError::Endless)),
-        () = end_of(principal.clone(), connection.stop()) => return Err(AuthError::NotLoggedIn.into()),
-    };
-    if let Err(error) = &stored {
-        warn!("an upload came to nothing: {}", crate::base::error_chain::chain(error));
-    }
-    stored?;
-    // From here on it is the hands' file, and theirs to remove.
-    site.hands.install(len).await?;
-    Ok(Upload::end(upload))
-}
-
 /// An update that arrives. Dropped, it leaves nothing.
 #[derive(Debug)]
 pub struct Upload {
     bus: SystemBus,
+    /// Its own, as long as it is not whole.
     file: PathBuf,
+    /// Where the hands look for it.
+    whole: PathBuf,
     phase: Phase,
+    /// What is told of it once it has gone.
+    last: Progress,
     /// Set when nobody waits for the file any more, which may be about to be made.
     gone: Arc<AtomicBool>,
+    /// Whether the hands have it.
+    given: bool,
+}
+
+/// The folder for what arrives.
+fn folder(data: &Path) -> PathBuf {
+    data.join("spool")
+}
+
+/// Removes what an earlier life left.
+pub fn clear(data: &Path) {
+    for entry in fs::read_dir(folder(data)).into_iter().flatten().flatten() {
+        remove(&entry.path());
+    }
+}
+
+fn remove(path: &Path) {
+    if let Err(error) = files::remove(path) {
+        warn!("cannot remove {}: {error}", path.display());
+    }
 }
 
 impl Upload {
     /// Makes this the only one.
-    pub fn begin(site: &Site, phase: Phase) -> Result<Upload, ApplianceError> {
-        let bus = site.system.clone();
+    pub fn begin(bus: &SystemBus, data: &Path, phase: Phase) -> Result<Upload, ApplianceError> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
         let mut outcome = Ok(());
         bus.update(|system| {
             outcome = system.check_update();
@@ -156,37 +115,42 @@ impl Upload {
             }
             outcome.is_ok()
         });
-        outcome.map(|()| Upload {
-            bus,
-            file: spool::file(&site.folders.data.join("spool")),
+        outcome?;
+        let (folder, number) = (folder(data), COUNT.fetch_add(1, Ordering::Relaxed));
+        Ok(Upload {
+            bus: bus.clone(),
+            file: folder.join(format!("arriving-{number}")),
+            whole: spool::file(&folder),
             phase,
+            last: Progress::default(),
             gone: Arc::default(),
+            given: false,
         })
     }
 
-    /// Writes a body to the file.
-    pub async fn store(&self, len: u64, body: &mut Incoming) -> Result<(), UploadError> {
+    /// Writes a body to the file, and calls `arrived` for each piece of it.
+    pub async fn store(&self, len: u64, body: &mut Incoming, mut arrived: impl FnMut()) -> Result<(), UploadError> {
         let (path, gone) = (self.file.clone(), self.gone.clone());
         let reserved = spawn_blocking(move || {
-            if gone.load(Ordering::SeqCst) {
-                // By now the file may be the next one's.
-                return Err(UploadError::Broken);
-            }
             let reserved = reserve(&path, len);
             // After this look it is the end of the upload that removes the file.
             if reserved.is_ok() && gone.load(Ordering::SeqCst) {
-                let _ = files::remove(&path);
+                remove(&path);
             }
             reserved
         });
         let file = reserved.await.map_err(io::Error::from);
         let mut file = file.map_err(UploadError::Store)??;
         let (pieces, mut waiting) = mpsc::channel::<Bytes>(MOST_WAITING);
+        let (own, whole) = (self.file.clone(), self.whole.clone());
         let writer = spawn_blocking(move || {
+            let mut left = len;
             while let Some(piece) = waiting.blocking_recv() {
                 file.write_all(&piece)?;
+                left = left.saturating_sub(piece.len() as u64);
             }
-            io::Result::Ok(())
+            // What broke off has not earned the name.
+            if left == 0 { fs::rename(own, whole) } else { Ok(()) }
         });
         let mut received = 0;
         while received < len {
@@ -194,6 +158,7 @@ impl Upload {
             let frame = frame.and_then(Result::ok).ok_or(UploadError::Broken)?;
             let Ok(piece) = frame.into_data() else { continue };
             received += piece.len() as u64;
+            arrived();
             self.bus.update(|system| {
                 let percent = u8::try_from(received * 100 / len).unwrap_or(100);
                 std::mem::replace(&mut system.arrival.percent, percent) != percent
@@ -207,36 +172,48 @@ impl Upload {
         writer.await.map_err(io::Error::from).flatten().map_err(UploadError::Store)
     }
 
-    /// Hands the file over, and tells how it goes on.
-    pub fn end(self) -> Progress {
-        self.leave(Progress::default());
+    /// Leaves the file to the hands, who have taken it over, and tells how it goes on.
+    pub fn end(mut self) -> Progress {
+        self.given = true;
+        leave(&self.bus, self.phase, Progress::default());
         self.bus.now().update()
     }
 
     /// Leaves word of why there is no file.
-    pub fn fail(self, message: String) {
-        self.leave(Progress { phase: Phase::Failed, message, ..self.bus.now().arrival });
+    pub fn fail(mut self, message: String) {
+        self.last = Progress { phase: Phase::Failed, message, ..self.bus.now().arrival };
     }
+}
 
-    fn leave(&self, arrival: Progress) {
-        self.bus.update(|system| {
-            // What has been said already stays.
-            let is_ours = system.arrival.phase == self.phase;
-            if is_ours {
-                system.arrival = arrival;
-            }
-            is_ours
-        });
-    }
+fn leave(bus: &SystemBus, phase: Phase, last: Progress) {
+    bus.update(|system| {
+        // What has been said already stays.
+        let is_ours = system.arrival.phase == phase;
+        if is_ours {
+            system.arrival = last;
+        }
+        is_ours
+    });
 }
 
 impl Drop for Upload {
     fn drop(&mut self) {
         self.gone.store(true, Ordering::SeqCst);
-        if let Err(error) = files::remove(&self.file) {
-            warn!("cannot remove {}: {error}", self.file.display());
+        if self.given {
+            return;
         }
-        self.leave(Progress::default());
+        let (files, bus) = ([self.file.clone(), self.whole.clone()], self.bus.clone());
+        let (phase, last) = (self.phase, std::mem::take(&mut self.last));
+        // In this order: until nothing is left of this one, there is no other.
+        let clear = move || {
+            files.iter().for_each(|file| remove(file));
+            leave(&bus, phase, last);
+        };
+        match Handle::try_current() {
+            // At the daemon's end this may not come to run; the next life clears up.
+            Ok(runtime) => drop(runtime.spawn_blocking(clear)),
+            Err(_) => clear(),
+        }
     }
 }
 
@@ -245,8 +222,6 @@ fn reserve(path: &Path, len: u64) -> Result<File, UploadError> {
     let made = || {
         let folder = path.parent().unwrap_or(path);
         files::create_folder(folder)?;
-        // One that an earlier life left is in the way of O_EXCL, which we want against planted links.
-        files::remove(path)?;
         Ok(statvfs(folder)?)
     };
     let space = made().map_err(UploadError::Store)?;
@@ -262,7 +237,7 @@ fn reserve(path: &Path, len: u64) -> Result<File, UploadError> {
         // Not every file system can; then a full card shows while writing.
         Ok(()) | Err(Errno::EOPNOTSUPP) => Ok(file),
         Err(error) => {
-            let _ = files::remove(path);
+            remove(path);
             Err(UploadError::Store(error.into()))
         }
     }
@@ -290,13 +265,13 @@ mod tests {
     #[test]
     fn more_than_there_is_room_for_is_refused_and_makes_no_file() {
         let folder = std::env::temp_dir().join(format!("farhand-upload-{}", std::process::id()));
-        let file = folder.join("update.raucb");
+        let file = folder.join("arriving-0");
         let error = reserve(&file, 1 << 60).unwrap_err();
         assert!(matches!(error, UploadError::NoSpace { .. }), "{error}");
         assert!(!file.exists());
         drop(reserve(&file, 4096).unwrap());
         assert_eq!(0, std::fs::metadata(&file).unwrap().len(), "reserved, and empty all the same");
-        reserve(&file, 4096).expect("one of an earlier life is replaced");
+        assert!(reserve(&file, 4096).is_err(), "it is another's");
         std::fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -22,6 +22,15 @@ const FLOORS: &[&[&str]] = &[
     &["hw", "sim"],
     &["hands"],
     &["seat"],
+    &["net::gate", "net::mdns", "net::coding"],
+    &["net::probe", "net::upload"],
+    &["net::download"],
+    &["net::site"],
+    &["net::http"],
+    &["net::ws", "net::assets"],
+    &["net::rescue"],
+    &["net::api", "net::pages", "net::redirect"],
+    &["net::serve"],
     &["net"],
     &["guard"],
     &["adopt"],
@@ -35,7 +44,7 @@ const FLOORS: &[&[&str]] = &[
 const OFFENCES: &[&str] = &["seat::viewer -> net::ws::messages"];
 
 /// A module of each circle that there is today. It, too, may only become shorter.
-const CIRCLES: &[&str] = &["net::api", "net::body"];
+const CIRCLES: &[&str] = &[];
 
 /// A module's path in the crate, as `net::http`.
 type Module = String;

@@ -23,7 +23,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use crate::base::url::{Host, Url};
-use crate::net::download::FetchError;
+use crate::net::download::error::FetchError;
 use crate::net::download::reach::Way;
 use crate::net::gate::transport::Socket;
 use crate::tls::authorities;

@@ -10,9 +10,9 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Sleep, sleep, timeout};
 use tokio_rustls::server::TlsStream;
 
 /// A peer that has taken no byte for this long is gone, or means harm.
@@ -30,6 +30,9 @@ const PROBES: u32 = 3;
 
 /// What was sent and not acknowledged for this long will not be. Left to itself the kernel would go on for 15 minutes.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
+
+/// How long an answer may take to leave after we, or the connection, are to end.
+pub const GRACE: Duration = Duration::from_secs(1);
 
 /// A TCP connection whose writes fail when the peer stops taking them.
 #[derive(Debug)]
@@ -103,6 +106,34 @@ pub enum Transport {
     Plain(Socket),
     /// TLS over TCP.
     Tls(Box<TlsStream<Socket>>),
+}
+
+impl Transport {
+    /// Closes a connection so that what was sent last arrives: closing with unread bytes would make the kernel send a reset,
+    /// which overtakes it. How much is read and how long is bounded, since the other end may go on for ever.
+    pub async fn part(&mut self) -> io::Result<()> {
+        let mut sink = [0; 4096];
+        let parting = async {
+            self.shutdown().await?;
+            for _ in 0..64 {
+                if self.read(&mut sink).await? == 0 {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        timeout(GRACE, parting).await.unwrap_or(Ok(()))
+    }
+
+    /// Closes a connection at once, and throws away what the other end has not taken yet.
+    pub fn cut(self) {
+        let socket = match &self {
+            Transport::Plain(socket) => socket,
+            Transport::Tls(tls) => tls.get_ref().0,
+        };
+        // If it cannot be set, the connection is closed all the same.
+        let _ = SockRef::from(&socket.tcp).set_linger(Some(Duration::ZERO));
+    }
 }
 
 impl AsyncRead for Transport {

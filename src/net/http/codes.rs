@@ -89,6 +89,12 @@ codes! {
     USB_UNPLUGGED = SERVICE_UNAVAILABLE, "usb-unplugged";
     /// The target takes keys more slowly than they come.
     FLOODED = SERVICE_UNAVAILABLE, "flooded";
+    /// What was to be changed is not what it was any more: `If-Match` names another state.
+    CHANGED = PRECONDITION_FAILED, "changed";
+    /// The daemon stops.
+    STOPPING = SERVICE_UNAVAILABLE, "stopping";
+    /// A mistake of ours; the log says more.
+    INTERNAL = INTERNAL_SERVER_ERROR, "internal";
     /// Another press lasts, or another update is under way.
     BUSY = CONFLICT, "busy";
     /// No relay is configured for this button.

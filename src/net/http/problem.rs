@@ -10,8 +10,8 @@ use hyper::Response;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use serde::Serialize;
 
+use super::body::Body;
 use super::codes::Code;
-use crate::net::body::Body;
 
 /// An error that may be told to a client. Its `Display` is what the client reads: what to do, and nothing that leaks.
 pub trait ApiError: Display {

@@ -8,13 +8,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use hyper::body::Incoming;
-use hyper::{Request, Response};
 use log::debug;
 use tokio::sync::watch;
 use tokio::time::{sleep_until, timeout};
 use tokio_tungstenite::tungstenite::error::CapacityError;
-use tokio_tungstenite::tungstenite::handshake::server::create_response;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::auth::role::Privilege;
@@ -28,13 +25,9 @@ use crate::seat::viewer::{Action, Refusal, Viewer};
 use crate::update::{Progress, System};
 
 use crate::auth::principal::Principal;
-use crate::net::Site;
-use crate::net::body::Body;
 use crate::net::gate::transport::Transport;
-use crate::net::http;
-use crate::net::http::Connection;
-use crate::net::http::codes::{self, Code};
-use crate::net::http::problem::{ApiError, Problem};
+use crate::net::http::problem::Problem;
+use crate::net::site::Site;
 use crate::net::ws::picture_socket::{Event, PictureSocket};
 
 /// RFC 6455 section 7.4.1, and from 4000 on our own.
@@ -52,40 +45,6 @@ const GRACE: Duration = Duration::from_millis(500);
 /// of keys still to fetch when it stops fetching.
 const RECENT: Duration = Duration::from_secs(60);
 
-/// The request is not a WebSocket's opening handshake.
-#[derive(Debug, thiserror::Error)]
-#[error("this path speaks WebSocket: {0}")]
-pub struct HandshakeError(String);
-
-impl ApiError for HandshakeError {
-    fn code(&self) -> &'static Code {
-        codes::NOT_A_WEBSOCKET
-    }
-}
-
-/// What the connection will be used for once the handshake's answer has left.
-#[derive(Debug)]
-pub struct Upgrade {
-    principal: Principal,
-    bus: SeatBus,
-}
-
-/// Answers the opening handshake.
-pub fn accept(
-    connection: &Connection,
-    principal: Principal,
-    bus: SeatBus,
-    request: &Request<Incoming>,
-) -> Result<Response<Body>, HandshakeError> {
-    let mut asked = Request::new(());
-    *asked.method_mut() = request.method().clone();
-    *asked.version_mut() = request.version();
-    *asked.headers_mut() = request.headers().clone();
-    let response = create_response(&asked).map_err(|error| HandshakeError(error.to_string()))?;
-    connection.upgrade_with(Upgrade { principal, bus });
-    Ok(response.map(|()| Body::Whole(Bytes::new())))
-}
-
 /// Why we close.
 struct Closing {
     code: u16,
@@ -102,35 +61,35 @@ impl Closing {
 }
 
 /// Serves one viewer until either end has enough.
-pub async fn run(transport: Transport, early: Bytes, upgrade: Upgrade, site: &Arc<Site>, stop: Stop) {
+pub async fn run(transport: Transport, early: Bytes, principal: Principal, bus: SeatBus, site: &Arc<Site>, stop: Stop) {
     let mut wire = PictureSocket::new(transport, early, messages::LONGEST).await;
-    let ended = view(&mut wire, &upgrade, site, stop).await;
+    let ended = view(&mut wire, &principal, &bus, site, stop).await;
     // By now everything that was held has been let go, whatever becomes of the connection.
     if let Ok(Some(Closing { code, reason })) = ended {
-        debug!("closing {}'s socket with {code}: {reason}", upgrade.principal.name.as_str());
+        debug!("closing {}'s socket with {code}: {reason}", principal.name.as_str());
         if wire.close(code, reason).is_ok() {
             let _ = timeout(GRACE, poll_fn(|context| wire.poll_write(context))).await;
         }
     }
-    let _ = http::part(&mut wire.into_stream()).await;
+    let _ = wire.into_stream().part().await;
 }
 
 async fn view(
     wire: &mut PictureSocket<Transport>,
-    upgrade: &Upgrade,
+    principal: &Principal,
+    bus: &SeatBus,
     site: &Arc<Site>,
     mut stop: Stop,
 ) -> Result<Option<Closing>, Error> {
-    let Upgrade { principal, bus } = upgrade;
     let id = site.next_id();
-    let held = LetGo { hands: &site.hands, seat: &bus.seat, owner: Owner(id) };
+    let held = LetGo { hands: site.hands(), seat: &bus.seat, owner: Owner(id) };
     let presence = Presence::new(bus, id, principal);
     let mut viewer = Viewer::new(Instant::now(), principal.may(Privilege::Input, Some(&bus.seat)));
     let (mut frames, mut status) = (bus.frames.watch(), bus.status.watch());
     frames.mark_changed();
-    let (mut drops, mut acted) = (site.hands.drops(&bus.seat), None::<Instant>);
+    let (mut drops, mut acted) = (site.hands().drops(&bus.seat), None::<Instant>);
     // Whose business it is hears how an update goes, and at first only if one does.
-    let mut updates = principal.may(Privilege::Configure, None).then(|| site.system.watch());
+    let mut updates = principal.may(Privilege::Configure, None).then(|| site.system().watch());
     let mut told = Progress::default();
     let mut gone = std::pin::pin!(principal.lease().ended());
     let (user, role) = (principal.name.as_str(), principal.role);

@@ -22,7 +22,9 @@ use farhand::config::update::Update;
 use farhand::hands;
 use farhand::hands::appliance::ApplianceClient;
 use farhand::hands::client::Hands;
-use farhand::net::{Site, download, http};
+use farhand::net::download;
+use farhand::net::serve::{self, ListenerKind};
+use farhand::net::site::{self, Mode, Site};
 use farhand::update::{Progress, System};
 use farhand::{net, tls};
 use rustls::pki_types::pem::PemObject;
@@ -196,6 +198,7 @@ impl Bench {
         let seat = seat();
         let bus = |heartbeat| SeatBus { seat: seat.clone(), frames: frames.clone(), status: status.clone(), heartbeat };
         let buses: Vec<SeatBus> = heartbeat.map(bus).into_iter().collect();
+        let mode = if buses.is_empty() { Mode::Rescue } else { Mode::Usual };
         let (ours, theirs) = UnixStream::pair().unwrap();
         let boards = buses.iter().map(|bus| (bus.seat.clone(), machine.board())).collect();
         let care = if folders.appliance().exists() {
@@ -223,25 +226,25 @@ impl Bench {
         let names = net::names("kvm", &["kvm.example.org".to_string()]);
         let acceptor = tls::acceptor(&folders.data().join("tls"), &names).unwrap();
         let certificate = folders.data().join("tls/certificate.pem");
-        let kept = net::Folders { data: folders.data(), run: folders.run(), logs: folders.logs() };
+        let kept = site::Folders { data: folders.data(), run: folders.run(), logs: folders.logs() };
         let buses = buses.into_iter().map(|bus| (bus.seat.clone(), bus)).collect();
         let fetcher = download::source(source).unwrap().map(|(fetcher, downloader)| {
             tasks.spawn("the fetching of updates", downloader.run(hands.clone(), stop.clone()));
             fetcher
         });
-        let (site, code) = Site::open(buses, hands, news, names, kept, None, fetcher, folders.1.clone()).unwrap();
-        tasks.spawn("the clock of sessions and tokens", site.clone().keep_time(stop.clone()));
+        let (site, code) = Site::open(buses, hands, news, names, kept, mode, fetcher, folders.1.clone()).unwrap();
+        tasks.spawn("the clock of sessions and tokens", site.auth().clone().keep_time(stop.clone()));
         let (https, plain, redirect) = (listen().await, listen().await, listen().await);
         let address = |listener: &TcpListener| listener.local_addr().unwrap();
         let (https_at, plain_at, redirect_at) = (address(&https), address(&plain), address(&redirect));
         let fronts = [
-            (https, http::ListenerKind::Tls(acceptor)),
-            (plain, http::ListenerKind::Plain),
-            (redirect, http::ListenerKind::Redirect(https_at.port())),
+            (https, ListenerKind::Tls(acceptor)),
+            (plain, ListenerKind::Plain),
+            (redirect, ListenerKind::Redirect(https_at.port())),
         ];
         let servers = fronts
             .into_iter()
-            .map(|(listener, front)| tokio::spawn(http::run(listener, front, site.clone(), stop.clone())))
+            .map(|(listener, front)| tokio::spawn(serve::run(listener, front, site.clone(), stop.clone())))
             .collect();
         Bench {
             folders,
@@ -422,16 +425,21 @@ impl Client {
     }
 
     pub async fn answer(&mut self) -> Answer {
+        let mut answer = self.header().await;
+        if let Some(length) = answer.line("content-length") {
+            answer.body = self.exactly(length.parse().unwrap()).await;
+        }
+        answer
+    }
+
+    /// An answer without its body.
+    pub async fn header(&mut self) -> Answer {
         let head = String::from_utf8(self.until(b"\r\n\r\n").await).unwrap();
         let (status, lines) = head.split_once("\r\n").unwrap();
         let status = status.split(' ').nth(1).unwrap().parse().unwrap();
         let lines = lines.split("\r\n").map(|line| line.split_once(": ").unwrap());
         let lines: Vec<_> = lines.map(|(name, value)| (name.to_string(), value.to_string())).collect();
-        let mut answer = Answer { status, lines, body: Vec::new() };
-        if let Some(length) = answer.line("content-length") {
-            answer.body = self.exactly(length.parse().unwrap()).await;
-        }
-        answer
+        Answer { status, lines, body: Vec::new() }
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 use super::bench::{Answer, Bench, bearer};
 use super::origin::{Authority, Origin, file, moved};
 use super::socket::Socket;
-use super::system::{follow, left, phase, phases, system};
+use super::system::{follow, left, phase, phases, system, upload};
 
 const ADMIN: Role = Role::Administrator;
 const DISTANT: (i32, u8, u8) = (2049, 12, 31);
@@ -269,9 +269,8 @@ async fn one_update_arrives_at_a_time_and_a_fetch_can_be_stopped() {
         assert_eq!(202, fetch(&bench).await.status);
         bench.update_is("a part of it is there", |update| 0 < update.percent).await;
         assert_eq!(1, left(&bench.folders).len());
-        for request in ["POST /api/v1/update/fetch", "POST /api/v1/update"] {
-            let answer = bench.ask(request, &bearer(ADMIN), "").await;
-            assert_eq!((409, "busy".into()), (answer.status, answer.code()), "{request}");
+        for answer in [fetch(&bench).await, upload(&bench, "good").await] {
+            assert_eq!((409, "busy".into()), (answer.status, answer.code()));
         }
         assert_eq!("fetching", system(&bench).await["update"]["phase"]);
         assert_eq!(202, cancel().await.status);
@@ -303,7 +302,8 @@ async fn a_fetch_ends_with_the_daemon_and_leaves_nothing() {
     assert_eq!(202, fetch(&bench).await.status);
     bench.update_is("a part of it is there", |update| 0 < update.percent).await;
     assert_eq!(1, left(&bench.folders).len());
-    assert_eq!(Vec::<PathBuf>::new(), left(&bench.end().await));
+    let bench = bench.restart().await;
+    assert_eq!(Vec::<PathBuf>::new(), left(&bench.folders));
     assert!(!appliance.path("given").exists());
 }
 

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use farhand::base::heartbeat::Heartbeat;
 use farhand::health::judge::Page;
-use farhand::net::{entry, probe};
+use farhand::net::api::health;
+use farhand::net::probe;
 
 use super::bench::{Bench, Folders, soon};
 
@@ -33,8 +34,8 @@ async fn a_hung_capture_thread_is_told_to_anybody() {
 async fn silent_hands_are_told_after_ten_seconds_and_not_before() {
     let bench = Bench::new().await;
     let now = Instant::now();
-    assert!(entry::health(&bench.site, now + Duration::from_secs(7)).is_ok());
-    let unwell = entry::health(&bench.site, now + LATER).unwrap_err().to_string();
+    assert!(health::health(&bench.site, now + Duration::from_secs(7)).is_ok());
+    let unwell = health::health(&bench.site, now + LATER).unwrap_err().to_string();
     assert!(unwell.contains("keyboard and relays"), "{unwell}");
 }
 

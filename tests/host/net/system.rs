@@ -19,7 +19,7 @@ fn head(bench: &Bench, len: usize) -> String {
     format!("POST /api/v1/update HTTP/1.1\r\n{}{lines}Content-Length: {len}\r\n\r\n", bench.host())
 }
 
-async fn upload(bench: &Bench, body: &str) -> Answer {
+pub async fn upload(bench: &Bench, body: &str) -> Answer {
     let mut client = bench.connect().await;
     client.send(&(head(bench, body.len()) + body)).await;
     client.answer().await
@@ -184,12 +184,17 @@ async fn two_at_once_do_not_get_in_each_others_way() {
     phase(&bench, &["receiving"]).await;
     let answer = upload(&bench, "good").await;
     assert_eq!((409, "busy".into()), (answer.status, answer.code()), "while one arrives");
+    let reset = json!({"confirm": system(&bench).await["host"]}).to_string();
+    for (request, body) in [("POST /api/v1/restart", ""), ("POST /api/v1/factory-reset", &reset)] {
+        let answer = bench.ask(request, &bearer(ADMIN), body).await;
+        assert_eq!((409, "busy".into()), (answer.status, answer.code()), "{request} while one arrives");
+    }
     first.send(" word").await;
     assert_eq!(202, first.answer().await.status);
     // It is installed.
-    for request in ["POST /api/v1/restart", "POST /api/v1/update"] {
-        let answer = bench.ask(request, &bearer(ADMIN), "").await;
-        assert_eq!((409, "busy".into()), (answer.status, answer.code()), "{request} while one is installed");
+    let restart = bench.ask("POST /api/v1/restart", &bearer(ADMIN), "").await;
+    for answer in [restart, upload(&bench, "good").await] {
+        assert_eq!((409, "busy".into()), (answer.status, answer.code()), "while one is installed");
     }
     assert!(!appliance.path("rebooted").exists());
     appliance.write("go", "");

@@ -1,4 +1,4 @@
-//! Serves pictures as multipart without end, and as single files.
+//! Gives pictures: the newest, and one after another without end.
 //!
 //! The next picture is taken when hyper asks for it, which it does when the one before has all but left, since its buffer is
 //! smaller than any: so a slow reader skips pictures and never sees an old one. What comes after a picture is sent with it, since Chromium draws a picture only when the next one's header
@@ -8,21 +8,31 @@ use std::fmt;
 use std::future::Future;
 use std::io::Write as _;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{self, Poll};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use hyper::header::HeaderMap;
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Response, StatusCode};
 use tokio::time::timeout;
 
+use crate::auth::role::Privilege;
 use crate::bus::{Frame, FrameBus, Frames};
+use crate::net::http::accepts::Nothing;
+use crate::net::http::answers::{Answered, Answers, labelled};
+use crate::net::http::body::{Body, Parts, Pieces};
+use crate::net::http::caller::Seated;
 use crate::net::http::codes::{self, Code};
-use crate::net::http::problem::ApiError;
+use crate::net::http::endpoint::{Access, Context, Endpoint, Method, Semantics};
+use crate::net::http::problem::{ApiError, Problem};
+use crate::net::http::row::Row;
+use crate::net::site::end_of;
 
-use super::body::Pieces;
+/// What there is.
+pub const ROWS: &[Row] = &[Row::of::<Snapshot>(), Row::of::<Stream>()];
 
 /// The stream's content type, with the boundary used below.
-pub const MULTIPART: &str = "multipart/x-mixed-replace;boundary=farhand";
+const MULTIPART: &str = "multipart/x-mixed-replace;boundary=farhand";
 
 /// What comes before the first part.
 const FIRST: &[u8] = b"--farhand\r\nContent-Type: image/jpeg\r\n";
@@ -41,6 +51,67 @@ const FRESH: Duration = Duration::from_millis(500);
 #[error("no picture has come yet; see 'signal' in the seat's status")]
 pub struct NoPicture;
 
+struct Snapshot;
+struct Stream;
+
+/// The newest picture.
+pub struct Jpeg(Frame);
+
+/// Pictures without end.
+pub struct Pictures(Multipart);
+
+impl Answers for Jpeg {
+    const ANSWERED: Answered = Answered::labelled(StatusCode::OK, "image/jpeg");
+
+    fn give(self, _: &HeaderMap) -> Result<Response<Body>, Problem> {
+        let stamp = HeaderValue::try_from(timestamp(&self.0)).expect("digits and a dot fit a header");
+        let mut response = labelled("image/jpeg", self.0.jpeg);
+        response.headers_mut().insert(HeaderName::from_static("x-timestamp"), stamp);
+        Ok(response)
+    }
+}
+
+impl Answers for Pictures {
+    const ANSWERED: Answered = Answered { streams: true, ..Answered::labelled(StatusCode::OK, MULTIPART) };
+
+    fn give(self, _: &HeaderMap) -> Result<Response<Body>, Problem> {
+        let mut response = Response::new(Body::Parts(Box::new(self.0)));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(MULTIPART));
+        Ok(response)
+    }
+}
+
+impl Endpoint for Snapshot {
+    const AT: (Method, &'static str) = (Method::Get, "/api/v1/seats/{seat}/snapshot.jpg");
+    const ACCESS: Access = Access::Needs(Privilege::View);
+    const SEMANTICS: Semantics = Semantics::SHOWS;
+    const SUMMARY: &'static str = "gives the newest picture";
+    const ERRORS: &'static [&'static Code] = &[codes::NO_PICTURE];
+    type Caller = Seated;
+    type Accepts = Nothing;
+    type Answers = Jpeg;
+
+    async fn act(context: Context<Seated>, _: Nothing) -> Result<Jpeg, Problem> {
+        Ok(Jpeg(newest(&context.caller.seat.frames).await?))
+    }
+}
+
+impl Endpoint for Stream {
+    const AT: (Method, &'static str) = (Method::Get, "/api/v1/seats/{seat}/stream.mjpeg");
+    const ACCESS: Access = Access::Needs(Privilege::View);
+    const SEMANTICS: Semantics = Semantics::SHOWS;
+    const SUMMARY: &'static str = "gives pictures until the session ends; the latest wins";
+    type Caller = Seated;
+    type Accepts = Nothing;
+    type Answers = Pictures;
+
+    async fn act(context: Context<Seated>, _: Nothing) -> Result<Pictures, Problem> {
+        let Context { caller: Seated { principal, seat }, connection, head, .. } = context;
+        let end = end_of(principal, connection.stop());
+        Ok(Pictures(Multipart::new(&seat.frames, is_drawn(&head.headers), end)))
+    }
+}
+
 impl ApiError for NoPicture {
     fn code(&self) -> &'static Code {
         codes::NO_PICTURE
@@ -48,7 +119,7 @@ impl ApiError for NoPicture {
 }
 
 /// The newest picture, or the first one if none has come yet.
-pub async fn snapshot(bus: &FrameBus) -> Result<Frame, NoPicture> {
+async fn newest(bus: &FrameBus) -> Result<Frame, NoPicture> {
     let mut frames = bus.watch();
     if bus.is_behind() {
         // Nobody watched, so what there is may be from before the key that the caller has just pressed. Now that somebody
@@ -62,7 +133,7 @@ pub async fn snapshot(bus: &FrameBus) -> Result<Frame, NoPicture> {
 }
 
 /// When a picture was captured, by the wall clock, as `seconds.microseconds` since 1970.
-pub fn timestamp(frame: &Frame) -> String {
+fn timestamp(frame: &Frame) -> String {
     let captured = SystemTime::now() - frame.captured.elapsed();
     let since = captured.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     format!("{}.{:06}", since.as_secs(), since.subsec_micros())
@@ -70,7 +141,7 @@ pub fn timestamp(frame: &Frame) -> String {
 
 /// Whether a request comes from an `<img>`. That needs the whole header of the next part to come early, which leaves no way to
 /// say how long the next picture will be. Programs do not say this, and get lengths.
-pub fn is_drawn(headers: &HeaderMap) -> bool {
+fn is_drawn(headers: &HeaderMap) -> bool {
     headers.get("sec-fetch-dest").is_some_and(|dest| dest == "image")
 }
 
@@ -92,15 +163,29 @@ impl fmt::Debug for Multipart {
 
 impl Multipart {
     /// A stream of pictures until `end` comes. `drawn`: see [`is_drawn`].
-    pub fn new(frames: &FrameBus, drawn: bool, end: impl Future<Output = ()> + Send + 'static) -> Multipart {
+    fn new(frames: &FrameBus, drawn: bool, end: impl Future<Output = ()> + Send + 'static) -> Multipart {
         let mut frames = frames.watch();
         // Whoever comes sees the newest picture at once, not the next one.
         frames.mark_changed();
         Multipart { next: next(frames), end: Box::pin(end), drawn, begun: false }
     }
 
-    /// The next part, once the one before has left.
-    pub fn poll_part(&mut self, context: &mut Context) -> Poll<Option<Pieces>> {
+    fn part(&self, frame: Frame) -> Pieces {
+        let (head, tail) = if self.drawn {
+            (Bytes::new(), [NEXT, b"\r\n"].concat().into())
+        } else {
+            let mut head = Vec::with_capacity(80);
+            let length = frame.jpeg.len();
+            write!(head, "Content-Length: {length}\r\nX-Timestamp: {}\r\n\r\n", timestamp(&frame))
+                .expect("writing to a vector does not fail");
+            (head.into(), Bytes::from_static(NEXT))
+        };
+        Pieces { head, picture: frame.jpeg, tail }
+    }
+}
+
+impl Parts for Multipart {
+    fn poll_part(&mut self, context: &mut task::Context) -> Poll<Option<Pieces>> {
         if self.end.as_mut().poll(context).is_ready() {
             return Poll::Ready(None);
         }
@@ -117,19 +202,6 @@ impl Multipart {
                 Poll::Ready(Some(self.part(frame)))
             }
         }
-    }
-
-    fn part(&self, frame: Frame) -> Pieces {
-        let (head, tail) = if self.drawn {
-            (Bytes::new(), [NEXT, b"\r\n"].concat().into())
-        } else {
-            let mut head = Vec::with_capacity(80);
-            let length = frame.jpeg.len();
-            write!(head, "Content-Length: {length}\r\nX-Timestamp: {}\r\n\r\n", timestamp(&frame))
-                .expect("writing to a vector does not fail");
-            (head.into(), Bytes::from_static(NEXT))
-        };
-        Pieces { head, picture: frame.jpeg, tail }
     }
 }
 

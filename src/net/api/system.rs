@@ -1,28 +1,47 @@
 //! Tells of the appliance itself, and restarts or resets it, for one request at a time.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use hyper::Request;
-use hyper::body::Incoming;
-use log::info;
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 
+use crate::auth::role::Privilege;
 use crate::base::files;
 use crate::health::board::Report;
 use crate::health::report_file;
+use crate::net::http::accepts::{Json, MEMBERS, Nothing};
+use crate::net::http::answers::{Begun, Empty, Shown};
+use crate::net::http::caller::Person;
 use crate::net::http::codes::{self, Code};
+use crate::net::http::endpoint::{Access, Context, Endpoint, Method, Semantics};
 use crate::net::http::problem::{ApiError, Problem};
-use crate::update::slots::{Slot, Slots};
+use crate::net::http::row::Row;
+use crate::net::site::Site;
+use crate::update::slots::{Content, Slot, Slots};
 use crate::update::{ApplianceError, Progress};
 
-use super::Site;
-use super::body;
-use crate::auth::principal::Principal;
+/// What there is.
+pub const ROWS: &[Row] = &[Row::of::<ShowSystem>(), Row::of::<Restart>(), Row::of::<FactoryReset>()];
+
+/// Why an appliance may not restart now.
+const NOT_NOW: &[&Code] = &[
+    codes::BUSY,
+    codes::RESTARTING,
+    codes::SIMULATED,
+    codes::HANDS_AWAY,
+    codes::NOT_RESTARTED,
+    codes::NOT_STORED,
+    codes::FLOODED,
+];
+
+struct ShowSystem;
+struct Restart;
+struct FactoryReset;
 
 /// What the appliance is, runs and does to itself.
 #[derive(Debug, Serialize)]
-pub struct SystemAnswer {
+pub struct System {
     host: String,
     version: &'static str,
     build: Option<String>,
@@ -30,7 +49,7 @@ pub struct SystemAnswer {
     board: String,
     slot: Option<Slot>,
     confirmed: Option<bool>,
-    slots: Option<std::collections::BTreeMap<Slot, crate::update::slots::Content>>,
+    slots: Option<BTreeMap<Slot, Content>>,
     started: Option<Started>,
     health: Option<Report>,
     update: Progress,
@@ -46,9 +65,10 @@ struct Started {
     detail: String,
 }
 
+/// The name of the device that is to forget.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ResetRequest {
+pub struct ResetRequest {
     confirm: String,
 }
 
@@ -63,26 +83,10 @@ impl ApiError for WrongName {
     }
 }
 
-impl ApiError for ApplianceError {
-    fn code(&self) -> &'static Code {
-        match self {
-            ApplianceError::Simulated => codes::SIMULATED,
-            ApplianceError::NoSlots => codes::NO_SLOTS,
-            ApplianceError::Away => codes::HANDS_AWAY,
-            ApplianceError::Busy => codes::BUSY,
-            ApplianceError::Restarting => codes::RESTARTING,
-            ApplianceError::Spool(_) => codes::NOT_TAKEN_OVER,
-            ApplianceError::Store(_) => codes::NOT_STORED,
-            ApplianceError::Restart(_) => codes::NOT_RESTARTED,
-        }
-    }
-}
-
-/// Tells everything.
-pub async fn status(site: &Site) -> SystemAnswer {
-    let system = site.system.now();
+async fn status(site: &Site) -> System {
+    let system = site.system().now();
     let is_real = system.machine.as_ref().is_none_or(|machine| machine.real);
-    let run = site.folders.run.clone();
+    let run = site.folders().run.clone();
     let read = spawn_blocking(move || {
         let text = |path: &Path| files::read(path).ok().flatten();
         let release = text(Path::new("/etc/os-release")).unwrap_or_default();
@@ -101,7 +105,7 @@ pub async fn status(site: &Site) -> SystemAnswer {
     let update = system.update();
     let slots = system.machine.and_then(|machine| machine.slots);
     let (slot, confirmed) = slots.as_ref().map_or((None, None), |slots| (Some(slots.running), slots.confirmed));
-    SystemAnswer {
+    System {
         host: hostname(),
         version: env!("CARGO_PKG_VERSION"),
         build: word("VARIANT_ID"),
@@ -113,7 +117,7 @@ pub async fn status(site: &Site) -> SystemAnswer {
         started,
         health,
         update,
-        update_from: site.fetcher.as_ref().map(|fetcher| fetcher.from().to_string()),
+        update_from: site.fetcher().map(|fetcher| fetcher.from().to_string()),
     }
 }
 
@@ -127,21 +131,71 @@ fn hostname() -> String {
     nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-/// Restarts the appliance.
-pub async fn restart(site: &Site, principal: &Principal) -> Result<(), Problem> {
-    info!("{} asked for a restart", principal.name.as_str());
-    Ok(site.hands.restart().await?)
+/// Whether nothing is under way that a restart would undo: a file that arrives is known to nobody but us.
+fn check_idle(site: &Site) -> Result<(), ApplianceError> {
+    let update = site.system().now().update();
+    if update.phase.is_busy() { Err(ApplianceError::Busy) } else { Ok(()) }
 }
 
-/// Makes the appliance forget its owner.
-pub async fn factory_reset(site: &Site, principal: &Principal, request: Request<Incoming>) -> Result<(), Problem> {
-    let ResetRequest { confirm } = body::json(request, body::VISITORS).await?;
-    let name = hostname();
-    if confirm != name {
-        return Err(WrongName(name).into());
+impl Endpoint for ShowSystem {
+    const AT: (Method, &'static str) = (Method::Get, "/api/v1/system");
+    const ACCESS: Access = Access::Needs(Privilege::Configure);
+    const SEMANTICS: Semantics = Semantics::SHOWS;
+    const SUMMARY: &'static str = "tells of the appliance itself";
+    type Caller = Person;
+    type Accepts = Nothing;
+    type Answers = Shown<System>;
+
+    async fn act(context: Context<Person>, _: Nothing) -> Result<Shown<System>, Problem> {
+        Ok(Shown(status(&context.site).await))
     }
-    info!("{} asked for a factory reset", principal.name.as_str());
-    Ok(site.hands.factory_reset().await?)
+}
+
+impl Endpoint for Restart {
+    const AT: (Method, &'static str) = (Method::Post, "/api/v1/restart");
+    const ACCESS: Access = Access::Needs(Privilege::Configure);
+    const SEMANTICS: Semantics = Semantics::ACTS;
+    const SUMMARY: &'static str = "lets go of all keys, opens all relays and restarts the appliance";
+    const ERRORS: &'static [&'static Code] = NOT_NOW;
+    type Caller = Person;
+    type Accepts = Nothing;
+    type Answers = Begun<Empty>;
+
+    async fn act(context: Context<Person>, _: Nothing) -> Result<Begun<Empty>, Problem> {
+        check_idle(&context.site)?;
+        context.site.hands().restart().await?;
+        Ok(Begun(Empty {}))
+    }
+}
+
+impl Endpoint for FactoryReset {
+    const AT: (Method, &'static str) = (Method::Post, "/api/v1/factory-reset");
+    const ACCESS: Access = Access::Needs(Privilege::Configure);
+    const SEMANTICS: Semantics = Semantics::ACTS;
+    const SUMMARY: &'static str = "restarts the appliance, and forgets everything but what is installed";
+    const ERRORS: &'static [&'static Code] = &[
+        codes::NOT_CONFIRMED,
+        codes::BUSY,
+        codes::RESTARTING,
+        codes::SIMULATED,
+        codes::HANDS_AWAY,
+        codes::NOT_RESTARTED,
+        codes::NOT_STORED,
+        codes::FLOODED,
+    ];
+    type Caller = Person;
+    type Accepts = Json<ResetRequest, MEMBERS>;
+    type Answers = Begun<Empty>;
+
+    async fn act(context: Context<Person>, Json(request): Self::Accepts) -> Result<Begun<Empty>, Problem> {
+        let name = hostname();
+        if request.confirm != name {
+            return Err(WrongName(name).into());
+        }
+        check_idle(&context.site)?;
+        context.site.hands().factory_reset().await?;
+        Ok(Begun(Empty {}))
+    }
 }
 
 #[cfg(test)]

@@ -7,14 +7,23 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use hyper::Response;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::HeaderMap;
+use hyper::{Response, StatusCode};
 use tokio::task::spawn_blocking;
 
-use super::Site;
-use super::body::Body;
+use crate::auth::role::Privilege;
+use crate::net::http::accepts::Nothing;
+use crate::net::http::answers::{Answered, Answers, labelled};
+use crate::net::http::body::Body;
+use crate::net::http::caller::Person;
 use crate::net::http::codes::{self, Code};
-use crate::net::http::problem::ApiError;
+use crate::net::http::endpoint::{Access, Context, Endpoint, Method, Semantics};
+use crate::net::http::problem::{ApiError, Problem};
+use crate::net::http::row::Row;
+use crate::net::site::Site;
+
+/// What there is.
+pub const ROWS: &[Row] = &[Row::of::<ShowLog>()];
 
 /// The most of a log that is shown: what svlogd keeps in one file, and a bit.
 const MOST: u64 = 128 * 1024;
@@ -42,18 +51,44 @@ impl ApiError for LogError {
     }
 }
 
-/// The end of the log that a query asks for.
-pub async fn log(site: &Site, query: Option<&str>) -> Result<Response<Body>, LogError> {
+struct ShowLog;
+
+/// The end of a log.
+pub struct Text(String);
+
+const PLAIN: &str = "text/plain; charset=utf-8";
+
+impl Answers for Text {
+    const ANSWERED: Answered = Answered::labelled(StatusCode::OK, PLAIN);
+
+    fn give(self, _: &HeaderMap) -> Result<Response<Body>, Problem> {
+        Ok(labelled(PLAIN, self.0))
+    }
+}
+
+impl Endpoint for ShowLog {
+    const AT: (Method, &'static str) = (Method::Get, "/api/v1/logs");
+    const ACCESS: Access = Access::Needs(Privilege::Configure);
+    const SEMANTICS: Semantics = Semantics::SHOWS;
+    const SUMMARY: &'static str = "shows the end of a service's log";
+    const ERRORS: &'static [&'static Code] = &[codes::UNKNOWN_SERVICE, codes::NO_LOG];
+    type Caller = Person;
+    type Accepts = Nothing;
+    type Answers = Text;
+
+    async fn act(context: Context<Person>, _: Nothing) -> Result<Text, Problem> {
+        Ok(Text(log(&context.site, context.head.uri.query()).await?))
+    }
+}
+
+async fn log(site: &Site, query: Option<&str>) -> Result<String, LogError> {
     let asked = query.and_then(|query| query.strip_prefix("service="));
     let service = SERVICES.iter().find(|service| asked == Some(service)).ok_or(LogError::Unknown)?;
-    let folder = site.folders.logs.join(service);
+    let folder = site.folders().logs.join(service);
     let read = spawn_blocking(move || end(&folder, MOST)).await;
     let bytes = read.map_err(io::Error::from).flatten().map_err(|_| LogError::None(service))?;
     let text = String::from_utf8_lossy(&bytes);
-    let text = if *service == "kernel" { kernel(&text) } else { plain(&text) };
-    let mut response = Response::new(Body::Whole(text.into()));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    Ok(response)
+    Ok(if *service == "kernel" { kernel(&text) } else { plain(&text) })
 }
 
 /// The last bytes of what svlogd keeps: the file that it writes, and as much as is wanted of those before.

@@ -1,0 +1,102 @@
+//! Types a chord or a text on a target's keyboard.
+
+use serde::{Deserialize, Serialize};
+
+use crate::auth::role::Privilege;
+use crate::hands::client::{HandsError, Owner};
+use crate::hands::protocol::{LARGEST_CHORD, MOST_STROKES};
+use crate::hid::{keymap, text};
+use crate::net::http::accepts::{BodyError, Json, MEMBERS};
+use crate::net::http::answers::Shown;
+use crate::net::http::caller::Seated;
+use crate::net::http::codes::{self, Code};
+use crate::net::http::endpoint::{Access, Context, Endpoint, Method, Semantics};
+use crate::net::http::problem::{ApiError, Problem};
+use crate::net::http::row::Row;
+
+/// What there is.
+pub const ROWS: &[Row] = &[Row::of::<Type>()];
+
+struct Type;
+
+/// Either of these.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeysRequest {
+    chord: Option<Vec<String>>,
+    text: Option<String>,
+}
+
+/// How much was typed: keys of a chord, or characters.
+#[derive(Debug, Serialize)]
+pub struct Typed {
+    typed: usize,
+}
+
+/// Something that no key gives.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct CannotType(String);
+
+impl ApiError for CannotType {
+    fn code(&self) -> &'static Code {
+        codes::CANNOT_TYPE
+    }
+}
+
+impl ApiError for HandsError {
+    fn code(&self) -> &'static Code {
+        match self {
+            HandsError::Away => codes::HANDS_AWAY,
+            HandsError::Unplugged | HandsError::Stale => codes::USB_UNPLUGGED,
+            HandsError::Flooded | HandsError::TooMany | HandsError::CutShort => codes::FLOODED,
+            HandsError::Busy(_) => codes::BUSY,
+            HandsError::NoRelay(_) => codes::NO_RELAY,
+            HandsError::Length | HandsError::TooLong => codes::MALFORMED,
+            HandsError::Relay(_) => codes::RELAY_FAILED,
+            HandsError::Appliance(error) => error.code(),
+        }
+    }
+}
+
+impl Endpoint for Type {
+    const AT: (Method, &'static str) = (Method::Post, "/api/v1/seats/{seat}/keys");
+    const ACCESS: Access = Access::Needs(Privilege::Input);
+    // Nobody types on behind the back of somebody who has gone.
+    const SEMANTICS: Semantics = Semantics::ACTS.ending_with_client();
+    const SUMMARY: &'static str = "types a chord or a text, and answers when the target has taken the last of it";
+    const ERRORS: &'static [&'static Code] =
+        &[codes::CANNOT_TYPE, codes::HANDS_AWAY, codes::USB_UNPLUGGED, codes::FLOODED];
+    type Caller = Seated;
+    type Accepts = Json<KeysRequest, MEMBERS>;
+    type Answers = Shown<Typed>;
+
+    async fn act(context: Context<Seated>, Json(request): Self::Accepts) -> Result<Shown<Typed>, Problem> {
+        let Context { site, caller: Seated { seat, .. }, .. } = context;
+        let owner = Owner(site.next_id());
+        let typed = match request {
+            KeysRequest { chord: Some(codes), text: None } => {
+                if !(1..=LARGEST_CHORD).contains(&codes.len()) {
+                    return Err(BodyError::Malformed(format!("a chord has 1 to {LARGEST_CHORD} keys")).into());
+                }
+                let usage = |code: &String| {
+                    keymap::usage(code).ok_or_else(|| CannotType(format!("no key has the code {code:?}")))
+                };
+                let usages: Vec<_> = codes.iter().map(usage).collect::<Result<_, _>>()?;
+                site.hands().chord(&seat.seat, owner, usages).await?;
+                codes.len()
+            }
+            KeysRequest { chord: None, text: Some(text) } => {
+                let typed = text.chars().count();
+                if !(1..=MOST_STROKES).contains(&typed) {
+                    return Err(BodyError::Malformed(format!("a text has 1 to {MOST_STROKES} characters")).into());
+                }
+                let strokes = text::strokes(&text).map_err(|error| CannotType(error.to_string()))?;
+                site.hands().type_strokes(&seat.seat, owner, strokes).await?;
+                typed
+            }
+            _ => return Err(BodyError::Malformed("give either chord or text".into()).into()),
+        };
+        Ok(Shown(Typed { typed }))
+    }
+}

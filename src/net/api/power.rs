@@ -1,0 +1,91 @@
+//! Presses the buttons of a target's front panel.
+
+use std::time::Duration;
+
+use log::info;
+use serde::{Deserialize, Serialize};
+
+use crate::auth::role::Privilege;
+use crate::base::front_panel::Contact;
+use crate::net::http::accepts::{BodyError, Json, MEMBERS};
+use crate::net::http::answers::Begun;
+use crate::net::http::caller::Seated;
+use crate::net::http::codes::{self, Code};
+use crate::net::http::endpoint::{Access, Context, Endpoint, Method, Semantics};
+use crate::net::http::problem::Problem;
+use crate::net::http::row::Row;
+
+/// What there is.
+pub const ROWS: &[Row] = &[Row::of::<PressButton>()];
+
+/// What a finger does: every board takes it as a press, none as a hold.
+const TAP: Duration = Duration::from_millis(500);
+
+/// Boards cut power after four seconds; the margin covers slow ones.
+const HOLD_SECONDS: f64 = 5.5;
+
+struct PressButton;
+
+/// Which button, and how long.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PowerRequest {
+    press: Press,
+    seconds: Option<f64>,
+}
+
+/// What is done to a button.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Press {
+    /// The power button, for a moment.
+    Tap,
+    /// The power button, until the power goes off.
+    Hold,
+    /// The reset button, for a moment.
+    Reset,
+}
+
+/// A press that has begun.
+#[derive(Debug, Serialize)]
+pub struct Pressed {
+    press: Press,
+    seconds: f64,
+}
+
+impl PowerRequest {
+    fn time(&self) -> Result<Duration, BodyError> {
+        match (self.press, self.seconds) {
+            (Press::Hold, seconds) => {
+                let seconds = seconds.unwrap_or(HOLD_SECONDS);
+                if !(1.0..=12.0).contains(&seconds) {
+                    return Err(BodyError::Malformed("seconds must be 1 to 12".into()));
+                }
+                Ok(Duration::from_secs_f64(seconds))
+            }
+            (Press::Tap | Press::Reset, None) => Ok(TAP),
+            (Press::Tap | Press::Reset, Some(_)) => Err(BodyError::Malformed("seconds goes with hold only".into())),
+        }
+    }
+}
+
+impl Endpoint for PressButton {
+    const AT: (Method, &'static str) = (Method::Post, "/api/v1/seats/{seat}/power");
+    const ACCESS: Access = Access::Needs(Privilege::Power);
+    const SEMANTICS: Semantics = Semantics::ACTS;
+    const SUMMARY: &'static str = "presses a front-panel button, and answers once the relay is closed";
+    const ERRORS: &'static [&'static Code] =
+        &[codes::BUSY, codes::NO_RELAY, codes::RELAY_FAILED, codes::HANDS_AWAY, codes::FLOODED];
+    type Caller = Seated;
+    type Accepts = Json<PowerRequest, MEMBERS>;
+    type Answers = Begun<Pressed>;
+
+    async fn act(context: Context<Seated>, Json(request): Self::Accepts) -> Result<Begun<Pressed>, Problem> {
+        let Seated { principal, seat } = context.caller;
+        let time = request.time()?;
+        let contact = if request.press == Press::Reset { Contact::Reset } else { Contact::Power };
+        context.site.hands().press(&seat.seat, contact, time).await?;
+        info!("{} pressed {contact:?} of {} for {:.1} s", principal.name.as_str(), seat.seat, time.as_secs_f64());
+        Ok(Begun(Pressed { press: request.press, seconds: time.as_secs_f64() }))
+    }
+}

@@ -1,0 +1,204 @@
+//! Lets people in and out.
+
+use hyper::Response;
+use hyper::header::{HeaderMap, HeaderValue, SET_COOKIE};
+use serde::{Deserialize, Serialize};
+
+use crate::auth::authenticator::AuthError;
+use crate::auth::principal::{Credential, Principal};
+use crate::auth::role::{Privilege, Role};
+use crate::net::api::health::readable;
+use crate::net::http::accepts::{Json, Nothing, STRANGERS};
+use crate::net::http::answers::{Answered, Answers, Done, Shown};
+use crate::net::http::body::Body;
+use crate::net::http::caller::{Anyone, Person};
+use crate::net::http::codes::{self, Code};
+use crate::net::http::door::SESSION_COOKIE;
+use crate::net::http::endpoint::{Access, Context, Endpoint, Method, Semantics};
+use crate::net::http::problem::Problem;
+use crate::net::http::row::Row;
+use crate::net::site::Site;
+
+/// What there is.
+pub const ROWS: &[Row] = &[Row::of::<ShowSession>(), Row::of::<Claim>(), Row::of::<Login>(), Row::of::<Logout>()];
+
+struct ShowSession;
+struct Claim;
+struct Login;
+struct Logout;
+
+/// What a page must show first.
+#[derive(Debug, Serialize)]
+pub struct Session {
+    claimed: bool,
+    user: Option<String>,
+    role: Option<Role>,
+    /// What the sender may do; nothing for a stranger.
+    privileges: Vec<Privilege>,
+}
+
+impl Session {
+    fn new(claimed: bool, sender: Option<(String, Role)>) -> Session {
+        let privileges = sender.as_ref().map(|(_, role)| role.privileges()).unwrap_or_default();
+        let (user, role) = sender.unzip();
+        Session { claimed, user, role, privileges }
+    }
+}
+
+/// Who claims the device, with what stands on its console.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClaimRequest {
+    code: String,
+    user: String,
+    password: String,
+}
+
+/// Who logs in.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoginRequest {
+    user: String,
+    password: String,
+}
+
+/// A session that has begun: its cookie, and what the page shows.
+pub struct Begun {
+    secret: String,
+    session: Session,
+}
+
+/// A session that has ended: nothing, and no cookie any more.
+pub struct Ended;
+
+impl Answers for Begun {
+    const ANSWERED: Answered = Shown::<Session>::ANSWERED;
+
+    fn give(self, asked: &HeaderMap) -> Result<Response<Body>, Problem> {
+        let mut response = Shown(self.session).give(asked)?;
+        response.headers_mut().insert(SET_COOKIE, cookie(&self.secret, ""));
+        Ok(response)
+    }
+}
+
+impl Answers for Ended {
+    const ANSWERED: Answered = Done::ANSWERED;
+
+    fn give(self, asked: &HeaderMap) -> Result<Response<Body>, Problem> {
+        let mut response = Done.give(asked)?;
+        response.headers_mut().insert(SET_COOKIE, cookie("", "; Max-Age=0"));
+        Ok(response)
+    }
+}
+
+fn cookie(secret: &str, more: &str) -> HeaderValue {
+    let text = format!("{SESSION_COOKIE}={secret}; Secure; HttpOnly; SameSite=Strict; Path=/{more}");
+    HeaderValue::try_from(text).expect("hexadecimal digits and constants fit a header")
+}
+
+impl Endpoint for ShowSession {
+    const AT: (Method, &'static str) = (Method::Get, "/api/v1/session");
+    const ACCESS: Access = Access::Public;
+    const SEMANTICS: Semantics = Semantics::SHOWS;
+    const SUMMARY: &'static str = "says whether the device has an owner, and who the sender is";
+    const ERRORS: &'static [&'static Code] = &[codes::UNWELL];
+    type Caller = Anyone;
+    type Accepts = Nothing;
+    type Answers = Shown<Session>;
+
+    async fn act(context: Context<Anyone>, _: Nothing) -> Result<Shown<Session>, Problem> {
+        readable(&context.site)?;
+        let principal = context.site.auth().recognise(&context.credential).ok();
+        if principal.is_some() {
+            context.connection.mark_authenticated();
+        }
+        Ok(Shown(session(&context.site, principal)))
+    }
+}
+
+impl Endpoint for Claim {
+    const AT: (Method, &'static str) = (Method::Post, "/api/v1/claim");
+    const ACCESS: Access = Access::Public;
+    const SEMANTICS: Semantics = Semantics::ACTS;
+    const SUMMARY: &'static str = "makes the first administrator, and logs them in";
+    const ERRORS: &'static [&'static Code] = &[
+        codes::UNWELL,
+        codes::CLAIMED,
+        codes::WRONG_CODE,
+        codes::TOO_MANY_TRIES,
+        codes::BAD_NAME,
+        codes::WEAK_PASSWORD,
+        codes::NOT_STORED,
+    ];
+    type Caller = Anyone;
+    type Accepts = Json<ClaimRequest, STRANGERS>;
+    type Answers = Begun;
+
+    async fn act(context: Context<Anyone>, Json(request): Self::Accepts) -> Result<Begun, Problem> {
+        let Context { site, connection, .. } = context;
+        readable(&site)?;
+        if site.auth().claimed() {
+            return Err(AuthError::Claimed.into());
+        }
+        let ClaimRequest { code, user, password } = request;
+        let bearer = site.auth().claim(connection.peer(), &code, &user, &password).await?;
+        connection.mark_authenticated();
+        let session = Session::new(true, Some((user, Role::Administrator)));
+        Ok(Begun { secret: bearer.reveal(), session })
+    }
+}
+
+impl Endpoint for Login {
+    const AT: (Method, &'static str) = (Method::Post, "/api/v1/login");
+    const ACCESS: Access = Access::Public;
+    const SEMANTICS: Semantics = Semantics::ACTS;
+    const SUMMARY: &'static str = "logs somebody in; a session that the same browser had before ends";
+    const ERRORS: &'static [&'static Code] = &[
+        codes::UNWELL,
+        codes::UNCLAIMED,
+        codes::WRONG_PASSWORD,
+        codes::TOO_MANY_TRIES,
+        codes::BAD_NAME,
+        codes::NOT_STORED,
+    ];
+    type Caller = Anyone;
+    type Accepts = Json<LoginRequest, STRANGERS>;
+    type Answers = Begun;
+
+    async fn act(context: Context<Anyone>, Json(request): Self::Accepts) -> Result<Begun, Problem> {
+        let Context { site, connection, credential, .. } = context;
+        readable(&site)?;
+        let LoginRequest { user, password } = request;
+        let bearer = site.auth().login(connection.peer(), &user, &password).await?;
+        connection.mark_authenticated();
+        if let Credential::Cookie(_) = credential
+            && let Ok(before) = site.auth().recognise(&credential)
+        {
+            site.auth().logout(&before);
+        }
+        let secret = bearer.reveal();
+        let principal = site.auth().recognise(&Credential::Cookie(secret.clone())).ok();
+        Ok(Begun { secret, session: session(&site, principal) })
+    }
+}
+
+impl Endpoint for Logout {
+    const AT: (Method, &'static str) = (Method::Post, "/api/v1/logout");
+    const ACCESS: Access = Access::Session;
+    const SEMANTICS: Semantics = Semantics::ACTS;
+    const SUMMARY: &'static str = "ends the session, its sockets and its streams";
+    type Caller = Person;
+    type Accepts = Nothing;
+    type Answers = Ended;
+
+    async fn act(context: Context<Person>, _: Nothing) -> Result<Ended, Problem> {
+        let Person(principal) = context.caller;
+        context.site.auth().logout(&principal);
+        Ok(Ended)
+    }
+}
+
+fn session(site: &Site, principal: Option<Principal>) -> Session {
+    let sender = principal.map(|principal| (principal.name.as_str().to_string(), principal.role));
+    Session::new(site.auth().claimed(), sender)
+}

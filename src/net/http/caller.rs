@@ -1,0 +1,119 @@
+//! Says who asks, as far as an endpoint needs to know it.
+
+use std::time::Duration;
+
+use super::codes::{self, Code};
+use super::problem::{ApiError, Problem};
+use crate::auth::accounts::AccountError;
+use crate::auth::authenticator::AuthError;
+use crate::auth::principal::Principal;
+use crate::bus::SeatBus;
+
+/// What [`admission`](super::admission) has found out of who asks for what.
+#[derive(Debug)]
+pub struct Known {
+    /// Somebody whose credential is good.
+    pub principal: Option<Principal>,
+    /// The seat that the path names, if there is one of that name.
+    pub seat: Option<SeatBus>,
+}
+
+/// Who asks, as a type, so that no endpoint has to look at what another would need.
+pub trait Caller: Sized + Send + 'static {
+    /// Whether it takes somebody who is logged in.
+    const NEEDS_LOGIN: bool;
+    /// Whether it takes a seat.
+    const NEEDS_SEAT: bool;
+
+    /// Takes what it needs.
+    fn admit(known: Known) -> Result<Self, Problem>;
+}
+
+/// Anyone at all.
+#[derive(Debug)]
+pub struct Anyone;
+
+/// Somebody who is logged in.
+#[derive(Debug)]
+pub struct Person(pub Principal);
+
+/// Somebody who is logged in, and the seat that they ask for.
+#[derive(Debug)]
+pub struct Seated {
+    /// Who.
+    pub principal: Principal,
+    /// Where.
+    pub seat: SeatBus,
+}
+
+impl Caller for Anyone {
+    const NEEDS_LOGIN: bool = false;
+    const NEEDS_SEAT: bool = false;
+
+    fn admit(_: Known) -> Result<Anyone, Problem> {
+        Ok(Anyone)
+    }
+}
+
+impl Caller for Person {
+    const NEEDS_LOGIN: bool = true;
+    const NEEDS_SEAT: bool = false;
+
+    fn admit(known: Known) -> Result<Person, Problem> {
+        Ok(Person(known.principal.ok_or(AuthError::NotLoggedIn)?))
+    }
+}
+
+impl Caller for Seated {
+    const NEEDS_LOGIN: bool = true;
+    const NEEDS_SEAT: bool = true;
+
+    fn admit(known: Known) -> Result<Seated, Problem> {
+        let principal = known.principal.ok_or(AuthError::NotLoggedIn)?;
+        Ok(Seated { principal, seat: known.seat.ok_or(SeatError)? })
+    }
+}
+
+/// There is no seat of this name.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no seat of this name; GET /api/v1/seats lists them")]
+pub struct SeatError;
+
+impl ApiError for SeatError {
+    fn code(&self) -> &'static Code {
+        codes::UNKNOWN_SEAT
+    }
+}
+
+/// Known, and without the privilege.
+#[derive(Debug, thiserror::Error)]
+#[error("your role does not include this; ask an administrator")]
+pub struct NotAllowed;
+
+impl ApiError for NotAllowed {
+    fn code(&self) -> &'static Code {
+        codes::NOT_ALLOWED
+    }
+}
+
+impl ApiError for AuthError {
+    fn code(&self) -> &'static Code {
+        match self {
+            AuthError::Unclaimed => codes::UNCLAIMED,
+            AuthError::Claimed => codes::CLAIMED,
+            AuthError::WrongCode => codes::WRONG_CODE,
+            AuthError::WrongPassword => codes::WRONG_PASSWORD,
+            AuthError::NotLoggedIn => codes::NOT_LOGGED_IN,
+            AuthError::TooManyTries(_) => codes::TOO_MANY_TRIES,
+            AuthError::Account(AccountError::Name) => codes::BAD_NAME,
+            AuthError::Account(AccountError::Password) => codes::WEAK_PASSWORD,
+            AuthError::Account(AccountError::Expired) => codes::BAD_TIME,
+            AuthError::Account(AccountError::TooMany) => codes::TOO_MANY_TOKENS,
+            AuthError::Store(_) => codes::NOT_STORED,
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        if let AuthError::TooManyTries(wait) = self { Some(*wait) } else { None }
+    }
+}

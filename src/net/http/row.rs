@@ -1,0 +1,285 @@
+//! Makes a row of the table out of an endpoint: the same, without its types.
+//!
+//! Router, tests and documentation see rows alone. What an endpoint must not be is an error of compilation here. This one is
+//! as it should be:
+//!
+//! ```
+//! use farhand::net::http::accepts::Nothing;
+//! use farhand::net::http::answers::Done;
+//! use farhand::net::http::caller::{Anyone, Person, Seated};
+//! use farhand::net::http::endpoint::{Access, Context, Endpoint, Method, Semantics};
+//! use farhand::net::http::problem::Problem;
+//! use farhand::net::http::row::Row;
+//!
+//! struct Example;
+//!
+//! impl Endpoint for Example {
+//!     const AT: (Method, &'static str) = (Method::Post, "/seats/{seat}/example");
+//!     const ACCESS: Access = Access::Session;
+//!     const SEMANTICS: Semantics = Semantics::ACTS;
+//!     const SUMMARY: &'static str = "is an example";
+//!     type Caller = Seated;
+//!     type Accepts = Nothing;
+//!     type Answers = Done;
+//!
+//!     async fn act(_: Context<Seated>, _: Nothing) -> Result<Done, Problem> {
+//!         Ok(Done)
+//!     }
+//! }
+//!
+//! const ROW: Row = Row::of::<Example>();
+//! assert_eq!("/seats/{seat}/example", ROW.path);
+//! ```
+//!
+//! A public endpoint knows nobody:
+//!
+//! ```compile_fail,E0080
+//! # use farhand::net::http::accepts::Nothing;
+//! # use farhand::net::http::answers::Done;
+//! # use farhand::net::http::caller::{Anyone, Person, Seated};
+//! # use farhand::net::http::endpoint::{Access, Context, Endpoint, Method, Semantics};
+//! # use farhand::net::http::problem::Problem;
+//! # use farhand::net::http::row::Row;
+//! # struct Example;
+//! # impl Endpoint for Example {
+//! const AT: (Method, &'static str) = (Method::Post, "/example");
+//! const ACCESS: Access = Access::Public;
+//! type Caller = Person;
+//! #     const SEMANTICS: Semantics = Semantics::ACTS;
+//! #     const SUMMARY: &'static str = "is an example";
+//! #     type Accepts = Nothing;
+//! #     type Answers = Done;
+//! #     async fn act(_: Context<Person>, _: Nothing) -> Result<Done, Problem> {
+//! #         Ok(Done)
+//! #     }
+//! # }
+//! # const ROW: Row = Row::of::<Example>();
+//! # assert_eq!("/example", ROW.path);
+//! ```
+//!
+//! One that acts at a seat has it in its path:
+//!
+//! ```compile_fail,E0080
+//! # use farhand::net::http::accepts::Nothing;
+//! # use farhand::net::http::answers::Done;
+//! # use farhand::net::http::caller::{Anyone, Person, Seated};
+//! # use farhand::net::http::endpoint::{Access, Context, Endpoint, Method, Semantics};
+//! # use farhand::net::http::problem::Problem;
+//! # use farhand::net::http::row::Row;
+//! # struct Example;
+//! # impl Endpoint for Example {
+//! const AT: (Method, &'static str) = (Method::Post, "/example");
+//! const ACCESS: Access = Access::Session;
+//! type Caller = Seated;
+//! #     const SEMANTICS: Semantics = Semantics::ACTS;
+//! #     const SUMMARY: &'static str = "is an example";
+//! #     type Accepts = Nothing;
+//! #     type Answers = Done;
+//! #     async fn act(_: Context<Seated>, _: Nothing) -> Result<Done, Problem> {
+//! #         Ok(Done)
+//! #     }
+//! # }
+//! # const ROW: Row = Row::of::<Example>();
+//! # assert_eq!("/example", ROW.path);
+//! ```
+//!
+//! And one with a seat in its path asks for it, or its privilege would be one for every seat:
+//!
+//! ```compile_fail,E0080
+//! # use farhand::net::http::accepts::Nothing;
+//! # use farhand::net::http::answers::Done;
+//! # use farhand::net::http::caller::{Anyone, Person, Seated};
+//! # use farhand::net::http::endpoint::{Access, Context, Endpoint, Method, Semantics};
+//! # use farhand::net::http::problem::Problem;
+//! # use farhand::net::http::row::Row;
+//! # struct Example;
+//! # impl Endpoint for Example {
+//! const AT: (Method, &'static str) = (Method::Post, "/seats/{seat}/example");
+//! const ACCESS: Access = Access::Session;
+//! type Caller = Person;
+//! #     const SEMANTICS: Semantics = Semantics::ACTS;
+//! #     const SUMMARY: &'static str = "is an example";
+//! #     type Accepts = Nothing;
+//! #     type Answers = Done;
+//! #     async fn act(_: Context<Person>, _: Nothing) -> Result<Done, Problem> {
+//! #         Ok(Done)
+//! #     }
+//! # }
+//! # const ROW: Row = Row::of::<Example>();
+//! # assert_eq!("/example", ROW.path);
+//! ```
+//!
+//! No `GET` changes anything:
+//!
+//! ```compile_fail,E0080
+//! # use farhand::net::http::accepts::Nothing;
+//! # use farhand::net::http::answers::Done;
+//! # use farhand::net::http::caller::{Anyone, Person, Seated};
+//! # use farhand::net::http::endpoint::{Access, Context, Endpoint, Method, Semantics};
+//! # use farhand::net::http::problem::Problem;
+//! # use farhand::net::http::row::Row;
+//! # struct Example;
+//! # impl Endpoint for Example {
+//! const AT: (Method, &'static str) = (Method::Get, "/example");
+//! const SEMANTICS: Semantics = Semantics::ACTS;
+//! #     const ACCESS: Access = Access::Session;
+//! #     type Caller = Person;
+//! #     const SUMMARY: &'static str = "is an example";
+//! #     type Accepts = Nothing;
+//! #     type Answers = Done;
+//! #     async fn act(_: Context<Person>, _: Nothing) -> Result<Done, Problem> {
+//! #         Ok(Done)
+//! #     }
+//! # }
+//! # const ROW: Row = Row::of::<Example>();
+//! # assert_eq!("/example", ROW.path);
+//! ```
+//!
+//! And whatever is no `GET` does:
+//!
+//! ```compile_fail,E0080
+//! # use farhand::net::http::accepts::Nothing;
+//! # use farhand::net::http::answers::Done;
+//! # use farhand::net::http::caller::{Anyone, Person, Seated};
+//! # use farhand::net::http::endpoint::{Access, Context, Endpoint, Method, Semantics};
+//! # use farhand::net::http::problem::Problem;
+//! # use farhand::net::http::row::Row;
+//! # struct Example;
+//! # impl Endpoint for Example {
+//! const AT: (Method, &'static str) = (Method::Delete, "/example");
+//! const SEMANTICS: Semantics = Semantics::SHOWS;
+//! #     const ACCESS: Access = Access::Session;
+//! #     type Caller = Person;
+//! #     const SUMMARY: &'static str = "is an example";
+//! #     type Accepts = Nothing;
+//! #     type Answers = Done;
+//! #     async fn act(_: Context<Person>, _: Nothing) -> Result<Done, Problem> {
+//! #         Ok(Done)
+//! #     }
+//! # }
+//! # const ROW: Row = Row::of::<Example>();
+//! # assert_eq!("/example", ROW.path);
+//! ```
+
+use std::fmt;
+use std::sync::Arc;
+
+use hyper::Response;
+use hyper::body::Incoming;
+use hyper::http::request::Parts;
+
+use super::accepts::{Accepted, Accepts};
+use super::answers::{Answered, Answers};
+use super::body::Body;
+use super::caller::{Caller, Known};
+use super::codes::Code;
+use super::connection::{Connection, Running};
+use super::endpoint::{Access, Context, Endpoint, Method, Semantics};
+use super::problem::Problem;
+use crate::auth::principal::Credential;
+use crate::net::site::Site;
+
+/// Where the name of a seat stands in a path.
+pub const SEAT: &str = "{seat}";
+
+/// What an endpoint is given: a request that has been let in, and its body.
+#[derive(Debug)]
+pub struct Admitted {
+    /// What it is answered from.
+    pub site: Arc<Site>,
+    /// What it came over.
+    pub connection: Arc<Connection>,
+    /// What was sent to show who asks.
+    pub credential: Credential,
+    /// Who that is, and the seat that the path names.
+    pub known: Known,
+    /// Its line and header.
+    pub head: Parts,
+    /// Its body, of which nothing has been read.
+    pub body: Incoming,
+}
+
+/// One line of the table.
+pub struct Row {
+    /// How it is asked for.
+    pub method: Method,
+    /// Where.
+    pub path: &'static str,
+    /// Who may.
+    pub access: Access,
+    /// What it means.
+    pub semantics: Semantics,
+    /// What it takes.
+    pub accepts: Accepted,
+    /// What it gives.
+    pub answers: Answered,
+    /// The codes of its own by which it may fail.
+    pub errors: &'static [&'static Code],
+    /// What it does, in words.
+    pub summary: &'static str,
+    run: fn(Admitted) -> Running<Result<Response<Body>, Problem>>,
+}
+
+impl fmt::Debug for Row {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{} {}", self.method, self.path)
+    }
+}
+
+impl Row {
+    /// The row of an endpoint.
+    pub const fn of<E: Endpoint>() -> Row {
+        let (method, path) = E::AT;
+        let is_public = matches!(E::ACCESS, Access::Public);
+        assert!(!(is_public && E::Caller::NEEDS_LOGIN), "a public endpoint knows nobody");
+        assert!(!E::Caller::NEEDS_SEAT || contains(path, SEAT), "an endpoint at a seat has {{seat}} in its path");
+        assert!(E::Caller::NEEDS_SEAT || !contains(path, SEAT), "an endpoint with {{seat}} in its path asks for it");
+        let is_get = matches!(method, Method::Get);
+        assert!(!(is_get && E::SEMANTICS.acts), "no GET changes anything");
+        assert!(is_get || E::SEMANTICS.acts, "whatever is no GET changes something");
+        Row {
+            method,
+            path,
+            access: E::ACCESS,
+            semantics: E::SEMANTICS,
+            accepts: E::Accepts::ACCEPTED,
+            answers: E::Answers::ANSWERED,
+            errors: E::ERRORS,
+            summary: E::SUMMARY,
+            run: run::<E>,
+        }
+    }
+
+    /// Has the endpoint do what was asked.
+    pub fn run(&self, admitted: Admitted) -> Running<Result<Response<Body>, Problem>> {
+        (self.run)(admitted)
+    }
+}
+
+fn run<E: Endpoint>(admitted: Admitted) -> Running<Result<Response<Body>, Problem>> {
+    Box::pin(async move {
+        let Admitted { site, connection, credential, known, head, body } = admitted;
+        let caller = E::Caller::admit(known)?;
+        let body = E::Accepts::take(&head, body).await?;
+        let asked = head.headers.clone();
+        let answer = E::act(Context { site, caller, credential, connection, head }, body).await?;
+        answer.give(&asked)
+    })
+}
+
+/// Whether a text has this part, as a constant.
+const fn contains(text: &str, part: &str) -> bool {
+    let (text, part) = (text.as_bytes(), part.as_bytes());
+    let mut at = 0;
+    while at + part.len() <= text.len() {
+        let mut same = 0;
+        while same < part.len() && text[at + same] == part[same] {
+            same += 1;
+        }
+        if same == part.len() {
+            return true;
+        }
+        at += 1;
+    }
+    false
+}
