@@ -178,6 +178,14 @@ test("the question before a press keeps the keyboard where the person has put it
   await expect(statusOf(page)).toContainText("Also here");
   await expect(page.getByRole("button", { name: "Confirm" })).toBeFocused();
   await other.close();
+
+  // Whoever cancels is where they were, and can go on from there.
+  await page.keyboard.press("Shift+Tab");
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("button", { name: "Reset" })).toBeFocused();
+  await page.keyboard.press("Escape");
+  await expect(page.getByRole("button", { name: "Reset" })).toBeHidden();
+  await expect(page.getByRole("button", { name: "Power", exact: true })).toBeFocused();
 });
 
 test("pasted text is typed at the target", async ({ page }) => {

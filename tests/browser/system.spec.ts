@@ -171,6 +171,15 @@ test("on a phone the dialog fits the width, with its longest log open", async ({
   await context.close();
 });
 
+test("who thinks better of a restart is back at its button", async ({ page }) => {
+  const sheet = await open(page);
+  const button = sheet.getByRole("button", { name: "Restart appliance" });
+  await button.click();
+  await expect(sheet.getByRole("button", { name: "Cancel" })).toBeFocused();
+  await page.keyboard.press("Enter");
+  await expect(button).toBeFocused();
+});
+
 test("a factory reset asks for the appliance's name", async ({ page }) => {
   const sheet = await open(page);
   const { host } = await (await page.request.get(`${daemon.url}/api/v1/system`)).json();

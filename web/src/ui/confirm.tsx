@@ -48,6 +48,13 @@ type ConfirmButtonProps = {
 /** A button that becomes a question. */
 export function ConfirmButton({ label, confirmLabel, disabled, confirm }: ConfirmButtonProps) {
   const asks = useSignal(false);
+  const button = useRef<HTMLButtonElement>(null);
+  const wasAsked = useRef(false);
+  // The answer that had the focus is gone, and the focus with it.
+  useLayoutEffect(() => {
+    if (wasAsked.current && !asks.value) button.current?.focus();
+    wasAsked.current = asks.value;
+  }, [asks.value]);
   if (asks.value) {
     return (
       <Answers
@@ -65,6 +72,7 @@ export function ConfirmButton({ label, confirmLabel, disabled, confirm }: Confir
     <div class="answers">
       <button
         type="button"
+        ref={button}
         aria-disabled={disabled}
         onClick={() => {
           if (!disabled) asks.value = true;

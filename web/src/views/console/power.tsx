@@ -2,6 +2,7 @@
  * Presses the target's buttons, after asking once.
  */
 import { useSignal } from "@preact/signals";
+import { useRef } from "preact/hooks";
 import { powerLabel } from "../../core/labels";
 import type { Press } from "../../core/protocol";
 import { api, asRefusal } from "../../remote/api";
@@ -74,6 +75,14 @@ function Choices({ seat, done }: { seat: Seat; done: () => void }) {
   const busy = useSignal(false);
   const { power } = seat.status.value;
   const choice = chosen.value;
+  const asked = useRef<Press | null>(null);
+
+  /** After a question the focus goes back to what asked it: the answer that had it is gone. */
+  const comeBack = (press: Press, button: HTMLButtonElement | null) => {
+    if (button === null || asked.current !== press) return;
+    asked.current = null;
+    button.focus();
+  };
 
   const confirm = async ({ press, seconds, done: result }: Choice) => {
     busy.value = true;
@@ -100,7 +109,11 @@ function Choices({ seat, done }: { seat: Seat; done: () => void }) {
             type="button"
             key={each.press}
             class={each.harsh ? "harsh" : ""}
-            onClick={() => (chosen.value = each)}
+            ref={(button) => comeBack(each.press, button)}
+            onClick={() => {
+              asked.current = each.press;
+              chosen.value = each;
+            }}
           >
             {each.name}
           </button>
