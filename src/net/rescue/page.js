@@ -41,7 +41,9 @@ async function show() {
 }
 
 on("#entry", async (form) => {
-  const { code, ...known } = Object.fromEntries(form);
+  // A phone's keyboard puts a space behind a word; a password alone may have one.
+  const [code, user] = ["code", "user"].map((name) => form.get(name).trim());
+  const known = { user, password: form.get("password") };
   await (code ? post("claim", { code, ...known }) : post("login", known));
   await show();
 });
