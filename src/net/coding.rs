@@ -1,7 +1,7 @@
 //! Chooses in which coding an answer travels, from what its client says it can read.
 //!
-//! The rules are those of RFC 9110, section 12.5.3. An answer as it is counts as readable by everybody, even by a client that
-//! refuses it and offers nothing that we have: a page is of more use to that client than an error is.
+//! The rules are those of RFC 9110, section 12.5.3. An answer as it is counts as readable by everybody, even by a
+//! client that refuses it and accepts nothing that we have: a page is of more use to that client than an error is.
 
 use hyper::header::{ACCEPT_ENCODING, HeaderMap};
 

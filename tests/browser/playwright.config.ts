@@ -14,7 +14,7 @@ const PATIENCE = process.env["FARHAND_URL"] ? 60_000 : 15_000;
 
 export default defineConfig({
   testDir: ".",
-  // What needs the image in a virtual machine lies in a folder of its own, so that every other spec runs by itself.
+  // What needs the image in a virtual machine lies in a folder of its own; every other spec runs without being named.
   testIgnore: process.env["FARHAND_URL"] ? [] : /tests\/browser\/image\//,
   // Emptied at each start, so that each of several runs at a time has its own.
   outputDir: process.env["FARHAND_RESULTS"] ?? "results",
