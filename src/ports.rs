@@ -1,8 +1,8 @@
 //! Names what the daemon needs of the world, so that a Pi, a laptop and a simulated machine look alike.
 //!
-//! These traits and the values that cross them are all that hardware and logic know of each other. No foreign crate's type
-//! crosses a port, and nothing behind a port decides anything: policy (how long a press lasts, what is released when) is
-//! in the pure modules.
+//! These traits and the values that cross them are all that hardware and logic know of each other. No foreign crate's
+//! type crosses a port, and nothing behind a port decides anything: policy (how long a press lasts, what is released
+//! when) is in the pure modules.
 
 use std::io;
 use std::task::{Context, Poll};
@@ -24,7 +24,8 @@ pub enum UsbEvent {
 
 /// The target's USB socket with our keyboard and pointer in it.
 pub trait UsbPort: Send {
-    /// Offers a report to the target. `WouldBlock`: it has not fetched the one before; `NotConnected`: it takes none at all.
+    /// Offers a report to the target. `WouldBlock`: it has not fetched the one before; `NotConnected`: it takes none at
+    /// all.
     fn offer(&mut self, report: Report) -> io::Result<()>;
 
     /// Waits for the next event. `Ready` comes once after an offer that would have blocked.

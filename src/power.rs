@@ -2,8 +2,9 @@
 //!
 //! A front-panel button is a contact that somebody must open again, even when the client that closed it has gone.
 //! [`Sequencer`] owns that promise. It does no I/O and reads no clock: the caller passes `now` in, carries out each
-//! [`Action`], and comes back at [`Sequencer::deadline`]. On a busy machine a relay may close long after it was asked to,
-//! so a press lasts from the first [`Sequencer::tick`] after that: it may be longer than asked by a moment, never shorter.
+//! [`Action`], and comes back at [`Sequencer::deadline`]. On a busy machine a relay may close long after it was asked
+//! to, so a press lasts from the first [`Sequencer::tick`] after that: it may be longer than asked by a moment, never
+//! shorter.
 
 use std::time::{Duration, Instant};
 

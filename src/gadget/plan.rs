@@ -1,8 +1,8 @@
 //! Lists, in order, what must stand in configfs for a gadget to exist.
 //!
 //! The order is the contract: firmware such as SeaBIOS binds only the first interface it knows of a device, so the boot
-//! keyboard comes first; and configfs refuses to remove what is still in use, so taking down goes the other way. Here the
-//! order is only listed, so that it can be tested without a kernel.
+//! keyboard comes first; and configfs refuses to remove what is still in use, so taking down goes the other way. Here
+//! the order is only listed, so that it can be tested without a kernel.
 
 use std::path::{Path, PathBuf};
 

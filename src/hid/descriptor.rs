@@ -1,7 +1,8 @@
 //! Describes the keyboard and the pointer to the target, byte by byte.
 //!
-//! A BIOS does not read these: it assumes the boot protocol (HID 1.11 appendix B). So the keyboard's description must come
-//! out as exactly that layout, without a report id, or keys would work in the operating system and nowhere before it.
+//! A BIOS does not read these: it assumes the boot protocol (HID 1.11 appendix B). So the keyboard's description must
+//! come out as exactly that layout, without a report id, or keys would work in the operating system and nowhere before
+//! it.
 
 use super::pointer::FAR;
 
@@ -10,8 +11,8 @@ pub const KEYBOARD_BYTES: usize = 8;
 /// Length of the pointer's input report.
 pub const POINTER_BYTES: usize = 7;
 
-/// The last key that fits a slot: the end of the keypad, before the modifiers. The boot layout's own 0x65 would leave out
-/// the keys of Japanese and Korean keyboards and F13 to F24.
+/// The last key that fits a slot: the end of the keypad, before the modifiers. The boot layout's own 0x65 would leave
+/// out the keys of Japanese and Korean keyboards and F13 to F24.
 const LAST_KEY: u8 = 0xDD;
 
 // HID 1.11 section 6.2.2: the first byte is tag, type and, in its two low bits, the number of data bytes.

@@ -71,7 +71,8 @@ impl Keyboard {
         }
         let keys = &mut report[2..];
         if keys.len() < slots.len() {
-            // Appendix C: with more keys than slots every slot says so, or the target would see keys come up that did not.
+            // Appendix C: with more keys than slots every slot says so, or the target would see keys come up that did
+            // not.
             keys.fill(ROLLOVER);
         } else {
             keys[..slots.len()].copy_from_slice(&slots);

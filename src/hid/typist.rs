@@ -1,8 +1,8 @@
 //! Types texts and chords at the pace at which the target takes them.
 //!
 //! A BIOS takes seven keys a second and a busy host drops what comes too fast, so each step waits until the target has
-//! fetched the one before, and then a little longer. A job is done when its last release has been fetched, not when it was
-//! queued: who is told "typed" may rely on it.
+//! fetched the one before, and then a little longer. A job is done when its last release has been fetched, not when it
+//! was queued: who is told "typed" may rely on it.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use super::keyboard::Owner;
 use super::text::Stroke;
 
-/// How long a key stays down or up at least. Hosts poll every 1 to 10 ms; a change undone within one poll is never seen.
+/// How long a key stays down or up at least. Hosts poll every 1 to 10 ms; a change undone within one poll is never
+/// seen.
 const HOLD: Duration = Duration::from_millis(10);
 
 /// Jobs that may wait. Each is a request that somebody waits for, so a long line means that nobody is looking.

@@ -1,7 +1,7 @@
 //! Waits for a network cable to be plugged in again.
 //!
-//! A DHCP client by itself asks again when half of its lease is over, which may be tomorrow. Until then an appliance that was
-//! carried to another network would keep the address, the router and the name servers of the old one.
+//! A DHCP client by itself asks again when half of its lease is over, which may be tomorrow. Until then an appliance
+//! that was carried to another network would keep the address, the router and the name servers of the old one.
 
 use std::fs;
 use std::io;

@@ -189,7 +189,8 @@ mod tests {
     const NAME: &str = "farhand-main";
 
     /// A directory in which a test does what configfs does by itself: a new directory gets attributes and fixed
-    /// subdirectories, and one that is removed takes them along. That the kernel agrees is for the image's tests to show.
+    /// subdirectories, and one that is removed takes them along. That the kernel agrees is for the image's tests to
+    /// show.
     struct Shim(PathBuf);
 
     impl Shim {

@@ -1,7 +1,7 @@
 //! Opens GPIO lines by either driver, and says in words what is wrong when it cannot.
 //!
-//! rppal writes a Pi's registers and leaves a line as it was when its process dies; the kernel's lines fall back to inputs
-//! by themselves. Behind [`Output`] and [`Input`] the two look alike.
+//! rppal writes a Pi's registers and leaves a line as it was when its process dies; the kernel's lines fall back to
+//! inputs by themselves. Behind [`Output`] and [`Input`] the two look alike.
 
 use std::io;
 use std::path::PathBuf;

@@ -1,13 +1,14 @@
 //! Gives `/data` the rest of the card, at the first boot from it.
 //!
-//! An image is written to cards of any size. Three steps, each of which leaves a card that works, and each of which is only
-//! taken when it is due: so a power cut between any two is made good by the next boot, and later boots write nothing.
+//! An image is written to cards of any size. Three steps, each of which leaves a card that works, and each of which is
+//! only taken when it is due: so a power cut between any two is made good by the next boot, and later boots write
+//! nothing.
 //!
-//! 1. The partition table gets a longer last entry: one sector, written past the cache, which a card writes whole or not at
-//!    all. The kernel of the next boot would believe it without the second step.
+//! 1. The partition table gets a longer last entry: one sector, written past the cache, which a card writes whole or
+//!    not at all. The kernel of the next boot would believe it without the second step.
 //! 2. The kernel is told, though its partition is mounted.
-//! 3. The file system is grown by the kernel, mounted as it is: its journal sees to cuts. `resize2fs` would ask for the same,
-//!    but wants to open the partition for writing, which our kernel refuses everybody while it is mounted.
+//! 3. The file system is grown by the kernel, mounted as it is: its journal sees to cuts. `resize2fs` would ask for the
+//!    same, but wants to open the partition for writing, which our kernel refuses everybody while it is mounted.
 
 mod mbr;
 
@@ -67,7 +68,8 @@ pub enum GrowError {
     },
 }
 
-/// Grows the partition `data` of `disk`, and the file system that is mounted from it at `mounted`, as far as the disk reaches.
+/// Grows the partition `data` of `disk`, and the file system that is mounted from it at `mounted`, as far as the disk
+/// reaches.
 pub fn grow(disk: &Path, data: &Path, mounted: &Path) -> Result<Outcome, GrowError> {
     if let Some(growth) = read_table(disk)? {
         let op = |op| move |source| GrowError::Io { file: disk.into(), op, source };
@@ -186,7 +188,8 @@ fn tell_kernel(disk: &File, growth: &Growth) -> io::Result<()> {
         datalen: libc::c_int::try_from(size_of::<BlkpgPartition>()).map_err(io::Error::other)?,
         data: &raw const partition,
     };
-    // SAFETY: both structures are laid out as in linux/blkpg.h and live until the call returns; the kernel only reads them.
+    // SAFETY: both structures are laid out as in linux/blkpg.h and live until the call returns; the kernel only reads
+    // them.
     unsafe { raw::blkpg(disk.as_raw_fd(), &raw const argument) }?;
     Ok(())
 }

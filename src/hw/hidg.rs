@@ -1,8 +1,8 @@
 //! Offers reports through the HID gadget nodes, and reads the lamps that the target sets.
 //!
-//! The controller may come long after us (its driver is a module) and may go again, so a [`HidgPort`] exists before there
-//! is anything to write to, and plugs the gadget in whenever it can. Until then, and whenever the target has not taken the
-//! keyboard, it says `NotConnected`.
+//! The controller may come long after us (its driver is a module) and may go again, so a [`HidgPort`] exists before
+//! there is anything to write to, and plugs the gadget in whenever it can. Until then, and whenever the target has not
+//! taken the keyboard, it says `NotConnected`.
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
@@ -28,7 +28,8 @@ use crate::config::{Controller, Usb};
 use crate::gadget::plan::{Function, KEYBOARD, POINTER};
 use crate::ports::{UsbEvent, UsbPort};
 
-/// How often a missing controller is looked for: it appears while the system starts, and somebody waits for the keyboard.
+/// How often a missing controller is looked for: it appears while the system starts, and somebody waits for the
+/// keyboard.
 const SEARCH: Duration = Duration::from_millis(250);
 
 /// How often a present one is looked at. Its changes are announced; only its disappearance may not be.
@@ -315,8 +316,8 @@ impl Node {
             let mut report = [0; 8];
             match ready.try_io(|node| node.get_ref().read(&mut report)) {
                 Ok(Ok(len)) if 0 < len => return Poll::Ready(leds(report[0])),
-                // Until the target has taken the keyboard again, f_hid calls itself readable, fails with ENOMEM, and wakes
-                // us for having read: listening on would fill the processor.
+                // Until the target has taken the keyboard again, f_hid calls itself readable, fails with ENOMEM, and
+                // wakes us for having read: listening on would fill the processor.
                 Ok(_) => self.deaf = true,
                 Err(_would_block) => (),
             }
@@ -359,7 +360,8 @@ mod tests {
 
     use super::*;
 
-    /// A socket stands in for the kernel's node: it too takes reports until it is full, and tells when it is not any more.
+    /// A socket stands in for the kernel's node: it too takes reports until it is full, and tells when it is not any
+    /// more.
     fn node() -> (Node, UnixStream) {
         let (ours, theirs) = UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();

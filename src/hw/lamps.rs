@@ -1,7 +1,7 @@
 //! Reads the front panel's lamps from GPIO inputs.
 //!
-//! They are read when somebody asks and not by edges: a disc lamp flickers a hundred times a second, and nobody needs to
-//! know each time. One that cannot be had is unknown, and tried again now and then.
+//! They are read when somebody asks and not by edges: a disc lamp flickers a hundred times a second, and nobody needs
+//! to know each time. One that cannot be had is unknown, and tried again now and then.
 
 use std::time::Instant;
 

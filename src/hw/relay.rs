@@ -1,8 +1,8 @@
 //! Drives the front-panel relays, through registers on a Pi or by the GPIO character device.
 //!
-//! A closed relay is a finger on somebody's power button, so they are open from the first moment that a line is ours, and
-//! opened when we let go of it. What happens if we are killed is up to the driver; [`failsafe`] is for what is left then.
-//! A line that cannot be had takes nothing else away: it answers why, and is tried again with every press.
+//! A closed relay is a finger on somebody's power button, so they are open from the first moment that a line is ours,
+//! and opened when we let go of it. What happens if we are killed is up to the driver; [`failsafe`] is for what is left
+//! then. A line that cannot be had takes nothing else away: it answers why, and is tried again with every press.
 
 use std::io;
 

@@ -1,7 +1,8 @@
 //! Tells whether somebody holds the pin that asks for a factory reset.
 //!
-//! Whoever has forgotten the password, or never got an address, has only the board itself: a wire from GPIO 26 to the ground
-//! pin beside it, at the corner of the header, while the power comes on. Five seconds, so that nothing touches it by chance.
+//! Whoever has forgotten the password, or never got an address, has only the board itself: a wire from GPIO 26 to the
+//! ground pin beside it, at the corner of the header, while the power comes on. Five seconds, so that nothing touches
+//! it by chance.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
 //! Opens a line that may come late, and says once what keeps it away.
 //!
-//! A GPIO chip may appear long after we start, or never because its name is mistyped. Neither may take the keyboard away,
-//! so whoever uses a line asks for it each time, and gets the line or the reason.
+//! A GPIO chip may appear long after we start, or never because its name is mistyped. Neither may take the keyboard
+//! away, so whoever uses a line asks for it each time, and gets the line or the reason.
 
 use std::time::{Duration, Instant};
 

@@ -1,11 +1,11 @@
 //! Reads what the kernel knows of the board's supply, heat and card.
 //!
-//! All of it is in files that anybody may read, and none of them is sure to be there: a driver may come late, and another
-//! board has other ones. What is not there counts as not known.
+//! All of it is in files that anybody may read, and none of them is sure to be there: a driver may come late, and
+//! another board has other ones. What is not there counts as not known.
 //!
-//! The firmware of a Pi slows the processor down by itself, at 80 °C or for want of voltage. Mainline's driver passes on the
-//! voltage alone, and a low clock says nothing, since an idle processor has one; so what is told of the clock is what the
-//! kernel itself does for cooling.
+//! The firmware of a Pi slows the processor down by itself, at 80 °C or for want of voltage. Mainline's driver passes
+//! on the voltage alone, and a low clock says nothing, since an idle processor has one; so what is told of the clock is
+//! what the kernel itself does for cooling.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;

@@ -1,7 +1,7 @@
 //! Runs the graphical desktop: a pointer that follows exactly, windows, and things to click, type and scroll.
 //!
-//! Its reason is to prove a pointer and a stream: the bar shows where the pointer is to the pixel and which key came last,
-//! target practice counts hits, and a ball moves as smoothly as the pictures come.
+//! Its reason is to prove a pointer and a stream: the bar shows where the pointer is to the pixel and which key came
+//! last, target practice counts hits, and a ball moves as smoothly as the pictures come.
 
 pub mod layout;
 pub mod notes;

@@ -1,7 +1,7 @@
 //! Reads keyboard reports as a host does: edges, typematic repeat, locks and a US layout.
 //!
-//! The table of characters is the host's own on purpose: if it shared the one we type by, a wrong entry there would agree
-//! with itself and no test would see it.
+//! The table of characters is the host's own on purpose: if it shared the one we type by, a wrong entry there would
+//! agree with itself and no test would see it.
 
 use std::time::{Duration, Instant};
 

@@ -101,7 +101,8 @@ impl Machine {
         result
     }
 
-    /// Waits until there may be something to show: someone acts on the machine, or its own time comes, but not for long.
+    /// Waits until there may be something to show: someone acts on the machine, or its own time comes, but not for
+    /// long.
     fn wait(&self, next_frame: Option<Instant>) {
         let state = self.lock();
         let now = Instant::now();
@@ -356,7 +357,8 @@ mod tests {
         let post = picture(&bus, TEXT).await;
         assert_eq!(Some(true), board.lamps.read().power);
 
-        // F2 is taken once the host has set the keyboard up. The set-up program has a light bar where the self-test is black.
+        // F2 is taken once the host has set the keyboard up. The set-up program has a light bar where the self-test is
+        // black.
         until_udc(&mut board, "configured").await;
         assert_eq!(0, corner(&post));
         board.usb.offer(Report::Keyboard([0, 0, 0x3b, 0, 0, 0, 0, 0])).unwrap();

@@ -1,7 +1,8 @@
 //! Draws text cells and shapes into an RGB picture.
 //!
-//! All text, on the desktop too, stands in cells of 9x16 pixels counted from the top left corner, in one colour on another.
-//! So whoever knows the glyphs (`tests/data/glyphs.json`) can read the machine's screen back out of a picture of it.
+//! All text, on the desktop too, stands in cells of 9x16 pixels counted from the top left corner, in one colour on
+//! another. So whoever knows the glyphs (`tests/data/glyphs.json`) can read the machine's screen back out of a picture
+//! of it.
 
 use std::convert::Infallible;
 use std::sync::OnceLock;

@@ -1,7 +1,8 @@
 //! Says what the machine needs of the program that runs on it at the moment.
 //!
-//! Firmware, boot loader, console and desktop are one *stage* each. A stage takes input and time, asks for what it cannot
-//! do itself, and draws all of itself whenever the machine wants a picture; so it keeps no notes about what is drawn already.
+//! Firmware, boot loader, console and desktop are one *stage* each. A stage takes input and time, asks for what it
+//! cannot do itself, and draws all of itself whenever the machine wants a picture; so it keeps no notes about what is
+//! drawn already.
 
 use std::fmt;
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
 //! Chooses among the formats that a capture device offers.
 //!
-//! A dongle that codes JPEG itself costs us nothing, so that comes first. Then rate before size: at 60 pictures a second the
-//! pointer sticks to the hand, at 30 it drags behind, and more pixels do not make up for it.
+//! A dongle that codes JPEG itself costs us nothing, so that comes first. Then rate before size: at 60 pictures a
+//! second the pointer sticks to the hand, at 30 it drags behind, and more pixels do not make up for it.
 
 use crate::base::signal::Size;
 use crate::config::CaptureSize;

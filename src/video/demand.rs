@@ -1,8 +1,8 @@
 //! Makes only those pictures that somebody wants.
 //!
-//! Coding a raw picture costs a quarter of a processor's time and more, and most of its life nobody looks at an appliance.
-//! [`Demand`] decides which pictures are made then: one a second, so that whoever comes sees something at once. It reads no
-//! clock: the caller passes `now` in. [`Coder`] is what a capture device's raw pictures go through.
+//! Coding a raw picture costs a quarter of a processor's time and more, and most of its life nobody looks at an
+//! appliance. [`Demand`] decides which pictures are made then: one a second, so that whoever comes sees something at
+//! once. It reads no clock: the caller passes `now` in. [`Coder`] is what a capture device's raw pictures go through.
 
 use std::time::{Duration, Instant};
 

@@ -1,8 +1,8 @@
 //! Codes raw pictures as JPEG.
 //!
-//! Everything after capture knows one kind of picture, a JPEG file, so what a device gives raw is coded here, once for all
-//! viewers. Chroma is kept at half the width and full height (4:2:2): what YUYV carries anyway, and the least at which
-//! coloured text stays legible.
+//! Everything after capture knows one kind of picture, a JPEG file, so what a device gives raw is coded here, once for
+//! all viewers. Chroma is kept at half the width and full height (4:2:2): what YUYV carries anyway, and the least at
+//! which coloured text stays legible.
 
 use bytes::Bytes;
 use turbojpeg::{Compressor, Image, OutputBuf, Subsamp, YuvPlanesImage};
@@ -145,7 +145,8 @@ impl Encoder {
         Ok(Bytes::copy_from_slice(&file))
     }
 
-    /// Sorts pairs of pixels into three planes. The range is a constant of each loop, which lets the compiler make vectors.
+    /// Sorts pairs of pixels into three planes. The range is a constant of each loop, which lets the compiler make
+    /// vectors.
     fn unweave(&mut self, raw: &Raw, order: impl Fn([u8; 4]) -> (u8, u8, u8, u8)) {
         match raw.range {
             Range::Full => self.unweave_with(raw, order, |y| y, |c| c),

@@ -1,8 +1,8 @@
 //! Reads size and wholeness of a JPEG file without decoding it.
 //!
-//! A capture dongle's word is not to be trusted: it sends halves of pictures after a mode change, pads them with zeros, and
-//! leaves out the Huffman tables, as Motion-JPEG allows and browsers do not. [`inspect`] costs a few dozen bytes of reading
-//! for each picture, so that what reaches a browser is a whole file and everything else is dropped.
+//! A capture dongle's word is not to be trusted: it sends halves of pictures after a mode change, pads them with zeros,
+//! and leaves out the Huffman tables, as Motion-JPEG allows and browsers do not. [`inspect`] costs a few dozen bytes of
+//! reading for each picture, so that what reaches a browser is a whole file and everything else is dropped.
 
 use crate::base::signal::Size;
 

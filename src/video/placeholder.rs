@@ -1,8 +1,8 @@
 //! Draws the picture that says why there is no picture.
 //!
-//! Whoever looks at a black rectangle blames the network, the browser and us, in this order. So each [`Signal`] that gives
-//! no picture has one of its own, with what is wrong in large letters and what to do about it below. It goes the way of all
-//! pictures, so a snapshot and a plain viewer show it too.
+//! Whoever looks at a black rectangle blames the network, the browser and us, in this order. So each [`Signal`] that
+//! gives no picture has one of its own, with what is wrong in large letters and what to do about it below. It goes the
+//! way of all pictures, so a snapshot and a plain viewer show it too.
 
 use embedded_graphics::mono_font::{MonoTextStyle, ascii};
 use embedded_graphics::pixelcolor::Rgb888;

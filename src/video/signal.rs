@@ -1,9 +1,9 @@
 //! Decides what the signal is from what the capture device does, and what to do next.
 //!
-//! Cables are pulled, targets change mode three times while they boot, dongles fall silent without a word. [`SignalTracker`]
-//! turns all of it into one [`Signal`] and a short list of things to do, and recovers from everything by itself. It does no
-//! I/O and reads no clock: the caller passes `now` in, carries out each [`Action`], reports what came of it, and comes back
-//! at [`SignalTracker::deadline`].
+//! Cables are pulled, targets change mode three times while they boot, dongles fall silent without a word.
+//! [`SignalTracker`] turns all of it into one [`Signal`] and a short list of things to do, and recovers from everything
+//! by itself. It does no I/O and reads no clock: the caller passes `now` in, carries out each [`Action`], reports what
+//! came of it, and comes back at [`SignalTracker::deadline`].
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -30,8 +30,8 @@ pub enum Action {
     Open,
     /// Ask the device about its input; answer with [`SignalTracker::read`] or [`SignalTracker::absent`].
     Query,
-    /// Take on the source's mode and start streaming; answer with [`SignalTracker::started`], [`SignalTracker::absent`] or
-    /// [`SignalTracker::failed`].
+    /// Take on the source's mode and start streaming; answer with [`SignalTracker::started`], [`SignalTracker::absent`]
+    /// or [`SignalTracker::failed`].
     Start,
     /// Stop streaming.
     Stop,

@@ -1,8 +1,8 @@
 //! Measures the video path beside Debian's ustreamer, on the same pictures and in the same run.
 //!
-//! A device in shared memory (device.rs, and device.c in the server) stamps each picture; viewers read the stamp back when
-//! the last byte has arrived. Servers take turns, round by round, so that whatever else slows the machine down slows all of
-//! them down. docs/performance.md says what the figures mean.
+//! A device in shared memory (device.rs, and device.c in the server) stamps each picture; viewers read the stamp back
+//! when the last byte has arrived. Servers take turns, round by round, so that whatever else slows the machine down
+//! slows all of them down. docs/performance.md says what the figures mean.
 
 use std::error::Error;
 use std::fs;

@@ -1,7 +1,8 @@
-//! Plays a capture device: fills the buffers that a server queues, thirty times a second, and stamps each with the time.
+//! Plays a capture device: fills the buffers that a server queues, thirty times a second, and stamps each with the
+//! time.
 //!
-//! The server's side is device.c, preloaded into it; what the two share is described there. The stamp is written last, at the
-//! moment when a driver would say that the buffer is complete.
+//! The server's side is device.c, preloaded into it; what the two share is described there. The stamp is written last,
+//! at the moment when a driver would say that the buffer is complete.
 
 use std::error::Error;
 use std::num::NonZeroUsize;
@@ -213,8 +214,8 @@ impl Memory {
 
     fn write(&self, index: usize, at: usize, bytes: &[u8]) {
         assert!(index < MOST_BUFFERS && at + bytes.len() <= BUFFER_BYTES, "outside of the buffer");
-        // SAFETY: within the mapping, as just asserted. The server does not touch a buffer that it has queued, and one that
-        // breaks this rule sees a torn picture, which is what hardware would give it.
+        // SAFETY: within the mapping, as just asserted. The server does not touch a buffer that it has queued, and one
+        // that breaks this rule sees a torn picture, which is what hardware would give it.
         unsafe {
             let target = self.start.as_ptr().add(CONTROL_BYTES + index * BUFFER_BYTES + at);
             ptr::copy_nonoverlapping(bytes.as_ptr(), target, bytes.len());

@@ -1,8 +1,8 @@
 //! Draws a desktop in sixteen states and codes it as a capture dongle would.
 //!
-//! Servers pass the bytes on, so what is in the pictures matters little, but their size matters much: a busy 1080p desktop in
-//! quality 80 is about 320 kB. Behind the first marker stands a comment with room for the time of capture, which every
-//! server must leave where it is.
+//! Servers pass the bytes on, so what is in the pictures matters little, but their size matters much: a busy 1080p
+//! desktop in quality 80 is about 320 kB. Behind the first marker stands a comment with room for the time of capture,
+//! which every server must leave where it is.
 
 use std::convert::Infallible;
 use std::error::Error;

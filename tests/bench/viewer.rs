@@ -67,7 +67,8 @@ impl Viewer {
         Ok(Viewer { wire, socket: *socket, held, scratch: vec![0; GULP_BYTES] })
     }
 
-    /// Waits for a picture's last byte. None: it was the server's own, which says that the device has given nothing yet.
+    /// Waits for a picture's last byte. None: it was the server's own, which says that the device has given nothing
+    /// yet.
     pub async fn next(&mut self) -> Result<Option<Arrival>, Box<dyn Error>> {
         loop {
             let part = if self.socket { self.message()? } else { self.part()? };

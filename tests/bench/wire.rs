@@ -1,7 +1,7 @@
 //! Connects to a server, plainly or over TLS, and sends it one request.
 //!
-//! Clients share the machine with the server, so that what they cost must be little: what need not be looked at is discarded
-//! in the kernel.
+//! Clients share the machine with the server, so that what they cost must be little: what need not be looked at is
+//! discarded in the kernel.
 
 use std::error::Error;
 use std::io;

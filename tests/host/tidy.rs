@@ -60,7 +60,8 @@ fn files(path: &Path, extension: &str) -> Vec<(PathBuf, String)> {
     entries.flat_map(|entry| files(&entry.unwrap().path(), extension)).collect()
 }
 
-/// The part of a source file that ships: without its tests. What only tests use may stand before code that ships, so it counts.
+/// The part of a source file that ships: without its tests. What only tests use may stand before code that ships, so it
+/// counts.
 fn shipped(text: &str) -> &str {
     text.split("\n#[cfg(test)]\nmod tests").next().unwrap_or_default()
 }

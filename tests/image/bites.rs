@@ -1,7 +1,8 @@
-//! Lets a confirmed release hang at every start of a Pi whose firmware tells how it came up: it is left for the other slot.
+//! Lets a confirmed release hang at every start of a Pi whose firmware tells how it came up: it is left for the other
+//! slot.
 //!
-//! A Pi's watchdog driver never says that it has reset the machine. Its firmware does, but QEMU has none; so the card's device
-//! tree says, at every start, what a Pi's would say after any reset.
+//! A Pi's watchdog driver never says that it has reset the machine. Its firmware does, but QEMU has none; so the card's
+//! device tree says, at every start, what a Pi's would say after any reset.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,5 @@
-//! Makes cards as an owner has them before the first boot: partitioned as the image is, with files on the FAT partition.
+//! Makes cards as an owner has them before the first boot: partitioned as the image is, with files on the FAT
+//! partition.
 
 use std::fs::{self, File};
 use std::io::Write;

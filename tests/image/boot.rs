@@ -1,7 +1,8 @@
 //! Measures how long the image takes from the kernel's start to each thing that an owner waits for: `make bench-boot`.
 //!
-//! Times are the guest's own, so that what QEMU itself needs does not count; it emulates at the pace of this machine, so that
-//! whatever else runs here does. Each boot is the first of a new card: the key and the claim code are made in it.
+//! Times are the guest's own, so that what QEMU itself needs does not count; it emulates at the pace of this machine,
+//! so that whatever else runs here does. Each boot is the first of a new card: the key and the claim code are made in
+//! it.
 
 // Whoever runs this can act on a panic's message as well as on any other.
 #![allow(clippy::unwrap_used)]

@@ -90,7 +90,8 @@ fn cut_bundles_and_flipped_signatures_are_refused_by_the_images_own_rauc() {
                     fs::write(&file, damage.done_to(&good)).unwrap();
                     let verdict = root.info(&file);
                     fs::remove_file(&file).unwrap();
-                    // A signature is wrapped in numbers that say nothing. What counts is signed: it is the very same update.
+                    // A signature is wrapped in numbers that say nothing. What counts is signed: it is the very same
+                    // update.
                     let same = matches!(damage, Damage::Flip(at, _) if at < good.len() - 8)
                         && verdict.as_ref().is_ok_and(|said| *said == genuine);
                     assert!(verdict.is_err() || same, "{damage:?} was taken: {verdict:?}");
@@ -106,7 +107,8 @@ fn what_was_forged_or_damaged_changes_nothing_on_an_appliance() {
     let development = Forge::development();
     let good = forge.good("good", &development);
     forge.good("owned", &forge.owner("owner"));
-    // Where nothing is mounted they would be taken, or nobody would notice that a hook was run; and one of each other kind.
+    // Where nothing is mounted they would be taken, or nobody would notice that a hook was run; and one of each other
+    // kind.
     let mut cases = not_to_be_installed(&forge, &good);
     let known = |(name, ..): &Case| ["other-key", "check-hook", "slot-hook", "handler"].contains(name);
     let forged = forged(&forge, &good);
@@ -183,8 +185,8 @@ fn ours_but_no_updates(forge: &Forge, good: &[u8]) -> Vec<Case> {
     ]
 }
 
-/// With the right signature, and not to be mounted, for another appliance, or with something that belongs into no slot: who does
-/// not try to install them does not notice.
+/// With the right signature, and not to be mounted, for another appliance, or with something that belongs into no slot:
+/// who does not try to install them does not notice.
 fn not_to_be_installed(forge: &Forge, good: &[u8]) -> Vec<Case> {
     let (payload, cms) = split(good);
     let mut cases = vec![

@@ -1,9 +1,10 @@
 //! Joins a PC in another virtual machine to this one's kernel: its picture comes in, our relays go out.
 //!
-//! It runs in the guest but is no part of the image: a disc of its own carries it. Only the standard library, so that one
-//! compiler call builds it. The other end is `tests/image/rig/cable.rs`. Towards the guest go messages, each behind its
-//! length (32 bits, big-endian): `LAMP up` or `LAMP down` for the power lamp, all else for /dev/jpegcap. Towards the host
-//! go lines: `taken` or `refused WHY` for each message, and `power 1`, `reset 0` and so on whenever a relay moves.
+//! It runs in the guest but is no part of the image: a disc of its own carries it. Only the standard library, so that
+//! one compiler call builds it. The other end is `tests/image/rig/cable.rs`. Towards the guest go messages, each behind
+//! its length (32 bits, big-endian): `LAMP up` or `LAMP down` for the power lamp, all else for /dev/jpegcap. Towards
+//! the host go lines: `taken` or `refused WHY` for each message, and `power 1`, `reset 0` and so on whenever a relay
+//! moves.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};

@@ -341,8 +341,8 @@ fn a_production_image_trusts_its_owner_and_nobody_else() {
     is_what_is_tested(release.card.parent().unwrap(), &folder, &but_for);
 }
 
-/// A Pi's image, made a second time, is the one that all other tests take, to the byte: but for these files of its root, and
-/// what is made of the root.
+/// A Pi's image, made a second time, is the one that all other tests take, to the byte: but for these files of its
+/// root, and what is made of the root.
 #[track_caller]
 fn is_what_is_tested(other: &Path, work: &Path, but_for: &[&str]) {
     let tested = Path::new(env!("CARGO_MANIFEST_DIR")).join("out/rpi4");

@@ -1,7 +1,7 @@
 //! Shows a whole Farhand without hardware: `make demo`.
 //!
-//! The image runs in one virtual machine and a PC with a real BIOS in another, joined as in the tests. It prints where the
-//! page is and what claims it, and goes on until Ctrl-C.
+//! The image runs in one virtual machine and a PC with a real BIOS in another, joined as in the tests. It prints where
+//! the page is and what claims it, and goes on until Ctrl-C.
 
 // Whoever runs this can act on a panic's message as well as on any other.
 #![allow(clippy::unwrap_used)]

@@ -260,8 +260,8 @@ fn a_wire_at_power_on_asks_for_a_factory_reset() {
         mkdir -p $pi/bank0 && echo 28 >$pi/bank0/num_lines && echo pinctrl-bcm2711 >$pi/bank0/label && echo 1 >$pi/live",
     );
     vm.ask("/usr/libexec/reset-pin; [ ! -e /data/state/factory-reset ]");
-    // Asking for a pull-up moves a simulated line up once; a wire is stronger. When the wire comes late, the script ends
-    // early and is run again.
+    // Asking for a pull-up moves a simulated line up once; a wire is stronger. When the wire comes late, the script
+    // ends early and is run again.
     vm.ask(
         "pull=$(echo /sys/devices/platform/gpio-sim.*/gpiochip*/sim_gpio26/pull)
         while echo pull-down >$pull; do sleep 0.01; done &

@@ -1,7 +1,8 @@
 //! Is the network that the appliance is plugged into: hands out addresses, tells the time, asks for names.
 //!
-//! QEMU's own network forwards no multicast, and its DHCP server names no clocks. So the guest's second card is wired to a
-//! socket, and what crosses it are Ethernet frames: what a test sees here is what any machine on the cable would see.
+//! QEMU's own network forwards no multicast, and its DHCP server names no clocks. So the guest's second card is wired
+//! to a socket, and what crosses it are Ethernet frames: what a test sees here is what any machine on the cable would
+//! see.
 
 use std::io::{Read, Write};
 use std::net::Ipv4Addr;
@@ -53,7 +54,8 @@ struct Heard {
 pub fn plan(name: &str) -> (PathBuf, Vec<String>) {
     let socket = std::env::temp_dir().join(format!("farhand-lan-{}-{name}", std::process::id()));
     let network = format!("stream,id=lan,server=on,addr.type=unix,addr.path={}", socket.display());
-    // An address of its own: QEMU gives both cards the same first three bytes, and the appliance is named by the last two.
+    // An address of its own: QEMU gives both cards the same first three bytes, and the appliance is named by the last
+    // two.
     let card = "virtio-net-pci,netdev=lan,romfile=,mac=52:54:00:12:be:ef";
     (socket, ["-netdev", &network, "-device", card].map(String::from).into())
 }

@@ -44,7 +44,8 @@ enum Key {
 }
 
 impl Owner {
-    /// Claims an appliance that has no owner, once it serves its page at this port, with the code that its console says.
+    /// Claims an appliance that has no owner, once it serves its page at this port, with the code that its console
+    /// says.
     #[track_caller]
     pub fn claim(port: u16, folder: &Path, code: &str) -> Owner {
         let owner = Owner::at(port, folder);

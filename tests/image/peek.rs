@@ -91,9 +91,10 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// Prints each change of a sysfs value, first the one it has now.
 ///
-/// A value that somebody else drives sends no event, so this looks again and again, and says what it knows: `value`, when
-/// the one before was last seen, when this one was first seen, and for how long in all the machine was held up till then
-/// (each in µs). A test on a busy host can then tell a press that was too long from a look that came too late.
+/// A value that somebody else drives sends no event, so this looks again and again, and says what it knows: `value`,
+/// when the one before was last seen, when this one was first seen, and for how long in all the machine was held up
+/// till then (each in µs). A test on a busy host can then tell a press that was too long from a look that came too
+/// late.
 fn watch(path: &Path, time: Duration) -> io::Result<()> {
     let start = Instant::now();
     let mut last = None;

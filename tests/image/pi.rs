@@ -1,7 +1,8 @@
 //! Boots the very card that an owner would write, in QEMU's Raspberry Pi 4, and watches its relays from outside.
 //!
-//! U-Boot comes from the card, and so does the device tree but for what QEMU's model lacks (qemu-dtb.sh). The network hangs
-//! on USB, which carries 135 kB in a second; so a test fetches little. Console and root shell share the serial line.
+//! U-Boot comes from the card, and so does the device tree but for what QEMU's model lacks (qemu-dtb.sh). The network
+//! hangs on USB, which carries 135 kB in a second; so a test fetches little. Console and root shell share the serial
+//! line.
 
 mod card;
 pub mod environment;
@@ -105,8 +106,8 @@ impl Pi {
         let mut qemu = Command::new("setpriv");
         qemu.args(["--pdeathsig", "KILL", "qemu-system-aarch64"])
             .args(["-M", "raspi4b", "-display", "none", "-monitor", "none"])
-            // The guest's clock goes by what it has computed, a nanosecond for each instruction: what it measures, and what
-            // is measured of it, does not depend on what else this machine has to do.
+            // The guest's clock goes by what it has computed, a nanosecond for each instruction: what it measures, and
+            // what is measured of it, does not depend on what else this machine has to do.
             .args(["-accel", "tcg,thread=single", "-icount", clock.icount()])
             // Stopped until somebody watches.
             .arg("-S")
@@ -116,7 +117,8 @@ impl Pi {
             .arg(&tree)
             .arg("-drive")
             .arg(format!("if=none,id=card,format=raw,file={}", card.path().display()))
-            // In the controller where a Pi has it (the first on this bus), not in that of the Wi-Fi, where QEMU would put it.
+            // In the controller where a Pi has it (the first on this bus), not in that of the Wi-Fi, where QEMU would
+            // put it.
             .args(["-device", "sd-card,drive=card,bus=/generic-sdhci/sd-bus"])
             .arg("-netdev")
             .arg(format!("user,id=net,hostfwd=tcp:127.0.0.1:{https}-:443"))
@@ -173,7 +175,8 @@ impl Pi {
         self.meet_shell();
     }
 
-    /// Waits until the first system since the plug went in has ended, and tells what ended it. What it said is said in vain.
+    /// Waits until the first system since the plug went in has ended, and tells what ended it. What it said is said in
+    /// vain.
     #[track_caller]
     pub fn ended(&mut self, within: Duration) -> Option<Why> {
         let why = self.probe.wait("the end of the system", within, |seen| seen.resets.first().copied());

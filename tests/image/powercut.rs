@@ -1,9 +1,9 @@
 //! Cuts the power at every moment of an update and of a change of the configuration.
 //!
-//! QEMU records what the appliance writes to its card, and when it tells the card to keep it. From that, the card is made
-//! again as it would be if the power had failed after any of these writes, and with whatever was not flushed lost in part.
-//! None of those cards may need a person. The last tests break one rule each that this depends on, so that it is known that a
-//! broken one would be seen.
+//! QEMU records what the appliance writes to its card, and when it tells the card to keep it. From that, the card is
+//! made again as it would be if the power had failed after any of these writes, and with whatever was not flushed lost
+//! in part. None of those cards may need a person. The last tests break one rule each that this depends on, so that it
+//! is known that a broken one would be seen.
 
 mod disc;
 mod firmware;
@@ -161,7 +161,8 @@ fn assert_whole() {
     assert!(broken.is_empty(), "{} cards: {broken:#?}", broken.len());
 }
 
-/// A mutant is found out for the reason that it was made for, and for no other: or it would be something else that is noticed.
+/// A mutant is found out for the reason that it was made for, and for no other: or it would be something else that is
+/// noticed.
 #[track_caller]
 fn assert_broken(Verdicts { cards, broken }: &Verdicts, expected: impl Fn(&Broken) -> bool) {
     assert_whole();

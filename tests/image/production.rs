@@ -1,7 +1,7 @@
 //! Boots the card that owners get, which has no shell, and works it by network and console alone.
 //!
-//! All other scenarios take a development image, because they look inside. This one can be given any production card of a Pi's and an
-//! update for it, packed or not, from whichever build: `make test-release IMG= BUNDLE=`.
+//! All other scenarios take a development image, because they look inside. This one can be given any production card of
+//! a Pi's and an update for it, packed or not, from whichever build: `make test-release IMG= BUNDLE=`.
 
 use std::env;
 use std::fs;

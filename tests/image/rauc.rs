@@ -1,7 +1,8 @@
 //! RAUC ends as it says, by whichever of its threads the scheduler is held up.
 //!
-//! It installs in a thread of its own. That one may be through before the main thread waits for it, and may still be on its way
-//! out when that one has left. Neither happens more than once in hundreds of installations, so here it happens each time.
+//! It installs in a thread of its own. That one may be through before the main thread waits for it, and may still be on
+//! its way out when that one has left. Neither happens more than once in hundreds of installations, so here it happens
+//! each time.
 
 use std::env;
 use std::process::Command;

@@ -1,7 +1,7 @@
 //! Proves on a Pi that no relay closes but when somebody presses it, whatever else happens.
 //!
-//! A relay that closes for a moment while the appliance starts or dies switches its owner's machine off. So the pins are
-//! watched from outside, from before the first instruction on, and nothing that the guest says about them counts.
+//! A relay that closes for a moment while the appliance starts or dies switches its owner's machine off. So the pins
+//! are watched from outside, from before the first instruction on, and nothing that the guest says about them counts.
 
 use std::time::Duration;
 
@@ -98,8 +98,8 @@ fn crash(pi: &mut Pi, service: &str) {
     ));
 }
 
-/// Presses the button once more, and checks that its relay alone closes, and may have been closed for as long as it should:
-/// not longer at least, nor shorter at most. Returns these two.
+/// Presses the button once more, and checks that its relay alone closes, and may have been closed for as long as it
+/// should: not longer at least, nor shorter at most. Returns these two.
 #[track_caller]
 fn tapped(pi: &Pi, owner: &Owner, button: &str, pin: u8) -> (Duration, Duration) {
     let before = pi.probe.pulses().len();
@@ -118,8 +118,8 @@ fn tapped(pi: &Pi, owner: &Owner, button: &str, pin: u8) -> (Duration, Duration)
 
 /// How far a press may be off.
 const MARGIN: Duration = Duration::from_millis(50);
-/// How many presses of a button the one must be among that proves it. A watch that had to wait for a processor has seen the
-/// ends of a press less well.
+/// How many presses of a button the one must be among that proves it. A watch that had to wait for a processor has seen
+/// the ends of a press less well.
 const PRESSES: usize = 20;
 const NEVER: Vec<Heartbeat> = Vec::new();
 

@@ -1,6 +1,7 @@
 //! Makes releases for the slots of a card out of the one that was built last, and bundles of them.
 //!
-//! A bad release is the good one with a single thing wrong: signed by us and whole, so that nobody but its trial finds out.
+//! A bad release is the good one with a single thing wrong: signed by us and whole, so that nobody but its trial finds
+//! out.
 
 use std::fs;
 use std::path::{Path, PathBuf};

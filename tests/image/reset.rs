@@ -37,8 +37,8 @@ fn a_factory_reset_forgets_the_owner_and_keeps_the_slots() {
     Owner::claim(vm.https, &vm.folder, &code);
 }
 
-/// What U-Boot thinks of the slots, and what both hold: a hash, since the card is a file of ours, which we read in a tenth of
-/// the time that an emulated processor takes.
+/// What U-Boot thinks of the slots, and what both hold: a hash, since the card is a file of ours, which we read in a
+/// tenth of the time that an emulated processor takes.
 #[track_caller]
 fn slots(vm: &mut Vm, card: &Blank) -> (String, u64) {
     let places = vm.ask(

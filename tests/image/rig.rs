@@ -1,8 +1,8 @@
 //! Puts a PC with a real BIOS behind the appliance: keyboard, screen and buttons as an owner would wire them.
 //!
-//! The appliance's gadget is exported by its own kernel's host side and becomes the PC's USB keyboard, the PC's screen is
-//! fed to the appliance's capture device, and the appliance's relays are the PC's buttons. Both machines are emulated, so
-//! anyone can see the whole without hardware; nothing of the appliance knows of it.
+//! The appliance's gadget is exported by its own kernel's host side and becomes the PC's USB keyboard, the PC's screen
+//! is fed to the appliance's capture device, and the appliance's relays are the PC's buttons. Both machines are
+//! emulated, so anyone can see the whole without hardware; nothing of the appliance knows of it.
 
 mod cable;
 mod disc;

@@ -1,5 +1,5 @@
-//! Checks what the running image promises: its root is never written, what is stored is not run, and nothing holds or listens
-//! to more than it needs. What is in the root is checked without a machine (`board/common/check-root.sh`).
+//! Checks what the running image promises: its root is never written, what is stored is not run, and nothing holds or
+//! listens to more than it needs. What is in the root is checked without a machine (`board/common/check-root.sh`).
 
 use crate::vm::{Machine, Vm};
 

@@ -1,7 +1,7 @@
 //! Proves that a card starts whatever has become of one of its slots, or of the account of their tries.
 //!
-//! U-Boot decides, by what the card itself stores. So each scenario prepares a card from outside, plugs it in, and looks
-//! at which system comes up.
+//! U-Boot decides, by what the card itself stores. So each scenario prepares a card from outside, plugs it in, and
+//! looks at which system comes up.
 
 use crate::pi::{A, B, Card, Part, Pi, Slot, Why};
 

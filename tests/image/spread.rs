@@ -1,6 +1,7 @@
 //! Draws a few out of many cases, others for each commit, so that some weeks of work try them all.
 //!
-//! All at once take an hour, and nearly always say what a few of them say. `make test-long` tries all, before a release.
+//! All at once take an hour, and nearly always say what a few of them say. `make test-long` tries all, before a
+//! release.
 
 use std::env;
 use std::path::Path;
@@ -32,7 +33,8 @@ fn commit() -> String {
     commit.map_or_else(|| "none".into(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// One of each of `count` stretches. Seeds that follow each other draw neighbours, so as many as a stretch is long draw all.
+/// One of each of `count` stretches. Seeds that follow each other draw neighbours, so as many as a stretch is long draw
+/// all.
 fn draw<T>(cases: Vec<T>, count: usize, seed: u64) -> Vec<T> {
     let len = cases.len();
     if len <= count {

@@ -93,8 +93,8 @@ fn five_crashes_restart_once_and_then_leave_a_rescue_page() {
     wait_well(&mut vm);
     vm.ask(&crash("serve", 5));
     vm.wait_restart(BOOT);
-    // Before that one has been well for so long that the first is forgotten. What follows is root's to do, in a folder where
-    // serve could lead it astray.
+    // Before that one has been well for so long that the first is forgotten. What follows is root's to do, in a folder
+    // where serve could lead it astray.
     let (four, fifth) = (crash("serve", 4), kill("serve"));
     vm.ask(&format!(
         "{four}
@@ -174,8 +174,8 @@ fn a_start_that_takes_long_is_fed_until_it_hangs() {
     vm.ask(&once);
 }
 
-/// Gives a machine without a card a boot loader's memory, in which slot B is tried for the first time. The memory is real, and
-/// a file; it is where the commands look for it.
+/// Gives a machine without a card a boot loader's memory, in which slot B is tried for the first time. The memory is
+/// real, and a file; it is where the commands look for it.
 const LEND_MEMORY: &str = "mkdir -p /dev/slots
     dd if=/dev/zero of=/tmp/memory bs=1024 count=2048
     ln -s /tmp/memory /dev/slots/disk
@@ -225,8 +225,8 @@ fn a_slot_on_trial_that_crashes_restarts_until_its_attempts_are_spent() {
 #[test]
 fn a_kernel_that_panics_leaves_its_last_words() {
     let card = Blank::of_image("panic");
-    // The card's root is there beside the one that runs, so that what is broken of it is not needed for the next start. The
-    // last megabytes of memory are kept out of the kernel's hands, as a board's device tree does it.
+    // The card's root is there beside the one that runs, so that what is broken of it is not needed for the next start.
+    // The last megabytes of memory are kept out of the kernel's hands, as a board's device tree does it.
     let kernel = format!(
         "{} root=/dev/vda mem=504M ramoops.mem_address=0x5f800000 ramoops.mem_size=0x100000 ramoops.record_size=0x20000",
         vm::card_root()

@@ -1,9 +1,9 @@
 //! Tries releases that start and are no good, each in slot B of a card whose slot A is confirmed.
 //!
-//! That an update is installed, and tried three times, is tested elsewhere. Here each is put into its slot from outside with
-//! one try left, as U-Boot finds it when two have failed, so that what counts can be waited for: that the bad release is ended
-//! by whoever is there to end it, and that the one before it says so. All on one card, whose owner must not notice more. One
-//! of them is drawn for each commit, and all are tried before a release.
+//! That an update is installed, and tried three times, is tested elsewhere. Here each is put into its slot from outside
+//! with one try left, as U-Boot finds it when two have failed, so that what counts can be waited for: that the bad
+//! release is ended by whoever is there to end it, and that the one before it says so. All on one card, whose owner
+//! must not notice more. One of them is drawn for each commit, and all are tried before a release.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

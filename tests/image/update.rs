@@ -1,7 +1,8 @@
 //! Updates the card from one slot to the other and back, through U-Boot, as an owner's card is updated.
 //!
-//! What the appliance refuses to install is tested elsewhere. Here a bundle is good enough to be installed, and what counts
-//! is which system comes up after that, how often the other was tried, and what is left of all that the owner has set.
+//! What the appliance refuses to install is tested elsewhere. Here a bundle is good enough to be installed, and what
+//! counts is which system comes up after that, how often the other was tried, and what is left of all that the owner
+//! has set.
 
 use std::fs;
 use std::path::PathBuf;
@@ -17,7 +18,8 @@ use crate::shell::BOOT;
 /// Reading the bundle twice and writing it once, on an emulated processor beside a busy build.
 const INSTALLED: Duration = Duration::from_secs(180);
 
-/// What the owner has set, and what a newer release may have left there: a schema and a key that this one does not know.
+/// What the owner has set, and what a newer release may have left there: a schema and a key that this one does not
+/// know.
 const CONFIGURATION: &str =
     "schema = 2\n[network]\nhost = \"rack-7\"\nvlan = 5\n[server]\nnames = [\"kvm.example.org\"]\n";
 

@@ -45,8 +45,8 @@ pub enum Target {
     Panel,
 }
 
-/// A machine that is not yet switched on. It has no target, unless it is given one: most of what is simulated of one costs a
-/// processor of ours even if nobody looks.
+/// A machine that is not yet switched on. It has no target, unless it is given one: most of what is simulated of one
+/// costs a processor of ours even if nobody looks.
 #[derive(Debug, Clone)]
 pub struct Machine {
     name: String,
@@ -87,7 +87,8 @@ impl Machine {
         self
     }
 
-    /// Has its kernel told nothing that the image's own is not told. Such a machine has a whole target, as people have it.
+    /// Has its kernel told nothing that the image's own is not told. Such a machine has a whole target, as people have
+    /// it.
     pub fn unaltered(mut self) -> Machine {
         self.unaltered = true;
         self
@@ -95,8 +96,9 @@ impl Machine {
 
     /// Lets its clock leap to what comes next whenever it has nothing to do, so that nobody waits for an idle guest.
     ///
-    /// For deadlines that are the guest's own. What we take to answer it is long to such a guest: what must happen within some
-    /// seconds of its time belongs into one command, and who talks with it over the network does so in [`Vm::held`].
+    /// For deadlines that are the guest's own. What we take to answer it is long to such a guest: what must happen
+    /// within some seconds of its time belongs into one command, and who talks with it over the network does so in
+    /// [`Vm::held`].
     pub fn leaping(mut self) -> Machine {
         self.leaping = true;
         self
@@ -108,8 +110,8 @@ impl Machine {
             return self.kernel.clone();
         }
         let target: Vec<_> = self.target.iter().map(Target::name).collect();
-        // A kernel that does not lie where it was linked to also hides itself from each process (KPTI), which costs an emulated
-        // processor a quarter of its time. What that protects, no test looks at; that it starts so, one does.
+        // A kernel that does not lie where it was linked to also hides itself from each process (KPTI), which costs an
+        // emulated processor a quarter of its time. What that protects, no test looks at; that it starts so, one does.
         format!("{} nokaslr farhand.target={}", self.kernel, target.join(","))
     }
 
@@ -211,7 +213,8 @@ impl Vm {
         self.shell.ask(command)
     }
 
-    /// Holds a clock that leaps while somebody outside talks with the guest: for a guest that computes, time does not leap.
+    /// Holds a clock that leaps while somebody outside talks with the guest: for a guest that computes, time does not
+    /// leap.
     #[track_caller]
     pub fn held<T>(&mut self, talk: impl FnOnce(&mut Vm) -> T) -> T {
         self.ask("chpst -n 19 sh -c 'while :; do :; done' & echo $! >/tmp/held");
@@ -270,8 +273,8 @@ impl Drop for Vm {
 fn disc(qemu: &mut Command, id: &str, file: &Path, readonly: bool) {
     let readonly = if readonly { "on" } else { "off" };
     qemu.arg("-drive")
-        // The file outlives the machine in any case, if not this one's host: nothing has to reach a disc of ours, and a guest
-        // that waits for ours takes that for its own time.
+        // The file outlives the machine in any case, if not this one's host: nothing has to reach a disc of ours, and a
+        // guest that waits for ours takes that for its own time.
         .arg(format!("if=none,id={id},format=raw,cache=unsafe,readonly={readonly},file={}", file.display()))
         .arg("-device")
         .arg(format!("virtio-blk-pci,drive={id}"));

@@ -1,7 +1,8 @@
 //! Decides how far the last partition of our card may reach. No I/O: one sector in, one sector out.
 //!
-//! The table is all that stands between an owner and a card that does not boot, so what is not exactly a card of ours is left
-//! alone, and of one that is, four bytes of length and three of a geometry that nobody uses are all that changes.
+//! The table is all that stands between an owner and a card that does not boot, so what is not exactly a card of ours
+//! is left alone, and of one that is, four bytes of length and three of a geometry that nobody uses are all that
+//! changes.
 
 use std::ops::Range;
 

@@ -1,8 +1,8 @@
 //! Lends out the driver's buffers as pictures, and gives each back when the last who looks at it is done.
 //!
 //! A picture is worth some hundred kilobytes and may go to dozens of viewers, so it is never copied: its bytes are the
-//! driver's own memory, and the drop of the last reference queues the buffer again. The driver must not starve for it; so
-//! once too few are left with it, a picture is copied after all. Pictures outlive the stream they came from.
+//! driver's own memory, and the drop of the last reference queues the buffer again. The driver must not starve for it;
+//! so once too few are left with it, a picture is copied after all. Pictures outlive the stream they came from.
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -31,8 +31,8 @@ struct Generation {
     maps: Vec<Map>,
     /// How many the driver has.
     queued: AtomicUsize,
-    /// The device, until the stream stops. Locked while a buffer is given back, so that none of them can land in the queue
-    /// of the next stream, whose buffers go by the same numbers.
+    /// The device, until the stream stops. Locked while a buffer is given back, so that none of them can land in the
+    /// queue of the next stream, whose buffers go by the same numbers.
     device: Mutex<Option<Arc<Handle>>>,
 }
 
@@ -133,8 +133,8 @@ struct Map {
     len: usize,
 }
 
-// SAFETY: the memory belongs to no thread, and nobody writes to it: not we, who map it read-only, and not the driver while
-// a `Picture` lends it out.
+// SAFETY: the memory belongs to no thread, and nobody writes to it: not we, who map it read-only, and not the driver
+// while a `Picture` lends it out.
 unsafe impl Send for Map {}
 // SAFETY: as above.
 unsafe impl Sync for Map {}
@@ -152,8 +152,8 @@ impl Map {
     }
 
     fn bytes(&self) -> &[u8] {
-        // SAFETY: mapped for this length until `drop`. Only a `Picture` reads it, while the buffer is out of the driver's
-        // queue; after the stream has stopped nobody writes to it at all.
+        // SAFETY: mapped for this length until `drop`. Only a `Picture` reads it, while the buffer is out of the
+        // driver's queue; after the stream has stopped nobody writes to it at all.
         unsafe { slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
 }

@@ -1,7 +1,7 @@
 //! Finds a capture device, asks it about its input and makes it stream.
 //!
-//! Devices lie and drivers differ, so whatever one cannot say (sizes, rates, events, DV timings) counts as not said, and
-//! only what capture cannot do without is an error.
+//! Devices lie and drivers differ, so whatever one cannot say (sizes, rates, events, DV timings) counts as not said,
+//! and only what capture cannot do without is an error.
 
 use std::fs;
 use std::io;
@@ -73,8 +73,9 @@ pub struct Device {
     input: Option<ioctl::Input>,
     offer: Offer,
     wish: CaptureSize,
-    /// Wakes when the source changes, on drivers that say so. A descriptor of its own: on the one we capture with, interest
-    /// in events would also be interest in pictures, and asking for those before a stream has begun starts another kind.
+    /// Wakes when the source changes, on drivers that say so. A descriptor of its own: on the one we capture with,
+    /// interest in events would also be interest in pictures, and asking for those before a stream has begun starts
+    /// another kind.
     events: Option<AsyncFd<OwnedFd>>,
 }
 

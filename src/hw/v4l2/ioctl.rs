@@ -1,8 +1,8 @@
 //! Asks the kernel, in its own structures, and hands the answers on as values.
 //!
-//! The `v4l` crate opens and closes devices and names formats and capabilities. Its calls are not used: they lack events and
-//! DV timings, they panic on a field order, colour space or card name that they do not know, and they bypass the C library,
-//! which is where a preloaded test device sits.
+//! The `v4l` crate opens and closes devices and names formats and capabilities. Its calls are not used: they lack
+//! events and DV timings, they panic on a field order, colour space or card name that they do not know, and they bypass
+//! the C library, which is where a preloaded test device sits.
 
 use std::io;
 use std::mem;
@@ -18,8 +18,8 @@ const MMAP: u32 = sys::v4l2_memory_V4L2_MEMORY_MMAP;
 /// No device has more inputs, formats, sizes or rates; a driver that never says "that was all" must not hang us.
 const LIMIT: u32 = 128;
 
-// Sizes as a 64-bit kernel has them. They are part of each request's number, so one that is off fails to build here and not
-// in the field; x86-64 and arm64 agree on all of them.
+// Sizes as a 64-bit kernel has them. They are part of each request's number, so one that is off fails to build here and
+// not in the field; x86-64 and arm64 agree on all of them.
 const _: () = assert!(size_of::<sys::v4l2_capability>() == 104 && size_of::<sys::v4l2_fmtdesc>() == 64);
 const _: () = assert!(size_of::<sys::v4l2_format>() == 208 && size_of::<sys::v4l2_streamparm>() == 204);
 const _: () = assert!(size_of::<sys::v4l2_requestbuffers>() == 20 && size_of::<sys::v4l2_buffer>() == 88);

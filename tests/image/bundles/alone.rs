@@ -1,8 +1,9 @@
 //! Asks the image's own rauc and check-bundle about a bundle, without a machine around them.
 //!
-//! What signature and manifest give away is known before anything is mounted, so no kernel is needed for it. The very program of
-//! the image runs with the image's own configuration, by QEMU's emulation of a process; and check-bundle runs in this machine's
-//! shell, with what that rauc says of the bundle. That an appliance goes by their verdict is tested in a whole one.
+//! What signature and manifest give away is known before anything is mounted, so no kernel is needed for it. The very
+//! program of the image runs with the image's own configuration, by QEMU's emulation of a process; and check-bundle
+//! runs in this machine's shell, with what that rauc says of the bundle. That an appliance goes by their verdict is
+//! tested in a whole one.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -13,8 +13,8 @@ use crate::owner::Owner;
 use crate::pi::{A, B, Card, Part};
 use crate::vm::{Machine, Vm};
 
-/// How U-Boot's environment stands, and how many sectors were written to boot.A, root.A, boot.B and root.B since the start, as
-/// the kernel counts them: a byte that was written over with itself counts, too.
+/// How U-Boot's environment stands, and how many sectors were written to boot.A, root.A, boot.B and root.B since the
+/// start, as the kernel counts them: a byte that was written over with itself counts, too.
 #[derive(Debug, PartialEq)]
 pub struct Slots {
     environment: String,

@@ -1,7 +1,7 @@
 //! Reads and writes what U-Boot keeps on the card: which slot comes next, and how many tries each has left.
 //!
-//! Two copies, each a checksum (CRC-32, little-endian), a serial number, and `NAME=value` strings between zero bytes. The
-//! copy with the higher number counts; one whose checksum is wrong does not.
+//! Two copies, each a checksum (CRC-32, little-endian), a serial number, and `NAME=value` strings between zero bytes.
+//! The copy with the higher number counts; one whose checksum is wrong does not.
 
 use std::collections::BTreeMap;
 

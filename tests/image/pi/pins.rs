@@ -1,7 +1,7 @@
 //! Keeps account of when a relay's pin would have closed its relay.
 //!
-//! Edges catch a glitch of a microsecond; samples catch what makes no edge, such as a pin that was set before it became an
-//! output, or one that a reset let go.
+//! Edges catch a glitch of a microsecond; samples catch what makes no edge, such as a pin that was set before it became
+//! an output, or one that a reset let go.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! Watches a Pi from outside while it runs: its relays' pins without a gap, its watchdog, its resets.
 //!
-//! A thread of its own looks at the pins every few milliseconds and hears of each edge between. Times are the guest's: its
-//! own microsecond counter, read from outside.
+//! A thread of its own looks at the pins every few milliseconds and hears of each edge between. Times are the guest's:
+//! its own microsecond counter, read from outside.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -200,7 +200,8 @@ impl Watch {
         let end = self.now()?;
         self.last = Look { begin, end };
 
-        // An edge may be heard while the time is read that follows the last look for edges, so it may be older than that.
+        // An edge may be heard while the time is read that follows the last look for edges, so it may be older than
+        // that.
         let mut seen = shared.seen();
         edges.into_iter().for_each(|edge| seen.pins.edge(Moment { after: before.begin, by: begin }, edge));
         if moved.is_empty() {

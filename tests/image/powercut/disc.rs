@@ -1,8 +1,8 @@
 //! Makes a disc again as it may be after a power cut.
 //!
-//! What was written before the last flush is there. Of what came after it, a disc may have kept everything, or some of it, in
-//! any order, or half of one write. Nothing is copied for that: a cut disc is the flushed one with a few pieces laid over it,
-//! and discs that differ in a few blocks share all others.
+//! What was written before the last flush is there. Of what came after it, a disc may have kept everything, or some of
+//! it, in any order, or half of one write. Nothing is copied for that: a cut disc is the flushed one with a few pieces
+//! laid over it, and discs that differ in a few blocks share all others.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

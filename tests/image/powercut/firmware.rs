@@ -1,7 +1,7 @@
 //! Judges what the appliance writes to the partition that a board boots from: its notes, each a sector in its place.
 //!
-//! One write of one sector has no middle, so a cut leaves the note before it or the note after it. What `farhand note` makes of a
-//! damaged volume, and a sector that is torn all the same, are the host tests' subject.
+//! One write of one sector has no middle, so a cut leaves the note before it or the note after it. What `farhand note`
+//! makes of a damaged volume, and a sector that is torn all the same, are the host tests' subject.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;

@@ -1,8 +1,9 @@
-//! Reads what QEMU's `blklogwrites` recorded: every write to a disc, and every moment when the disc was told to keep them.
+//! Reads what QEMU's `blklogwrites` recorded: every write to a disc, and every moment when the disc was told to keep
+//! them.
 //!
-//! The format is that of Linux's dm-log-writes. A sector that says how many entries there are; then, for each, a sector that
-//! says where it was written and how much, and the bytes. QEMU adds an entry when it is done, so the order is the one in which
-//! the writes reached the disc.
+//! The format is that of Linux's dm-log-writes. A sector that says how many entries there are; then, for each, a sector
+//! that says where it was written and how much, and the bytes. QEMU adds an entry when it is done, so the order is the
+//! one in which the writes reached the disc.
 
 use std::fs::File;
 use std::ops::Range;

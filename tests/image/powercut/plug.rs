@@ -1,8 +1,8 @@
 //! Pulls the plug of a Pi that is being updated, puts it back in, and sees what U-Boot and the system make of that.
 //!
-//! The host remembers what an emulated card was told, so less is lost here than a real card may lose. What this adds is the
-//! rest of the machine: U-Boot itself reads what was left, and must start a system from it at once, time after time on the
-//! same card.
+//! The host remembers what an emulated card was told, so less is lost here than a real card may lose. What this adds is
+//! the rest of the machine: U-Boot itself reads what was left, and must start a system from it at once, time after time
+//! on the same card.
 
 use std::env;
 use std::fs;
@@ -17,8 +17,8 @@ use crate::release::Release;
 use crate::shell::BOOT;
 use crate::spread;
 
-/// How often, unless FARHAND_PULLS says otherwise: one of each kind, at other moments for each commit; or before a release,
-/// enough to find what happens once in a hundred times.
+/// How often, unless FARHAND_PULLS says otherwise: one of each kind, at other moments for each commit; or before a
+/// release, enough to find what happens once in a hundred times.
 const PULLS: usize = 4;
 const MANY_PULLS: usize = 300;
 /// Reading the bundle twice and writing it once, on an emulated processor beside a busy build.
@@ -81,7 +81,8 @@ fn a_pi_whose_plug_is_pulled_during_an_update_starts_at_once() {
         pi = Pi::start(card);
         pi.meet_shell();
         assert!(pi.resets().is_empty(), "pull {number}, after {threshold} sectors: {:?}", pi.resets());
-        // One release, whole, and neither half of it the other's; the configuration that was answered for; a sound /data.
+        // One release, whole, and neither half of it the other's; the configuration that was answered for; a sound
+        // /data.
         let slot = pi.slot();
         let holds = |part, image: &[u8]| pi.card().holds(part, image);
         let release =

@@ -1,7 +1,8 @@
-//! Records one run of the appliance on a card: an update, changes of the configuration, and the confirmation of the update.
+//! Records one run of the appliance on a card: an update, changes of the configuration, and the confirmation of the
+//! update.
 //!
-//! The appliance is QEMU's `virt` with the card beside its own discs, so slots, environment and /data are where a Pi has them,
-//! on one disc with one order of writes. It runs slot A, as its kernel is told; slot B takes the update.
+//! The appliance is QEMU's `virt` with the card beside its own discs, so slots, environment and /data are where a Pi
+//! has them, on one disc with one order of writes. It runs slot A, as its kernel is told; slot B takes the update.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -181,7 +182,8 @@ fn boot(folder: &Path, image: &Path, bundle: &Path) -> Appliance {
         ["-blockdev", &file("card-file", &card)],
         ["-blockdev", &file("card-log", &log)],
         ["-blockdev", "driver=blklogwrites,node-name=card,file=card-file,log=card-log"],
-        // What the guest asks for, one by one: the log has no room for as much at once as QEMU would join, and fails it.
+        // What the guest asks for, one by one: the log has no room for as much at once as QEMU would join, and fails
+        // it.
         ["-device", "virtio-blk-pci,drive=card,request-merging=off"],
         ["-drive", &format!("if=none,id=bundle,format=raw,readonly=on,file={}", bundle.display())],
         ["-device", "virtio-blk-pci,drive=bundle,serial=bundle"],

@@ -1,7 +1,7 @@
 //! Judges a card after a power cut as the machine will when it starts again.
 //!
-//! U-Boot reads its memory and picks a slot; that slot must be one release, whole. The system in it repairs `/data` as far as
-//! it can alone, and finds the configuration there. Anything less is a machine that somebody must go to.
+//! U-Boot reads its memory and picks a slot; that slot must be one release, whole. The system in it repairs `/data` as
+//! far as it can alone, and finds the configuration there. Anything less is a machine that somebody must go to.
 
 use std::collections::BTreeMap;
 use std::process::{Command, Output};
@@ -61,8 +61,8 @@ impl Judge {
         // It is this verdict's own, since others are given at the same time.
         let data = cut.file(at, len);
 
-        // As rcS does at every start, but not content with a journal that says that all is well: once as it may be done without
-        // asking, and if that was not enough, as somebody would who says yes to everything.
+        // As rcS does at every start, but not content with a journal that says that all is well: once as it may be done
+        // without asking, and if that was not enough, as somebody would who says yes to everything.
         let check =
             |how| Command::new("e2fsck").args(["-f", how]).arg(data.path()).output().expect("e2fsck is installed");
         let mut output = check("-p");

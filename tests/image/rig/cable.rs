@@ -1,7 +1,7 @@
 //! Holds the host's end of the cable between the PC and the appliance; `tests/image/cable.rs` is the other.
 //!
-//! One picture at most is on its way: the guest answers each message, and what waits in a socket's buffer would reach the
-//! screen too late to be worth anything.
+//! One picture at most is on its way: the guest answers each message, and what waits in a socket's buffer would reach
+//! the screen too late to be worth anything.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;

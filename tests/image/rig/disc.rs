@@ -1,7 +1,7 @@
 //! Makes discs that a PC can boot: a boot sector of our own and nothing else.
 //!
-//! What starts says which disc it came from and then types out whatever is pressed, so that a boot menu's choice and the
-//! keyboard behind it can both be seen on the screen. An operating system would take a minute to show no more.
+//! What starts says which disc it came from and then types out whatever is pressed, so that a boot menu's choice and
+//! the keyboard behind it can both be seen on the screen. An operating system would take a minute to show no more.
 
 /// Where a BIOS puts a boot sector and starts it.
 const ORIGIN: usize = 0x7c00;

@@ -134,8 +134,9 @@ impl Pc {
 
     /// Makes sure that the BIOS has found the keyboard, as it does when it was plugged in before.
     ///
-    /// The cable needs a running machine to connect, and a BIOS looks for keyboards once. When it was too late for that,
-    /// the machine starts again; not before the BIOS waits for a key, because in the middle of its work a reset can hang it.
+    /// The cable needs a running machine to connect, and a BIOS looks for keyboards once. When it was too late for
+    /// that, the machine starts again; not before the BIOS waits for a key, because in the middle of its work a reset
+    /// can hang it.
     fn await_keyboard(&mut self) -> io::Result<()> {
         let end = Instant::now() + KEYBOARD_WAIT;
         let mut read = 0;
