@@ -1,4 +1,4 @@
-//! Joins the ports to Linux: V4L2, configfs, HID gadget nodes and GPIO. The only place that names their crates.
+//! Connects the ports to Linux: V4L2, configfs, HID gadget nodes and GPIO. The only place that names their crates.
 
 pub mod bootenv;
 pub mod carrier;

@@ -1,4 +1,4 @@
-//! Names what the daemon needs of the world, so that a Pi, a laptop and a simulated machine look alike.
+//! Names what the daemon needs from the outside, so that a Pi, a laptop and a simulated machine look alike.
 //!
 //! These traits and the values that cross them are all that hardware and logic know of each other. No foreign crate's
 //! type crosses a port, and nothing behind a port decides anything: policy (how long a press lasts, what is released
@@ -11,7 +11,7 @@ use crate::base::board::{CardState, Readings};
 use crate::base::front_panel::{Contact, Lamps};
 use crate::base::usb::{KeyboardLeds, Report, Udc};
 
-/// What a USB port has to say.
+/// What a USB port reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UsbEvent {
     /// A report was fetched, so that another one may be offered.
@@ -44,12 +44,12 @@ pub trait LampInputs: Send {
     fn read(&mut self) -> Lamps;
 }
 
-/// What a board can say of itself.
+/// What a board can report about itself.
 pub trait Sensors: Send {
-    /// Reads supply and heat now.
+    /// Reads supply voltage and temperature now.
     fn read(&mut self) -> Readings;
 
-    /// Looks at the card, without writing to it; `None` where there is none.
+    /// Checks the card, without writing to it; `None` where there is none.
     fn card(&mut self) -> Option<CardState>;
 }
 
@@ -59,6 +59,6 @@ pub struct Board {
     pub usb: Box<dyn UsbPort>,
     /// Power and reset.
     pub relays: Box<dyn Relays>,
-    /// Power and disc lamps.
+    /// Power and disk lamps.
     pub lamps: Box<dyn LampInputs>,
 }

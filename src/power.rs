@@ -1,6 +1,6 @@
 //! Turns button presses into relay timing.
 //!
-//! A front-panel button is a contact that somebody must open again, even when the client that closed it has gone.
+//! A front-panel button is a contact that must be opened again, even when the client that closed it has gone.
 //! [`Sequencer`] owns that promise. It does no I/O and reads no clock: the caller passes `now` in, carries out each
 //! [`Action`], and comes back at [`Sequencer::deadline`]. On a busy machine a relay may close long after it was asked
 //! to, so a press lasts from the first [`Sequencer::tick`] after that: it may be longer than asked by a moment, never
@@ -13,10 +13,10 @@ use crate::base::front_panel::Contact;
 /// The shortest press that every board notices: inputs are debounced for 16 to 32 ms.
 pub const SHORTEST: Duration = Duration::from_millis(50);
 
-/// The longest press that has a meaning. Boards cut power after four seconds, some wipe their set-up after fifteen.
+/// The longest press that has a meaning. Boards cut power after four seconds; some clear their settings after fifteen.
 pub const LONGEST: Duration = Duration::from_secs(12);
 
-/// How soon a relay that failed to open is told again.
+/// How soon opening is tried again on a relay that failed to open.
 const AGAIN: Duration = Duration::from_millis(50);
 
 /// What to do to a relay.
@@ -24,14 +24,14 @@ const AGAIN: Duration = Duration::from_millis(50);
 pub enum Action {
     /// Close the contact, as a finger does.
     Close(Contact),
-    /// Open it. If that fails, say so by [`Sequencer::stuck`].
+    /// Open it. If that fails, report it by [`Sequencer::stuck`].
     Open(Contact),
 }
 
 /// Why a press did not begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PressError {
-    /// Another press lasts. Power and reset together would be a third button that no board has.
+    /// Another press is in progress. Power and reset together would be a third button that no board has.
     Busy(Contact),
     /// The press is shorter or longer than makes sense.
     Length,
@@ -48,9 +48,9 @@ pub struct Sequencer {
 #[derive(Debug, Clone, Copy)]
 struct Held {
     contact: Contact,
-    /// When it is to open; at first, when it was asked to close.
+    /// When it is to open; before the time runs, when it was asked to close.
     end: Instant,
-    /// How long it is to stay closed, until that has begun to count.
+    /// How long it is to stay closed; `None` once the time runs.
     time: Option<Duration>,
 }
 
@@ -75,7 +75,7 @@ impl Sequencer {
         }
     }
 
-    /// Notes that a contact could not be opened, so that it is tried again and nothing else is pressed meanwhile.
+    /// Notes that a contact could not be opened: opening is tried again, and nothing else is pressed until it succeeds.
     pub fn stuck(&mut self, now: Instant, contact: Contact) {
         self.held = Some(Held { contact, end: now + AGAIN, time: None });
     }
@@ -84,7 +84,7 @@ impl Sequencer {
     pub fn tick(&mut self, now: Instant) {
         let Some(held) = &mut self.held else { return };
         if self.action.is_some() {
-            // Nobody has closed it yet.
+            // It has not been closed yet.
             return;
         }
         match held.time.take() {

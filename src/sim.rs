@@ -1,7 +1,7 @@
-//! Plays the target machine, so that everything can be tried without one.
+//! Simulates the target machine, so that everything can be tried without one.
 //!
-//! [`target`] is the whole machine as one pure object; what it runs from power-on to desktop are its stages
-//! ([`stage`]). [`ports`] joins it to a board's ports and to a clock.
+//! [`target`] is the whole machine as one pure object; what runs on it from power-on to desktop are its stages
+//! ([`stage`]). [`ports`] connects it to a board's ports and to a clock.
 
 pub mod boot;
 pub mod console;

@@ -1,4 +1,5 @@
-//! Understands pictures: what a JPEG says of itself, what the signal does, what to show when there is none.
+//! Processes pictures: reads JPEG headers, codes raw pictures, tracks the signal, and draws a placeholder when there is
+//! none.
 
 pub mod choice;
 pub mod demand;

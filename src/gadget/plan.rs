@@ -1,8 +1,8 @@
-//! Lists, in order, what must stand in configfs for a gadget to exist.
+//! Lists, in order, what must be created in configfs for a gadget to exist.
 //!
 //! The order is the contract: firmware such as SeaBIOS binds only the first interface it knows of a device, so the boot
-//! keyboard comes first; and configfs refuses to remove what is still in use, so taking down goes the other way. Here
-//! the order is only listed, so that it can be tested without a kernel.
+//! keyboard comes first; and configfs refuses to remove what is still in use, so teardown runs in the opposite order.
+//! Here the order is only listed, so that it can be tested without a kernel.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ pub fn name(seat: &SeatId) -> String {
     format!("{OURS}-{seat}")
 }
 
-/// Whether a gadget is ours, be it from an earlier life with other seats.
+/// Whether a gadget is ours, even one from a previous run with other seats.
 pub fn is_ours(name: &str) -> bool {
     name.strip_prefix(OURS).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
@@ -32,7 +32,8 @@ pub const POINTER: Function = Function { name: "hid.pointer", subclass: 0, proto
 /// The only language whose strings we have: US English, USB language identifier 0x0409.
 const LANGUAGE: &str = "strings/0x409";
 
-/// What every port must give. We are seldom powered by the target, and a bus-powered hub refuses who asks for more.
+/// What every port must give. We are seldom powered by the target, and a bus-powered hub rejects a device that asks for
+/// more.
 const MILLIAMPERES: &str = "100";
 
 /// A HID function of the gadget.
@@ -68,7 +69,7 @@ pub enum Step {
     RemoveDir(PathBuf),
 }
 
-/// How to make a gadget of this name, up to binding it to a controller.
+/// The steps that make a gadget of this name, up to but without binding it to a controller.
 pub fn build(name: &str, usb: &Usb) -> Vec<Step> {
     let gadget = Path::new(name);
     let write = |path: &str, text: &str| Step::Write(gadget.join(path), text.into());
@@ -114,10 +115,10 @@ pub fn build(name: &str, usb: &Usb) -> Vec<Step> {
     steps
 }
 
-/// What exists of a gadget, perhaps half-made, perhaps by another version of ours.
+/// What exists of a gadget, perhaps incomplete, perhaps made by another version of ours.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "`configurations` is described by its type")]
 pub struct Existing {
-    /// Its configurations.
     pub configurations: Vec<Configuration>,
     /// The directories below `functions`.
     pub functions: Vec<String>,
@@ -125,7 +126,7 @@ pub struct Existing {
     pub languages: Vec<String>,
 }
 
-/// A configuration of a existing gadget.
+/// A configuration of an existing gadget.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Configuration {
     /// Its directory below `configs`.
@@ -136,7 +137,8 @@ pub struct Configuration {
     pub languages: Vec<String>,
 }
 
-/// How to take down what exists: off the controller, functions out of configurations, then from the leaves to the root.
+/// The steps that take down what exists: off the controller, functions out of configurations, then from the leaves to
+/// the root.
 pub fn teardown(name: &str, existing: &Existing) -> Vec<Step> {
     let gadget = Path::new(name);
     let mut steps = vec![Step::Unbind(gadget.join("UDC"))];

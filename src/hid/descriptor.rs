@@ -69,7 +69,7 @@ pub fn keyboard() -> Vec<u8> {
         // Byte 1: reserved for the maker.
         fields(1, 8),
         byte(INPUT, CONSTANT),
-        // The byte towards us: Num, Caps and Scroll Lock, Compose, Kana.
+        // The output byte, from the target: Num, Caps and Scroll Lock, Compose, Kana.
         byte(USAGE_PAGE, LED_PAGE),
         byte(USAGE_MINIMUM, 1),
         byte(USAGE_MAXIMUM, 5),
@@ -109,7 +109,7 @@ pub fn pointer() -> Vec<u8> {
         byte(INPUT, VARIABLE),
         fields(1, 3),
         byte(INPUT, CONSTANT),
-        // Bytes 1 to 4: where it is.
+        // Bytes 1 to 4: the position.
         byte(USAGE_PAGE, GENERIC_DESKTOP),
         byte(USAGE, X),
         byte(USAGE, Y),

@@ -1,14 +1,14 @@
 //! Turns keys held by several people into boot-keyboard reports.
 //!
-//! A report says what is down, not what changed, so somebody must know all keys of all people at once. Each key is held
-//! by an owner: one who leaves lets go of their own keys and of nobody else's, and a key that two hold stays down until
-//! both have let go.
+//! A report says what is down, not what changed, so one place must know all keys of all people. Each key is held by an
+//! owner: when an owner leaves, only that owner's keys are released, and a key that two hold stays down until both have
+//! released it.
 
 /// A key, as HID Usage Tables 1.5 section 10 (Keyboard/Keypad page) numbers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Usage(pub u8);
 
-/// Distinguishes those who hold keys, so that one who leaves lets go of their own only.
+/// Tells apart those who hold keys, so that only the keys of the one who leaves are released.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Owner(pub u64);
 
@@ -18,7 +18,7 @@ pub const LEFT_CONTROL: u8 = 0xE0;
 /// HID Usage Tables 1.5 section 10, `ErrorRollOver`: more keys are down than the report has slots.
 const ROLLOVER: u8 = 0x01;
 
-/// Keys that can be noted at once. Nobody has so many fingers; without a limit a broken client could fill the memory.
+/// Keys that are kept at once: far more than people press. Without a limit a broken client could fill the memory.
 const MOST_HELD: usize = 256;
 
 impl Usage {
@@ -28,7 +28,7 @@ impl Usage {
     }
 }
 
-/// Every key that anybody holds.
+/// Every key that any owner holds.
 #[derive(Debug, Default)]
 pub struct Keyboard {
     // In the order of pressing, which is the order of the slots.
@@ -43,12 +43,12 @@ impl Keyboard {
         }
     }
 
-    /// Notes that `owner` let go of a key.
+    /// Notes that `owner` released a key.
     pub fn release(&mut self, owner: Owner, usage: Usage) {
         self.held.retain(|held| *held != (owner, usage));
     }
 
-    /// Lets go of all that `owner` holds.
+    /// Releases all that `owner` holds.
     pub fn leave(&mut self, owner: Owner) {
         self.held.retain(|(holder, _)| *holder != owner);
     }

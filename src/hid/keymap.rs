@@ -30,8 +30,8 @@ const fn key(code: &'static str, usage: u8, types: &'static str) -> Key {
     Key { code, usage: Usage(usage), types }
 }
 
-/// Every key. `Power` is left out on purpose: who may type may not for that reason switch the target off.
-#[rustfmt::skip] // One key a line, or the table could not be read.
+/// Every key. `Power` is left out on purpose: the right to type must not include the right to switch the target off.
+#[rustfmt::skip] // One key per line keeps the table readable.
 pub const KEYS: &[Key] = &[
     // Letters.
     key("KeyA", 0x04, "aA"),

@@ -1,9 +1,9 @@
 //! Keeps the reports that the target has still to fetch.
 //!
 //! Keys are a queue from which nothing is lost silently; pointer positions replace each other, but never a button. What
-//! the target does not fetch within [`STALE`] is dropped and everything is let go: a line typed at a machine that was
-//! switched off must not run when it comes back. The caller offers what [`Outbox::next`] shows, says what became of it,
-//! and comes back at [`Outbox::deadline`].
+//! the target does not fetch within [`STALE`] is dropped and all keys are released: a line typed at a machine that was
+//! switched off must not run when it comes back. The caller offers what [`Outbox::next`] shows, reports the result, and
+//! comes back at [`Outbox::deadline`].
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -15,7 +15,7 @@ use super::text::Stroke;
 use super::typist::{Failure, Step, Typist};
 use crate::base::usb::Report;
 
-/// How long a report may wait without the target fetching any. The slowest BIOS met takes a key in 150 ms; two seconds
+/// How long a report may wait without the target fetching any. The slowest BIOS seen takes a key in 150 ms; two seconds
 /// outlast its pauses, and are short enough for a person to remember what they typed.
 pub const STALE: Duration = Duration::from_secs(2);
 
@@ -33,15 +33,14 @@ pub const TYPIST: Owner = Owner(u64::MAX);
 
 /// The target fetches keys and pointer independently; a BIOS fetches keys only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the variants name the interfaces")]
 pub enum Lane {
-    /// Keyboard reports.
     Keyboard,
-    /// Pointer reports.
     Pointer,
 }
 
 impl Lane {
-    /// Both, the more important first.
+    /// Both, keys first because they matter more.
     pub const ALL: [Lane; 2] = [Lane::Keyboard, Lane::Pointer];
 }
 
@@ -57,7 +56,7 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// A key goes down or up.
+    /// Notes that a key went down or up.
     pub fn key(&mut self, now: Instant, owner: Owner, usage: Usage, down: bool) -> Result<(), Failure> {
         if down {
             self.keyboard.press(owner, usage);
@@ -67,7 +66,7 @@ impl Outbox {
         self.queue_keys(now, owner)
     }
 
-    /// The pointer moves, or its buttons change.
+    /// Notes that the pointer moved, or that its buttons changed.
     pub fn point(&mut self, now: Instant, owner: Owner, x: u16, y: u16, buttons: u8) -> Result<(), Failure> {
         self.pointer.point(owner, x, y, buttons);
         self.queue_move(now, owner, 0, 0)
@@ -84,7 +83,7 @@ impl Outbox {
         self.tick(now);
     }
 
-    /// Presses a chord and lets go of it; the outcome comes by [`Outbox::poll`].
+    /// Presses a chord and releases it; the outcome comes by [`Outbox::poll`].
     pub fn chord(&mut self, now: Instant, id: u64, owner: Owner, usages: &[Usage]) {
         let keys: Vec<_> = usages.iter().map(|usage| Stroke { usage: *usage, modifiers: 0 }).collect();
         self.typist.chord(id, owner, &keys);
@@ -100,7 +99,7 @@ impl Outbox {
         let _ = self.queue_keys(now, TYPIST);
     }
 
-    /// Lets go of all that `owner` holds and types, after what waits already.
+    /// Releases all that `owner` holds and ends what it types, after the reports that are queued already.
     pub fn leave(&mut self, now: Instant, owner: Owner) -> Result<(), Failure> {
         self.keyboard.leave(owner);
         self.pointer.leave(owner);
@@ -110,13 +109,13 @@ impl Outbox {
         self.queue_keys(now, owner).and(self.queue_move(now, owner, 0, 0))
     }
 
-    /// Lets go of everything at once: what waits is dropped, and the next report holds nothing.
+    /// Releases everything at once: queued reports are dropped, and the next report holds nothing.
     pub fn let_go(&mut self, now: Instant) {
         self.drop_keys(now, Failure::Cancelled);
         self.drop_moves(now);
     }
 
-    /// Notes that the target takes no reports at all. Nothing of now may reach it when it comes back.
+    /// Notes that the target takes no reports at all. Nothing queued now may reach it when it comes back.
     pub fn lost(&mut self, now: Instant) {
         self.drop_keys(now, Failure::Unplugged);
         self.drop_moves(now);
@@ -141,7 +140,7 @@ impl Outbox {
         if self.keys.stale().is_some_and(|end| end <= now) {
             self.drop_keys(now, Failure::Stale);
         }
-        // Nobody is told of these: a BIOS never fetches them, and its user would be told for ever.
+        // Not reported as dropped: a BIOS never fetches these, so its user would get a notice again and again.
         if self.moves.stale().is_some_and(|end| end <= now) {
             self.drop_moves(now);
         }
@@ -207,7 +206,7 @@ impl Outbox {
         if report == newest.report && (dx, dy) == (0, 0) {
             return Ok(());
         }
-        // A button must change where it was pressed, so what comes after may not move the report that changes it.
+        // A button must change where it was pressed, so a later movement may not alter the report that changes it.
         if !turned.pinned
             && let Some((_, waiting)) = self.moves.queue.back_mut()
             && (!waiting.pinned || waiting.report == report)
@@ -252,7 +251,7 @@ impl Outbox {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Move {
     report: [u8; 7],
-    // More than a byte holds: what does not fit goes with the next report.
+    // Wider than the report's byte: what does not fit goes with the next report.
     dx: i16,
     dy: i16,
     pinned: bool,
@@ -277,12 +276,12 @@ impl Move {
     }
 }
 
-/// A report that can do harm when it comes late.
+/// A report that can do harm when the target fetches it late.
 trait Late: Copy + Default {
     /// Whether it holds a key or a button, or turns the wheel.
     fn acts(&self) -> bool;
 
-    /// What is left of it to be sent once it has been taken.
+    /// The remainder that is still to be sent once this has been taken.
     fn rest(&self) -> Option<Self>;
 }
 
@@ -374,7 +373,8 @@ impl<R: Late> Waiting<R> {
         self.review(now);
     }
 
-    /// Starts the clock with the first report that acts. Releases may wait for ever: late they are as right as now.
+    /// Starts the clock with the first report that acts. Releases may wait for ever: a late one is as correct as an
+    /// early one.
     fn review(&mut self, now: Instant) {
         self.since = if self.acts() { self.since.or(Some(now)) } else { None };
     }
@@ -398,7 +398,7 @@ mod tests {
     const B: Usage = Usage(0x05);
     const MS: Duration = Duration::from_millis(1);
 
-    /// A target that fetches whenever it is told to, by a clock of its own.
+    /// A target that fetches when a test says so, with a clock of its own.
     struct Bench {
         now: Instant,
         outbox: Outbox,

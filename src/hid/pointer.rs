@@ -1,7 +1,7 @@
 //! Turns absolute pointer positions into reports.
 //!
-//! The position belongs to whoever moved last, but a button belongs to whoever holds it: two people may point at once,
-//! and one who leaves must not let go of the other's drag.
+//! The position is the last one set, by any owner, but a button belongs to the owner who holds it: two people may point
+//! at once, and when one of them leaves, the other's drag must go on.
 
 use super::keyboard::Owner;
 
@@ -11,10 +11,10 @@ pub const FAR: u16 = 32767;
 /// The buttons a report has room for: left, right, middle, back, forward.
 pub const BUTTONS: u8 = 0b1_1111;
 
-/// People with a button down that can be noted at once; without a limit a broken client could fill the memory.
+/// Owners with a button down that are kept at once; without a limit a broken client could fill the memory.
 const MOST_HOLDERS: usize = 64;
 
-/// Where the pointer is and what anybody holds.
+/// Where the pointer is, and the buttons that each owner holds.
 #[derive(Debug, Default)]
 pub struct Pointer {
     x: u16,
@@ -32,17 +32,17 @@ impl Pointer {
         }
     }
 
-    /// Lets go of the owner's buttons.
+    /// Releases the owner's buttons.
     pub fn leave(&mut self, owner: Owner) {
         self.held.retain(|(holder, _)| *holder != owner);
     }
 
-    /// Lets go of everybody's buttons and leaves the pointer where it is.
+    /// Releases all buttons and leaves the pointer where it is.
     pub fn let_go(&mut self) {
         self.held.clear();
     }
 
-    /// Every button that anybody holds.
+    /// Every button that any owner holds.
     pub fn buttons(&self) -> u8 {
         self.held.iter().fold(0, |buttons, (_, held)| buttons | held)
     }

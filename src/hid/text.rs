@@ -10,8 +10,8 @@ const LEFT_SHIFT: u8 = 1 << 1;
 
 /// One key typed: modifiers down, key down, all up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[expect(missing_docs, reason = "`usage` is described by its type")]
 pub struct Stroke {
-    /// The key.
     pub usage: Usage,
     /// The report's first byte: bit 1 is the left Shift.
     pub modifiers: u8,

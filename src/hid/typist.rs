@@ -2,7 +2,7 @@
 //!
 //! A BIOS takes seven keys a second and a busy host drops what comes too fast, so each step waits until the target has
 //! fetched the one before, and then a little longer. A job is done when its last release has been fetched, not when it
-//! was queued: who is told "typed" may rely on it.
+//! was queued: a caller that gets "typed" may rely on it.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use super::text::Stroke;
 /// seen.
 const HOLD: Duration = Duration::from_millis(10);
 
-/// Jobs that may wait. Each is a request that somebody waits for, so a long line means that nobody is looking.
+/// Jobs that may wait. A client waits for each of them, so a longer queue means that the clients have gone.
 pub const MOST_JOBS: usize = 8;
 
 /// Why a text was not typed to its end.
@@ -26,18 +26,18 @@ pub enum Failure {
     Stale,
     /// More was queued than is kept.
     Flooded,
-    /// As many jobs as are kept wait already; nothing became of this one.
+    /// The queue is full, so this job was rejected.
     TooMany,
-    /// All keys were let go of before its end.
+    /// All keys were released before its end.
     Cancelled,
 }
 
 /// What to do to the keyboard next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// Press a key with its modifiers, beside what is down already.
+    /// Press a key with its modifiers, in addition to what is down already.
     Down(Stroke),
-    /// Let go of everything that was typed.
+    /// Release everything that was typed.
     Up,
     /// Repeat the report: once a repetition is taken, the one before has been fetched, and nothing else can tell.
     Repeat,
@@ -54,7 +54,7 @@ struct Job {
 #[derive(Debug, Default)]
 pub struct Typist {
     jobs: VecDeque<Job>,
-    // The report of a step waits to be taken.
+    // Whether the report of a step is still to be taken.
     under_way: bool,
     not_before: Option<Instant>,
     finished: VecDeque<(u64, Result<(), Failure>)>,
@@ -66,7 +66,7 @@ impl Typist {
         self.start(id, owner, strokes.iter().flat_map(|stroke| [Step::Down(*stroke), Step::Up]).collect());
     }
 
-    /// Presses all in order, then lets go of all.
+    /// Presses all keys in order, then releases all.
     pub fn chord(&mut self, id: u64, owner: Owner, keys: &[Stroke]) {
         self.start(id, owner, keys.iter().map(|stroke| Step::Down(*stroke)).chain([Step::Up]).collect());
     }
@@ -80,7 +80,7 @@ impl Typist {
         self.jobs.push_back(Job { id, owner, steps });
     }
 
-    /// Takes the next step, if it is time and the one before has been taken.
+    /// Takes the next step, if it is due and the previous one has been taken.
     pub fn step(&mut self, now: Instant) -> Option<Step> {
         if self.under_way || self.not_before.is_some_and(|time| now < time) {
             return None;
@@ -101,12 +101,12 @@ impl Typist {
         }
     }
 
-    /// Ends one job early. True if it was the one being typed, whose keys must be let go.
+    /// Ends one job early. True if it was the one being typed, whose keys must be released.
     pub fn cancel(&mut self, id: u64) -> bool {
         self.end(Failure::Cancelled, |job| job.id == id)
     }
 
-    /// Ends the jobs of one who leaves. True if one was being typed, whose keys must be let go.
+    /// Ends the jobs of an owner who leaves. True if one was being typed, whose keys must be released.
     pub fn leave(&mut self, owner: Owner) -> bool {
         self.end(Failure::Cancelled, |job| job.owner == owner)
     }

@@ -1,7 +1,7 @@
 //! Waits for a network cable to be plugged in again.
 //!
-//! A DHCP client by itself asks again when half of its lease is over, which may be tomorrow. Until then an appliance
-//! that was carried to another network would keep the address, the router and the name servers of the old one.
+//! By itself, a DHCP client asks again when half of its lease is over, which may be tomorrow. Until then an appliance
+//! that was moved to another network would keep the address, the router and the name servers of the old one.
 
 use std::fs;
 use std::io;
@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use nix::libc::RTMGRP_LINK;
 use nix::sys::socket::{AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, socket};
 
-/// An interface's carrier: the sign that there is somebody at the other end of the cable.
+/// An interface's carrier: the sign that something is at the other end of the cable.
 #[derive(Debug)]
 pub struct Carrier {
     news: OwnedFd,
@@ -26,16 +26,16 @@ impl Carrier {
         let news = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute)?;
         bind(news.as_raw_fd(), &NetlinkAddr::new(0, RTMGRP_LINK as u32))?;
         let count = Path::new("/sys/class/net").join(interface).join("carrier_up_count");
-        // Read when news are listened for, so that there is no moment in between.
+        // Read after the subscription, so that no change is missed in between.
         let seen = number(&count)?;
         Ok(Carrier { news, count, seen })
     }
 
-    /// Waits until the carrier has come back, however shortly, since this was last called.
+    /// Waits until the carrier has come back, however briefly, since the last call.
     pub fn wait_back(&mut self) -> io::Result<()> {
         let mut news = [0; 4096];
         loop {
-            // The kernel counts, so that it does not matter what the news say, nor whether some were lost.
+            // The kernel counts, so the messages' contents do not matter, nor whether some were lost.
             let count = number(&self.count)?;
             if count != self.seen {
                 self.seen = count;

@@ -1,7 +1,7 @@
-//! Writes a gadget plan into configfs, and clears away what an earlier life left there.
+//! Writes a gadget plan into configfs, and removes what a previous run left there.
 //!
-//! A gadget outlives the process that made it, whole or half, bound or not. So nothing is assumed of what exists: it is
-//! looked at, taken down and made again. Dropping a [`Gadget`] takes it down too.
+//! A gadget outlives the process that made it, complete or not, bound or not. So nothing is assumed about what exists:
+//! it is listed, taken down and made again. Dropping a [`Gadget`] takes it down too.
 
 use std::fs;
 use std::io::{self, Write};
@@ -20,20 +20,14 @@ pub const CONTROLLERS: &str = "/sys/class/udc";
 
 /// Why there is no gadget.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are named in the message")]
 pub enum GadgetError {
     /// The kernel offers no gadgets here.
     #[error("{} is missing: mount configfs and load libcomposite", .0.display())]
     Missing(PathBuf),
     /// The kernel refused a step of the plan.
     #[error("{op} {} failed", path.display())]
-    Io {
-        /// What was done.
-        op: &'static str,
-        /// To which part of the gadget.
-        path: PathBuf,
-        /// What the kernel said.
-        source: io::Error,
-    },
+    Io { op: &'static str, path: PathBuf, source: io::Error },
 }
 
 /// A gadget that exists, and is taken down when dropped.
@@ -44,24 +38,25 @@ pub struct Gadget {
 }
 
 impl Gadget {
-    /// Clears away what exists under this name and makes it again. It is not bound to a controller yet.
+    /// Removes what exists under this name and makes it again. It is not bound to a controller yet.
     pub fn make(gadgets: &Path, name: &str, usb: &Usb) -> Result<Gadget, GadgetError> {
         if !gadgets.is_dir() {
             return Err(GadgetError::Missing(gadgets.into()));
         }
         clear(gadgets, name)?;
-        // From here on a failure drops this, which takes down what had come to stand.
+        // From here on a failure drops this, which takes down what has been made so far.
         let gadget = Gadget { gadgets: gadgets.into(), name: name.into() };
         plan::build(name, usb).iter().try_for_each(|step| carry_out(gadgets, step))?;
         Ok(gadget)
     }
 
-    /// Plugs the gadget into the cable. `ResourceBusy` if the controller is another gadget's.
+    /// Binds the gadget to a controller, as if its cable were plugged in. `ResourceBusy`: another gadget has the
+    /// controller.
     pub fn bind(&self, controller: &str) -> io::Result<()> {
         write(&self.gadgets.join(&self.name).join("UDC"), controller.as_bytes())
     }
 
-    /// Pulls it out again, which is no failure if it was not in.
+    /// Unbinds it, which is no failure if it was not bound.
     pub fn unbind(&self) -> Result<(), GadgetError> {
         carry_out(&self.gadgets, &Step::Unbind(Path::new(&self.name).join("UDC")))
     }
@@ -86,7 +81,7 @@ impl Drop for Gadget {
     }
 }
 
-/// Takes down whatever exists under this name. The target then sees a keyboard unplugged, and lets go of its keys.
+/// Takes down whatever exists under this name. The target then sees the keyboard unplugged, and releases its keys.
 pub fn clear(gadgets: &Path, name: &str) -> Result<(), GadgetError> {
     let directory = gadgets.join(name);
     if !directory.is_dir() {
@@ -96,7 +91,7 @@ pub fn clear(gadgets: &Path, name: &str) -> Result<(), GadgetError> {
     plan::teardown(name, &existing).iter().try_for_each(|step| carry_out(gadgets, step))
 }
 
-/// Takes down every gadget of ours, whatever seat it was made for. All are tried, and the first error is told.
+/// Takes down every gadget of ours, whatever seat it was made for. All are tried, and the first error is returned.
 pub fn clear_all(gadgets: &Path) -> Result<(), GadgetError> {
     let existing = names(gadgets, fs::FileType::is_dir);
     let existing = existing.map_err(|source| GadgetError::Io { op: "listing", path: gadgets.into(), source })?;
@@ -109,7 +104,7 @@ pub fn controllers(class: &Path, wanted: &Controller) -> Vec<String> {
     if *wanted == Controller::None {
         return Vec::new();
     }
-    // Without the directory no driver has been loaded, which is the same as an empty one.
+    // Without the directory no driver has been loaded, so there are no controllers either.
     let mut present = names(class, |_| true).unwrap_or_default();
     if let Controller::Named(wanted) = wanted {
         present.retain(|name| name == wanted);
@@ -141,7 +136,7 @@ fn names(directory: &Path, wanted: impl Fn(&fs::FileType) -> bool) -> io::Result
     let mut names = Vec::new();
     for entry in entries {
         let entry = entry?;
-        // The kernel's names are ASCII. Another one is nobody's who wrote to configfs through us.
+        // The kernel's names and ours are ASCII, so another name was not written by us.
         if let Ok(name) = entry.file_name().into_string()
             && wanted(&entry.file_type()?)
         {
@@ -176,7 +171,7 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 fn unbind(path: &Path) -> io::Result<()> {
     match write(path, b"\n") {
-        // The kernel's word for "it was on none".
+        // The kernel's answer when the gadget was not bound.
         Err(error) if error.raw_os_error() == Some(nix::libc::ENODEV) => Ok(()),
         other => other,
     }
@@ -189,8 +184,7 @@ mod tests {
     const NAME: &str = "farhand-main";
 
     /// A directory in which a test does what configfs does by itself: a new directory gets attributes and fixed
-    /// subdirectories, and one that is removed takes them along. That the kernel agrees is for the image's tests to
-    /// show.
+    /// subdirectories, and removing one removes them too. The image's tests check that the kernel does the same.
     struct Shim(PathBuf);
 
     impl Shim {
@@ -211,7 +205,8 @@ mod tests {
             Ok(())
         }
 
-        /// What the kernel puts into a directory at this depth. As in the kernel, what others put there is in the way.
+        /// What the kernel puts into a directory at this depth. As in the kernel, a directory that holds anything else
+        /// cannot be removed.
         fn furniture(
             &self,
             path: &Path,
@@ -229,7 +224,7 @@ mod tests {
                 ["strings", _] => (&["manufacturer", "product", "serialnumber"], &[]),
                 _ => panic!("configfs has no place for {}", path.display()),
             };
-            // What cannot be removed makes the removal itself fail, which is what a test looks at.
+            // What cannot be removed makes the removal of the directory fail, which the test checks.
             files.iter().for_each(|name| drop(file(&self.0.join(path).join(name))));
             directories.iter().for_each(|name| drop(directory(&self.0.join(path).join(name))));
         }
@@ -262,7 +257,7 @@ mod tests {
             fs::create_dir(shim.0.join(name)).unwrap();
             fs::write(shim.0.join(name).join("UDC"), "x").unwrap();
         }
-        // Each is pulled out, and stays only for its attribute, which the kernel alone takes along.
+        // Each is unbound, and is left only because of its attribute, which the kernel alone removes.
         let error = clear_all(&shim.0).unwrap_err();
         assert!(error.to_string().ends_with("farhand failed"), "{error}");
         let controllers =

@@ -1,4 +1,4 @@
-//! Opens GPIO lines by either driver, and says in words what is wrong when it cannot.
+//! Opens GPIO lines by either driver, and explains why when it cannot.
 //!
 //! rppal writes a Pi's registers and leaves a line as it was when its process dies; the kernel's lines fall back to
 //! inputs by themselves. Behind [`Output`] and [`Input`] the two look alike.
@@ -13,67 +13,31 @@ use rppal::gpio::{Gpio, InputPin, Level, OutputPin, Pin};
 
 use crate::config::{Line, Power, RelayDriver};
 
-/// The name by which others see who holds a line.
+/// The name under which other programs see us as a line's holder.
 const CONSUMER: &str = "farhand";
 
-/// Why a line cannot be used. Each begins with the key of the configuration that names it.
+/// Why a line cannot be used. Each message begins with the `key` of the configuration that names the line.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are named in the messages")]
 pub enum RelayError {
     /// No such chip.
     #[error("chip: there is no GPIO chip {wanted:?}; {present}")]
-    NoChip {
-        /// What the configuration says.
-        wanted: String,
-        /// What there is.
-        present: String,
-    },
+    NoChip { wanted: String, present: String },
     /// The chip has fewer lines.
     #[error("{key}: {chip} has no line {line}; its lines are 0 to {last}")]
-    NoLine {
-        /// The key that names the line.
-        key: &'static str,
-        /// The chip.
-        chip: String,
-        /// The line.
-        line: u16,
-        /// The last line that there is.
-        last: u32,
-    },
-    /// Somebody else uses it.
+    NoLine { key: &'static str, chip: String, line: u16, last: u32 },
+    /// Another process holds it.
     #[error("{key}: line {line} of {chip} is held by {holder:?}; end that, or choose another line")]
-    Busy {
-        /// The key that names the line.
-        key: &'static str,
-        /// The chip.
-        chip: String,
-        /// The line.
-        line: u16,
-        /// As whom the holder presents itself.
-        holder: String,
-    },
-    /// We may not.
+    Busy { key: &'static str, chip: String, line: u16, holder: String },
+    /// The kernel denies access.
     #[error("{key}: no permission for {path}; run as root, or as a user in the group that owns it")]
-    Permission {
-        /// The key that names the line, or the driver's.
-        key: &'static str,
-        /// The node.
-        path: String,
-    },
+    Permission { key: &'static str, path: String },
     /// rppal does not know this machine.
     #[error("driver: rppal finds no Raspberry Pi here; use driver = \"gpiocdev\"")]
     NoPi,
     /// Anything else.
     #[error("{key}: opening line {line} of {chip} failed")]
-    Io {
-        /// The key that names the line.
-        key: &'static str,
-        /// The chip.
-        chip: String,
-        /// The line.
-        line: u16,
-        /// What the driver says.
-        source: io::Error,
-    },
+    Io { key: &'static str, chip: String, line: u16, source: io::Error },
 }
 
 /// Opens the lines of one seat.
@@ -100,7 +64,7 @@ impl Bank {
         }
     }
 
-    /// Opens a relay's line with its contact open, without a moment in between.
+    /// Opens a relay's line with its contact open from the first moment.
     pub(super) fn output(&self, key: &'static str, line: Line, active_low: bool) -> Result<Output, RelayError> {
         match self {
             Bank::None => Ok(Output::None),
@@ -108,7 +72,7 @@ impl Bank {
                 // Both set the level before they make the pin an output.
                 let pin = pin(gpio, key, line)?;
                 let mut pin = if active_low { pin.into_output_high() } else { pin.into_output_low() };
-                // Left floating at our end, a relay board's input is anyone's guess; driven open, it stays open.
+                // A relay board's input that floats at our end has no defined level; driven open, it stays open.
                 pin.set_reset_on_drop(false);
                 Ok(Output::Register { pin, active_low })
             }
@@ -123,7 +87,7 @@ impl Bank {
         }
     }
 
-    /// Opens a lamp's line, pulled to the side that means dark: a lead that has come off must not look like a lit lamp.
+    /// Opens a lamp's line, pulled to the side that means dark: a loose wire must not look like a lit lamp.
     pub(super) fn input(&self, key: &'static str, line: Line, active_low: bool) -> Result<Input, RelayError> {
         match self {
             Bank::None => Ok(Input::None),
@@ -202,7 +166,7 @@ fn find(wanted: &str) -> Result<Chip, RelayError> {
     open.into_iter().find(is_wanted).ok_or_else(|| RelayError::NoChip { wanted: wanted.into(), present: present() })
 }
 
-/// What could have been meant.
+/// Lists the chips that exist, for an error's message.
 fn present() -> String {
     let chips: Vec<_> = chips()
         .unwrap_or_default()
@@ -247,7 +211,7 @@ fn chip_error(key: &'static str, line: Line, chip: &Chip, error: gpiocdev::Error
 fn into_io(error: gpiocdev::Error) -> io::Error {
     match error {
         gpiocdev::Error::Os(errno) => io::Error::from_raw_os_error(errno.0),
-        // Its cause is of a type that gpiocdev does not name, but it prints it.
+        // gpiocdev does not export the type of its cause, but prints it.
         other => io::Error::other(other.to_string()),
     }
 }

@@ -1,14 +1,14 @@
 //! Gives `/data` the rest of the card, at the first boot from it.
 //!
 //! An image is written to cards of any size. Three steps, each of which leaves a card that works, and each of which is
-//! only taken when it is due: so a power cut between any two is made good by the next boot, and later boots write
+//! only taken when it is due: so the next boot repairs what a power cut between two steps left, and later boots write
 //! nothing.
 //!
 //! 1. The partition table gets a longer last entry: one sector, written past the cache, which a card writes whole or
 //!    not at all. The kernel of the next boot would believe it without the second step.
-//! 2. The kernel is told, though its partition is mounted.
-//! 3. The file system is grown by the kernel, mounted as it is: its journal sees to cuts. `resize2fs` would ask for the
-//!    same, but wants to open the partition for writing, which our kernel refuses everybody while it is mounted.
+//! 2. The kernel is given the new length, although its partition is mounted.
+//! 3. The file system is grown by the kernel, mounted as it is: its journal protects against power cuts. `resize2fs`
+//!    would ask for the same, but opens the partition for writing, which our kernel refuses while it is mounted.
 
 mod mbr;
 
@@ -25,10 +25,10 @@ use mbr::{Growth, MbrError, SECTOR};
 /// A difference that is not worth the call: less than the table's alignment.
 const SLACK: u64 = 4 * 1024 * 1024;
 
-/// What became of it.
+/// The result of growing.
 #[derive(Debug, PartialEq)]
 pub enum Outcome {
-    /// There was nothing left to give.
+    /// The file system has the whole card already.
     Full,
     /// The file system has this many bytes now.
     Grown(u64),
@@ -36,36 +36,20 @@ pub enum Outcome {
 
 /// Why `/data` is no larger than before.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are named in the messages")]
 pub enum GrowError {
-    /// The card's table is left alone.
+    /// The card's table is not changed.
     #[error("{} is left as it is", disk.display())]
-    Table {
-        /// The card.
-        disk: PathBuf,
-        /// Why.
-        source: MbrError,
-    },
+    Table { disk: PathBuf, source: MbrError },
     /// The data partition holds something else.
     #[error("there is no ext4 file system on {}", .0.display())]
     NotExt4(PathBuf),
-    /// To grow that would be to grow the wrong one.
+    /// Growing what is mounted there would grow the wrong file system.
     #[error("{} is not mounted from {}", mounted.display(), data.display())]
-    Elsewhere {
-        /// The mount point.
-        mounted: PathBuf,
-        /// The data partition.
-        data: PathBuf,
-    },
+    Elsewhere { mounted: PathBuf, data: PathBuf },
     /// A step failed; the next boot tries again.
     #[error("{}: {op} failed", file.display())]
-    Io {
-        /// The device.
-        file: PathBuf,
-        /// The step.
-        op: &'static str,
-        /// Why.
-        source: io::Error,
-    },
+    Io { file: PathBuf, op: &'static str, source: io::Error },
 }
 
 /// Grows the partition `data` of `disk`, and the file system that is mounted from it at `mounted`, as far as the disk
@@ -107,19 +91,18 @@ fn grow_file_system(data: &Path, mounted: &Path) -> Result<Outcome, GrowError> {
         return Err(GrowError::Elsewhere { mounted: mounted.into(), data: data.into() });
     }
     let blocks = before.there / before.block;
-    // SAFETY: the kernel reads the number that the pointer leads to, and keeps nothing of it.
+    // SAFETY: the kernel reads the number behind the pointer during the call only.
     unsafe { raw::resize_fs(root.as_raw_fd(), &raw const blocks) }
         .map_err(|errno| op("EXT4_IOC_RESIZE_FS")(errno.into()))?;
     Ok(Outcome::Grown(Sizes::read(data)?.used))
 }
 
-/// Sizes in bytes.
+/// The sizes of the file system and its partition, in bytes.
 struct Sizes {
-    /// What the file system says it takes.
+    /// What the file system says it uses.
     used: u64,
-    /// What its partition has.
     there: u64,
-    /// Its unit.
+    /// The block size of the file system.
     block: u64,
 }
 
@@ -142,7 +125,7 @@ impl Sizes {
     }
 }
 
-/// Direct I/O wants its memory on such a border.
+/// Direct I/O needs memory with this alignment.
 #[repr(C, align(4096))]
 struct Aligned([u8; SECTOR]);
 
@@ -169,7 +152,7 @@ const BLKPG_RESIZE_PARTITION: libc::c_int = 3;
 
 mod raw {
     nix::ioctl_write_ptr_bad!(blkpg, nix::request_code_none!(0x12, 105), super::BlkpgArgument);
-    // ext4's own number: fs/ext4/ext4.h, EXT4_IOC_RESIZE_FS.
+    // From fs/ext4/ext4.h: EXT4_IOC_RESIZE_FS.
     nix::ioctl_write_ptr!(resize_fs, b'f', 16, u64);
 }
 

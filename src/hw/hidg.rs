@@ -1,8 +1,8 @@
 //! Offers reports through the HID gadget nodes, and reads the lamps that the target sets.
 //!
-//! The controller may come long after us (its driver is a module) and may go again, so a [`HidgPort`] exists before
-//! there is anything to write to, and plugs the gadget in whenever it can. Until then, and whenever the target has not
-//! taken the keyboard, it says `NotConnected`.
+//! The controller may appear long after the process starts (its driver is a module) and may disappear again, so a
+//! [`HidgPort`] exists before there is anything to write to, and binds the gadget whenever it can. Until then, and
+//! whenever the target has not configured the keyboard, it answers `NotConnected`.
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
@@ -28,17 +28,16 @@ use crate::config::{Controller, Usb};
 use crate::gadget::plan::{Function, KEYBOARD, POINTER};
 use crate::ports::{UsbEvent, UsbPort};
 
-/// How often a missing controller is looked for: it appears while the system starts, and somebody waits for the
-/// keyboard.
+/// How often to look for a missing controller: it appears while the system starts, and a user waits for the keyboard.
 const SEARCH: Duration = Duration::from_millis(250);
 
-/// How often a present one is looked at. Its changes are announced; only its disappearance may not be.
+/// How often to check a present one. The kernel announces its changes, but perhaps not its disappearance.
 const CHECK: Duration = Duration::from_secs(2);
 
 /// Where the kernel keeps what we need. A test puts other directories here.
 #[derive(Debug, Clone)]
 pub struct Places {
-    /// Gadgets.
+    /// Where configfs keeps gadgets.
     pub gadgets: PathBuf,
     /// USB device controllers.
     pub controllers: PathBuf,
@@ -60,7 +59,7 @@ pub fn open(gadget: String, usb: &Usb, places: Places) -> Box<dyn UsbPort> {
     }
 }
 
-/// What a seat without keyboard has: a port that is never there.
+/// The port of a seat without keyboard: never connected.
 struct NoPort;
 
 impl UsbPort for NoPort {
@@ -101,7 +100,7 @@ impl HidgPort {
         }
     }
 
-    /// Does what is due: looks for a controller, or whether ours is still there.
+    /// Does what is due: looks for a controller, or checks that ours is still there.
     fn look(&mut self) {
         match &mut self.plugged {
             Some(plugged) => {
@@ -117,7 +116,7 @@ impl HidgPort {
                     self.events.push_back(UsbEvent::Udc(Some(plugged.udc.clone())));
                     self.plugged = Some(plugged);
                 }
-                // The same reason is not worth a line four times a second.
+                // Logged once: the same reason would fill the log four times a second.
                 Err(complaint) if complaint == self.complaint => (),
                 Err(complaint) => {
                     log::warn!("no USB keyboard yet: {complaint}");
@@ -141,7 +140,7 @@ impl HidgPort {
             Controller::Named(name) => format!("there is no USB device controller {name}"),
         };
         for controller in controllers {
-            // The kernel calls a gadget bound to a controller that has gone busy, so pull it out first.
+            // For the kernel a gadget stays busy when the controller that it is bound to has gone, so unbind it first.
             gadget.unbind().map_err(|error| chain(&error))?;
             let plugged =
                 gadget.bind(&controller).and_then(|()| Plugged::open(gadget, controller.clone(), &self.places));
@@ -212,7 +211,7 @@ impl Plugged {
         Ok(Plugged { udc, state, announced, keyboard, pointer })
     }
 
-    /// Reads the state, and says so if it is another one.
+    /// Reads the state, and reports it if it has changed.
     fn look(&mut self, events: &mut VecDeque<UsbEvent>) -> io::Result<()> {
         let state = read_state(&self.state)?;
         self.keyboard.listen();
@@ -220,12 +219,12 @@ impl Plugged {
             self.udc.state = state;
             events.push_back(UsbEvent::Udc(Some(self.udc.clone())));
         }
-        // Only after reading, which is what tells sysfs to announce the next change.
+        // Only after reading, because the read makes sysfs announce the next change.
         self.announced = self.announced.take().or_else(|| announced(&self.state));
         Ok(())
     }
 
-    /// Collects what the nodes say; ready once the state has to be looked at.
+    /// Collects the nodes' events; ready once the state has to be read.
     fn poll_changed(&mut self, context: &mut Context<'_>, events: &mut VecDeque<UsbEvent>) -> Poll<()> {
         while let Poll::Ready(leds) = self.keyboard.poll_leds(context) {
             events.push_back(UsbEvent::Leds(leds));
@@ -236,7 +235,7 @@ impl Plugged {
             }
         }
         let Some(change) = &mut self.announced else { return Poll::Pending };
-        // If waiting fails, looking again is right as well.
+        // If waiting fails, reading the state again is right as well.
         let _ = ready!(change.as_mut().poll(context));
         self.announced = None;
         Poll::Ready(())
@@ -255,7 +254,7 @@ fn announced(state: &File) -> Option<Change> {
 
 fn read_state(state: &File) -> io::Result<String> {
     let mut text = [0; 64];
-    // From the start, which also tells sysfs that this state has been seen.
+    // Read from the start, which also tells sysfs that this state has been seen.
     let len = state.read_at(&mut text, 0)?;
     Ok(String::from_utf8_lossy(&text[..len]).trim().to_string())
 }
@@ -285,7 +284,7 @@ impl Node {
         Ok(Node { fd: watch(node, Interest::READABLE | Interest::WRITABLE)?, blocked: false, deaf: false })
     }
 
-    /// Hands a report to the controller, if the one before has been fetched.
+    /// Passes a report to the controller, if the previous one has been fetched.
     fn offer(&mut self, report: &[u8]) -> io::Result<()> {
         match self.fd.try_io(Interest::WRITABLE, |mut node| node.write(report)) {
             Ok(len) if len == report.len() => Ok(()),
@@ -297,7 +296,7 @@ impl Node {
         }
     }
 
-    /// Ready once after an offer that would have blocked, when another may be made.
+    /// Ready once after an offer that would have blocked, when the next may be made.
     fn poll_fetched(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if !self.blocked {
             return Poll::Pending;
@@ -312,12 +311,12 @@ impl Node {
     fn poll_leds(&mut self, context: &mut Context<'_>) -> Poll<KeyboardLeds> {
         while !self.deaf {
             let Ok(mut ready) = ready!(self.fd.poll_read_ready(context)) else { return Poll::Pending };
-            // The report has one byte; anything behind it is none of it.
+            // The report is one byte; anything after it is ignored.
             let mut report = [0; 8];
             match ready.try_io(|node| node.get_ref().read(&mut report)) {
                 Ok(Ok(len)) if 0 < len => return Poll::Ready(leds(report[0])),
-                // Until the target has taken the keyboard again, f_hid calls itself readable, fails with ENOMEM, and
-                // wakes us for having read: listening on would fill the processor.
+                // Until the target has configured the keyboard again, f_hid polls as readable, fails with ENOMEM, and
+                // wakes us for having read: reading on would use up the processor.
                 Ok(_) => self.deaf = true,
                 Err(_would_block) => (),
             }
@@ -325,7 +324,7 @@ impl Node {
         Poll::Pending
     }
 
-    /// Listens again, since the target may have taken the keyboard again.
+    /// Reads again, since the target may have configured the keyboard again.
     fn listen(&mut self) {
         self.deaf = false;
     }
@@ -342,7 +341,7 @@ fn leds(report: u8) -> KeyboardLeds {
     KeyboardLeds { num: report & 1 != 0, caps: report & 2 != 0, scroll: report & 4 != 0 }
 }
 
-/// Says by one word what controllers say by several: nobody is there to fetch it.
+/// Maps the several errors of controllers to one: no host is there to fetch a report.
 fn away(error: io::Error) -> io::Error {
     match error.raw_os_error() {
         Some(libc::ESHUTDOWN | libc::ENODEV | libc::ENXIO | libc::EPIPE | libc::ECONNRESET) => {
@@ -360,8 +359,8 @@ mod tests {
 
     use super::*;
 
-    /// A socket stands in for the kernel's node: it too takes reports until it is full, and tells when it is not any
-    /// more.
+    /// A socket stands in for the kernel's node: it too takes reports until it is full, and wakes us when it no longer
+    /// is.
     fn node() -> (Node, UnixStream) {
         let (ours, theirs) = UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();

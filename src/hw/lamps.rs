@@ -1,7 +1,7 @@
 //! Reads the front panel's lamps from GPIO inputs.
 //!
-//! They are read when somebody asks and not by edges: a disc lamp flickers a hundred times a second, and nobody needs
-//! to know each time. One that cannot be had is unknown, and tried again now and then.
+//! They are read on demand and not by edges: a disk lamp flickers a hundred times a second, and nobody needs each
+//! change. A lamp whose line cannot be opened counts as unknown, and opening is tried again every few seconds.
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use crate::config::{Line, Power};
 use crate::hw::retrying_line::RetryingLine;
 use crate::ports::LampInputs;
 
-/// Opens the configured lamps' lines, as many as can be had.
+/// Opens the configured lamps' lines, as many as can be opened.
 pub fn open(power: &Power) -> Box<dyn LampInputs> {
     let input = |key: &'static str, line: Option<Line>| {
         let power = power.clone();

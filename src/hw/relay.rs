@@ -1,8 +1,8 @@
 //! Drives the front-panel relays, through registers on a Pi or by the GPIO character device.
 //!
-//! A closed relay is a finger on somebody's power button, so they are open from the first moment that a line is ours,
-//! and opened when we let go of it. What happens if we are killed is up to the driver; [`failsafe`] is for what is left
-//! then. A line that cannot be had takes nothing else away: it answers why, and is tried again with every press.
+//! A closed relay is a pressed power button, so relays are open from the moment a line is opened, and opened again when
+//! it is released. What happens if the process is killed depends on the driver; [`failsafe`] opens what stays closed
+//! then. A line that cannot be opened does not affect the others: a press answers why, and tries again.
 
 use std::io;
 
@@ -13,7 +13,7 @@ use crate::config::{Line, Power};
 use crate::hw::retrying_line::RetryingLine;
 use crate::ports::Relays;
 
-/// Opens the configured relays' lines with their contacts open, as many as can be had.
+/// Opens the configured relays' lines with their contacts open, as many lines as can be opened.
 pub fn open(power: &Power) -> Box<dyn Relays> {
     let relay = |(contact, key, line)| {
         let power = power.clone();
@@ -22,13 +22,14 @@ pub fn open(power: &Power) -> Box<dyn Relays> {
     Box::new(Panel { outputs: lines(power).map(relay).collect() })
 }
 
-/// Opens every configured relay's contact, as after a crash, and leaves it so. All are tried; each error is told.
+/// Opens every configured relay's contact, for use after a crash, and leaves it open. All are tried; each error is
+/// returned.
 pub fn failsafe(power: &Power) -> Vec<RelayError> {
-    // Taking a line is what opens the contact.
+    // Opening a line opens the contact.
     lines(power).filter_map(|(_, key, line)| output(power, key, line).err()).collect()
 }
 
-/// The relays there are, each with its key.
+/// The configured relays, each with its key.
 fn lines(power: &Power) -> impl Iterator<Item = (Contact, &'static str, Line)> {
     [(Contact::Power, "power", power.power), (Contact::Reset, "reset", power.reset)]
         .into_iter()
@@ -49,7 +50,8 @@ impl Relays for Panel {
         let (_, output) = output.ok_or(io::ErrorKind::Unsupported)?;
         match output.now() {
             Ok(output) => output.set(closed),
-            // What was never ours we have not closed, and nobody is helped by trying for ever to open it.
+            // A relay whose line was never ours was not closed by us, so there is no point in trying again and again to
+            // open it.
             Err(_) if !closed => Ok(()),
             Err(complaint) => Err(io::Error::other(complaint.to_string())),
         }
@@ -97,7 +99,7 @@ mod tests {
             }
         }
         assert_eq!(1, cleared.len());
-        // Else whoever presses would find it busy for ever.
+        // Otherwise each press would find it busy.
         relays.set(Contact::Power, false).unwrap();
     }
 

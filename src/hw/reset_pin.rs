@@ -1,8 +1,8 @@
-//! Tells whether somebody holds the pin that asks for a factory reset.
+//! Tells whether the pin that asks for a factory reset is held.
 //!
-//! Whoever has forgotten the password, or never got an address, has only the board itself: a wire from GPIO 26 to the
-//! ground pin beside it, at the corner of the header, while the power comes on. Five seconds, so that nothing touches
-//! it by chance.
+//! An owner who has forgotten the password, or never got an address, has only the board itself: a wire from GPIO 26 to
+//! the ground pin next to it, at the corner of the header, while the power comes on. Five seconds, so that a chance
+//! contact does not count.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -14,17 +14,17 @@ use super::relay::RelayError;
 
 /// The label that the kernel gives a Pi 4's own pins.
 pub const CHIP: &str = "pinctrl-bcm2711";
-/// GPIO 26, pin 37 of the header; pin 39 beside it is ground.
+/// GPIO 26, pin 37 of the header; pin 39 next to it is ground.
 pub const LINE: u16 = 26;
 /// How long it must be held.
 pub const HOLD: Duration = Duration::from_secs(5);
 
-/// What the pull-up takes to lift an open line, many times over. Every boot waits this long.
+/// Many times what the pull-up needs to lift an open line. Every boot waits this long.
 const SETTLE: Duration = Duration::from_millis(20);
 /// How often to look.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Watches the pin for as long as it is held, but no longer than it has to be.
+/// Watches the pin until it is released or has been held for `time`.
 ///
 /// A machine without that chip is no Pi 4, and has no such pin.
 pub fn is_held(chip: &str, line: Line, time: Duration) -> Result<bool, RelayError> {

@@ -1,17 +1,17 @@
-//! Opens a line that may come late, and says once what keeps it away.
+//! Opens a line that may appear late, and logs once why it cannot be opened.
 //!
 //! A GPIO chip may appear long after we start, or never because its name is mistyped. Neither may take the keyboard
-//! away, so whoever uses a line asks for it each time, and gets the line or the reason.
+//! away, so a caller asks for the line at each use, and gets the line or the reason.
 
 use std::time::{Duration, Instant};
 
 use crate::base::error_chain::chain;
 use crate::hw::gpio::RelayError;
 
-/// How often a line that is only looked at is tried again. Opening one is a handful of system calls.
+/// How often opening is tried again for a line that is only read. Opening one is a handful of system calls.
 const AGAIN: Duration = Duration::from_secs(3);
 
-/// A line, once it can be had.
+/// A line, once it could be opened.
 pub(super) struct RetryingLine<T> {
     what: String,
     open: Box<dyn Fn() -> Result<T, RelayError> + Send>,
@@ -20,14 +20,14 @@ pub(super) struct RetryingLine<T> {
 }
 
 impl<T> RetryingLine<T> {
-    /// Tries to open it, and does not mind if that fails.
+    /// Tries to open it; a failure is kept for later.
     pub(super) fn new(what: String, open: impl Fn() -> Result<T, RelayError> + Send + 'static) -> RetryingLine<T> {
         let mut late = RetryingLine { what, open: Box::new(open), line: Err(String::new()), tried: Instant::now() };
         late.attempt(Instant::now());
         late
     }
 
-    /// The line, or why it cannot be had at this very moment.
+    /// The line, or why it cannot be opened now.
     pub(super) fn now(&mut self) -> Result<&mut T, &str> {
         if self.line.is_err() {
             self.attempt(Instant::now());
@@ -35,7 +35,8 @@ impl<T> RetryingLine<T> {
         self.line.as_mut().map_err(|complaint| complaint.as_str())
     }
 
-    /// The line, tried again if the last time is long enough ago to ask as often as one likes.
+    /// The line. Opening is tried again if the last attempt is long enough ago, so callers may ask as often as they
+    /// like.
     pub(super) fn by(&mut self, now: Instant) -> Option<&mut T> {
         if self.line.is_err() && self.tried + AGAIN <= now {
             self.attempt(now);
@@ -43,7 +44,7 @@ impl<T> RetryingLine<T> {
         self.had()
     }
 
-    /// The line if it was had before.
+    /// The line if it has been opened.
     pub(super) fn had(&mut self) -> Option<&mut T> {
         self.line.as_mut().ok()
     }
@@ -53,7 +54,7 @@ impl<T> RetryingLine<T> {
         let outcome = (self.open)().map_err(|error| chain(&error));
         match (&self.line, &outcome) {
             (Err(before), Ok(_)) if !before.is_empty() => log::info!("{} is there now", self.what),
-            // The same reason is not worth a line every few seconds.
+            // Logged once: the same reason would fill the log every few seconds.
             (Err(before), Err(complaint)) if before != complaint => {
                 log::error!("{} is not there: {complaint}", self.what)
             }
@@ -70,7 +71,7 @@ mod tests {
 
     use crate::hw::retrying_line::*;
 
-    /// A line that can be had at the third attempt.
+    /// A line that can be opened at the third attempt.
     fn third() -> (RetryingLine<u32>, Arc<AtomicU32>) {
         let attempts = Arc::new(AtomicU32::new(0));
         let count = attempts.clone();

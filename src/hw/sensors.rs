@@ -1,11 +1,11 @@
-//! Reads what the kernel knows of the board's supply, heat and card.
+//! Reads what the kernel knows about the board's supply voltage, temperature and card.
 //!
-//! All of it is in files that anybody may read, and none of them is sure to be there: a driver may come late, and
-//! another board has other ones. What is not there counts as not known.
+//! All of it is in files that every user may read, and each may be missing: a driver may load late, and another board
+//! has other ones. A missing value counts as unknown.
 //!
-//! The firmware of a Pi slows the processor down by itself, at 80 °C or for want of voltage. Mainline's driver passes
-//! on the voltage alone, and a low clock says nothing, since an idle processor has one; so what is told of the clock is
-//! what the kernel itself does for cooling.
+//! A Pi's firmware slows the processor down by itself, at 80 °C or when the voltage is too low. Mainline's driver
+//! reports the voltage only, and a low clock says nothing, since an idle processor has one too; so only the kernel's
+//! own throttling is reported.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -31,7 +31,7 @@ impl BoardSensors {
         BoardSensors { sys: sys.into(), data: data.into() }
     }
 
-    /// The devices of a class whose `file` holds a word that is wanted.
+    /// The devices of a class whose `file` holds a wanted value.
     fn devices(&self, class: &str, file: &str, wanted: impl Fn(&str) -> bool) -> impl Iterator<Item = PathBuf> {
         let entries = fs::read_dir(self.sys.join("class").join(class)).into_iter().flatten().flatten();
         entries.map(|entry| entry.path()).filter(move |path| word(&path.join(file)).is_some_and(|word| wanted(&word)))
@@ -40,7 +40,7 @@ impl BoardSensors {
 
 impl Sensors for BoardSensors {
     fn read(&mut self) -> Readings {
-        // It is set when the voltage was too low at any time since the driver's look before, two seconds earlier.
+        // It is set if the voltage was too low at any time since the driver's previous poll, two seconds earlier.
         let low = self.devices("hwmon", "name", |name| name == "rpi_volt").find_map(|volt| {
             let alarm: u8 = number(&volt.join("in0_lcrit_alarm"))?;
             Some(alarm != 0)
@@ -60,8 +60,8 @@ impl Sensors for BoardSensors {
         let device = fs::metadata(&self.data).ok()?.dev();
         let block = fs::read_link(self.sys.join(format!("dev/block/{}:{}", major(device), minor(device)))).ok()?;
         let errors: u64 = number(&self.sys.join("fs/ext4").join(block.file_name()?).join("errors_count"))?;
-        // A file system that takes no more writes after an error says so by neither its flags nor its options in some
-        // kernels, but counts the error in all. Where nothing was mended, the count is of an earlier life.
+        // In some kernels, neither flags nor options show that a file system takes no more writes after an error, but
+        // all kernels count the error. The count survives restarts until the file system is repaired.
         let read_only = statvfs(&self.data).is_ok_and(|status| status.flags().contains(FsFlags::ST_RDONLY));
         Some(if 0 < errors || read_only { CardState::Failing } else { CardState::Good })
     }
@@ -111,7 +111,7 @@ mod tests {
             sys
         }
 
-        /// Gives the card that holds it a file system which has met that many errors.
+        /// Puts a file system with that many errors on its card.
         fn errors(&self, count: &str) {
             let device = fs::metadata(&self.0).unwrap().dev();
             let link = self.0.join(format!("dev/block/{}:{}", major(device), minor(device)));

@@ -1,4 +1,4 @@
-//! Lets a person choose what to boot, and boots it.
+//! Shows the boot menu, and boots a device.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::base::signal::Size;
 
 const BOX: Style = Style::new(Color::new(0xff, 0xff, 0xff), Color::new(0x10, 0x20, 0x60));
 
-/// The boot menu: one device for this time only.
+/// The boot menu, whose choice holds for this boot only.
 #[derive(Debug)]
 pub struct BootMenu {
     devices: Vec<Device>,
@@ -80,7 +80,7 @@ impl Stage for BootMenu {
     }
 }
 
-/// Tries devices in turn until one has a system.
+/// Tries devices in turn until one can be booted.
 #[derive(Debug)]
 pub struct Boot {
     screen: TextScreen,

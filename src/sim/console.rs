@@ -1,4 +1,4 @@
-//! Runs the text console: kernel messages, a prompt that echoes, an orderly end.
+//! Runs the text console: kernel messages, a prompt that echoes, an orderly shutdown.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -11,11 +11,11 @@ use super::stage::{Next, Requests, Stage};
 use super::text::{PLAIN, TextScreen};
 use crate::base::signal::Size;
 
-/// Pace of messages that come by themselves: fast, but one can see them run.
+/// Time between kernel messages: short, but long enough to see them scroll.
 const LINE: Duration = Duration::from_millis(60);
 /// Half a caret's period.
 const BLINK: Duration = Duration::from_millis(500);
-/// Longest line that is kept; a person who leans on a key must not fill the memory.
+/// Longest line that is kept; a key that is held down must not fill the memory.
 const LINE_CHARACTERS: usize = 400;
 /// Lines that Up brings back.
 const HISTORY: usize = 20;
@@ -23,7 +23,7 @@ const HISTORY: usize = 20;
 const MODE: Size = Size { width: 1024, height: 768 };
 const PROMPT: Style = Style::new(Color::new(0x7f, 0xe0, 0x9f), PLAIN.paper);
 
-/// A console of one system.
+/// The console of one system.
 #[derive(Debug)]
 pub struct Console {
     screen: TextScreen,
@@ -78,7 +78,7 @@ impl Console {
         console
     }
 
-    /// Ends a system that ran without a console of its own.
+    /// Shuts down a system that ran without a console of its own.
     pub fn shutdown(now: Instant, booted: Instant, device: Device, restart: bool) -> Console {
         let mut console = Console::new(now, booted, device);
         console.shut_down(now, restart);
@@ -111,7 +111,7 @@ impl Console {
         let steps = ["Stopped remote login", "Stopped network", "Unmounted /home", "Reached shutdown"];
         let mut lines = VecDeque::from(["\nThe system is shutting down...\n".to_string()]);
         for step in steps {
-            // The pauses are what stopping services takes, and let a viewer read.
+            // The pauses stand for the time that stopping services takes, and let a viewer read.
             lines.extend(["".into(), "".into(), "".into(), format!("[  OK  ] {step}\n")]);
         }
         lines.extend([format!("{then}.\n"), "".into(), "".into(), "".into()]);
@@ -159,7 +159,7 @@ impl Console {
     fn erase(&mut self, characters: usize) {
         for _ in 0..characters {
             let (column, row) = self.screen.place;
-            // A wrapped line goes on at the end of the row above.
+            // A wrapped line continues at the end of the row above.
             self.screen.place = match column {
                 0 => (self.screen.columns() - 1, row.saturating_sub(1)),
                 _ => (column - 1, row),
@@ -179,7 +179,7 @@ impl Stage for Console {
         if self.script.is_some() {
             return;
         }
-        // A caret that someone types with stays lit.
+        // The caret stays visible while somebody types.
         self.screen.caret = true;
         self.blinks_at = now + BLINK;
         match press.key {

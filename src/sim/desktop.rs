@@ -1,7 +1,7 @@
 //! Runs the graphical desktop: a pointer that follows exactly, windows, and things to click, type and scroll.
 //!
-//! Its reason is to prove a pointer and a stream: the bar shows where the pointer is to the pixel and which key came
-//! last, target practice counts hits, and a ball moves as smoothly as the pictures come.
+//! It exists to check pointer and stream: the bar shows the pointer's position to the pixel and the last key, target
+//! practice counts hits, and a ball moves as smoothly as the stream allows.
 
 pub mod layout;
 pub mod notes;
@@ -131,7 +131,7 @@ impl Stage for Desktop {
         requests.redraw = true;
         if self.ticks_at <= now {
             self.ticks_at = now + CLOCK;
-            // Something writes to its log now and then, on every computer.
+            // As on every computer, something writes to a log now and then.
             if (now - self.started).as_secs().is_multiple_of(3) {
                 requests.disk = Duration::from_millis(300);
             }

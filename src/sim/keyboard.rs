@@ -1,13 +1,13 @@
 //! Reads keyboard reports as a host does: edges, typematic repeat, locks and a US layout.
 //!
-//! The table of characters is the host's own on purpose: if it shared the one we type by, a wrong entry there would
-//! agree with itself and no test would see it.
+//! The table of characters is separate on purpose: if it were the one that we type with, no test would find a wrong
+//! entry.
 
 use std::time::{Duration, Instant};
 
 use crate::base::usb::KeyboardLeds;
 
-/// How long a key is held before it repeats; what PC firmware and Linux consoles start with.
+/// How long a key is held before it repeats: the default of PC firmware and Linux consoles.
 const REPEAT_DELAY: Duration = Duration::from_millis(500);
 
 /// Usages 0x04 to 0x38 in order (HID Usage Tables 1.5, section 10), plain and with Shift.
@@ -17,38 +17,28 @@ const SHIFTED: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ!@#$%^&*().... _+{}|.:\"~<>?"
 
 /// What a key means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "most variants are what is printed on a key")]
 pub enum Key {
-    /// It types this, Shift and locks considered.
+    /// It types this, after Shift and locks.
     Char(char),
     /// Enter, on either block.
     Enter,
-    /// The key that takes back a character.
+    /// Deletes the character before the caret.
     Backspace,
-    /// Tab.
     Tab,
-    /// Esc.
     Escape,
     /// F1 to F12.
     Function(u8),
-    /// Cursor up.
     Up,
-    /// Cursor down.
     Down,
-    /// Cursor left.
     Left,
-    /// Cursor right.
     Right,
-    /// Home.
     Home,
-    /// End.
     End,
-    /// Page up.
     PageUp,
-    /// Page down.
     PageDown,
-    /// Insert.
     Insert,
-    /// Delete, which takes away the next character.
+    /// Deletes the character after the caret.
     Delete,
     /// A lock, a modifier or a key that means nothing here, by its usage.
     Other(u8),
@@ -56,17 +46,15 @@ pub enum Key {
 
 /// One key going down, or repeating.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields say it")]
 pub struct Press {
-    /// What it means.
     pub key: Key,
-    /// Whether Control is down.
     pub control: bool,
-    /// Whether Alt is down.
     pub alt: bool,
 }
 
 impl Press {
-    /// Whether this is the chord that restarts a PC.
+    /// Whether this is Ctrl+Alt+Del.
     pub fn is_control_alt_delete(&self) -> bool {
         self.control && self.alt && self.key == Key::Delete
     }
@@ -80,7 +68,7 @@ pub struct Keyboard {
     repeat: Option<(u8, Instant)>,
     /// Time from one repetition to the next.
     pub repeat_interval: Duration,
-    /// Its lamps, which are the locks' state.
+    /// Its lamps, which show the locks' state.
     pub leds: KeyboardLeds,
 }
 
@@ -111,10 +99,10 @@ impl Keyboard {
         fresh.into_iter().map(|usage| self.press(usage)).collect()
     }
 
-    /// The repetition that is due, if one is.
+    /// The repetition that is due, if any.
     pub fn tick(&mut self, now: Instant) -> Option<Press> {
         let (usage, due) = self.repeat.filter(|(_, due)| *due <= now)?;
-        // One at a time: after a stall a host does not make up for the repetitions it missed.
+        // One at a time: after a stall a host does not catch up on missed repetitions.
         self.repeat = Some((usage, (due + self.repeat_interval).max(now)));
         Some(self.press(usage))
     }

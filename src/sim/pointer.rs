@@ -2,16 +2,13 @@
 
 use crate::base::signal::Size;
 
-/// Where the pointer is and what it does, in a screen's pixels.
+/// The pointer's position from the top left corner, in the screen's pixels, and its buttons and wheel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(missing_docs, reason = "the type's documentation says what they are")]
 pub struct Pointer {
-    /// Pixels from the left.
     pub x: i32,
-    /// Pixels from the top.
     pub y: i32,
-    /// Whether the left button is down.
     pub left: bool,
-    /// Whether the right button is down.
     pub right: bool,
     /// Wheel detents since the last report; positive is away from the user.
     pub wheel: i32,

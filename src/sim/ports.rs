@@ -1,7 +1,7 @@
 //! Puts one simulated machine behind all ports of a board.
 //!
-//! The machine lives in a mutex that is held for microseconds by input and for the few milliseconds of drawing by the
-//! screen; coding the picture happens outside. The screen's thread is also what tells the machine the time.
+//! The machine is in a mutex that input holds for microseconds, and the screen for the few milliseconds of drawing; the
+//! picture is coded outside of it. The screen's thread also tells the machine the time.
 
 use std::collections::VecDeque;
 use std::io;
@@ -24,9 +24,10 @@ use crate::video::demand::Demand;
 use crate::video::encode::{Encoder, PixelFormat, Range, Raw};
 use crate::video::placeholder;
 
-/// Pictures come no faster than this: what a good capture device gives.
+/// The shortest time between pictures, as from a good capture device.
 const FRAME_INTERVAL: Duration = Duration::from_micros(33_333);
-/// A picture comes at least this often even if nothing moves, as from a capture device; so a viewer sees that it lives.
+/// A picture is sent at least this often even if nothing moves, as a capture device does; so a viewer sees that the
+/// stream works.
 const KEEP_ALIVE: Duration = Duration::from_millis(500);
 /// How long the screen's thread may sleep without asking whether to stop.
 const NAP: Duration = Duration::from_millis(100);
@@ -43,21 +44,21 @@ pub fn machine() -> (Board, SimulatedScreen) {
     (board, SimulatedScreen(machine))
 }
 
-/// The machine as every port holds it.
+/// The machine as all ports share it.
 #[derive(Clone)]
 struct Machine(Arc<Shared>);
 
 struct Shared {
     state: Mutex<State>,
-    /// Told whenever `State::touched` becomes true.
+    /// Notified whenever `State::touched` becomes true.
     touch: Condvar,
 }
 
 struct State {
     target: Target,
-    /// Who waits for its USB events.
+    /// Wakes the task that waits for its USB events.
     waker: Option<Waker>,
-    /// Whether something was done to it since its screen last looked.
+    /// Whether the machine was changed since its screen last looked.
     touched: bool,
 }
 
@@ -68,16 +69,16 @@ impl Machine {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Whoever panicked while holding the machine ends the program by itself; nothing is gained by panicking again.
+        // A panic in another thread that held the machine ends the program anyway, so this thread need not panic too.
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does something to the machine, and lets its screen know.
+    /// Changes the machine, and notifies its screen.
     fn act<T>(&self, action: impl FnOnce(&mut Target, Instant) -> T) -> T {
         self.touch(true, Instant::now, action)
     }
 
-    /// Does what the screen does, which need not be told.
+    /// Runs what the screen itself does, which needs no notification.
     fn look<T>(&self, clock: impl FnOnce() -> Instant, action: impl FnOnce(&mut Target, Instant) -> T) -> T {
         self.touch(false, clock, action)
     }
@@ -89,7 +90,7 @@ impl Machine {
         action: impl FnOnce(&mut Target, Instant) -> T,
     ) -> T {
         let mut state = self.lock();
-        // Asked under the lock, so that the machine's time never goes back.
+        // Read under the lock, so that the machine's time never goes back.
         let result = action(&mut state.target, clock());
         state.touched = touched;
         self.0.touch.notify_one();
@@ -101,17 +102,17 @@ impl Machine {
         result
     }
 
-    /// Waits until there may be something to show: someone acts on the machine, or its own time comes, but not for
-    /// long.
+    /// Waits until there may be something to show, because of input or of the machine's own deadline, but not longer
+    /// than [`NAP`].
     fn wait(&self, next_frame: Option<Instant>) {
         let state = self.lock();
         let now = Instant::now();
-        // When it changes faster than pictures are wanted, what comes meanwhile goes into the same picture.
+        // When it changes faster than pictures are wanted, several changes go into one picture.
         let paced = next_frame.filter(|next| now < *next && state.target.is_stale());
         let until = paced.or(state.target.deadline());
         let time = until.map_or(NAP, |until| until.saturating_duration_since(now).min(NAP));
         let idle = |state: &mut State| paced.is_some() || !state.touched;
-        // Why it returned does not matter: the screen looks at everything anyway.
+        // The reason for waking does not matter: the screen looks at everything anyway.
         drop(self.0.touch.wait_timeout_while(state, time, idle));
     }
 }
@@ -162,7 +163,7 @@ impl Screen for SimulatedScreen {
     }
 }
 
-/// What the screen's thread keeps.
+/// The state of the screen's thread.
 struct Recording {
     machine: Machine,
     bus: SeatBus,
@@ -191,7 +192,7 @@ impl Recording {
         }
     }
 
-    /// Looks at the machine once and shows what is new, if somebody wants to see it.
+    /// Looks at the machine once and shows what has changed, if somebody watches.
     fn look(&mut self, clock: impl FnOnce() -> Instant) {
         let last = self.shown.back().copied();
         let due = |interval: Duration, now: Instant| last.is_none_or(|last| last + interval <= now);
@@ -224,7 +225,7 @@ impl Recording {
         self.report(now);
     }
 
-    /// Shows why there is no picture. A change of mode is over before anyone could read about it.
+    /// Shows why there is no picture. A change of mode is not shown: it ends before anyone could read it.
     fn show_card(&mut self, now: Instant, signal: Signal) {
         let (pixels, stride) = (placeholder::draw(signal), PixelFormat::Rgb24.row_bytes(placeholder::SIZE.width));
         let raw =
@@ -247,7 +248,7 @@ impl Recording {
     }
 }
 
-/// The raster as a JPEG file; none, and a line in the log, if that fails.
+/// The raster as a JPEG file; on failure, `None` and a line in the log.
 fn code(encoder: &mut Encoder, raw: &Raw) -> Option<Bytes> {
     encoder.encode(raw).inspect_err(|error| log::error!("the simulated screen cannot be coded: {error}")).ok()
 }
@@ -263,7 +264,7 @@ mod tests {
     use crate::base::tasks;
     use crate::bus::{FrameBus, Frames, StatusBus};
 
-    /// More than the machine takes for anything, even on a busy computer.
+    /// Longer than anything takes on the machine, even on a busy computer.
     const LIMIT: Duration = Duration::from_secs(20);
 
     fn bus() -> SeatBus {
@@ -314,7 +315,7 @@ mod tests {
         let (_, SimulatedScreen(machine)) = machine();
         let bus = bus();
         let mut recording = Recording::new(machine, bus.clone(), Encoder::new().unwrap());
-        // The self-test counts memory, and so moves 20 times a second.
+        // The self-test counts memory, and so changes 20 times a second.
         let mut now = Instant::now() + Duration::from_millis(500);
         let mut last = None;
         let mut drawn = |frames: &mut Frames, seconds: u32| {

@@ -1,4 +1,4 @@
-//! Runs the power-on self-test: a banner, a memory count, what was found, and the keys that lead elsewhere.
+//! Runs the power-on self-test: a banner, a memory count, what was found, and the keys that open other programs.
 
 use std::time::{Duration, Instant};
 
@@ -9,13 +9,13 @@ use super::stage::{Next, Requests, Stage};
 use super::text::{PLAIN, TEXT_MODE, TextScreen};
 use crate::base::signal::Size;
 
-/// When the host has found the keyboard: BIOSes need about a second from power-on.
+/// When the host has configured the keyboard: BIOSes need about a second from power-on.
 pub const USB_READY: Duration = Duration::from_millis(1000);
 /// Time for a person to read the line about the keys and press one.
 const FULL: Duration = Duration::from_millis(4000);
 /// Time for a person who knows the key already.
 const QUICK: Duration = Duration::from_millis(2500);
-/// One step of the memory count, which is fast enough to look busy.
+/// One step of the memory count; short enough to look busy.
 const STEP: Duration = Duration::from_millis(50);
 const MEMORY_TIME: Duration = Duration::from_millis(1500);
 const MEMORY_MIB: u128 = 16384;
@@ -23,7 +23,7 @@ const MEMORY_MIB: u128 = 16384;
 const BRIGHT: Style = Style::new(Color::new(0xff, 0xff, 0xff), PLAIN.paper);
 const GOLD: Style = Style::new(Color::new(0xff, 0xd7, 0x5f), PLAIN.paper);
 
-/// The self-test.
+/// The state of the self-test.
 #[derive(Debug)]
 pub struct Post {
     settings: Settings,

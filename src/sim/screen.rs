@@ -1,8 +1,7 @@
 //! Draws text cells and shapes into an RGB picture.
 //!
-//! All text, on the desktop too, stands in cells of 9x16 pixels counted from the top left corner, in one colour on
-//! another. So whoever knows the glyphs (`tests/data/glyphs.json`) can read the machine's screen back out of a picture
-//! of it.
+//! All text, on the desktop too, is in cells of 9x16 pixels counted from the top left corner, in one colour on another.
+//! So a test that knows the glyphs (`tests/data/glyphs.json`) can read the screen's text from a picture.
 
 use std::convert::Infallible;
 use std::sync::OnceLock;
@@ -23,7 +22,7 @@ pub const CELL_WIDTH: usize = 9;
 /// Height of a text cell.
 pub const CELL_HEIGHT: usize = 16;
 
-/// A colour as the screen shows it.
+/// A colour of the screen.
 pub type Color = Rgb888;
 
 /// Colours of a piece of text.
@@ -70,7 +69,7 @@ impl Raster {
         &self.pixels
     }
 
-    /// Takes over another picture, size and all.
+    /// Becomes a copy of another picture, including its size.
     pub fn copy(&mut self, other: &Raster) {
         self.size = other.size;
         self.pixels.clone_from(&other.pixels);
@@ -104,7 +103,7 @@ impl Raster {
             return;
         }
         let (ink, paper) = (bytes(style.ink), bytes(style.paper));
-        // Most lines of most glyphs are blank, and this is where a screen full of text spends its time.
+        // Most lines of most glyphs are blank, and drawing a screen full of text spends most of its time here.
         let blank = [paper; CELL_WIDTH];
         for (line, bits) in glyph(character).into_iter().enumerate() {
             let mut pixels = blank;
@@ -163,7 +162,7 @@ fn bytes(color: Color) -> [u8; 3] {
 /// A character's 16 lines of 9 pixels; bit 8 is the leftmost.
 pub type Glyph = [u16; CELL_HEIGHT];
 
-/// The pixels of a character. What the font lacks is a question mark.
+/// The pixels of a character. A question mark replaces what the font lacks.
 pub fn glyph(character: char) -> Glyph {
     static PRINTABLE: OnceLock<Vec<Glyph>> = OnceLock::new();
     let printable = PRINTABLE.get_or_init(|| (' '..='~').map(from_font).collect());
@@ -183,7 +182,7 @@ fn from_font(character: char) -> Glyph {
     glyph.0
 }
 
-/// Frames and arrows, which the font lacks and a BIOS cannot do without.
+/// Box-drawing characters and arrows, which the font lacks and a BIOS needs.
 fn symbol(character: char) -> Option<Glyph> {
     const MIDDLE: usize = CELL_HEIGHT / 2;
     // Which arms of a cross reach the cell's edge: left, right, up, down.

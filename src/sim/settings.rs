@@ -1,15 +1,15 @@
-//! Holds what the simulated firmware remembers while the power is off.
+//! Holds the settings that the simulated firmware keeps while the power is off.
 
 use std::time::Duration;
 
-/// Something that can be booted.
+/// A device that can be booted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Device {
     /// The installed system.
     Disk,
     /// A rescue system on a stick.
     Stick,
-    /// A network boot, which nobody answers here.
+    /// A network boot, to which no server answers here.
     Network,
 }
 
@@ -27,7 +27,7 @@ impl Device {
 /// The set-up program's values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// What is tried in turn.
+    /// The devices that are tried in turn.
     pub boot_order: Vec<Device>,
     /// Whether the memory test is left out.
     pub quick_boot: bool,

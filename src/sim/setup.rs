@@ -1,4 +1,4 @@
-//! Runs the firmware's set-up program: four pages of values, and a question before it is left.
+//! Runs the firmware's set-up program: four pages of values, and a question at its end.
 
 use std::time::Instant;
 
@@ -99,7 +99,7 @@ impl Setup {
             Item::Save => self.ask(Question::Save),
             Item::Discard => self.ask(Question::Discard),
             Item::Defaults => self.ask(Question::Defaults),
-            // Enter moves nothing in a list: which way would be a guess.
+            // Enter moves nothing in a list, because it has no direction.
             Item::Order(_) => (),
             _ => self.change(true),
         }

@@ -23,31 +23,29 @@ const HELP: [&str; 7] = [
     "reboot        restart               poweroff      shut down",
 ];
 
-/// The files of the home directory.
+/// The files of the home folder.
 const FILES: [(&str, &str); 3] = [
     ("README", "This machine is simulated. Try startx, hang, mode 1280x1024, or the power button.\n"),
     ("hello.txt", "Hello from the other side of the wire.\n"),
     ("todo.txt", "[x] plug in the cable\n[ ] find out what this button does\n"),
 ];
 
-/// What a command line leads to.
+/// The result of a command line.
 #[derive(Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "`restart` says it")]
 pub enum Outcome {
-    /// This is written.
+    /// Print this text.
     Say(String),
-    /// The screen is emptied.
+    /// Clear the screen.
     Clear,
-    /// The console changes its video mode.
+    /// Change the console's video mode.
     Mode(Size),
-    /// The desktop starts.
+    /// Start the desktop.
     Desktop,
-    /// Everything freezes.
+    /// Freeze the machine.
     Hang,
-    /// The system shuts down, and perhaps comes back.
-    Shutdown {
-        /// Whether it does.
-        restart: bool,
-    },
+    /// Shut the system down, and perhaps restart it.
+    Shutdown { restart: bool },
 }
 
 /// Carries out one line, on a system that has run for `uptime`.

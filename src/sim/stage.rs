@@ -1,7 +1,7 @@
-//! Says what the machine needs of the program that runs on it at the moment.
+//! Defines what the machine needs from the program that runs on it.
 //!
-//! Firmware, boot loader, console and desktop are one *stage* each. A stage takes input and time, asks for what it
-//! cannot do itself, and draws all of itself whenever the machine wants a picture; so it keeps no notes about what is
+//! Firmware, boot loader, console and desktop are one *stage* each. A stage takes input and time, requests what it
+//! cannot do itself, and draws its whole screen whenever the machine wants a picture; so it need not remember what is
 //! drawn already.
 
 use std::fmt;
@@ -15,12 +15,12 @@ use crate::base::signal::Size;
 
 /// What runs next.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "`Setup` and `restart` say it")]
 pub enum Next {
-    /// The set-up program of the firmware.
     Setup,
     /// The firmware's list of what can be booted.
     BootMenu,
-    /// These devices are tried, one after another.
+    /// Try these devices, one after another.
     Boot(Vec<Device>),
     /// The operating system on this device.
     System(Device),
@@ -30,29 +30,28 @@ pub enum Next {
     Desktop,
     /// The machine restarts, with other settings if there are any.
     Restart(Option<Settings>),
-    /// The operating system stops in good order, and the machine is off or restarts.
+    /// The operating system shuts down, and the machine is off or restarts.
     Shutdown {
-        /// Whether it comes back.
         restart: bool,
     },
-    /// The power supply goes off.
+    /// The power supply is switched off.
     Off,
-    /// Everything stops where it is.
+    /// Everything freezes.
     Hang,
 }
 
-/// What a stage asks of the machine while it handles an event.
+/// What a stage requests from the machine while it handles an event.
 #[derive(Debug, Default)]
 pub struct Requests {
-    /// The stage is over and this follows.
+    /// The stage has ended, and this follows.
     pub next: Option<Next>,
-    /// The disc is at work for so long.
+    /// How long the disk is busy.
     pub disk: Duration,
-    /// The picture is no longer true.
+    /// Whether the picture is out of date.
     pub redraw: bool,
 }
 
-/// A program that has the machine for a while.
+/// A program that runs on the machine.
 pub trait Stage: Send + fmt::Debug {
     /// The video mode it uses.
     fn size(&self) -> Size;
@@ -60,10 +59,10 @@ pub trait Stage: Send + fmt::Debug {
     /// A key went down or repeats.
     fn press(&mut self, now: Instant, press: Press, requests: &mut Requests);
 
-    /// The pointer did something.
+    /// The pointer moved, or a button or the wheel changed.
     fn point(&mut self, _now: Instant, _pointer: Pointer, _requests: &mut Requests) {}
 
-    /// Time has passed.
+    /// Does what is due at `now`.
     fn tick(&mut self, now: Instant, requests: &mut Requests);
 
     /// When [`Stage::tick`] next has work to do.
@@ -75,7 +74,7 @@ pub trait Stage: Send + fmt::Debug {
     /// All text on the screen.
     fn text(&self) -> String;
 
-    /// Someone touched the power button. While no operating system listens to ACPI, that cuts the power at once.
+    /// The power button was pressed. While no operating system handles ACPI, that cuts the power at once.
     fn power(&mut self, _now: Instant, requests: &mut Requests) {
         requests.next = Some(Next::Off);
     }

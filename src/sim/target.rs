@@ -1,7 +1,7 @@
-//! Lives the life of a simulated machine: power, set-up, boot menu, console, desktop.
+//! Simulates a whole machine: power, set-up program, boot menu, console, desktop.
 //!
-//! One object stands behind all ports of a seat, so that what is typed shows in the picture, and pressing power takes
-//! picture, keyboard and lamps away together, as with a real machine. It does no I/O and reads no clock.
+//! One object is behind all ports of a seat, so that what is typed shows in the picture, and switching it off ends
+//! picture, keyboard and lamps together, as with a real machine. It does no I/O and reads no clock.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -21,45 +21,45 @@ use crate::base::signal::{Signal, Size};
 use crate::base::usb::{KeyboardLeds, Report, Udc};
 use crate::ports::UsbEvent;
 
-/// ATX: a power button held this long cuts the power whatever runs.
+/// ATX: holding the power button this long cuts the power, whatever runs.
 const FORCED_OFF: Duration = Duration::from_secs(4);
-/// A capture device has no picture for about so long when the video mode changes.
+/// About how long a capture device has no picture when the video mode changes.
 const MODE_CHANGE: Duration = Duration::from_millis(300);
-/// Half a period of the disc lamp at work.
+/// Half a period of the disk lamp while the disk is busy.
 const FLICKER_MS: u128 = 70;
 
 /// Whether an offered report was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken {
-    /// It was.
+    /// The controller has taken it.
     Yes,
-    /// The host has not fetched the one before.
+    /// The host has not fetched the previous one.
     NotYet,
-    /// There is no host, or it has not set up our device.
+    /// There is no host, or it has not configured our device.
     NoHost,
 }
 
-/// The machine.
+/// The simulated machine.
 #[derive(Debug)]
 pub struct Target {
     settings: Settings,
-    /// What runs; nothing while the power is off.
+    /// What runs; `None` while the power is off.
     stage: Option<Box<dyn Stage>>,
-    /// The system that runs and since when, once one has been booted.
+    /// The running system and its start, once one has been booted.
     system: Option<(Device, Instant)>,
     keyboard: Keyboard,
-    /// When the host will have set up our USB device.
+    /// When the host will have configured our USB device.
     configures_at: Option<Instant>,
     configured: bool,
-    /// Whether a report lies unfetched in the controller, and whether another one was refused because of that.
+    /// Whether the controller holds a report that is not fetched yet, and whether another was refused because of it.
     unfetched: bool,
     refused: bool,
-    /// When everything froze.
+    /// Since when the machine hangs.
     hung: Option<Instant>,
     /// Since when the power contact is closed.
     power_closed: Option<Instant>,
     mode: Option<Size>,
-    /// When the picture is back after a change of mode.
+    /// When the picture returns after a change of mode.
     settles_at: Option<Instant>,
     disk_until: Option<Instant>,
     epoch: Instant,
@@ -115,7 +115,7 @@ impl Target {
             return Taken::NoHost;
         }
         if self.hung.is_some() {
-            // The controller takes one, and nobody comes to fetch it.
+            // The controller takes one report, and no host fetches it.
             self.refused = self.unfetched;
             self.unfetched = true;
             return if self.refused { Taken::NotYet } else { Taken::Yes };
@@ -167,12 +167,12 @@ impl Target {
         }
     }
 
-    /// Takes the next thing that the USB port reports.
+    /// Takes the next event of the USB port.
     pub fn poll(&mut self) -> Option<UsbEvent> {
         self.events.pop_front()
     }
 
-    /// Whether [`Target::poll`] would give something.
+    /// Whether [`Target::poll`] has an event.
     pub fn has_events(&self) -> bool {
         !self.events.is_empty()
     }
@@ -186,7 +186,7 @@ impl Target {
         alive.chain(forced_off).chain(self.settles_at).min()
     }
 
-    /// What a capture device would say of the video signal.
+    /// What a capture device would report about the video signal.
     pub fn signal(&self) -> Signal {
         match (self.stage.is_some(), self.settles_at) {
             (false, _) => Signal::NoSignal,
@@ -195,7 +195,7 @@ impl Target {
         }
     }
 
-    /// Draws the screen, if there is a picture and it differs from the last one drawn; says whether it did.
+    /// Draws the screen, if there is a picture and it differs from the last one drawn. Returns whether it drew.
     pub fn draw(&mut self, raster: &mut Raster) -> bool {
         let Some(stage) = self.stage.as_ref().filter(|_| self.settles_at.is_none() && self.stale) else {
             return false;
@@ -218,7 +218,7 @@ impl Target {
 
     /// The front panel's lamps.
     pub fn lamps(&self, now: Instant) -> Lamps {
-        // A machine that hangs in the middle of a disc access shows its lamp as it was.
+        // If a machine hangs during a disk access, its lamp stays as it was.
         let now = self.hung.unwrap_or(now);
         let lit = ((now - self.epoch).as_millis() / FLICKER_MS).is_multiple_of(2);
         let busy = self.disk_until.is_some_and(|end| now < end);
@@ -236,7 +236,7 @@ impl Target {
         });
     }
 
-    /// Lets the stage handle an event and does what it asks.
+    /// Lets the stage handle an event, and carries out its requests.
     fn ask(&mut self, now: Instant, event: impl FnOnce(&mut dyn Stage, &mut Requests)) {
         let Some(stage) = &mut self.stage else { return };
         let mut requests = Requests::default();
@@ -278,13 +278,13 @@ impl Target {
         self.stale = true;
     }
 
-    /// Begins at the self-test, from wherever it was.
+    /// Starts the self-test, whatever runs now.
     fn restart(&mut self, now: Instant) {
         self.forget();
         self.stage = Some(Box::new(Post::new(now, self.settings.clone())));
         self.keyboard.repeat_interval = self.settings.repeat_interval();
         self.configures_at = Some(now + USB_READY);
-        // The port has power but the host has not come to it yet: the USB specification's default state.
+        // The port has power but the host has not configured it yet: the default state of the USB specification.
         self.events.push_back(UsbEvent::Udc(Some(udc("default"))));
         self.check_mode(now);
     }
@@ -297,7 +297,7 @@ impl Target {
         self.events.push_back(UsbEvent::Udc(Some(udc("not attached"))));
     }
 
-    /// Drops all that a reset wipes, and lets the USB port know.
+    /// Drops all that a reset clears, and reports it on the USB port.
     fn forget(&mut self) {
         self.system = None;
         self.hung = None;
@@ -372,7 +372,7 @@ mod tests {
             story
         }
 
-        /// Lets time pass, and the machine do at each moment what it wants to do then.
+        /// Lets time pass, and calls the machine at each of its deadlines.
         fn wait(&mut self, ms: u64) {
             let end = self.now + Duration::from_millis(ms);
             while let Some(deadline) = self.target.deadline().filter(|deadline| *deadline <= end) {
@@ -383,7 +383,7 @@ mod tests {
             self.target.tick(end);
         }
 
-        /// Waits until the screen says something, for ten seconds at most.
+        /// Waits until the screen shows a text, for ten seconds at most.
         #[track_caller]
         fn until(&mut self, text: &str) {
             for _ in 0..100 {
@@ -411,7 +411,7 @@ mod tests {
             self.wait(10);
         }
 
-        /// Lets every key go; the host may have gone because of the very key.
+        /// Releases every key; there may be no host any more because of that key.
         fn release(&mut self) {
             self.target.offer(self.now, Report::Keyboard([0; 8]));
             self.wait(10);
@@ -467,7 +467,7 @@ mod tests {
             self.target.lamps(self.now).power == Some(true)
         }
 
-        /// The newest word of the USB port about each of its subjects.
+        /// The newest event of each kind from the USB port.
         fn usb(&mut self) -> (Option<String>, Option<KeyboardLeds>, bool) {
             let mut seen = (None, None, false);
             while let Some(event) = self.target.poll() {
@@ -603,7 +603,7 @@ mod tests {
             story.report(report_for('\n'));
             story.usb();
             let picture = story.target.text();
-            // One report waits in the controller for a host that never comes.
+            // One report waits in the controller for a host that never fetches it.
             assert_eq!(Taken::Yes, story.target.offer(story.now, Report::Keyboard([0; 8])));
             assert_eq!(Taken::NotYet, story.target.offer(story.now, Report::Keyboard([0; 8])));
             story.tap(Contact::Power);

@@ -1,15 +1,15 @@
-//! Keeps a screen of characters: what BIOS, boot loader and console write on.
+//! Keeps a screen of characters, for BIOS, boot loader and console.
 
 use super::screen::{CELL_HEIGHT, CELL_WIDTH, Color, Raster, Style};
 use crate::base::signal::Size;
 
-/// What a firmware writes: 80x25 cells.
+/// The mode of firmware: 80x25 cells.
 pub const TEXT_MODE: Size = Size { width: 720, height: 400 };
 
 /// Light grey on black, as a console starts.
 pub const PLAIN: Style = Style::new(Color::new(0xd8, 0xd8, 0xd8), Color::new(0, 0, 0));
 
-/// Rows and columns of coloured characters, with a place where the next one goes.
+/// Rows and columns of coloured characters, with a position for the next one.
 #[derive(Debug, Clone)]
 pub struct TextScreen {
     size: Size,
@@ -17,7 +17,7 @@ pub struct TextScreen {
     cells: Vec<(char, Style)>,
     /// Column and row of the next character.
     pub place: (usize, usize),
-    /// Whether a caret shows there: a full block, which no reader of pixels takes for a character.
+    /// Whether a caret shows there: a full block, which cannot be mistaken for a character.
     pub caret: bool,
 }
 
@@ -28,7 +28,7 @@ impl TextScreen {
         TextScreen { size, columns, cells: vec![(' ', style); columns * rows], place: (0, 0), caret: false }
     }
 
-    /// In pixels.
+    /// Width and height in pixels.
     pub fn size(&self) -> Size {
         self.size
     }
@@ -52,7 +52,7 @@ impl TextScreen {
         }
     }
 
-    /// Draws a frame and blanks what is inside.
+    /// Draws a border and clears what is inside.
     pub fn frame(&mut self, (column, row): (usize, usize), (columns, rows): (usize, usize), style: Style) {
         let inner = columns.saturating_sub(2);
         self.write(column, row, &format!("┌{}┐", "─".repeat(inner)), style);
@@ -78,13 +78,13 @@ impl TextScreen {
         }
     }
 
-    /// Empties it.
+    /// Fills it with blanks, and moves the position to the top left corner.
     pub fn clear(&mut self) {
         self.cells.fill((' ', PLAIN));
         self.place = (0, 0);
     }
 
-    /// Draws it.
+    /// Draws all characters, and the caret if it shows.
     pub fn draw(&self, raster: &mut Raster) {
         for (row, cells) in self.cells.chunks_exact(self.columns).enumerate() {
             for (column, (character, style)) in cells.iter().enumerate() {

@@ -1,18 +1,17 @@
 //! Chooses among the formats that a capture device offers.
 //!
 //! A dongle that codes JPEG itself costs us nothing, so that comes first. Then rate before size: at 60 pictures a
-//! second the pointer sticks to the hand, at 30 it drags behind, and more pixels do not make up for it.
+//! second the pointer follows the hand, at 30 it lags behind, and more pixels do not make up for it.
 
 use crate::base::signal::Size;
 use crate::config::CaptureSize;
 use crate::video::encode::PixelFormat;
 
-/// What a device's pictures are.
+/// How a device's pictures are coded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the variants say it")]
 pub enum Coding {
-    /// JPEG files.
     Jpeg,
-    /// Raw pixels.
     Raw(PixelFormat),
 }
 
@@ -66,14 +65,14 @@ pub fn choose(offers: &[Offer], wish: CaptureSize) -> Option<Offer> {
         if let CaptureSize::Exactly(size) = wish
             && offer.size != Some(size)
         {
-            // Not every device lists what it can do; it will say no, or what comes nearest.
+            // Not every device lists what it can do; when asked, it refuses, or offers what is nearest.
             (offer.size, offer.fps) = (Some(size), None);
         }
         offer
     })
 }
 
-/// Rates in classes that a hand can feel. An unknown one is most often 30.
+/// Sorts rates into classes that a person can feel. An unknown rate is most often 30.
 fn smooth(fps: Option<f32>) -> u8 {
     match fps.unwrap_or(30.0) {
         fps if 50.0 <= fps => 2,
@@ -97,7 +96,7 @@ mod tests {
         Offer { fourcc: *fourcc, size: Some(Size { width, height }), fps: Some(fps) }
     }
 
-    /// What the most common dongle says of itself.
+    /// What the most common dongle offers.
     fn dongle() -> Vec<Offer> {
         vec![
             offer(b"YUYV", 1920, 1080, 5.0),

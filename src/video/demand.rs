@@ -1,8 +1,8 @@
 //! Makes only those pictures that somebody wants.
 //!
-//! Coding a raw picture costs a quarter of a processor's time and more, and most of its life nobody looks at an
-//! appliance. [`Demand`] decides which pictures are made then: one a second, so that whoever comes sees something at
-//! once. It reads no clock: the caller passes `now` in. [`Coder`] is what a capture device's raw pictures go through.
+//! Coding a raw picture costs a quarter of a processor's time and more, and most of the time nobody watches. [`Demand`]
+//! decides which pictures are made then: one a second, so that a new viewer sees something at once. It reads no clock:
+//! the caller passes `now` in. [`Coder`] is what a capture device's raw pictures go through.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::encode::{EncodeError, Encoder, Raw};
 
-/// How old the newest picture may become while nobody looks.
+/// How old the newest picture may become while nobody watches.
 const SAMPLE: Duration = Duration::from_secs(1);
 
 /// Remembers when a picture was last made.
@@ -18,7 +18,7 @@ const SAMPLE: Duration = Duration::from_secs(1);
 pub struct Demand(Option<Instant>);
 
 impl Demand {
-    /// Whether a picture that has just come is wanted: all are while somebody watches.
+    /// Whether a picture that has just arrived is wanted: all are while somebody watches.
     pub fn wants(&self, now: Instant, watched: bool) -> bool {
         watched || self.0.is_none_or(|made| made + SAMPLE <= now)
     }
@@ -28,7 +28,7 @@ impl Demand {
         self.0 = Some(now);
     }
 
-    /// Wants the next picture in any case: what was shown last is out of date.
+    /// Wants the next picture in any case, because what was shown last is out of date.
     pub fn renew(&mut self) {
         self.0 = None;
     }
@@ -42,7 +42,7 @@ pub struct Coder {
 }
 
 impl Coder {
-    /// Codes a picture, or only looks whether it is whole if nobody wants it.
+    /// Codes a picture, or only checks that it is complete if nobody wants it.
     pub fn take(&mut self, now: Instant, watched: bool, raw: &Raw) -> Result<Option<Bytes>, EncodeError> {
         if !self.demand.wants(now, watched) {
             return raw.check().map(|()| None);

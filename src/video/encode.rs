@@ -1,15 +1,15 @@
 //! Codes raw pictures as JPEG.
 //!
-//! Everything after capture knows one kind of picture, a JPEG file, so what a device gives raw is coded here, once for
-//! all viewers. Chroma is kept at half the width and full height (4:2:2): what YUYV carries anyway, and the least at
-//! which coloured text stays legible.
+//! Everything after capture knows one kind of picture, a JPEG file, so raw pictures are coded here, once for all
+//! viewers. Chroma is kept at half the width and full height (4:2:2): what YUYV carries anyway, and the least at which
+//! coloured text stays legible.
 
 use bytes::Bytes;
 use turbojpeg::{Compressor, Image, OutputBuf, Subsamp, YuvPlanesImage};
 
 use crate::base::signal::Size;
 
-/// Text has no visible fringes from here up; below, pictures are hardly smaller.
+/// The lowest quality at which text has no visible fringes; lower ones hardly make pictures smaller.
 const QUALITY: i32 = 85;
 
 /// How a raw picture's bytes are laid out; names as in the V4L2 manual.
@@ -40,18 +40,18 @@ impl PixelFormat {
 pub enum Range {
     /// 0 and 255, as in a JPEG file.
     Full,
-    /// 16 and 235, as television has it and most capture devices give it.
+    /// 16 and 235, as in television; most capture devices give this.
     Limited,
 }
 
 /// A raw picture, as it lies in a driver's buffer.
 #[derive(Debug, Clone, Copy)]
+#[expect(missing_docs, reason = "`size` is described by its type")]
 pub struct Raw<'a> {
-    /// Width and height in pixels.
     pub size: Size,
     /// How its bytes are laid out.
     pub format: PixelFormat,
-    /// What its luminance means; of no account for RGB.
+    /// What its luminance means; ignored for RGB.
     pub range: Range,
     /// Bytes from the start of one row to the start of the next.
     pub stride: usize,
@@ -60,7 +60,7 @@ pub struct Raw<'a> {
 }
 
 impl Raw<'_> {
-    /// Whether all of the picture is there.
+    /// Checks that the picture is complete.
     pub fn check(&self) -> Result<(), EncodeError> {
         let (width, height) = (usize::from(self.size.width), usize::from(self.size.height));
         let row_bytes = self.format.row_bytes(self.size.width);
@@ -74,17 +74,11 @@ impl Raw<'_> {
 
 /// Why a picture could not be coded.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are named in the messages")]
 pub enum EncodeError {
     /// The buffer ends before the picture does.
     #[error("picture of {size} needs {needed_bytes} bytes and has {len_bytes}")]
-    Short {
-        /// What the picture should have been.
-        size: Size,
-        /// How much that takes.
-        needed_bytes: usize,
-        /// How much there is.
-        len_bytes: usize,
-    },
+    Short { size: Size, needed_bytes: usize, len_bytes: usize },
     /// The coder refused.
     #[error("coding a picture failed")]
     Coder(#[from] turbojpeg::Error),
@@ -93,9 +87,9 @@ pub enum EncodeError {
 /// Codes one picture after another, in buffers that it keeps.
 pub struct Encoder {
     compressor: Compressor,
-    /// Luminance and both chrominances of the picture in hand.
+    /// Luminance and both chrominances of the current picture.
     planes: [Vec<u8>; 3],
-    /// Room for the largest file that the picture in hand can become.
+    /// Room for the largest file that the current picture can become.
     file: Vec<u8>,
 }
 
@@ -208,7 +202,7 @@ mod tests {
     const BLACK: [u8; 3] = [0, 0, 0];
     const RED: [u8; 3] = [254, 0, 0];
 
-    /// Codes a picture of one colour, padded rows and all, and looks at its last pixel.
+    /// Codes a picture of one colour, including its padded rows, and looks at its last pixel.
     #[track_caller]
     fn check(format: PixelFormat, range: Range, pattern: &[u8], expected: [u8; 3]) {
         for size in [Size { width: 64, height: 32 }, Size { width: 33, height: 7 }] {

@@ -1,18 +1,18 @@
-//! Reads size and wholeness of a JPEG file without decoding it.
+//! Reads the size of a JPEG file and checks that it is complete, without decoding it.
 //!
-//! A capture dongle's word is not to be trusted: it sends halves of pictures after a mode change, pads them with zeros,
-//! and leaves out the Huffman tables, as Motion-JPEG allows and browsers do not. [`inspect`] costs a few dozen bytes of
-//! reading for each picture, so that what reaches a browser is a whole file and everything else is dropped.
+//! A capture dongle's output cannot be trusted: it sends half pictures after a mode change, pads them with zeros, and
+//! leaves out the Huffman tables, as Motion-JPEG allows and browsers do not. [`inspect`] costs a few dozen bytes of
+//! reading for each picture, so that only complete files reach a browser and everything else is dropped.
 
 use crate::base::signal::Size;
 
-/// No capture device gives more in either direction; a larger number is damage.
+/// No capture device gives more in either direction; a larger number means damage.
 const LARGEST: u16 = 4096;
 
-/// What a whole JPEG file says of itself.
+/// What the header of a complete JPEG file says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "`size` is described by its type")]
 pub struct Jpeg {
-    /// Width and height in pixels.
     pub size: Size,
     /// Length of the file in bytes, without the padding that followed it.
     pub len: usize,
@@ -20,7 +20,7 @@ pub struct Jpeg {
     pub lacks_tables_at: Option<usize>,
 }
 
-/// Why bytes are not a picture to show.
+/// Why bytes are no picture that can be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Flaw {
     /// It does not begin as a JPEG file does.
@@ -37,7 +37,7 @@ pub enum Flaw {
     NoEnd,
 }
 
-/// Checks beginning, header and end, and says what the header says.
+/// Checks beginning, header and end, and returns what the header says.
 pub fn inspect(bytes: &[u8]) -> Result<Jpeg, Flaw> {
     if !bytes.starts_with(&[0xff, SOI]) {
         return Err(Flaw::NoStart);
@@ -74,7 +74,7 @@ pub fn inspect(bytes: &[u8]) -> Result<Jpeg, Flaw> {
     Ok(Jpeg { size, len, lacks_tables_at: (!tables).then_some(at) })
 }
 
-/// A copy of a file with the tables that Motion-JPEG takes for granted, put where [`inspect`] said.
+/// A copy of a file with the tables that Motion-JPEG leaves out, inserted where [`inspect`] said.
 pub fn with_standard_tables(file: &[u8], at: usize) -> Vec<u8> {
     let (head, tail) = file.split_at(at.min(file.len()));
     let mut whole = Vec::with_capacity(file.len() + 432);

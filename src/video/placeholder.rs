@@ -1,8 +1,8 @@
 //! Draws the picture that says why there is no picture.
 //!
-//! Whoever looks at a black rectangle blames the network, the browser and us, in this order. So each [`Signal`] that
-//! gives no picture has one of its own, with what is wrong in large letters and what to do about it below. It goes the
-//! way of all pictures, so a snapshot and a plain viewer show it too.
+//! A black rectangle looks like a fault of the network, the browser or the appliance. So each [`Signal`] that gives no
+//! picture has a placeholder, with what is wrong in large letters and what to do about it below. It takes the same path
+//! as all pictures, so a snapshot and a plain viewer show it too.
 
 use embedded_graphics::mono_font::{MonoTextStyle, ascii};
 use embedded_graphics::pixelcolor::Rgb888;
@@ -13,7 +13,7 @@ use embedded_graphics::text::{Baseline, Text};
 use crate::base::signal;
 use crate::base::signal::Signal;
 
-/// The card's size: small enough to cost nothing, large enough to read on a phone.
+/// The placeholder's size: small enough to cost nothing, large enough to read on a phone.
 pub const SIZE: signal::Size = signal::Size { width: 640, height: 360 };
 
 const BACKGROUND: Rgb888 = Rgb888::new(0x10, 0x14, 0x1c);
@@ -24,7 +24,7 @@ const FOOTER: Rgb888 = Rgb888::new(0x84, 0x92, 0xa8);
 const WAITING: Rgb888 = Rgb888::new(0x4a, 0x9e, 0xff);
 const TROUBLE: Rgb888 = Rgb888::new(0xff, 0xb0, 0x3a);
 
-/// The left edge of all text.
+/// Where the text starts, in pixels from the left.
 const LEFT: i32 = 64;
 
 /// The picture for a signal: [`SIZE`] pixels, three bytes each, red, green, blue.
@@ -51,7 +51,8 @@ fn words(signal: Signal) -> (&'static str, &'static [&'static str]) {
         ),
         Signal::NoSignal => (
             "No signal",
-            // Not a key: our keyboard cannot wake a machine, since it does not ask the host for remote wake-up.
+            // No key is suggested: our keyboard cannot wake a machine, since it does not ask the host for remote
+            // wake-up.
             &["Is it on, and the HDMI cable in at both ends?", "If it sleeps, a tap of the power button wakes it."],
         ),
         Signal::NoLock => (
@@ -97,7 +98,7 @@ fn paint<D: DrawTarget<Color = Rgb888>>(
     Ok(())
 }
 
-/// The picture in the making.
+/// The picture while it is drawn.
 struct Canvas {
     rgb: Vec<u8>,
 }

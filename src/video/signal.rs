@@ -1,26 +1,26 @@
 //! Decides what the signal is from what the capture device does, and what to do next.
 //!
-//! Cables are pulled, targets change mode three times while they boot, dongles fall silent without a word.
+//! Cables are pulled, targets change mode three times while they boot, dongles stop without reporting anything.
 //! [`SignalTracker`] turns all of it into one [`Signal`] and a short list of things to do, and recovers from everything
-//! by itself. It does no I/O and reads no clock: the caller passes `now` in, carries out each [`Action`], reports what
-//! came of it, and comes back at [`SignalTracker::deadline`].
+//! by itself. It does no I/O and reads no clock: the caller passes `now` in, carries out each [`Action`], reports the
+//! result, and comes back at [`SignalTracker::deadline`].
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::base::signal::{Signal, Size};
 
-/// How often to look for a device that is absent or busy: soon enough for whoever just plugged it in.
+/// How often to look for a device that is absent or busy: soon enough for somebody who has just plugged it in.
 const RETRY: Duration = Duration::from_millis(500);
-/// How often to ask about a bad signal, for drivers that do not report its return.
+/// How often to query a bad signal, for drivers that do not report its return.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long without a picture is too long. A still screen is no excuse: capture devices repeat it.
+/// How long without a picture counts as a stall. A still screen causes none: capture devices repeat it.
 const STALL: Duration = Duration::from_secs(2);
-/// How long a source must leave its mode alone before it is asked for it.
+/// How long a source must keep its mode before the mode is queried.
 const SETTLE: Duration = Duration::from_millis(30);
-/// How long a source that keeps changing can put that off.
+/// How long a source that keeps changing can delay that query.
 const PATIENCE: Duration = Duration::from_millis(200);
-/// Over how long pictures are counted.
+/// The period over which pictures are counted.
 const WINDOW: Duration = Duration::from_secs(1);
 
 /// What the caller must do next.
@@ -28,9 +28,9 @@ const WINDOW: Duration = Duration::from_secs(1);
 pub enum Action {
     /// Open the device; answer with [`SignalTracker::opened`] or [`SignalTracker::absent`].
     Open,
-    /// Ask the device about its input; answer with [`SignalTracker::read`] or [`SignalTracker::absent`].
+    /// Query the device's input; answer with [`SignalTracker::read`] or [`SignalTracker::absent`].
     Query,
-    /// Take on the source's mode and start streaming; answer with [`SignalTracker::started`], [`SignalTracker::absent`]
+    /// Adopt the source's mode and start streaming; answer with [`SignalTracker::started`], [`SignalTracker::absent`]
     /// or [`SignalTracker::failed`].
     Start,
     /// Stop streaming.
@@ -43,38 +43,38 @@ pub enum Action {
 
 /// Why there is no device to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "`Missing` says it")]
 pub enum Absence {
-    /// There is none.
     Missing,
     /// Another program holds it.
     Busy,
 }
 
-/// What a device says of its input.
+/// What a device reports about its input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reading {
     /// A mode that can be captured.
     Mode,
     /// Nothing arrives.
     NoSignal,
-    /// Something arrives that it cannot synchronise to.
+    /// A signal arrives that it cannot synchronise to.
     NoLock,
     /// A mode beyond its limits.
     OutOfRange,
 }
 
-/// What is known of the picture, for the status.
+/// What is known about the picture, for the status.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SignalStatus {
     /// Whether pictures arrive, and why not.
     pub signal: Signal,
-    /// The size of the newest, while they arrive.
+    /// The size of the newest picture, while pictures arrive.
     pub mode: Option<Size>,
     /// How many arrived in the last second.
     pub fps: f32,
 }
 
-/// Follows one capture device through its life.
+/// Tracks the state of one capture device.
 #[derive(Debug)]
 pub struct SignalTracker {
     phase: Phase,
@@ -87,13 +87,13 @@ pub struct SignalTracker {
 enum Phase {
     /// No device is open; when to try again.
     Closed { retry: Instant },
-    /// A device is open but does not stream; when to ask it about its input, and since when it has been changing.
+    /// A device is open but does not stream; when to query its input, and since when that has been changing.
     Watching { query: Instant, changing: Option<Instant> },
-    /// It streams; when the last picture came, when to ask it, and since when it has been changing.
+    /// It streams; when the last picture came, when to query its input, and since when that has been changing.
     Streaming { last: Instant, query: Option<Instant>, changing: Option<Instant> },
 }
 
-/// Counts the pictures of the second that is running.
+/// Counts the pictures of the current second.
 #[derive(Debug)]
 struct Window {
     start: Instant,
@@ -128,7 +128,7 @@ impl SignalTracker {
         );
     }
 
-    /// The device does not do what it must; it is left alone for a while and opened afresh.
+    /// The device failed; after a pause it is opened again.
     pub fn failed(&mut self, now: Instant) {
         self.close(now, Signal::Stalled);
     }
@@ -145,7 +145,7 @@ impl SignalTracker {
         }
     }
 
-    /// The device answers what its input is like.
+    /// The device has answered a query of its input.
     pub fn read(&mut self, now: Instant, reading: Reading) {
         if let Phase::Streaming { .. } = self.phase {
             self.actions.push_back(Action::Stop);
@@ -162,7 +162,7 @@ impl SignalTracker {
     /// Streaming has begun.
     pub fn started(&mut self, now: Instant) {
         self.phase = Phase::Streaming { last: now, query: None, changing: None };
-        // A device that was silent has to prove that it is not any more; so has one that has yet to start.
+        // After a stall, and at the start, only a picture proves that the device works.
         if !matches!(self.seen.signal, Signal::Starting | Signal::Stalled) {
             self.see(Signal::Changing);
         }
@@ -177,7 +177,7 @@ impl SignalTracker {
             self.count(now);
             self.window.count += 1;
         } else {
-            // What went before must not be averaged in.
+            // The time before must not count in the average.
             self.window = Window { start: now, count: 1 };
         }
         if settled {
@@ -186,7 +186,7 @@ impl SignalTracker {
         }
     }
 
-    /// Tells it what time it is.
+    /// Tells the tracker what time it is.
     pub fn tick(&mut self, now: Instant) {
         self.count(now);
         match &mut self.phase {
@@ -228,7 +228,7 @@ impl SignalTracker {
         }
     }
 
-    /// What is known of the picture.
+    /// What is known about the picture.
     pub fn seen(&self) -> SignalStatus {
         self.seen
     }
@@ -249,7 +249,7 @@ impl SignalTracker {
         self.seen.signal = signal;
         match signal {
             Signal::Ok => (),
-            // What was there before is the best there is to show, for the blink that this takes.
+            // For the moment that this takes, the last picture is the best one to show.
             Signal::Changing => self.seen.mode = None,
             _ => {
                 (self.seen.mode, self.seen.fps) = (None, 0.0);
@@ -270,7 +270,7 @@ impl SignalTracker {
     }
 }
 
-/// When a source that changed just now may be asked.
+/// When a source that changed just now may be queried.
 fn settled(now: Instant, changing: &mut Option<Instant>) -> Instant {
     let since = *changing.get_or_insert(now);
     (now + SETTLE).min(since + PATIENCE)
@@ -282,7 +282,7 @@ mod tests {
 
     const HD: Size = Size { width: 1280, height: 720 };
 
-    /// A reception with its clock, which forgets to drain nothing.
+    /// A tracker with a clock, which always drains its actions.
     struct Test {
         now: Instant,
         tracker: SignalTracker,

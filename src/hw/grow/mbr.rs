@@ -1,26 +1,25 @@
 //! Decides how far the last partition of our card may reach. No I/O: one sector in, one sector out.
 //!
-//! The table is all that stands between an owner and a card that does not boot, so what is not exactly a card of ours
-//! is left alone, and of one that is, four bytes of length and three of a geometry that nobody uses are all that
-//! changes.
+//! A damaged table means a card that does not boot, so a card that is not exactly one of ours is left alone. On one
+//! that is, only four bytes of length and three of an unused geometry change.
 
 use std::ops::Range;
 
-/// The unit of the table.
+/// The table counts in these, in bytes.
 pub const SECTOR: usize = 512;
-/// The images' disk signature, by which the kernel finds its root, too.
+/// The images' disk signature, by which the kernel also finds its root.
 const SIGNATURE: u32 = 0xfa7a_4d01;
 /// Where the signature and the four entries are.
 const SIGNATURE_AT: usize = 440;
 const ENTRIES_AT: usize = 446;
 const ENTRY: usize = 16;
-/// The data partition's place in the table, which is its number for the kernel.
+/// The data partition's entry in the table.
 pub const DATA: usize = 3;
-/// What a table calls a partition of Linux's.
+/// The type of a Linux partition.
 const LINUX: u8 = 0x83;
 /// "Beyond what cylinders can say": Linux and U-Boot look at sectors only.
 const NO_CYLINDER: [u8; 3] = [0xfe, 0xff, 0xff];
-/// Cards erase in units that divide this; an end on such a border keeps the rest of the card out of ours.
+/// Cards erase in units that divide this; an aligned end keeps our erase units free of the rest of the card.
 const ALIGNMENT: u64 = 4 * 1024 * 1024 / SECTOR as u64;
 
 /// A table in which the data partition is longer.
@@ -35,23 +34,18 @@ pub struct Growth {
 /// Why a card's table is left alone.
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub enum MbrError {
-    /// Somebody else's card, or a disc of another kind.
+    /// The card is not one of ours.
     #[error("its partition table is not one of ours")]
     Foreign,
-    /// Somebody has partitioned it anew.
+    /// Somebody has repartitioned it.
     #[error("partition {DATA} is not the last, or not of type 83")]
     Changed,
     /// The image did not fit.
     #[error("the card has {disk} sectors and its image {image}: write the image to a larger card")]
-    Short {
-        /// What the card has.
-        disk: u64,
-        /// What it would need.
-        image: u64,
-    },
+    Short { disk: u64, image: u64 },
 }
 
-/// Lets the data partition reach to the end of the disk. `None` when it does already.
+/// Extends the data partition to the end of the disk. `None` if it reaches there already.
 pub fn grow(sector: &[u8; SECTOR], disk: u64) -> Result<Option<Growth>, MbrError> {
     if sector[SECTOR - 2..] != [0x55, 0xaa] || number(sector, SIGNATURE_AT) != SIGNATURE {
         return Err(MbrError::Foreign);
@@ -70,7 +64,7 @@ pub fn grow(sector: &[u8; SECTOR], disk: u64) -> Result<Option<Growth>, MbrError
     if disk < data.end {
         return Err(MbrError::Short { disk, image: data.end });
     }
-    // The table cannot say more than 2 TiB, so a larger card is used to that extent.
+    // The table cannot express more than 2 TiB, so no more of a larger card is used.
     let end = disk.min(data.start + u64::from(u32::MAX)) / ALIGNMENT * ALIGNMENT;
     if end <= data.end {
         return Ok(None);

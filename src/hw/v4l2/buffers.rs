@@ -1,8 +1,8 @@
-//! Lends out the driver's buffers as pictures, and gives each back when the last who looks at it is done.
+//! Lends out the driver's buffers as pictures, and gives each back when its last user is done.
 //!
 //! A picture is worth some hundred kilobytes and may go to dozens of viewers, so it is never copied: its bytes are the
-//! driver's own memory, and the drop of the last reference queues the buffer again. The driver must not starve for it;
-//! so once too few are left with it, a picture is copied after all. Pictures outlive the stream they came from.
+//! driver's own memory, and the drop of the last reference queues the buffer again. The driver must not run out of
+//! buffers; so once it has too few, a picture is copied after all. Pictures outlive the stream they came from.
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -20,7 +20,7 @@ use super::ioctl::{self, Failure, Filled};
 
 /// One being written, two in reserve, three with viewers.
 const WANTED: u32 = 6;
-/// With fewer the driver drops pictures: one is being written and one has to stand ready.
+/// With fewer the driver drops pictures: one is being written and one must be ready.
 const SPARE: usize = 3;
 
 /// The buffers of one stream, from its start to its stop.
@@ -29,7 +29,7 @@ pub struct Pool(Arc<Generation>);
 /// What the buffers of a stream share. Lives until the last picture in them is dropped.
 struct Generation {
     maps: Vec<Map>,
-    /// How many the driver has.
+    /// How many buffers the driver has.
     queued: AtomicUsize,
     /// The device, until the stream stops. Locked while a buffer is given back, so that none of them can land in the
     /// queue of the next stream, whose buffers go by the same numbers.
@@ -48,7 +48,7 @@ impl Pool {
             Ok(Pool(Arc::new(generation)))
         });
         if pool.is_err() {
-            // The device may be gone, which is no worse than what has just happened.
+            // If this fails, the device has gone; the error above is returned anyway.
             let _ = ioctl::request_buffers(fd, 0);
         }
         pool
@@ -61,7 +61,7 @@ impl Pool {
         let Some(map) = self.0.maps.get(filled.index as usize) else {
             return Err(Failure { op: "VIDIOC_DQBUF", errno: nix::errno::Errno::EINVAL });
         };
-        // A driver that claims more than there is has damaged what there is.
+        // A length beyond the buffer means that the picture is damaged.
         let len = if filled.damaged || map.len < filled.len { 0 } else { filled.len };
         Ok(Some((filled, Picture { generation: self.0.clone(), index: filled.index, len })))
     }
@@ -77,7 +77,7 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        // Failure means that the device is gone and its buffers with it.
+        // Failure means that the device has gone, and its buffers with it.
         let _ = self.stop();
     }
 }
@@ -122,7 +122,7 @@ impl AsRef<[u8]> for Picture {
 
 impl Drop for Picture {
     fn drop(&mut self) {
-        // Failure means that the device is gone and its buffers with it.
+        // Failure means that the device has gone, and its buffers with it.
         let _ = self.generation.queue(self.index);
     }
 }
@@ -133,8 +133,8 @@ struct Map {
     len: usize,
 }
 
-// SAFETY: the memory belongs to no thread, and nobody writes to it: not we, who map it read-only, and not the driver
-// while a `Picture` lends it out.
+// SAFETY: the memory belongs to no thread, and nobody writes to it: we map it read-only, and the driver does not have
+// it while a `Picture` lends it out.
 unsafe impl Send for Map {}
 // SAFETY: as above.
 unsafe impl Sync for Map {}
@@ -146,7 +146,8 @@ impl Map {
         let length = NonZeroUsize::new(len).ok_or(failed(nix::errno::Errno::EINVAL))?;
         // SAFETY: the caller holds the device's handle, which keeps this descriptor open.
         let fd = unsafe { BorrowedFd::borrow_raw(fd) };
-        // SAFETY: a fresh shared mapping at a place that the kernel chooses; it is unmapped in `drop` and nowhere else.
+        // SAFETY: a new shared mapping at an address that the kernel chooses; it is unmapped in `drop` and nowhere
+        // else.
         let start = unsafe { mmap(None, length, ProtFlags::PROT_READ, MapFlags::MAP_SHARED, fd, offset.into()) };
         Ok(Map { start: start.map_err(failed)?.cast(), len })
     }

@@ -1,4 +1,4 @@
-//! Runs a capture device: does what [`SignalTracker`] says, publishes what comes, reports what happens.
+//! Runs a capture device: carries out what [`SignalTracker`] decides, publishes pictures, reports the status.
 
 use std::error::Error;
 use std::future::pending;
@@ -24,7 +24,7 @@ use crate::video::jpeg::{self, Flaw};
 use crate::video::placeholder;
 use crate::video::signal::{Absence, Action, Reading, SignalStatus, SignalTracker};
 
-/// The screen behind a capture device, which may come and go.
+/// The screen behind a capture device, which may be plugged in and out.
 #[derive(Debug)]
 pub struct V4l2Screen {
     video: Video,
@@ -39,7 +39,7 @@ impl V4l2Screen {
 
 impl Screen for V4l2Screen {
     fn run(self: Box<Self>, bus: SeatBus, stop: Stop) {
-        // A runtime of our own, since this thread is: coding a raw picture must hold up nobody else.
+        // This thread has a runtime of its own: coding a raw picture must delay nothing else.
         match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime.block_on(capture(self.video, bus, stop)),
             Err(error) => log::error!("seat {}: no video, for want of a runtime: {error}", bus.seat),
@@ -77,13 +77,13 @@ async fn capture(video: Video, bus: SeatBus, mut stop: Stop) {
     }
 }
 
-/// What a device can come up with by itself.
+/// What a device reports by itself.
 enum DeviceEvent {
     Picture(Filled, Picture),
     Changed,
 }
 
-/// The device, as far as there is one, and where its pictures go.
+/// The device, if there is one, and where its pictures go.
 struct CaptureLoop {
     video: Video,
     bus: SeatBus,
@@ -91,11 +91,11 @@ struct CaptureLoop {
     stream: Option<Stream>,
     device: Option<Device>,
     coder: Coder,
-    /// What was reported last, unless the device has become another since.
+    /// The last report, unless the device has changed since.
     seen: Option<SignalStatus>,
-    /// What was logged last of where pictures come from.
+    /// The last source of pictures that was logged.
     source: String,
-    /// What was logged last, so that a failure that repeats itself is logged once.
+    /// The last failure that was logged, so that one that repeats is logged once.
     trouble: String,
     /// How many pictures were too damaged to show.
     dropped: u64,
@@ -162,19 +162,19 @@ impl CaptureLoop {
         let Some(device) = &self.device else { return Ok(()) };
         let stream = device.start()?;
         let words = device.describe(Some(&stream));
-        // A silent device is started anew every few seconds, which is no news.
+        // A silent device is restarted every few seconds; log it once.
         if self.source != words {
             log::info!("seat {}: capturing from {}: {words}", self.bus.seat, device.path().display());
             self.source = words;
         }
         (self.stream, self.seen) = (Some(stream), None);
-        // What is shown until then is of the mode before.
+        // The picture that is shown until then is from the previous mode.
         self.coder.renew();
         tracker.started(Instant::now());
         Ok(())
     }
 
-    /// Tells the reception, and the log if it is news.
+    /// Reports a failure to the tracker, and logs it if it is a new one.
     fn fail(&mut self, error: &VideoError, tracker: &mut SignalTracker) {
         let text = chain(error);
         if self.trouble != text {
@@ -192,7 +192,7 @@ impl CaptureLoop {
         }
     }
 
-    /// Waits for the device to come up with something; for ever, while there is none.
+    /// Waits for the device's next event; for ever, while there is no device.
     async fn news(&self) -> Result<DeviceEvent, VideoError> {
         let picture = async {
             match &self.stream {
@@ -212,7 +212,8 @@ impl CaptureLoop {
         }
     }
 
-    /// Shows a picture to every viewer, if it is one and somebody wants it. Gives its size in any case, for the status.
+    /// Shows a picture to every viewer, if it is valid and somebody wants it. Returns its size in any case, for the
+    /// status.
     fn receive(&mut self, filled: Filled, picture: Picture) -> Option<Size> {
         let captured = filled.captured();
         match self.picture(captured, picture) {
@@ -226,7 +227,7 @@ impl CaptureLoop {
             }
             Err(flaw) => {
                 self.dropped += 1;
-                // The first ones say all there is to say, and a dongle can go on like this for days.
+                // The first few say enough, and a dongle can go on like this for days.
                 if self.dropped.is_power_of_two() {
                     log::warn!(
                         "seat {}: {} damaged pictures dropped, the last: {}",
@@ -240,7 +241,7 @@ impl CaptureLoop {
         }
     }
 
-    /// A picture's size, and its file: a device's own costs nothing, and one that must be made is made if it is wanted.
+    /// A picture's size, and its file: a device's own JPEG costs nothing; a raw picture is coded only if it is wanted.
     fn picture(&mut self, captured: Instant, picture: Picture) -> Result<(Size, Option<Bytes>), Box<dyn Error>> {
         let Some(stream) = &self.stream else { return Err(Flaw::NoStart.into()) };
         match stream.coding() {
@@ -262,9 +263,9 @@ impl CaptureLoop {
         }
     }
 
-    /// Shows the card that says what is wrong.
+    /// Shows the placeholder that says what is wrong.
     fn show(&mut self, signal: Signal) {
-        // The next picture takes its place, whoever looks.
+        // The next picture must replace it, even if nobody watches.
         self.coder.renew();
         let card: Result<Bytes, EncodeError> = jpeg_from_rgb(placeholder::SIZE, &placeholder::draw(signal));
         match card {
@@ -273,7 +274,7 @@ impl CaptureLoop {
         }
     }
 
-    /// Brings the status up to date. Cheap if nothing has changed, since it is called for every picture.
+    /// Updates the status. Cheap if nothing has changed, since it is called for every picture.
     fn report(&mut self, seen: SignalStatus) {
         if self.seen == Some(seen) {
             return;

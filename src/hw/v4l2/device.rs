@@ -1,7 +1,7 @@
-//! Finds a capture device, asks it about its input and makes it stream.
+//! Finds a capture device, queries its input and makes it stream.
 //!
-//! Devices lie and drivers differ, so whatever one cannot say (sizes, rates, events, DV timings) counts as not said,
-//! and only what capture cannot do without is an error.
+//! Devices report wrong values and drivers differ, so whatever a driver cannot report (sizes, rates, events, DV
+//! timings) counts as unknown, and only what capture needs is an error.
 
 use std::fs;
 use std::io;
@@ -34,7 +34,7 @@ pub enum VideoError {
     /// Nothing is plugged in at this node.
     #[error("no capture device at {}", .0.display())]
     Missing(PathBuf),
-    /// The node is something else.
+    /// The node is no capture device.
     #[error("{} does not capture in a format that we know (MJPG, YUYV, UYVY, RGB3, BGR3)", .0.display())]
     Unsuitable(PathBuf),
     /// Another program holds it.
@@ -42,14 +42,7 @@ pub enum VideoError {
     Busy(PathBuf),
     /// The kernel refused an operation, which is named as the V4L2 manual names it.
     #[error("{} refused {op}", .path.display())]
-    Io {
-        /// The device.
-        path: PathBuf,
-        /// What it refused.
-        op: &'static str,
-        /// Why.
-        source: io::Error,
-    },
+    Io { path: PathBuf, op: &'static str, source: io::Error },
 }
 
 impl VideoError {
@@ -66,16 +59,16 @@ impl VideoError {
 /// An open capture device.
 pub struct Device {
     path: PathBuf,
-    /// What it calls itself, and the driver behind it.
+    /// Its own name, and its driver's.
     name: String,
     handle: Arc<Handle>,
-    /// The input that is connected, on devices that have inputs.
+    /// The connected input, on devices that have inputs.
     input: Option<ioctl::Input>,
     offer: Offer,
     wish: CaptureSize,
-    /// Wakes when the source changes, on drivers that say so. A descriptor of its own: on the one we capture with,
-    /// interest in events would also be interest in pictures, and asking for those before a stream has begun starts
-    /// another kind.
+    /// Wakes when the source changes, on drivers that report it. A descriptor of its own: on the one we capture with,
+    /// interest in events would also be interest in pictures, and polling for pictures before a stream has begun makes
+    /// the kernel start its read() emulation.
     events: Option<AsyncFd<OwnedFd>>,
 }
 
@@ -98,7 +91,7 @@ impl Device {
             match Device::at(&path, wish) {
                 Ok(device) if Coding::from_fourcc(device.offer.fourcc) == Some(Coding::Jpeg) => return Ok(device),
                 Ok(device) => raw = raw.or(Some(device)),
-                // Nodes for other purposes are no news; one that cannot be opened may be the one that is wanted.
+                // Nodes for other purposes are expected; one that cannot be opened may be the one that is wanted.
                 Err(VideoError::Missing(_) | VideoError::Unsuitable(_) | VideoError::NoneFound) => (),
                 Err(error) => refusal = error,
             }
@@ -131,7 +124,7 @@ impl Device {
         Ok(Device { path: path.into(), name, handle, input, offer, wish, events: None })
     }
 
-    /// Asks to be told of changes of the source, which many drivers cannot do.
+    /// Subscribes to changes of the source, which many drivers cannot report.
     fn listen(&mut self) {
         let fd = self.handle.fd();
         // The input's number in vivid, 0 in the bridge chips' drivers.
@@ -157,7 +150,7 @@ impl Device {
         loop {
             let ready = events.ready(Interest::PRIORITY).await;
             let mut ready = ready.map_err(|source| self.error("epoll_wait", source))?;
-            // Events merge while they wait, so how many there are says nothing; each calls for a fresh look.
+            // Events merge in the queue, so their number says nothing; after any of them the source is queried again.
             let event =
                 ioctl::dequeue_event(self.handle.fd()).map_err(|failure| VideoError::new(&self.path, failure))?;
             if event.is_some() {
@@ -167,7 +160,7 @@ impl Device {
         }
     }
 
-    /// What the input is like now.
+    /// The input's state now.
     pub fn read(&self) -> Result<Reading, VideoError> {
         let fd = self.handle.fd();
         let gone = |failure| VideoError::new(&self.path, failure);
@@ -179,7 +172,7 @@ impl Device {
                 Err(Failure { errno: Errno::ENOLCK, .. }) => Ok(Reading::NoLock),
                 Err(Failure { errno: Errno::ERANGE, .. }) => Ok(Reading::OutOfRange),
                 Err(failure @ Failure { errno: Errno::ENODEV | Errno::ENXIO, .. }) => Err(gone(failure)),
-                // A driver that has inputs with timings but cannot detect them.
+                // The driver has inputs with timings but cannot detect them.
                 Ok(_) | Err(_) => Ok(Reading::Mode),
             };
         }
@@ -193,7 +186,7 @@ impl Device {
         })
     }
 
-    /// Takes on the source's mode and starts streaming.
+    /// Adopts the source's mode and starts streaming.
     pub fn start(&self) -> Result<Stream, VideoError> {
         let fd = self.handle.fd();
         let refused = |failure| VideoError::new(&self.path, failure);
@@ -211,7 +204,7 @@ impl Device {
         let coding = Coding::from_fourcc(format.fourcc).ok_or_else(unsuitable)?;
         let size = size_of((format.width, format.height)).ok_or_else(unsuitable)?;
         if let Some(interval) = ioctl::shortest_interval(fd, format.fourcc, (format.width, format.height)) {
-            // The rate is a wish; what comes is measured.
+            // The rate is only a request; the real one is measured.
             let _ = ioctl::set_interval(fd, interval);
         }
         let pool = Pool::new(self.handle.clone()).map_err(refused)?;
@@ -223,7 +216,7 @@ impl Device {
         Ok(Stream { ready, pool, path: self.path.clone(), size, coding, format })
     }
 
-    /// What the pictures come from, in words for people.
+    /// Describes where the pictures come from, for people.
     pub fn describe(&self, stream: Option<&Stream>) -> String {
         match stream {
             None => self.name.clone(),
@@ -231,7 +224,7 @@ impl Device {
         }
     }
 
-    /// Where it is.
+    /// The path of its node.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -241,9 +234,9 @@ impl Device {
     }
 }
 
-/// A device that streams. Dropped, it stops, and the device can start afresh.
+/// A device that streams. When this is dropped, it stops, and can be started again.
 pub struct Stream {
-    // Dropped before the buffers are given back, for the same reason that it is made after streaming has begun.
+    // Dropped before the buffers are given back, for the same reason as it is created after streaming has begun.
     ready: AsyncFd<Descriptor>,
     pool: Pool,
     path: PathBuf,
@@ -263,7 +256,7 @@ impl Stream {
             while let Some(next) =
                 self.pool.dequeue(self.ready.as_raw_fd()).map_err(|failure| VideoError::new(&self.path, failure))?
             {
-                // The one before goes back to the driver here, unseen. A damaged one does not displace a good one.
+                // The previous one goes back to the driver here, unused. A damaged one does not replace a good one.
                 if newest.is_none() || !next.1.as_ref().is_empty() {
                     newest = Some(next);
                 }
@@ -280,7 +273,7 @@ impl Stream {
         self.coding
     }
 
-    /// The size that was agreed upon; a JPEG file's own header counts for more.
+    /// The size that was negotiated; a JPEG file's own header has precedence.
     pub fn size(&self) -> Size {
         self.size
     }
@@ -292,21 +285,21 @@ impl Stream {
 }
 
 impl Filled {
-    /// When the picture was complete: by the driver's clock if that can be, else now.
+    /// When the picture was complete: by the driver's clock if that is plausible, else now.
     pub fn captured(&self) -> Instant {
         let now = Instant::now();
         let clock = clock_gettime(ClockId::CLOCK_MONOTONIC).ok().map(Duration::from);
         let age = clock.zip(self.complete).and_then(|(clock, complete)| clock.checked_sub(complete));
-        // Instant runs on this clock too, but keeps its zero to itself. Nothing waits a second in a queue of six.
+        // Instant uses this clock too, but does not expose its zero. No picture waits a second in a queue of six.
         age.filter(|age| *age < Duration::from_secs(1)).and_then(|age| now.checked_sub(age)).unwrap_or(now)
     }
 }
 
 /// Errors as well: a queue that breaks reports nothing else.
 const PICTURES: Interest = Interest::READABLE.add(Interest::ERROR);
-/// Input status that means that nothing arrives.
+/// Input status flags for no signal.
 const NOTHING: u32 = sys::V4L2_IN_ST_NO_POWER | sys::V4L2_IN_ST_NO_SIGNAL | sys::V4L2_IN_ST_NO_CARRIER;
-/// Input status that means that something arrives but cannot be locked on to.
+/// Input status flags for a signal that the device cannot lock on to.
 const UNSTABLE: u32 = sys::V4L2_IN_ST_NO_H_LOCK | sys::V4L2_IN_ST_NO_V_LOCK | sys::V4L2_IN_ST_NO_SYNC;
 
 /// A handle that the runtime can wait on.
@@ -327,7 +320,7 @@ fn nodes() -> Vec<PathBuf> {
     numbers.into_iter().map(|number| format!("/dev/video{number}").into()).collect()
 }
 
-/// The input that is connected. One that detects the source's mode is a HDMI socket, and preferred to a webcam's lens.
+/// The input that is connected. One that detects the source's mode is an HDMI socket, and preferred to a webcam's.
 fn select_input(fd: RawFd) -> Option<ioctl::Input> {
     let current = ioctl::input(fd, ioctl::current_input(fd).ok()?).ok()?;
     if current.dv_timings {
@@ -342,7 +335,7 @@ fn offers(fd: RawFd, follows_source: bool) -> Vec<Offer> {
     let mut offers = Vec::new();
     for fourcc in ioctl::formats(fd).filter(|fourcc| Coding::from_fourcc(*fourcc).is_some()) {
         let before = offers.len();
-        // Where the source decides on the size, a list of all possible ones says nothing.
+        // Where the source decides the size, a list of all possible sizes says nothing.
         for (width, height) in ioctl::sizes(fd, fourcc).filter(|_| !follows_source) {
             let Some(size) = size_of((width, height)) else { continue };
             let interval = ioctl::shortest_interval(fd, fourcc, (width, height));

@@ -1,4 +1,4 @@
-//! Asks the kernel, in its own structures, and hands the answers on as values.
+//! Makes V4L2's system calls with the kernel's structures, and returns the answers as values.
 //!
 //! The `v4l` crate opens and closes devices and names formats and capabilities. Its calls are not used: they lack
 //! events and DV timings, they panic on a field order, colour space or card name that they do not know, and they bypass
@@ -15,11 +15,11 @@ use v4l2_sys_mit as sys;
 const CAPTURE: u32 = sys::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_CAPTURE;
 /// The only kind of memory we use.
 const MMAP: u32 = sys::v4l2_memory_V4L2_MEMORY_MMAP;
-/// No device has more inputs, formats, sizes or rates; a driver that never says "that was all" must not hang us.
+/// No device has more inputs, formats, sizes or rates; a driver that never ends its list must not hang us.
 const LIMIT: u32 = 128;
 
-// Sizes as a 64-bit kernel has them. They are part of each request's number, so one that is off fails to build here and
-// not in the field; x86-64 and arm64 agree on all of them.
+// Sizes as a 64-bit kernel has them. They are part of each request's number, so a wrong one fails to build instead of
+// failing on a device; x86-64 and arm64 agree on all of them.
 const _: () = assert!(size_of::<sys::v4l2_capability>() == 104 && size_of::<sys::v4l2_fmtdesc>() == 64);
 const _: () = assert!(size_of::<sys::v4l2_format>() == 208 && size_of::<sys::v4l2_streamparm>() == 204);
 const _: () = assert!(size_of::<sys::v4l2_requestbuffers>() == 20 && size_of::<sys::v4l2_buffer>() == 88);
@@ -82,8 +82,8 @@ fn call<T>(
     name: &'static str,
     value: &mut T,
 ) -> Result<(), Failure> {
-    // SAFETY: `value` is exclusively ours and of the type that the request's number was made from; a closed or foreign
-    // descriptor only makes the call fail.
+    // SAFETY: `value` is borrowed exclusively and is of the type that the request's number was made from; a closed or
+    // foreign descriptor only makes the call fail.
     unsafe { ioctl(fd, value) }.map(drop).map_err(|errno| Failure { op: name, errno })
 }
 
@@ -98,12 +98,10 @@ fn tell<T>(
     unsafe { ioctl(fd, value) }.map(drop).map_err(|errno| Failure { op: name, errno })
 }
 
-/// Why the kernel did not do it, with the request's name as the V4L2 manual has it.
+/// Why a request failed, with its name as in the V4L2 manual.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Failure {
-    /// The request.
     pub op: &'static str,
-    /// The reason.
     pub errno: Errno,
 }
 
@@ -118,7 +116,7 @@ pub struct Capability {
     pub flags: v4l::capability::Flags,
 }
 
-/// Who is at this node?
+/// What the device at this node is and can do.
 pub fn capability(fd: RawFd) -> Result<Capability, Failure> {
     let mut answer: sys::v4l2_capability = zeroed();
     call(raw::querycap, fd, "VIDIOC_QUERYCAP", &mut answer)?;
@@ -135,7 +133,7 @@ pub fn formats(fd: RawFd) -> impl Iterator<Item = [u8; 4]> {
     })
 }
 
-/// The sizes of a format, as far as the device lists them; of a range, the largest up to full HD.
+/// The sizes of a format, as far as the device lists them; of a range, the largest size up to full HD.
 pub fn sizes(fd: RawFd, fourcc: [u8; 4]) -> impl Iterator<Item = (u32, u32)> {
     (0..LIMIT).map_while(move |index| {
         let mut answer: sys::v4l2_frmsizeenum = zeroed();
@@ -181,15 +179,12 @@ pub fn shortest_interval(fd: RawFd, fourcc: [u8; 4], (width, height): (u32, u32)
 /// The format that is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Format {
-    /// Its code.
     pub fourcc: [u8; 4],
-    /// Pixels in a row.
     pub width: u32,
-    /// Rows.
     pub height: u32,
     /// Bytes from row to row; zero where there are no rows.
     pub stride: u32,
-    /// Whether a YUV picture's black is 0 and not 16.
+    /// Whether black is 0 in a YUV picture, instead of 16.
     pub full_range: bool,
 }
 
@@ -206,7 +201,7 @@ impl Format {
     }
 }
 
-/// Sets a format, in a size if one is given, else in the device's own; what came of it is the answer.
+/// Sets a format, in the given size or else in the device's own. Returns what the device has set.
 pub fn set_format(fd: RawFd, fourcc: [u8; 4], size: Option<(u32, u32)>) -> Result<Format, Failure> {
     let mut format: sys::v4l2_format = zeroed();
     format.type_ = CAPTURE;
@@ -214,7 +209,7 @@ pub fn set_format(fd: RawFd, fourcc: [u8; 4], size: Option<(u32, u32)>) -> Resul
     // SAFETY: `pix` is the member for this type, and all are integers anyway.
     let pix = unsafe { &mut format.fmt.pix };
     pix.pixelformat = u32::from_le_bytes(fourcc);
-    // Interlaced pictures would come as fields, and no computer sends any.
+    // Interlaced pictures would arrive as fields; no computer sends those.
     pix.field = sys::v4l2_field_V4L2_FIELD_NONE;
     (pix.bytesperline, pix.sizeimage) = (0, 0);
     if let Some(size) = size {
@@ -236,7 +231,6 @@ pub fn set_interval(fd: RawFd, (numerator, denominator): (u32, u32)) -> Result<(
 /// An input of a device.
 #[derive(Debug, Clone, Copy)]
 pub struct Input {
-    /// Its number.
     pub index: u32,
     /// Whether its mode can be asked for as DV timings.
     pub dv_timings: bool,
@@ -270,7 +264,7 @@ pub fn select_input(fd: RawFd, index: u32) -> Result<(), Failure> {
     call(raw::s_input, fd, "VIDIOC_S_INPUT", &mut (index as i32))
 }
 
-/// A mode of the source, in the kernel's words.
+/// A mode of the source, as the kernel describes it.
 #[derive(Clone, Copy)]
 pub struct Timings(sys::v4l2_dv_timings);
 
@@ -290,19 +284,19 @@ pub fn query_timings(fd: RawFd) -> Result<Timings, Failure> {
     Ok(Timings(timings))
 }
 
-/// Makes the device expect a mode; not while it streams.
+/// Makes the device expect a mode. Fails while it streams.
 pub fn set_timings(fd: RawFd, timings: Timings) -> Result<(), Failure> {
     call(raw::s_dv_timings, fd, "VIDIOC_S_DV_TIMINGS", &mut { timings.0 })
 }
 
-/// Asks to be told when the source of an input changes.
+/// Subscribes to changes of an input's source.
 pub fn subscribe_source_change(fd: RawFd, input: u32) -> Result<(), Failure> {
     let mut subscription: sys::v4l2_event_subscription = zeroed();
     (subscription.type_, subscription.id) = (sys::V4L2_EVENT_SOURCE_CHANGE, input);
     tell(raw::subscribe_event, fd, "VIDIOC_SUBSCRIBE_EVENT", &subscription)
 }
 
-/// Takes an event off the queue; we subscribe to one kind only, so which it is need not be said. `None`: no more.
+/// Takes an event off the queue; we subscribe to one kind only, so its kind is not returned. `None`: no more.
 pub fn dequeue_event(fd: RawFd) -> Result<Option<()>, Failure> {
     let mut event: sys::v4l2_event = zeroed();
     match call(raw::dqevent, fd, "VIDIOC_DQEVENT", &mut event) {
@@ -315,17 +309,15 @@ pub fn dequeue_event(fd: RawFd) -> Result<Option<()>, Failure> {
 /// A buffer that the driver has filled.
 #[derive(Debug, Clone, Copy)]
 pub struct Filled {
-    /// Which one.
     pub index: u32,
-    /// How much of it.
     pub len: usize,
-    /// Whether the driver says that what is in it is damaged.
+    /// Whether the driver reports its contents as damaged.
     pub damaged: bool,
-    /// When it was complete, on the monotonic clock, if the driver says so.
+    /// When it was complete, on the monotonic clock, if the driver gives a time.
     pub complete: Option<std::time::Duration>,
 }
 
-/// Asks for buffers and says how many there are; none gives them all back.
+/// Requests buffers and returns how many there are; a `count` of 0 gives all of them back.
 pub fn request_buffers(fd: RawFd, count: u32) -> Result<u32, Failure> {
     let mut request: sys::v4l2_requestbuffers = zeroed();
     (request.count, request.type_, request.memory) = (count, CAPTURE, MMAP);
@@ -333,7 +325,7 @@ pub fn request_buffers(fd: RawFd, count: u32) -> Result<u32, Failure> {
     Ok(request.count)
 }
 
-/// Where a buffer is to be mapped from: offset and length in bytes.
+/// The offset and length in bytes at which a buffer can be mapped.
 pub fn buffer_place(fd: RawFd, index: u32) -> Result<(u32, usize), Failure> {
     let mut buffer = buffer(index);
     call(raw::querybuf, fd, "VIDIOC_QUERYBUF", &mut buffer)?;
@@ -390,7 +382,7 @@ fn buffer(index: u32) -> sys::v4l2_buffer {
 
 fn text(bytes: &[u8]) -> String {
     let len = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-    // What a dongle calls itself ends up in logs and on a page.
+    // A dongle's name ends up in logs and on a page.
     String::from_utf8_lossy(&bytes[..len]).chars().filter(|c| !c.is_control()).collect::<String>().trim().to_string()
 }
 

@@ -7,7 +7,7 @@ const WIDTH: usize = 72;
 /// Lines that are kept: what the window shows.
 const HEIGHT: usize = 20;
 
-/// A page of text with its caret at the end.
+/// A page of text with the caret at its end.
 #[derive(Debug)]
 pub struct Notes {
     lines: Vec<String>,

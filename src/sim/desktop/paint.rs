@@ -110,7 +110,7 @@ fn journal_line(index: usize) -> String {
 fn icon(kind: Kind, raster: &mut Raster) {
     let (column, row) = kind.label();
     let name = kind.name();
-    // The picture stands over the middle of the label's fifteen cells.
+    // The icon is centred over the label's fifteen cells.
     let (x, y) = ((column * CELL_WIDTH + 40) as i32, ((row - 4) * CELL_HEIGHT - 4) as i32);
     raster.fill(x - 1, y - 1, 58, 58, EDGE);
     raster.fill(x, y, 56, 56, INSIDE.paper);

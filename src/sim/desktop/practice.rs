@@ -8,7 +8,7 @@ pub const RADIUS: i32 = 24;
 /// Rows at the top of the window, with its title, that hold text.
 const TEXT_ROWS: usize = 6;
 
-/// The game.
+/// The state of the game.
 #[derive(Debug)]
 pub struct Practice {
     /// The centre of the target, in pixels from the window's corner.
@@ -28,7 +28,7 @@ impl Default for Practice {
 }
 
 impl Practice {
-    /// Judges a click at a pixel of the screen, with the window's corner at another.
+    /// Judges a click at a pixel of the screen, with the window's corner at `corner`.
     pub fn click(&mut self, (x, y): (i32, i32), corner: (i32, i32)) {
         let (target_x, target_y) = self.center(corner);
         let (dx, dy) = (x - target_x, y - target_y);
@@ -65,7 +65,7 @@ impl Practice {
         self.target = (x, y);
     }
 
-    /// A number in a range, in an order that is the same every time, so that a test can be run again.
+    /// A number in a range. The sequence is the same every time, so that tests are repeatable.
     fn random(&mut self, from: i32, to: i32) -> i32 {
         // The multiplier and increment of Numerical Recipes; only the high bits are any good.
         self.seed = self.seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

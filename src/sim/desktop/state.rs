@@ -1,6 +1,6 @@
-//! Holds what the desktop shows.
+//! Holds the state of the desktop.
 //!
-//! Its rules are in the parent; the painter only reads.
+//! The parent module changes it; the painter only reads it.
 
 use std::time::Instant;
 
@@ -10,18 +10,18 @@ use super::window::Window;
 use crate::sim::pointer::Pointer;
 use crate::sim::screen::Raster;
 
-/// The desktop.
+/// The desktop's windows, what they show, and the pointer.
 #[derive(Debug)]
 pub struct Desktop {
     pub(super) wallpaper: Raster,
-    /// From the bottom to the top, which has the keyboard.
+    /// From the bottom to the top window, which gets the keys.
     pub(super) windows: Vec<Window>,
     pub(super) pointer: Pointer,
-    /// Where in its title, in pixels from the window's corner, the top window is being dragged.
+    /// Where the top window's title is held while it is dragged, in pixels from the window's corner.
     pub(super) drag: Option<(i32, i32)>,
     pub(super) notes: Notes,
     pub(super) practice: Practice,
-    /// First line of the journal that shows.
+    /// First visible line of the journal.
     pub(super) scroll: usize,
     pub(super) last_key: String,
     pub(super) started: Instant,

@@ -1,4 +1,4 @@
-//! Says where windows and icons are.
+//! Places windows and icons.
 //!
 //! Windows move by whole cells, so that the text in them stays in the screen's one grid.
 
@@ -20,25 +20,22 @@ pub enum Kind {
 
 /// A piece of a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "`Inside` says it")]
 pub enum Part {
     /// The box that closes it.
     Close,
     /// The line to drag it by.
     Title,
-    /// What it holds.
     Inside,
 }
 
 /// A window: its title is its first row, and it has a margin of one column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields say it")]
 pub struct Window {
-    /// What it shows.
     pub kind: Kind,
-    /// Its leftmost column.
     pub column: usize,
-    /// Its title's row.
     pub row: usize,
-    /// Its width.
     pub columns: usize,
     /// Its height, the title included.
     pub rows: usize,
@@ -48,7 +45,7 @@ impl Kind {
     /// In the order of their icons.
     pub const ALL: [Kind; 4] = [Kind::Notes, Kind::Practice, Kind::Journal, Kind::Motion];
 
-    /// As titles and icons call it.
+    /// Its name in titles and below icons.
     pub fn name(self) -> &'static str {
         match self {
             Kind::Notes => "Notes",
@@ -93,7 +90,7 @@ impl Window {
         (self.row * CELL_HEIGHT) as i32
     }
 
-    /// What of it is in a cell.
+    /// The part of it that is in a cell.
     pub fn part(&self, column: usize, row: usize) -> Option<Part> {
         let across = (self.column..self.column + self.columns).contains(&column);
         let down = (self.row..self.row + self.rows).contains(&row);
@@ -104,7 +101,7 @@ impl Window {
         })
     }
 
-    /// Moves its corner as near to a pixel as screen and grid allow.
+    /// Moves its corner as close to a pixel as screen and grid allow.
     pub fn move_to(&mut self, x: i32, y: i32) {
         self.column = (x.max(0) as usize / CELL_WIDTH).min(COLUMNS - self.columns);
         self.row = (y.max(0) as usize / CELL_HEIGHT).min(BAR_ROW - 1 - self.rows);
