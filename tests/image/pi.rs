@@ -22,7 +22,7 @@ use std::time::Duration;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
 pub use self::card::{A, B, Card, Part, Slot, run};
-pub use self::pins::{Heartbeat, POWER, RESET};
+pub use self::pins::{POWER, Pulse, RESET};
 pub use self::probe::Probe;
 pub use self::watchdog::Why;
 use crate::shell::{BOOT, Shell};

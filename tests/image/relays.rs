@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::owner::Owner;
-use crate::pi::{Clock, Heartbeat, POWER, Pi, RESET};
+use crate::pi::{Clock, POWER, Pi, Pulse, RESET};
 use crate::shell::BOOT;
 
 /// What `tap` promises.
@@ -63,8 +63,7 @@ fn a_death_in_mid_press_opens_the_relay_at_once(pi: &mut Pi, owner: &Owner) {
             // It was restarted just now, one way or the other.
             owner.wait_page(BOOT);
             press(owner, "hold");
-            let closed =
-                |pulses: &[Heartbeat]| pulses.get(before).filter(|heartbeat| heartbeat.end.is_none()).map(drop);
+            let closed = |pulses: &[Pulse]| pulses.get(before).filter(|pulse| pulse.end.is_none()).map(drop);
             pi.probe.wait("the relay is closed", BOOT, |seen| closed(seen.pins.pulses()));
             // Before the order is on its way to the guest, so what is measured is longer than what it stands for.
             let alive = pi.probe.now();
@@ -108,10 +107,10 @@ fn tapped(pi: &Pi, owner: &Owner, button: &str, pin: u8) -> (Duration, Duration)
         let pulses = seen.pins.pulses();
         ended(pulses).filter(|()| before < pulses.len()).map(|()| pulses.to_vec())
     });
-    let [heartbeat] = all[before..] else { panic!("one press closed more: {all:?}") };
-    let (least, most) = heartbeat.length();
+    let [pulse] = all[before..] else { panic!("one press closed more: {all:?}") };
+    let (least, most) = pulse.length();
     println!("{button}: between {least:?} and {most:?}");
-    assert_eq!(pin, heartbeat.pin, "{button}: {all:?}");
+    assert_eq!(pin, pulse.pin, "{button}: {all:?}");
     assert!(least <= TAP + MARGIN && TAP - MARGIN <= most, "{button}: {pulse:?}");
     (least, most)
 }
@@ -121,7 +120,7 @@ const MARGIN: Duration = Duration::from_millis(50);
 /// How many presses of a button the one must be among that proves it. A watch that had to wait for a processor has seen
 /// the ends of a press less well.
 const PRESSES: usize = 20;
-const NEVER: Vec<Heartbeat> = Vec::new();
+const NEVER: Vec<Pulse> = Vec::new();
 
 #[track_caller]
 fn press(owner: &Owner, button: &str) {
@@ -129,10 +128,10 @@ fn press(owner: &Owner, button: &str) {
     assert_eq!(202, answer.status, "{answer:?}");
 }
 
-fn ended(pulses: &[Heartbeat]) -> Option<()> {
-    pulses.iter().all(|heartbeat| heartbeat.end.is_some()).then_some(())
+fn ended(pulses: &[Pulse]) -> Option<()> {
+    pulses.iter().all(|pulse| pulse.end.is_some()).then_some(())
 }
 
-fn pins(pulses: &[Heartbeat]) -> Vec<u8> {
-    pulses.iter().map(|heartbeat| heartbeat.pin).collect()
+fn pins(pulses: &[Pulse]) -> Vec<u8> {
+    pulses.iter().map(|pulse| pulse.pin).collect()
 }

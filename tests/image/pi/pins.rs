@@ -33,14 +33,14 @@ pub struct Moment {
 
 /// A time during which a relay was closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Heartbeat {
+pub struct Pulse {
     pub pin: u8,
     pub start: Moment,
     /// None while it lasts.
     pub end: Option<Moment>,
 }
 
-impl Heartbeat {
+impl Pulse {
     /// How long it was at least, and at most.
     pub fn length(&self) -> (Duration, Duration) {
         let end = self.end.expect("the pulse has ended");
@@ -51,7 +51,7 @@ impl Heartbeat {
 /// All pulses of all relays since the machine was made.
 #[derive(Debug, Default)]
 pub struct Pins {
-    pulses: Vec<Heartbeat>,
+    pulses: Vec<Pulse>,
     samples: u64,
     outputs: bool,
 }
@@ -71,7 +71,7 @@ impl Pins {
         }
     }
 
-    pub fn pulses(&self) -> &[Heartbeat] {
+    pub fn pulses(&self) -> &[Pulse] {
         &self.pulses
     }
 
@@ -86,10 +86,10 @@ impl Pins {
     }
 
     fn set(&mut self, when: Moment, pin: u8, active: bool) {
-        let open = self.pulses.iter_mut().rev().find(|heartbeat| heartbeat.pin == pin && heartbeat.end.is_none());
+        let open = self.pulses.iter_mut().rev().find(|pulse| pulse.pin == pin && pulse.end.is_none());
         match (open, active) {
-            (None, true) => self.pulses.push(Heartbeat { pin, start: when, end: None }),
-            (Some(heartbeat), false) => heartbeat.end = Some(when),
+            (None, true) => self.pulses.push(Pulse { pin, start: when, end: None }),
+            (Some(pulse), false) => pulse.end = Some(when),
             _ => (),
         }
     }
@@ -113,7 +113,7 @@ fn function(sample: &Sample, pin: u8) -> u32 {
 #[test]
 fn a_pulse_is_known_no_better_than_its_edges() {
     let moment = |after, by| Moment { after: Duration::from_millis(after), by: Duration::from_millis(by) };
-    let length = |start, end| Heartbeat { pin: POWER, start, end: Some(end) }.length();
+    let length = |start, end| Pulse { pin: POWER, start, end: Some(end) }.length();
     assert_eq!((Duration::from_millis(6), Duration::from_millis(13)), length(moment(10, 14), moment(20, 23)));
     let at_once = length(moment(10, 14), moment(10, 14));
     assert_eq!((Duration::ZERO, Duration::from_millis(4)), at_once, "both edges were heard of together");

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use farhand::hw::reset_pin;
 
-use super::pins::{Heartbeat, Moment, Pins, Sample};
+use super::pins::{Moment, Pins, Pulse, Sample};
 use super::qtest::Qtest;
 use super::watchdog::{self, Deed, Watchdog, Why};
 
@@ -119,7 +119,7 @@ impl Probe {
 
     /// All that the relays did until now: at least one more sample is taken first.
     #[track_caller]
-    pub fn pulses(&self) -> Vec<Heartbeat> {
+    pub fn pulses(&self) -> Vec<Pulse> {
         let before = self.wait("how often the pins were looked at", LOOK, |seen| Some(seen.pins.samples()));
         let within = Duration::from_secs(30);
         self.wait("one more look at the pins", within, |seen| {
