@@ -1,8 +1,8 @@
-//! Measures the video path beside Debian's ustreamer, on the same pictures and in the same run.
+//! Measures the video path against Debian's ustreamer, on the same pictures and in the same run.
 //!
 //! A device in shared memory (device.rs, and device.c in the server) stamps each picture; viewers read the stamp back
-//! when the last byte has arrived. Servers take turns, round by round, so that whatever else slows the machine down
-//! slows all of them down. docs/performance.md says what the figures mean.
+//! when the last byte has arrived. Servers take turns, round by round, so that other load slows all of them down.
+//! docs/performance.md says what the figures mean.
 
 use std::error::Error;
 use std::fs;
@@ -26,7 +26,7 @@ mod server;
 mod viewer;
 mod wire;
 
-/// Measure the video path beside Debian's ustreamer.
+/// Measure the video path against Debian's ustreamer.
 #[derive(Debug, Parser)]
 struct Options {
     /// One round of two seconds instead of three of four
@@ -43,7 +43,7 @@ struct Options {
     bench: bool,
 }
 
-/// One row of the table to be.
+/// One row of the table before it is measured.
 struct Case {
     viewers: usize,
     subject: Subject,
@@ -57,7 +57,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         options.servers = vec![Subject::Ustreamer, Subject::Multipart, Subject::Tls, Subject::Socket];
     }
     let (rounds, time) = if options.quick { (1, Duration::from_secs(2)) } else { (3, Duration::from_secs(4)) };
-    // Before any thread or child is made, which inherit it.
+    // Before any thread or child is created, because they inherit it.
     let real_time = schedule::round_robin(schedule::ALL);
     let out = Path::new(env!("CARGO_MANIFEST_DIR")).join("out");
     let folder = out.join("bench");

@@ -1,8 +1,8 @@
-//! Plays a capture device: fills the buffers that a server queues, thirty times a second, and stamps each with the
+//! Simulates a capture device: fills the buffers that a server queues, thirty times a second, and stamps each with the
 //! time.
 //!
-//! The server's side is device.c, preloaded into it; what the two share is described there. The stamp is written last,
-//! at the moment when a driver would say that the buffer is complete.
+//! The server's side is device.c, preloaded into it; it describes what the two share. The stamp is written last, when a
+//! driver would report the buffer as complete.
 
 use std::error::Error;
 use std::num::NonZeroUsize;
@@ -25,14 +25,14 @@ use nix::unistd::{ftruncate, pipe2, read, write};
 use crate::pictures::{HEIGHT, Stamp, WIDTH};
 use crate::schedule;
 
-/// What a dongle gives at 1080p.
+/// The rate of a dongle at 1080p.
 pub const FRAMES_PER_SECOND: u32 = 30;
 /// Room for any of our pictures, in whole pages.
 const BUFFER_BYTES: usize = 1 << 20;
 const CONTROL_BYTES: usize = 4096;
 const MOST_BUFFERS: usize = 32;
 
-/// device.c has the same structure.
+/// Must be the same as the structure in device.c.
 #[repr(C)]
 struct Control {
     width: AtomicU32,
@@ -53,13 +53,13 @@ struct Filled {
 
 const _: () = assert!(size_of::<Control>() <= CONTROL_BYTES);
 
-/// Nanoseconds on the clock that both sides and every client read.
+/// Nanoseconds of the clock that both sides and all clients read.
 pub fn now() -> u64 {
     let time = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("every Linux has a monotonic clock");
     Duration::from(time).as_nanos() as u64
 }
 
-/// Builds what is preloaded into the servers.
+/// Builds the library that is preloaded into the servers.
 pub fn build_preload(folder: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let library = folder.join("device.so");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/device.c");
@@ -73,7 +73,7 @@ pub fn build_preload(folder: &Path) -> Result<PathBuf, Box<dyn Error>> {
 
 /// A device, streaming whenever its server wants, until dropped.
 pub struct Device {
-    /// The server's ends, which it inherits. Kept open so that an early exit of the server is no broken pipe here.
+    /// The server's ends, which it inherits. Kept open so that an early exit of the server causes no broken pipe here.
     inherited: [OwnedFd; 3],
     missed: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
@@ -81,7 +81,7 @@ pub struct Device {
 }
 
 impl Device {
-    /// Plugs in a device that shows these pictures in turn.
+    /// Starts a device that shows these pictures in turn.
     pub fn new(pictures: Arc<Vec<Vec<u8>>>) -> Result<Device, Box<dyn Error>> {
         if pictures.iter().any(|picture| BUFFER_BYTES < picture.len()) {
             return Err("a picture does not fit a buffer".into());
@@ -109,13 +109,13 @@ impl Device {
         Ok(Device { inherited: [file, full_there, empty_there], missed, stop, thread: Some(thread) })
     }
 
-    /// Has a command find this device at `/dev/video0`.
+    /// Makes a command find this device at `/dev/video0`.
     pub fn lend_to(&self, command: &mut Command, preload: &Path) {
         let [memory, full, empty] = self.inherited.each_ref().map(|fd| fd.as_raw_fd());
         command.env("LD_PRELOAD", preload).env("FARHAND_BENCH_DEVICE", format!("{memory},{full},{empty}"));
     }
 
-    /// How many pictures there was no buffer for, so far.
+    /// For how many pictures there was no buffer so far.
     pub fn missed(&self) -> u64 {
         self.missed.load(Ordering::Relaxed)
     }
@@ -125,7 +125,7 @@ impl Drop for Device {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
-            // It has already said why, if it panicked.
+            // If it panicked, the message has been printed.
             let _ = thread.join();
         }
     }
@@ -141,7 +141,7 @@ struct Source {
 
 impl Source {
     fn run(&self, pictures: &[Vec<u8>]) {
-        // Hardware waits for nobody: above servers and clients, if real-time scheduling is permitted at all.
+        // Above servers and clients, because hardware does not wait; only if real-time scheduling is permitted.
         schedule::round_robin(schedule::DEVICE);
         let period = 1_000_000_000 / u64::from(FRAMES_PER_SECOND);
         let start = now();
@@ -149,7 +149,7 @@ impl Source {
         while !self.stop.load(Ordering::Relaxed) {
             number += 1;
             let next = TimeSpec::from(Duration::from_nanos(start + u64::from(number) * period));
-            // An interrupted sleep makes one picture early, which its stamp tells.
+            // An interrupted sleep makes one picture early, but its stamp is right.
             let _ = clock_nanosleep(ClockId::CLOCK_MONOTONIC, ClockNanosleepFlags::TIMER_ABSTIME, &next);
             if self.memory.control().streaming.load(Ordering::SeqCst) != 0 {
                 match self.next_empty() {
@@ -160,7 +160,7 @@ impl Source {
         }
     }
 
-    /// The buffer that was queued first, as the byte that stands for it. None: the server holds them all.
+    /// The buffer that was queued first, as its byte. `None`: the server holds all of them.
     fn next_empty(&self) -> Option<u8> {
         loop {
             let mut byte = [0];
@@ -168,7 +168,7 @@ impl Source {
                 Ok(1) if u32::from(byte[0] >> 5) == self.memory.control().generation.load(Ordering::SeqCst) & 7 => {
                     return Some(byte[0]);
                 }
-                // Queued before the server took its buffers back.
+                // The buffer was queued before the server took its buffers back.
                 Ok(1) => (),
                 _ => return None,
             }
@@ -184,7 +184,7 @@ impl Source {
         filled.completed_nanos.store(stamp.nanos, Ordering::Relaxed);
         filled.bytes.store(picture.len() as u32, Ordering::Relaxed);
         filled.sequence.store(number, Ordering::Relaxed);
-        // The server may have closed the device meanwhile, as at its end it does.
+        // The server may have closed the device meanwhile, as it does when it ends.
         let _ = write(&self.full, &[byte]);
     }
 }
@@ -202,7 +202,7 @@ impl Memory {
     fn map(file: &OwnedFd, len: usize) -> Result<Memory, Box<dyn Error>> {
         let length = NonZeroUsize::new(len).ok_or("nothing to map")?;
         let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        // SAFETY: a fresh mapping at a place that the kernel chooses, unmapped in `drop` and nowhere else.
+        // SAFETY: a new mapping at an address that the kernel chooses, unmapped in `drop` and nowhere else.
         let start = unsafe { mmap(None, length, protection, MapFlags::MAP_SHARED, file, 0) }?;
         Ok(Memory { start: start.cast(), len })
     }

@@ -1,4 +1,4 @@
-//! Has many viewers watch at once, and adds up what they saw and what it cost the server.
+//! Lets many viewers watch at once, and adds up what they saw and what it cost the server.
 
 use std::cell::{Cell, RefCell};
 use std::error::Error;
@@ -12,23 +12,23 @@ use tokio::task::JoinSet;
 
 use crate::viewer::{Stream, Viewer};
 
-/// Servers settle after their last viewer has come.
+/// Time for the server to settle after the last viewer's first picture.
 const WARM_UP: Duration = Duration::from_secs(1);
-/// The first pictures must have come by then.
+/// The longest time until every viewer has its first picture.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// What was seen, of one server by a number of viewers.
+/// What a number of viewers saw of one server.
 #[derive(Debug, Default)]
 pub struct Seen {
-    /// From the device to the last byte, of each picture at each viewer.
+    /// The time from the device to the last byte, of each picture at each viewer.
     pub nanos: Vec<u64>,
-    /// How long, in all.
+    /// How long was measured, in all.
     pub time: Duration,
     /// The server's processor time.
     pub cpu: Duration,
     /// The server's memory at the end, without the device's buffers.
     pub rss_bytes: u64,
-    /// What the viewer saw that saw the least.
+    /// The number of pictures at the slowest viewer.
     pub fewest: u64,
 }
 
@@ -113,7 +113,7 @@ async fn view(stream: &Stream, shared: &Shared) -> Result<(), Box<dyn Error>> {
     shared.progress.notify_one();
     loop {
         let arrival = viewer.next().await?.ok_or("the server lost the device")?;
-        // A picture sent twice is no second picture.
+        // A picture that is sent twice counts once.
         if arrival.stamp != last && shared.recording.get() {
             shared.per_viewer.borrow_mut()[place].push(arrival.nanos);
         }
@@ -121,12 +121,12 @@ async fn view(stream: &Stream, shared: &Shared) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// All of a process's threads, also those that have ended, exactly.
+/// The processor time of all of a process's threads, also of those that have ended.
 fn cpu_time(process: Pid) -> Result<Duration, Box<dyn Error>> {
     Ok(clock_gettime(ClockId::pid_cpu_clock_id(process)?)?.into())
 }
 
-/// Shared memory is left out: it is the device's, and with a real one it would be the kernel's.
+/// Memory without shared memory, which is the device's; with a real device it would be the kernel's.
 fn rss_bytes(process: Pid) -> Result<u64, Box<dyn Error>> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
     let kilobytes = |key: &str| -> Option<u64> {

@@ -1,8 +1,8 @@
-//! Draws a desktop in sixteen states and codes it as a capture dongle would.
+//! Draws a desktop in sixteen states and codes it like a capture dongle.
 //!
-//! Servers pass the bytes on, so what is in the pictures matters little, but their size matters much: a busy 1080p
-//! desktop in quality 80 is about 320 kB. Behind the first marker stands a comment with room for the time of capture,
-//! which every server must leave where it is.
+//! Servers forward the bytes, so the contents of the pictures matter little, but their size matters much: a busy 1080p
+//! desktop in quality 80 is about 320 kB. After the first marker comes a comment with room for the time of capture,
+//! which every server must keep in place.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -13,19 +13,17 @@ use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::{PrimitiveStyle, Rectangle};
 use embedded_graphics::text::Text;
 
-/// Pixels in a row.
 pub const WIDTH: usize = 1920;
-/// Rows.
 pub const HEIGHT: usize = 1080;
-/// So many different pictures that no cache holds them all.
+/// Enough different pictures that no cache holds all of them.
 const COUNT: u32 = 16;
-/// How strong the wallpaper's grain is; chosen for the size of the pictures.
+/// The strength of the wallpaper's grain; chosen for the size of the pictures.
 const GRAIN: u32 = 10;
 
-/// A comment (ITU-T T.81, B.2.4.5) behind the start marker; its length counts itself.
+/// A comment (ITU-T T.81, B.2.4.5) after the start marker; its length includes itself.
 const COMMENT: &[u8] = b"\xff\xfe\x00\x29farhand-bench 0000000000000000 00000000";
 const STAMP_AT: usize = 2 + 4 + b"farhand-bench ".len();
-/// So much of a picture must be read to know when it was captured.
+/// How much of a picture must be read to know when it was captured.
 pub const HEAD_BYTES: usize = 2 + COMMENT.len();
 
 /// When a picture was captured, and which it is.
@@ -38,14 +36,14 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// The bytes that stand in the comment. In hexadecimal digits no server can take them for a marker.
+    /// The bytes for the comment: hexadecimal digits, which no server can take for a marker.
     pub fn digits(self) -> [u8; 25] {
         let mut digits = [0; 25];
         digits.copy_from_slice(format!("{:016x} {:08x}", self.nanos, self.number).as_bytes());
         digits
     }
 
-    /// Where they stand.
+    /// Their offset in a picture.
     pub fn place() -> usize {
         STAMP_AT
     }
@@ -63,7 +61,7 @@ pub fn all() -> Result<Vec<Vec<u8>>, Box<dyn Error>> {
     (0..COUNT).map(|n| code(&Canvas::desktop(n))).collect()
 }
 
-/// With its colours halved sideways (4:2:2), as dongles do.
+/// Codes a picture with half the horizontal colour resolution (4:2:2), like dongles.
 fn code(canvas: &Canvas) -> Result<Vec<u8>, Box<dyn Error>> {
     let format = turbojpeg::PixelFormat::RGB;
     let image = turbojpeg::Image { pixels: &canvas.pixels[..], width: WIDTH, pitch: WIDTH * 3, height: HEIGHT, format };
@@ -132,7 +130,7 @@ impl DrawTarget for Canvas {
     }
 }
 
-/// The same line for the same number, words and gaps as in a log.
+/// A line of words and gaps as in a log; the same for the same number.
 fn line_of_text(number: u32, longest: usize) -> String {
     const LETTERS: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789 .:/-   ";
     let mut random = Random(number.wrapping_mul(2_654_435_761) | 1);

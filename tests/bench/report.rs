@@ -1,6 +1,6 @@
 //! Writes what was measured: a table for people, JSON for programs.
 //!
-//! Only ratios within a run say anything about a server; the figures beside them say on what machine.
+//! Only ratios within a run say anything about a server; the absolute figures depend on the machine.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::load::Seen;
 use crate::server::Subject;
 
-/// One row.
+/// The figures of one row.
 pub struct Figures {
     subject: Subject,
     viewers: usize,
@@ -27,7 +27,7 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// Of a server with so many viewers. `missed`: how many pictures its device found no buffer for.
+    /// The figures of a server with so many viewers. `missed`: for how many pictures its device had no buffer.
     pub fn new(subject: Subject, viewers: usize, mut seen: Seen, missed: u64) -> Figures {
         seen.nanos.sort_unstable();
         let pictures = seen.nanos.len();
@@ -86,18 +86,18 @@ impl Figures {
     }
 }
 
-/// As people compare: a ninth, or one and a half times.
+/// A ratio as people write it: 1/9, or 1.5.
 fn fraction(ratio: f64) -> String {
     if ratio < 0.95 { format!("1/{:.1}", 1.0 / ratio) } else { format!("{ratio:.1}") }
 }
 
-/// Where and how it was measured.
+/// The circumstances of a run.
 pub struct Run {
-    /// Whether all ran ahead of everything else on the machine.
+    /// Whether all ran under SCHED_RR.
     pub real_time: bool,
-    /// How large a picture is on average.
+    /// The average size of a picture.
     pub picture_bytes: usize,
-    /// Of the rival.
+    /// The version of ustreamer.
     pub version: String,
 }
 
@@ -110,7 +110,7 @@ pub fn table(run: &Run, all: &[Figures]) -> String {
     text += "| clients | server | p50 ms | p90 | p99 | CPU ms a picture | RSS MB | fps | p50 ÷ | p99 ÷ | CPU ÷ |\n";
     text += "|---|---|---|---|---|---|---|---|---|---|---|\n";
     for figures in all {
-        // A String takes whatever is written to it.
+        // Writing to a String cannot fail.
         let _ = writeln!(text, "{}", figures.row(rival_of(figures, all)));
     }
     text
@@ -126,7 +126,7 @@ pub fn json(run: &Run, all: &[Figures]) -> Value {
     })
 }
 
-/// What ustreamer did with as many clients.
+/// ustreamer's figures with as many clients.
 fn rival_of<'a>(figures: &Figures, all: &'a [Figures]) -> Option<&'a Figures> {
     let ours = figures.subject != Subject::Ustreamer;
     all.iter().find(|rival| ours && rival.subject == Subject::Ustreamer && rival.viewers == figures.viewers)

@@ -1,4 +1,4 @@
-//! Starts the servers that are compared, each as its owner would.
+//! Starts the servers that are compared, each as in normal use.
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -19,9 +19,9 @@ use crate::pictures::{HEIGHT, WIDTH};
 use crate::viewer::Stream;
 use crate::wire::{self, Address, PictureSocket};
 
-/// A server must be up, and down, by then.
+/// The longest time for a server's start, and for its end.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How often to look again for what tells nobody when it happens.
+/// How often to check for conditions that send no event.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// A server, and the way to its pictures.
@@ -38,7 +38,7 @@ pub enum Subject {
 }
 
 impl Subject {
-    /// For the table.
+    /// Its name in the table.
     pub fn name(self) -> &'static str {
         match self {
             Subject::Ustreamer => "ustreamer",
@@ -49,7 +49,7 @@ impl Subject {
     }
 }
 
-/// What all servers share, and what ours remembers from one start to the next.
+/// What all servers share, and what ours keeps from one start to the next.
 pub struct Bench {
     folder: PathBuf,
     preload: PathBuf,
@@ -57,11 +57,11 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// Keeps logs, and our server's data, in this folder.
+    /// Uses this folder for logs and our server's data.
     pub fn new(folder: &Path, preload: PathBuf) -> Result<Bench, Box<dyn Error>> {
         let data = folder.join("data");
         if data.exists() {
-            // Of the last run, whose token nobody knows any more.
+            // From the last run, whose token is not known any more.
             fs::remove_dir_all(&data)?;
         }
         fs::create_dir_all(&data)?;
@@ -70,7 +70,7 @@ impl Bench {
         Ok(Bench { folder: folder.into(), preload, token: None })
     }
 
-    /// Starts a server on a device, up to where it can be asked for pictures.
+    /// Starts a server on a device, and waits until it serves pictures.
     pub async fn start(&mut self, subject: Subject, device: &Device) -> Result<Running, Box<dyn Error>> {
         let (plain, tls) = (free_address()?, free_address()?);
         let mut command = match subject {
@@ -99,7 +99,7 @@ impl Bench {
         command
     }
 
-    /// Becomes the owner of a new server, and gets the token that the viewers use, also with its later starts.
+    /// Claims a new server, and gets the token that the viewers use, also after its later starts.
     async fn meet(
         &mut self,
         said: &Receiver<String>,
@@ -143,7 +143,7 @@ fn stream(subject: Subject, plain: SocketAddr, tls: SocketAddr) -> Stream {
     Stream { address, path, bearer: None, socket: subject == Subject::Socket }
 }
 
-/// Sends JSON and gives the head and the JSON of the answer.
+/// Sends JSON, and returns the head and the JSON of the answer.
 async fn post(address: Address, path: &str, headers: &str, body: &Value) -> Result<(String, Value), Box<dyn Error>> {
     let body = body.to_string();
     let host = address.socket;
@@ -158,12 +158,12 @@ async fn post(address: Address, path: &str, headers: &str, body: &Value) -> Resu
     Ok((head, serde_json::from_slice(&answer)?))
 }
 
-/// A port that nobody has at this moment.
+/// A port that is free at this moment.
 fn free_address() -> Result<SocketAddr, Box<dyn Error>> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 
-/// What stands behind this on the next line that has it.
+/// The text after `start` on the next line that contains it.
 fn said_after(start: &str, said: &Receiver<String>) -> Result<String, Box<dyn Error>> {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -179,18 +179,18 @@ fn said_after(start: &str, said: &Receiver<String>) -> Result<String, Box<dyn Er
 /// A server that runs until this is dropped.
 pub struct Running {
     child: Child,
-    /// How to get at its pictures.
+    /// The way to its pictures.
     pub stream: Stream,
     log: PathBuf,
 }
 
 impl Running {
-    /// Its process.
     pub fn pid(&self) -> Pid {
         Pid::from_raw(self.child.id() as i32)
     }
 
-    /// What it says on its standard output, which must be read lest it blocks; more than anybody waits for is dropped.
+    /// The lines of its standard output, which must be read so that it does not block; lines beyond the queue's limit
+    /// are dropped.
     fn lines(&mut self) -> Receiver<String> {
         let (sender, receiver) = sync_channel(64);
         if let Some(output) = self.child.stdout.take() {
@@ -221,7 +221,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         let deadline = Instant::now() + PATIENCE;
-        // It may have gone by itself, which is no worse.
+        // It may have ended by itself.
         let _ = kill(self.pid(), Signal::SIGTERM);
         while let Ok(None) = self.child.try_wait() {
             if deadline < Instant::now() {

@@ -1,6 +1,6 @@
-//! Watches a stream as a client does, and tells when each picture's last byte arrived.
+//! Watches a stream as a client does, and measures when each picture's last byte arrived.
 //!
-//! Only the head of each picture is looked at, where the stamp is; the rest is counted off.
+//! Only the head of each picture is read, where the stamp is; the rest is counted and discarded.
 
 use std::error::Error;
 
@@ -8,28 +8,28 @@ use crate::device;
 use crate::pictures::{HEAD_BYTES, Stamp};
 use crate::wire::{self, Address, PictureSocket};
 
-/// Read so much to find the next head; a picture is always longer, so that it cannot reach into the one after.
+/// How much is read to find the next head; a picture is always longer, so this never includes two heads.
 const SIP_BYTES: usize = 4096;
-/// Discard at most so much at a time.
+/// How much is discarded at a time, at most.
 const GULP_BYTES: usize = 1 << 18;
-/// Before the picture, on a WebSocket: its number, age and size (docs/api.md).
+/// The header of a picture on a WebSocket: its number, age and size (docs/api.md).
 const SOCKET_HEAD_BYTES: usize = 16;
 
-/// What a viewer asks for, and how it will come.
+/// What a viewer requests, and how the answer is framed.
 #[derive(Debug, Clone)]
 pub struct Stream {
     pub address: Address,
     pub path: &'static str,
-    /// Who we are, for the `Authorization` header.
+    /// The token for the `Authorization` header.
     pub bearer: Option<String>,
     pub socket: bool,
 }
 
-/// A picture of the device's that has arrived whole.
+/// A picture of the device that has arrived completely.
 #[derive(Debug, Clone, Copy)]
 pub struct Arrival {
     pub stamp: Stamp,
-    /// Since the device had completed it.
+    /// The time since the device had completed it.
     pub nanos: u64,
 }
 
@@ -37,7 +37,7 @@ pub struct Arrival {
 pub struct Viewer {
     wire: PictureSocket,
     socket: bool,
-    /// Has arrived and is yet to be understood.
+    /// Bytes that have arrived and are not parsed yet.
     held: Vec<u8>,
     scratch: Vec<u8>,
 }
@@ -53,7 +53,7 @@ impl Viewer {
     pub async fn open(stream: &Stream) -> Result<Viewer, Box<dyn Error>> {
         let mut wire = PictureSocket::connect(stream.address).await?;
         let Stream { address, path, bearer, socket } = stream;
-        // In HTTP/1.0 a body without a length is not cut into chunks, which would have to be undone here.
+        // In HTTP/1.0 a body without a length is not chunked, so nothing has to be unchunked here.
         let version = if *socket { "1.1" } else { "1.0" };
         let mut text = format!("GET {path} HTTP/{version}\r\nHost: {}\r\n", address.socket);
         if let Some(token) = bearer {
@@ -67,8 +67,7 @@ impl Viewer {
         Ok(Viewer { wire, socket: *socket, held, scratch: vec![0; GULP_BYTES] })
     }
 
-    /// Waits for a picture's last byte. None: it was the server's own, which says that the device has given nothing
-    /// yet.
+    /// Waits for a picture's last byte. `None`: it was the server's placeholder, because the device has given none yet.
     pub async fn next(&mut self) -> Result<Option<Arrival>, Box<dyn Error>> {
         loop {
             let part = if self.socket { self.message()? } else { self.part()? };
@@ -152,7 +151,7 @@ impl Viewer {
     }
 }
 
-/// A short text as a client frames it: masked, if with zeros.
+/// A short text message from a client: masked, with zeros.
 fn text_message(text: &str) -> Vec<u8> {
     assert!(text.len() < 126, "needs a longer head");
     let head = [0x81, 0x80 | text.len() as u8, 0, 0, 0, 0];

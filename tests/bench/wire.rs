@@ -1,7 +1,7 @@
 //! Connects to a server, plainly or over TLS, and sends it one request.
 //!
-//! Clients share the machine with the server, so that what they cost must be little: what need not be looked at is
-//! discarded in the kernel.
+//! Clients share the machine with the server, so they must cost little: bytes that need not be looked at are discarded
+//! in the kernel.
 
 use std::error::Error;
 use std::io;
@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// Longest head of an answer, and of a part in it, that we put up with.
+/// Longest head of an answer, and of a part in it, that is accepted.
 const LONGEST_HEAD: usize = 8192;
 
 /// Where a server listens, and how.
@@ -49,7 +49,7 @@ impl PictureSocket {
         Ok(PictureSocket::Tls(Box::new(tls)))
     }
 
-    /// Waits for some bytes. The other side has closed if there are none.
+    /// Waits for some bytes. None means that the other side has closed.
     pub async fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         match self {
             PictureSocket::Plain(tcp) => tcp.read(bytes).await,
@@ -57,10 +57,10 @@ impl PictureSocket {
         }
     }
 
-    /// Waits for some bytes, of which there may be any number up to the length of `scratch`, and forgets them.
+    /// Waits for some bytes, at most as many as `scratch` holds, and discards them.
     pub async fn discard(&mut self, scratch: &mut [u8]) -> io::Result<usize> {
         match self {
-            // TCP takes this flag to mean that nobody wants to see the bytes, so that they are never copied: tcp(7).
+            // With this flag, TCP discards the bytes without copying them: tcp(7).
             PictureSocket::Plain(tcp) => loop {
                 tcp.readable().await?;
                 let fd = tcp.as_raw_fd();
@@ -85,7 +85,7 @@ impl PictureSocket {
     }
 }
 
-/// Sends a request and reads the head of the answer, which must have this status. What came behind it is given too.
+/// Sends a request and reads the head of the answer, which must have this status. Bytes after it are returned too.
 pub async fn request(
     wire: &mut PictureSocket,
     request: &str,
@@ -114,7 +114,7 @@ pub async fn request(
     }
 }
 
-/// Trusts whoever answers: the server made its certificate a moment ago, on this machine.
+/// Trusts every certificate: the server has just made its own, on this machine.
 fn client_config() -> io::Result<ClientConfig> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions();

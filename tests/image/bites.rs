@@ -1,8 +1,8 @@
-//! Lets a confirmed release hang at every start of a Pi whose firmware tells how it came up: it is left for the other
-//! slot.
+//! Lets a confirmed release hang at every start of a Pi whose firmware reports the reset's cause: U-Boot must change to
+//! the other slot.
 //!
-//! A Pi's watchdog driver never says that it has reset the machine. Its firmware does, but QEMU has none; so the card's
-//! device tree says, at every start, what a Pi's would say after any reset.
+//! A Pi's watchdog driver never reports that it has reset the machine. Its firmware does, but QEMU has none; so the
+//! card's device tree contains, at every start, what a Pi's would contain after any reset.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -12,17 +12,18 @@ use std::time::Duration;
 use crate::pi::{A, B, Card, Pi, Why, run};
 use crate::release::Release;
 
-/// Feeds the watchdog once, as a guard does that then hangs with all the rest.
+/// Feeds the watchdog once, like a guard that then hangs with all the rest.
 const HANGS: &str = "#!/bin/sh\nexec 3>/dev/watchdog0\nexec sleep 1000000\n";
 
-/// Three starts of an emulated Pi beside a busy build.
+/// Three starts of an emulated Pi while a build keeps the host busy.
 const THREE_STARTS: Duration = Duration::from_secs(600);
 
-/// What a Pi's power manager says after a reset, and where the card's first partition begins.
+/// What a Pi's power manager reports after a reset.
 const RESET: &str = "0x20";
+/// Where the card's first partition begins.
 const FIRMWARE: u64 = 4 << 20;
 
-/// Has the card's device tree say that the board was reset.
+/// Changes the card's device tree so that it says that the board was reset.
 #[track_caller]
 fn tell_reset(card: &Card) {
     let name = "farhand-rpi4.dtb";
@@ -61,9 +62,9 @@ fn a_confirmed_release_that_hangs_at_every_start_is_left_and_an_orderly_restart_
     assert_eq!("3", pi.ask("fw_printenv -n BOOT_B_LEFT").trim(), "nobody has to be healthy first for that");
     let told = started(&mut pi);
     assert!(told.contains("\"restart\"") && told.contains("it was shut down in order"), "{told}");
-    // A guard that starts again does not know better than the one before.
+    // A guard that is restarted reports the same as before.
     pi.ask("sv -w 15 restart guard; until grep -c 'feeding' /run/log/guard/current | grep -q 2; do sleep 0.2; done");
-    // The console's own words may stand between.
+    // Console messages may be mixed into the answer.
     let again = started(&mut pi);
     assert!(again.contains("\"restart\"") && again.contains("it was shut down in order"), "{again}");
 }

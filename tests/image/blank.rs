@@ -1,5 +1,4 @@
-//! Makes cards as an owner has them before the first boot: partitioned as the image is, with files on the FAT
-//! partition.
+//! Makes cards as they are before the first boot: partitioned like the image, with files on the FAT partition.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -8,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 const MIB: u64 = 1 << 20;
-/// Where the partitions are, in MiB: firmware; the slots, of which nothing is needed here; data.
+/// Where the partitions are, in MiB: firmware and data. The slots are not needed here.
 const FIRMWARE: (u64, u64) = (4, 48);
 const SLOTS: (u64, u64) = (52, 4);
 const DATA: (u64, u64) = (56, 64);
@@ -56,21 +55,21 @@ impl Blank {
         Blank { path }
     }
 
-    /// The card that the build made, with its root.
+    /// The card that was built, with its root.
     #[track_caller]
     pub fn of_image(name: &str) -> Blank {
         let out = Path::new(env!("CARGO_MANIFEST_DIR")).join("out");
         let path = out.join("run").join(name).join("card.img");
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::copy(out.join("virt/card.img"), &path).expect("there is an image: run 'make image-quick'");
-        // As every card is, it is larger than its image.
+        // Larger than its image, as every card is.
         File::options().write(true).open(&path).unwrap().set_len(512 * MIB).unwrap();
         Blank { path }
     }
 
-    /// What QEMU must be told: the card is the guest's fourth disc.
+    /// QEMU's arguments for the card, which is the guest's fourth disk.
     pub fn arguments(&self) -> Vec<String> {
-        // A guest whose clock leaps would take the time that our disc needs for its own.
+        // A guest whose clock jumps would count the time that the host's disk needs as its own.
         let drive = format!("if=none,id=card,format=raw,cache=unsafe,file={}", self.path.display());
         ["-drive", &drive, "-device", "virtio-blk-pci,drive=card"].map(String::from).into()
     }
@@ -87,7 +86,7 @@ impl Blank {
         assert!(copy.wait().unwrap().success(), "{name}");
     }
 
-    /// What a laptop would read there.
+    /// A file on the FAT partition, as a laptop would read it.
     #[track_caller]
     pub fn read(&self, name: &str) -> String {
         let output = Command::new("mtype").args(["-i", &self.firmware(), &format!("::{name}")]).output().unwrap();

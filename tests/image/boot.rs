@@ -1,10 +1,9 @@
-//! Measures how long the image takes from the kernel's start to each thing that an owner waits for: `make bench-boot`.
+//! Measures how long the image takes from the kernel's start to each stage that an owner waits for: `make bench-boot`.
 //!
-//! Times are the guest's own, so that what QEMU itself needs does not count; it emulates at the pace of this machine,
-//! so that whatever else runs here does. Each boot is the first of a new card: the key and the claim code are made in
-//! it.
+//! Times are the guest's own, so that QEMU's own start does not count; but it emulates as fast as this machine can, so
+//! other load here counts. Each boot is the first of a new card: the key and the claim code are made in it.
 
-// Whoever runs this can act on a panic's message as well as on any other.
+// For the person who runs this, a panic's message is as good as any other.
 #![allow(clippy::unwrap_used)]
 // The tests use more of a machine than a measurement does.
 #![allow(dead_code)]
@@ -21,7 +20,7 @@ use std::time::{Duration, Instant};
 use owner::Owner;
 use vm::{BOOT, Machine, Vm};
 
-/// What is waited for, in the order in which it is likely to come.
+/// The stages, in their likely order.
 const STAGES: [&str; 6] =
     ["init", "services", "keyboard and pointer at the target", "address by DHCP", "claim code", "page"];
 
@@ -38,7 +37,7 @@ fn main() {
     }
 }
 
-/// Boots once, and says when each stage was reached.
+/// Boots once, and returns when each stage was reached.
 fn boot(name: &str) -> [f64; STAGES.len()] {
     let mut vm = Machine::named(name).unaltered().switch_on();
     vm.wait_console("claim code: ", BOOT);
@@ -49,7 +48,7 @@ fn boot(name: &str) -> [f64; STAGES.len()] {
     vm.meet_shell();
     let here = Instant::now();
     let uptime: f64 = vm.ask("cut -d ' ' -f 1 /proc/uptime").trim().parse().unwrap();
-    // Asking takes as long as the answer does; the middle is as good a guess as any.
+    // The guest read its clock between question and answer; the middle is the best guess.
     let here = here + here.elapsed() / 2;
     let then = |then: Instant| uptime - (here - then).as_secs_f64();
 
@@ -67,7 +66,7 @@ fn boot(name: &str) -> [f64; STAGES.len()] {
     [init, services, gadget, address, then(code), then(page)]
 }
 
-/// When a service logged this first. Its log's clock is compared with the kernel's by a line that bears both.
+/// When a service first logged this text. A line with both times relates the log's clock to the kernel's.
 fn logged(vm: &mut Vm, service: &str, text: &str) -> f64 {
     let mark = format!("<farhand boot {service}>");
     let lines = vm.sh_within(

@@ -1,6 +1,6 @@
-//! Lets a browser loose on the image, and answers what it asks about the guest.
+//! Runs browser tests against the image, and answers their questions about the guest.
 //!
-//! The browser tests are the same that run on the simulated machine. What reached the target they ask here, as shell
+//! The browser tests are the same as on the simulated machine. They check here what reached the target, by shell
 //! commands in the guest, one JSON object on a line each way: `{"sh":"..."}`, `{"text":"...","status":0}`.
 
 use std::fs;
@@ -25,7 +25,7 @@ pub fn run(name: &str, spec: &str) {
     let mut vm = Machine::named(name).with_target().boot();
     let code = claim_code(&vm);
     let mut playwright = playwright(&vm, &code, spec);
-    // The simulated board appears while the services start; the story begins when all of it is there.
+    // The simulated board appears while the services start; the test begins when it is complete.
     vm.ask("until grep -q Farhand /proc/bus/input/devices && ls /dev/video0; do sleep 0.2; done");
     let witness = Witness::new(name, vm);
     let status = playwright.env("FARHAND_WITNESS", &witness.socket).status();
@@ -33,21 +33,22 @@ pub fn run(name: &str, spec: &str) {
     assert!(status.success(), "{spec} failed: {status}\n{}", witness.log());
 }
 
-/// Runs one file of browser tests, which ask nothing of the guest, against a machine that is up.
+/// Runs one file of browser tests that ask nothing about the guest, against a machine that is up.
 #[track_caller]
 pub fn visit(vm: &Vm, code: &str, spec: &str) {
     let status = playwright(vm, code, spec).status().expect("npx is installed: run image/need-build.sh");
     assert!(status.success(), "{spec} failed: {status}");
 }
 
-/// The code that the console told last.
+/// The last claim code on the console.
 #[track_caller]
 pub fn claim_code(vm: &Vm) -> String {
     let line = vm.wait_console("claim code: ", SERVED);
     line.trim_start_matches("claim code: ").trim().to_owned()
 }
 
-/// Chromium at a machine's page, with what claims it. It leaves its pictures of a failure in the machine's own folder.
+/// Runs Playwright against a machine's page, with the claim code. It leaves screenshots of a failure in the machine's
+/// own folder.
 pub fn playwright(vm: &Vm, code: &str, spec: &str) -> Command {
     let mut command = Command::new("npx");
     command
@@ -81,7 +82,7 @@ impl Witness {
         Witness { socket, vm }
     }
 
-    /// What serve and hands said, for whoever reads the failure.
+    /// The logs of serve and hands, for the report of a failure.
     fn log(&self) -> String {
         let mut vm = self.vm.lock().expect("nobody panics while asking");
         vm.sh("tail -n 40 /run/log/serve/current /run/log/hands/current; dmesg | tail -n 10").text

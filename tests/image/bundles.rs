@@ -1,9 +1,8 @@
-//! Offers the appliance every bundle that must be refused, and looks whether anything moved.
+//! Offers the appliance every kind of bundle that must be refused, and checks that nothing has changed.
 //!
-//! Each is refused for its own reason, the slots and U-Boot's environment stay as they are, and the
-//! next good update is taken. The keys are the public ones of development images, so whatever can be
-//! forged with the right key, too, is. What rauc alone can tell it is asked alone; an appliance is for
-//! the rest, and for whether it goes by what rauc says.
+//! Each is refused for its own reason, the slots and U-Boot's environment stay as they are, and the next good update is
+//! accepted. The keys are the public ones of development images, so forgeries with the right key are tried too. What
+//! rauc alone can detect is tried on rauc alone; an appliance is used for the rest, and to check that it obeys rauc.
 
 mod alone;
 pub mod appliance;
@@ -26,14 +25,14 @@ use crate::owner::Owner;
 use crate::shell::BOOT;
 use crate::spread;
 
-/// What was forged, and why it is refused.
+/// A name, a forged bundle, and why it is refused.
 type Case = (&'static str, Vec<u8>, &'static str);
 
 /// Why check-bundle refuses what has the right signature.
 const MORE: &str = "the bundle holds more than an update";
 const PARTS: &str = "the bundle is not for both parts of a slot";
 
-/// What a hook of a bundle would leave behind if it were run.
+/// A hook that leaves a file if it is run.
 const MARK: &str = "#!/bin/sh\necho hooked >/run/hooked\n";
 
 const CODE_SIGNING: &str = "keyUsage=critical,digitalSignature\nextendedKeyUsage=critical,codeSigning\n";
@@ -70,7 +69,7 @@ fn cut_bundles_and_flipped_signatures_are_refused_by_the_images_own_rauc() {
     let root = Root::unpack(&forge.folder());
     let genuine = root.info(&forge.file("good")).expect("it is good");
     let (payload, cms) = split(&good);
-    // The edges of its parts, and all along it.
+    // The edges of the bundle's parts, and places all along it.
     let edges =
         [0, 1, 7, 8, 9, payload.len() - 1, payload.len(), payload.len() + 1, payload.len() + cms.len(), good.len() - 1];
     let rest = 200 - edges.len();
@@ -90,7 +89,7 @@ fn cut_bundles_and_flipped_signatures_are_refused_by_the_images_own_rauc() {
                     fs::write(&file, damage.done_to(&good)).unwrap();
                     let verdict = root.info(&file);
                     fs::remove_file(&file).unwrap();
-                    // A signature is wrapped in numbers that say nothing. What counts is signed: it is the very same
+                    // Some bytes around a signature mean nothing. All that counts is signed, so this is the same
                     // update.
                     let same = matches!(damage, Damage::Flip(at, _) if at < good.len() - 8)
                         && verdict.as_ref().is_ok_and(|said| *said == genuine);
@@ -107,7 +106,7 @@ fn what_was_forged_or_damaged_changes_nothing_on_an_appliance() {
     let development = Forge::development();
     let good = forge.good("good", &development);
     forge.good("owned", &forge.owner("owner"));
-    // Where nothing is mounted they would be taken, or nobody would notice that a hook was run; and one of each other
+    // Those that would be accepted where nothing is mounted, or whose hooks would run unnoticed; and one of each other
     // kind.
     let mut cases = not_to_be_installed(&forge, &good);
     let known = |(name, ..): &Case| ["other-key", "check-hook", "slot-hook", "handler"].contains(name);
@@ -126,14 +125,14 @@ fn what_was_forged_or_damaged_changes_nothing_on_an_appliance() {
     assert_ne!(0, appliance.vm.sh("ls /run/hooked").status, "a hook of a bundle was run");
     damaged_bundles_are_refused(&mut appliance, &good);
     a_production_keyring_refuses_what_everybody_can_sign(&mut appliance);
-    // Nor does a clock help that knows nothing yet.
+    // Nor does a clock that is not set yet help.
     appliance.vm.ask("date -s 1970-01-02");
     appliance.refuses(expired, too_late);
     appliance.takes("good");
     appliance.runs_what_it_ran();
 }
 
-/// Forged ones whose signature says so.
+/// Forged bundles that the signature gives away.
 fn forged(forge: &Forge, good: &[u8]) -> Vec<Case> {
     let development = Forge::development();
     let (payload, _) = split(good);
@@ -156,12 +155,12 @@ fn forged(forge: &Forge, good: &[u8]) -> Vec<Case> {
         ("expired-key", forge.bundle("expired-key", &expired, &plain, &[]), "certificate has expired"),
         ("plain", forge.bundle("plain", &development, &old, &[]), "Bundle format 'plain' not allowed"),
         ("crypt", forge.bundle("crypt", &development, &crypt, &[]), "Bundle format 'crypt' not allowed"),
-        // The genuine certificate lies beside the signature, which is somebody else's.
+        // The genuine certificate is attached to somebody else's signature.
         ("attached", forge.attach(good, &other, &development), issuer),
     ]
 }
 
-/// Signed by the right key, and more or less than an update.
+/// Bundles with a right signature that contain more or less than an update.
 fn ours_but_no_updates(forge: &Forge, good: &[u8]) -> Vec<Case> {
     let plain = manifest(COMPATIBLE, VERSION);
     let bundle = |name: &'static str, manifest: &str, file: &str, text: &str, reason: &'static str| {
@@ -185,8 +184,8 @@ fn ours_but_no_updates(forge: &Forge, good: &[u8]) -> Vec<Case> {
     ]
 }
 
-/// With the right signature, and not to be mounted, for another appliance, or with something that belongs into no slot:
-/// who does not try to install them does not notice.
+/// Bundles with a right signature that cannot be mounted, are for another appliance, or contain what belongs in no
+/// slot: only an attempt to install them detects that.
 fn not_to_be_installed(forge: &Forge, good: &[u8]) -> Vec<Case> {
     let (payload, cms) = split(good);
     let mut cases = vec![
@@ -220,7 +219,7 @@ fn edited(forge: &Forge, good: &[u8], from: &str, to: &str) -> Vec<u8> {
     })
 }
 
-/// What no signature tells: rauc takes it, and check-bundle finds it when it reads the payload.
+/// What the signature does not detect: rauc accepts it, and check-bundle finds it when it reads the payload.
 fn damaged_bundles_are_refused(appliance: &mut Appliance, good: &[u8]) {
     let (payload, cms) = split(good);
     let tree = payload.len() - forge::tree_len(good);
@@ -233,7 +232,7 @@ fn damaged_bundles_are_refused(appliance: &mut Appliance, good: &[u8]) {
     }
 }
 
-/// Flipped bits all along a part of a bundle: so many, or a few of them.
+/// Flipped bits all along a part of a bundle: `all` of them in a long run, else a `few`.
 fn flips(part: Range<usize>, all: usize, few: usize) -> Vec<Damage> {
     let len = part.len();
     spread::some((0..all).map(|n| Damage::Flip(part.start + len * n / all, 1 << (n % 8))).collect(), few)
@@ -281,7 +280,7 @@ fn one_at_a_time_and_only_from_a_confirmed_slot(appliance: &mut Appliance) {
 fn full_data_partition_leaves_a_system_that_starts(appliance: &mut Appliance) {
     let fill = "dd if=/dev/zero of=/data/full bs=64k; dd if=/dev/zero of=/data/fuller bs=512; sync";
     let install = "/usr/libexec/install-bundle /data/install/update";
-    // rauc's notes have no place yet, and none is to be had.
+    // There is no space for rauc's status file, and it does not exist yet.
     appliance.vm.ask("rm -rf /data/rauc/*");
     appliance.spool("good");
     appliance.vm.sh(fill);
@@ -290,7 +289,7 @@ fn full_data_partition_leaves_a_system_that_starts(appliance: &mut Appliance) {
     assert!(output.text.contains("No space left on device"), "{}", output.text);
     appliance.vm.ask("rm /data/full /data/fuller");
     appliance.takes("good");
-    // There is a place, but nothing fits: then the update is whole, or it is not tried.
+    // The file exists, but there is no space left: then the update is complete, or it is not tried.
     appliance.spool("other");
     appliance.vm.sh(fill);
     let output = appliance.vm.sh(install);
@@ -303,18 +302,18 @@ fn full_data_partition_leaves_a_system_that_starts(appliance: &mut Appliance) {
 }
 
 fn what_changes_after_it_was_judged_is_not_installed(appliance: &mut Appliance) {
-    // Another file under the same name is another file.
+    // Another file is put under the same name.
     appliance.begin("good");
     appliance.vm.ask("cp /tmp/forge/other.raucb /data/install/new && mv /data/install/new /data/install/update");
     assert_eq!(0, appliance.finish());
     appliance.holds("good");
-    // The same file with other bytes is not what was signed, as far as they are read again.
+    // The same file gets other bytes: as far as they are read again, they are not what was signed.
     appliance.takes("other");
     appliance.begin("good");
     appliance.vm.ask("cat /dev/urandom | head -c 700000 >/data/install/update; sync; echo 3 >/proc/sys/vm/drop_caches");
     match appliance.finish() {
         0 => appliance.holds("good"),
-        // Half written it is not tried, and where nothing was written it is what it was.
+        // A half written slot is not tried, and one where nothing was written is unchanged.
         _ if appliance.vm.ask("fw_printenv -n BOOT_ORDER").trim() == "A" => (),
         _ => appliance.holds("other"),
     }
@@ -373,7 +372,7 @@ fn an_upload_is_installed_and_a_damaged_one_says_why(appliance: &mut Appliance, 
 
 fn an_installation_that_ended_with_the_hands_is_not_in_the_way_of_the_next(appliance: &mut Appliance, owner: &Owner) {
     owner.uploads(&appliance.file("other"));
-    // As one that hangs.
+    // Then as an installation that hangs.
     appliance.halt();
     appliance.vm.ask("sv restart hands; until flock -n /run/install-bundle.lock true; do sleep 0.1; done");
     owner.until("the hands are back", BOOT, || owner.system("/update/phase") == "idle" && owner.system("/slot") == "A");
@@ -390,7 +389,7 @@ fn an_update_is_fetched_from_the_address_that_is_named_and_from_no_other(
     let refused = owner.post("/api/v1/update/fetch", &json!({}));
     assert_eq!((404, &json!("no-update-url")), (refused.status, &refused.body["error"]["code"]), "{refused:?}");
 
-    // As the guest sees this machine.
+    // The guest's address for this machine.
     let url = format!("http://10.0.2.2:{}/good.raucb", offer(good));
     appliance.vm.ask(&format!(
         "printf '[update]\\nurl = \"{url}\"\\n' >/data/farhand.toml
@@ -405,7 +404,7 @@ fn an_update_is_fetched_from_the_address_that_is_named_and_from_no_other(
     appliance.holds("good");
 }
 
-/// Offers a file to the first who asks for one, and returns the port at which it does.
+/// Serves a file to the first client, and returns the port.
 fn offer(file: Vec<u8>) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();

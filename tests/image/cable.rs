@@ -1,10 +1,10 @@
-//! Joins a PC in another virtual machine to this one's kernel: its picture comes in, our relays go out.
+//! Connects a PC in another virtual machine to this one's kernel: its picture comes in, our relays' states go out.
 //!
-//! It runs in the guest but is no part of the image: a disc of its own carries it. Only the standard library, so that
-//! one compiler call builds it. The other end is `tests/image/rig/cable.rs`. Towards the guest go messages, each behind
-//! its length (32 bits, big-endian): `LAMP up` or `LAMP down` for the power lamp, all else for /dev/jpegcap. Towards
-//! the host go lines: `taken` or `refused WHY` for each message, and `power 1`, `reset 0` and so on whenever a relay
-//! moves.
+//! It runs in the guest but is no part of the image: it is on a disk of its own. It uses only the standard library, so
+//! that one compiler call builds it. The other end is `tests/image/rig/cable.rs`. Towards the guest go messages, each
+//! behind its length (32 bits, big-endian): `LAMP up` or `LAMP down` for the power lamp, all else for /dev/jpegcap.
+//! Towards the host go lines: `taken` or `refused WHY` for each message, and `power 1`, `reset 0` and so on whenever a
+//! relay moves.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
@@ -13,15 +13,15 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-/// The channel's name, as QEMU was told it.
+/// The channel's name in QEMU's arguments.
 const PORT: &str = "cable";
 const CAPTURE: &str = "/dev/jpegcap";
 /// The simulated front panel has the order of /etc/farhand.toml: both relays, then the power lamp.
 const RELAYS: [&str; 2] = ["power", "reset"];
 const LAMP: usize = 2;
-/// A line that another process drives tells nobody, so it is read again and again.
+/// A line that another process drives sends no events, so it is polled.
 const LOOK: Duration = Duration::from_millis(3);
-/// More than any picture; a length beyond it means that the two ends have lost each other.
+/// More than any picture; a longer length means that the two ends are out of step.
 const LONGEST: usize = 16 << 20;
 
 fn main() -> ExitCode {
@@ -58,7 +58,7 @@ fn run() -> io::Result<std::convert::Infallible> {
     }
 }
 
-/// Tells each change of a relay, first how each stands now.
+/// Reports the state of each relay, and then each change.
 fn watch(panel: &Path, mut told: File) {
     let mut last = [None; RELAYS.len()];
     loop {

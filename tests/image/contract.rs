@@ -1,7 +1,7 @@
-//! Shows that the image contract (`board/common/check-*.sh`) is kept, and that breaking it is noticed.
+//! Checks that the image contract (`board/common/check-*.sh`) is kept, and that a breach is noticed.
 //!
-//! Each test takes what was built, spoils one thing in a copy, and expects the check to name it. A check that was never
-//! seen to fail checks nothing.
+//! Each test copies what was built, breaks one thing in the copy, and expects the check to name it. A check that has
+//! never failed may check nothing.
 
 use std::fs;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -12,7 +12,7 @@ use std::process::Command;
 use crate::bundles::forge::{COMPATIBLE, Forge, VERSION, manifest};
 use crate::production;
 
-/// A copy of the built root that a test may spoil.
+/// A copy of the built root that a test may break.
 struct Root(PathBuf);
 
 impl Root {
@@ -61,7 +61,7 @@ fn built_of(board: &str, name: &str) -> PathBuf {
     path
 }
 
-/// What a check said, and whether it was content.
+/// Runs a check, and returns its output if it complains.
 fn run(script: &str, subjects: &[&Path]) -> Result<(), String> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("board/common").join(script);
     let output = Command::new(script).args(subjects).output().expect("the check can be run");
@@ -69,7 +69,7 @@ fn run(script: &str, subjects: &[&Path]) -> Result<(), String> {
     if output.status.success() { Ok(()) } else { Err(said) }
 }
 
-/// Spoils a root, and expects the check to say `complaint`.
+/// Breaks a root, and expects the check to say `complaint`.
 #[track_caller]
 fn refused(name: &str, spoil: impl FnOnce(&Root), complaint: &str) {
     refused_of("virt", name, spoil, complaint);
@@ -125,7 +125,7 @@ fn a_program_that_is_in_no_list_breaks_the_contract() {
 #[test]
 fn a_driver_that_a_pi_must_not_have_breaks_the_contract() {
     let modules = |root: &Root| fs::read_dir(root.0.join("usr/lib/modules")).unwrap().next().unwrap().unwrap().path();
-    // A Pi's could have been built with what the machine has that tests run on.
+    // A Pi's image could have been built with the drivers of the machine that tests run on.
     let stick = modules(&Root::unpack("drivers")).join("kernel/drivers/usb/storage/usb-storage.ko");
     let plugged = |root: &Root| {
         fs::copy(&stick, modules(root).join("kernel/usb-storage.ko")).unwrap();
@@ -148,7 +148,7 @@ fn a_shell_in_a_production_image_breaks_the_contract() {
 
 #[test]
 fn a_private_key_breaks_the_contract() {
-    // In two parts, or a search for keys would find this file.
+    // In two parts, so that a search for keys does not find this file.
     let key = ["-----BEGIN ", "PRIVATE KEY-----\nMC4CAQ\n"].concat();
     refused("key", |root| root.write("etc/farhand.key", &key), "a key that every image would share");
 }
@@ -159,7 +159,7 @@ fn a_command_that_is_not_built_breaks_the_contract() {
     refused("command", spoil, "etc/init.d/rcS uses iptables");
 }
 
-/// A copy of the built card that a test may spoil.
+/// A copy of the built card that a test may break.
 struct Card(PathBuf);
 
 /// Where on the card its parts begin, in bytes (`board/common/genimage.cfg`).
@@ -197,7 +197,7 @@ impl Card {
     }
 }
 
-/// Spoils a card, and expects the check to say `complaint`.
+/// Breaks a card, and expects the check to say `complaint`.
 #[track_caller]
 fn card_refused(name: &str, spoil: impl FnOnce(&Card), complaint: &str) {
     let card = Card::copy(name);
@@ -298,7 +298,7 @@ fn an_update_that_is_not_the_cards_own_breaks_the_contract() {
 #[test]
 fn a_root_that_is_too_large_is_not_built() {
     let folder = folder("large");
-    // Its hash tree takes it over the limit.
+    // The hash tree takes it over the limit.
     fs::File::create(folder.join("root.squashfs")).unwrap().set_len(48_000_000).unwrap();
     let said = run("slot.sh", &[&folder, Path::new("virt")]).expect_err("it was built");
     assert!(said.contains("root.img has 48381952 bytes: more than 48 MB"), "it said: {said}");
@@ -341,15 +341,15 @@ fn a_production_image_trusts_its_owner_and_nobody_else() {
     is_what_is_tested(release.card.parent().unwrap(), &folder, &but_for);
 }
 
-/// A Pi's image, made a second time, is the one that all other tests take, to the byte: but for these files of its
-/// root, and what is made of the root.
+/// Checks that a Pi's image that is made a second time is, to the byte, the one that all other tests use, except for
+/// these files of its root, and what is made from the root.
 #[track_caller]
 fn is_what_is_tested(other: &Path, work: &Path, but_for: &[&str]) {
     let tested = Path::new(env!("CARGO_MANIFEST_DIR")).join("out/rpi4");
     let names = |folder: &Path| {
         let files = fs::read_dir(folder).unwrap().map(Result::unwrap).filter(|entry| entry.path().is_file());
         let mut names: Vec<_> = files.map(|entry| entry.file_name().into_string().unwrap()).collect();
-        // Updates are made of it elsewhere.
+        // Other tests make updates from it.
         names.retain(|name| name != "update.raucb");
         names.sort();
         names
@@ -372,7 +372,7 @@ fn is_what_is_tested(other: &Path, work: &Path, but_for: &[&str]) {
         let unpack = unpack.args(["-quiet", "-no-progress", "-dest"]).arg(root).arg(folder.join("root.squashfs"));
         assert!(unpack.status().expect("squashfs-tools is installed").success());
     }
-    // Kind, rights, owner and time of each file; a link's goal, too. Sizes are the content's.
+    // Type, mode, owner and time of each file, and a link's target. Sizes are compared with the contents.
     let list = "find . ! -type d -printf '%y %m %U %G %T@ %P %l\\n' -o -printf '%y %m %U %G %T@ %P\\n' | sort";
     let [ours, theirs] = roots.each_ref().map(|root| sh(root, list));
     assert_eq!(ours, theirs, "the roots hold other files");

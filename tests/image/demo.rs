@@ -1,9 +1,9 @@
 //! Shows a whole Farhand without hardware: `make demo`.
 //!
-//! The image runs in one virtual machine and a PC with a real BIOS in another, joined as in the tests. It prints where
-//! the page is and what claims it, and goes on until Ctrl-C.
+//! The image runs in one virtual machine and a PC with a real BIOS in another, joined as in the tests. It prints the
+//! page's address and the claim code, and runs until Ctrl-C.
 
-// Whoever runs this can act on a panic's message as well as on any other.
+// For the person who runs this, a panic's message is as good as any other.
 #![allow(clippy::unwrap_used)]
 // The tests use more of the rig than a demonstration does.
 #![allow(dead_code)]

@@ -1,4 +1,4 @@
-//! Starts the appliance as its first owner does: from a card just written, on a network that knows nothing of it.
+//! Starts the appliance as its first owner does: from a card just written, on a network that is not prepared for it.
 //!
 //! The everyday image boots without a card, so most tests plug one in and then have rcS's own last lines run again.
 
@@ -10,10 +10,10 @@ use crate::lan::{self, GUEST, Lan, TODAY, US, labels};
 use crate::patience::until;
 use crate::vm::{self, BOOT, Machine, Vm};
 
-/// Long enough for a service to start beside a busy build.
+/// Long enough for a service to start while a build keeps the host busy.
 const SOON: Duration = Duration::from_secs(60);
 
-/// Names the card's parts as on a board, and takes its /data instead of the one that the machine started with.
+/// Names the card's partitions as on a board, and uses its /data instead of the one that the machine started with.
 const PLUG_IN: &str = "sv stop serve hands >/dev/null
     mkdir -p /dev/slots
     ln -s /dev/vdd /dev/slots/disk
@@ -48,7 +48,7 @@ fn owned(card: &Blank) {
     until("the code is taken away", SOON, || card.read("claim-code.txt").contains("has an owner").then_some(()));
 }
 
-/// The sectors in which the FAT partition is not what it was.
+/// How many sectors of the FAT partition have changed.
 fn changed(before: &[u8], card: &Blank) -> usize {
     let after = card.fat();
     before.chunks(512).zip(after.chunks(512)).filter(|(before, after)| before != after).count()
@@ -85,12 +85,12 @@ fn an_owner_without_a_screen_finds_the_code_on_the_card() {
     owned(&card);
     assert_eq!(1, changed(&fresh, &card));
 
-    // The next start finds an owner; a note that a power cut left behind goes, too.
+    // The next start finds an owner; a note that a power cut left behind is removed too.
     card.put("claim-code.txt", &note);
     vm.ask("sv restart serve");
     owned(&card);
 
-    // Somebody else's file is not ours to write, and the log says why the code is not in it.
+    // A file that is not ours is not written, and the log says why the code is not in it.
     card.put("claim-code.txt", "mine\n");
     vm.ask("sv restart serve");
     vm.ask("until grep -r 'claim-code.txt on this card is left as it is: it has 5 bytes' /run/log; do sleep 0.1; done");
@@ -124,7 +124,7 @@ fn the_card_counts_until_it_names_an_owner() {
     let kept = vm.ask("cat /data/farhand.toml");
     assert!(kept.contains("rack-7") && !kept.contains("argon2"), "{kept}");
     assert_eq!("root:root:644\nfarhand:farhand:600\n", vm.ask("stat -c %U:%G:%a /data/farhand.toml /data/users.json"));
-    // A fixed address, with no DHCP client beside it.
+    // A fixed address, and no DHCP client.
     vm.ask("until ip -4 addr show dev eth0 | grep -q 'inet 10.0.2.15/24'; do sleep 0.1; done");
     vm.ask("until [ \"$(cat /run/resolv.conf)\" = 'nameserver 10.0.2.3' ]; do sleep 0.1; done");
     vm.ask("until ip route | grep -q 'default via 10.0.2.2'; do sleep 0.1; done");
@@ -147,7 +147,7 @@ fn the_card_counts_until_it_names_an_owner() {
             .arg(format!("https://{name}:{}/api/v1/seats", vm.https))
             .output()
             .expect("make test-image installs curl");
-        // 60: the certificate is another's.
+        // curl's 60: the certificate is another's.
         assert_eq!(expected.is_empty(), output.status.code() == Some(60), "{name}: {output:?}");
         assert!(expected.is_empty() || output.stdout == expected.as_bytes(), "{name}: {output:?}");
     }
@@ -166,11 +166,11 @@ fn the_very_card_image_is_configured_by_its_first_boot() {
     let mut vm = Machine::named("very-card").kernel(&vm::slot_a()).unaltered().more(card.arguments()).boot();
     vm.wait_console("took farhand.toml from the card", BOOT);
     let code = vm.wait_console("claim code: ", BOOT);
-    // Nothing was named by hand: the parts of the card are found by what the root lies on.
+    // Nothing was named by hand: the parts of the card are found by the disk that holds the root.
     assert!(vm.ask("ls -l /dev/slots/firmware").contains("-> /dev/vdd1"));
     assert_eq!("rack-9\n", vm.ask("hostname"));
     assert_eq!(code.trim(), note(&card).trim());
-    // The everyday machine's /data is another disc, which must not be taken for the card's.
+    // The everyday machine's /data is another disk, which must not be taken for the card's.
     vm.wait_console("/data is not mounted from /dev/slots/data", SOON);
 
     vm.reboot();
@@ -185,7 +185,7 @@ fn data_grows_to_its_card_once_and_after_a_cut() {
     vm.ask(PLUG_IN);
     vm.ask("echo kept >/data/note; sync");
     vm.ask("farhand grow >/tmp/grown 2>&1 &");
-    // Somebody pulls the plug the moment that the first step is done.
+    // The power is cut right after the first step.
     until("the table is written", SOON, || (card.table() != before).then_some(()));
     drop(vm);
 
@@ -233,7 +233,7 @@ fn the_network_learns_the_name_and_gives_address_and_time() {
     // It is written once the address is there.
     vm.ask(&format!("until [ \"$(cat /run/resolv.conf)\" = 'nameserver {US}' ]; do sleep 0.2; done"));
 
-    // Option 42 named a clock. It is far ahead of this build, and believed.
+    // Option 42 named an NTP server. Its time is far ahead of this build, and accepted.
     let today = vm.ask(&format!("until date +%F | grep {}; do sleep 0.2; done", TODAY.0));
     assert_eq!(TODAY.0, today.trim());
 
@@ -245,7 +245,7 @@ fn the_network_learns_the_name_and_gives_address_and_time() {
     lan.ask("farhand-beef.local", 1, &GUEST.octets());
     let instance = labels("farhand-beef");
     lan.ask("_https._tcp.local", 12, &instance[..instance.len() - 1]);
-    // A new lease, another router: whatever the reason, the answer follows.
+    // After any change of address, such as by a new lease or another router, the answer follows.
     vm.ask("ip addr add 10.9.0.88/24 dev eth0");
     lan.ask("farhand-beef.local", 1, &[10, 9, 0, 88]);
 }
@@ -253,7 +253,7 @@ fn the_network_learns_the_name_and_gives_address_and_time() {
 #[test]
 fn a_wire_at_power_on_asks_for_a_factory_reset() {
     let mut vm = Vm::boot("reset-pin");
-    // A chip that calls itself as a Pi's does.
+    // A chip with the name of a Pi's.
     vm.ask(
         "modprobe gpio-sim
         pi=/sys/kernel/config/gpio-sim/pi

@@ -1,8 +1,7 @@
-//! Is the network that the appliance is plugged into: hands out addresses, tells the time, asks for names.
+//! Simulates the network that the appliance is plugged into: gives addresses, tells the time, asks for names.
 //!
-//! QEMU's own network forwards no multicast, and its DHCP server names no clocks. So the guest's second card is wired
-//! to a socket, and what crosses it are Ethernet frames: what a test sees here is what any machine on the cable would
-//! see.
+//! QEMU's own network forwards no multicast, and its DHCP server names no NTP servers. So the guest's second card is
+//! wired to a socket, and what crosses it are Ethernet frames: a test sees what any machine on the cable would see.
 
 use std::io::{Read, Write};
 use std::net::Ipv4Addr;
@@ -12,11 +11,11 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The one other machine there is: router, DHCP server and clock.
+/// The only other machine: router, DHCP server and NTP server.
 pub const US: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 1);
-/// What the appliance is given.
+/// The address that the appliance gets.
 pub const GUEST: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 77);
-/// What time it is here: a day in May 2031, which no build stamp will reach before this test is rewritten.
+/// The time in this network: a day in May 2031, later than any build until this test is rewritten.
 pub const TODAY: (&str, u32) = ("2031-05-05", 1_935_748_800);
 
 const OUR_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
@@ -25,7 +24,7 @@ const MULTICAST_DNS: (Ipv4Addr, [u8; 6], u16) = (Ipv4Addr::new(224, 0, 0, 251), 
 /// Seconds from 1900, where NTP begins, to 1970.
 const NTP_EPOCH: u32 = 2_208_988_800;
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Who did not hear a question, or was not there yet, is asked again.
+/// How often a question is repeated, because the guest may not have received it.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// A cable with a guest at its other end.
@@ -34,14 +33,14 @@ pub struct Lan {
     ear: Arc<Ear>,
 }
 
-/// What the guest has said, and the news that there is more of it.
+/// What the guest has sent, and a signal for when there is more.
 #[derive(Debug, Default)]
 struct Ear {
     heard: Mutex<Heard>,
     more: Condvar,
 }
 
-/// What the guest has said.
+/// What the guest has sent.
 #[derive(Debug, Default)]
 struct Heard {
     /// DHCP requests, from their options on.
@@ -50,7 +49,7 @@ struct Heard {
     names: Vec<Vec<u8>>,
 }
 
-/// Where the cable will be, and what QEMU must be told for it.
+/// The path of the cable's socket, and QEMU's arguments for it.
 pub fn plan(name: &str) -> (PathBuf, Vec<String>) {
     let socket = std::env::temp_dir().join(format!("farhand-lan-{}-{name}", std::process::id()));
     let network = format!("stream,id=lan,server=on,addr.type=unix,addr.path={}", socket.display());
@@ -72,13 +71,13 @@ impl Lan {
     #[track_caller]
     pub fn plug(socket: &Path) -> Lan {
         let stream = UnixStream::connect(socket).expect("QEMU listens before the guest runs");
-        // Both have it open now; the name is not needed any more.
+        // Both sides have it open now; the name is not needed any more.
         let _ = std::fs::remove_file(socket);
         let ear = Arc::new(Ear::default());
         let (mut from, mut to) = (stream.try_clone().unwrap(), stream.try_clone().unwrap());
         let noted = Arc::clone(&ear);
         thread::spawn(move || {
-            // The end is the machine's, which the test notices by itself.
+            // The connection ends with the machine, which the test notices by itself.
             while let Some(frame) = receive(&mut from) {
                 if let Some(reply) = answer(&frame, &noted) {
                     send(&mut to, &reply);
@@ -112,7 +111,7 @@ impl Lan {
         let mut heard = self.ear.heard.lock().unwrap();
         loop {
             if nudge_at <= Instant::now() {
-                // Who listens needs it, too.
+                // The receiving thread needs this lock too.
                 drop(heard);
                 nudge();
                 nudge_at = Instant::now() + AGAIN;
@@ -148,7 +147,7 @@ fn send(socket: &mut UnixStream, frame: &[u8]) {
     let _ = socket.write_all(&[&length, frame].concat());
 }
 
-/// Notes what the guest says, and answers what is asked of us.
+/// Notes what the guest sends, and answers requests to us.
 fn answer(frame: &[u8], ear: &Ear) -> Option<Vec<u8>> {
     let sender: [u8; 6] = frame.get(6..12)?.try_into().ok()?;
     match frame.get(12..14)? {
@@ -198,13 +197,13 @@ fn lease(request: &[u8]) -> Option<Vec<u8>> {
     Some(reply)
 }
 
-/// Tells the time (RFC 5905): always noon, which is precise enough to tell a year.
+/// Answers with the time (RFC 5905): always noon, which is precise enough to check the date.
 fn time(request: &[u8]) -> Option<Vec<u8>> {
     let now = [&(TODAY.1 + NTP_EPOCH).to_be_bytes()[..], &[0; 4]].concat();
     // A server, of the second stratum, precise to a microsecond, with no delay or dispersion.
     let mut reply = vec![0x24, 2, 6, 0xec, 0, 0, 0, 0, 0, 0, 0, 0];
     reply.extend(US.octets());
-    // Set when, asked when, heard when, answered when.
+    // Reference, originate, receive and transmit timestamp.
     for stamp in [&now[..], request.get(40..48)?, &now, &now] {
         reply.extend(stamp);
     }

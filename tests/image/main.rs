@@ -1,8 +1,7 @@
-//! Proves the image on the machine it was built for, as QEMU emulates it.
+//! Tests the image on the machine it was built for, as QEMU emulates it.
 //!
-//! Each scenario boots a machine of its own, so that none depends on what another left behind.
-//! The image must have been built (`make image-quick`); a scenario without one fails, it does not
-//! pass over.
+//! Each scenario boots a machine of its own, so that none depends on what another left behind. The image must have been
+//! built (`make image-quick`); a scenario without one fails instead of being skipped.
 
 // Helpers outside #[test] functions may fail a test, too.
 #![allow(clippy::unwrap_used)]

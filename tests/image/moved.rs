@@ -1,11 +1,11 @@
-//! Pulls the network cable and plugs it in again, as somebody who carries the appliance to another network.
+//! Pulls the network cable and plugs it in again, as when the appliance is moved to another network.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 
 use crate::vm::Vm;
 
-/// Orders something of QEMU, and waits until it is done.
+/// Gives QEMU a command, and waits until it is done.
 #[track_caller]
 fn order(monitor: &mut BufReader<UnixStream>, command: &str) {
     monitor.get_mut().write_all(format!("{command}\n").as_bytes()).unwrap();

@@ -1,4 +1,4 @@
-//! Works an appliance as its owner's programs do: by its network interface, with curl.
+//! Uses an appliance as its owner's programs do: by its network interface, with curl.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,44 +8,43 @@ use serde_json::{Value, json};
 
 use crate::patience;
 
-/// An answer takes so long at most, on an emulated network.
+/// The longest time for an answer, on an emulated network.
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// A release, in seconds, on the slowest emulated network: USB, as a Pi has it.
+/// The longest time for the upload of a release, in seconds, on the slowest emulated network: USB, as on a Pi.
 const UPLOAD: &str = "400";
 
-/// From the first instruction to the page, beside a busy build.
+/// From the first instruction to the page, while a build keeps the host busy.
 const PAGE: Duration = Duration::from_secs(120);
 
-/// Who claims it.
+/// The name of the owner.
 pub const USER: &str = "anna";
 pub const PASSWORD: &str = "correct horse battery";
 
-/// What was answered: the HTTP status, and the JSON or text that came with it.
+/// An answer: the HTTP status, and the JSON or text of its body.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
     pub body: Value,
 }
 
-/// Somebody at the network, who has logged in if he has claimed the appliance.
+/// A client of the appliance, logged in if it has claimed it.
 #[derive(Debug)]
 pub struct Owner {
     url: String,
     key: Key,
 }
 
-/// What lets somebody in.
+/// A client's credentials.
 #[derive(Debug)]
 enum Key {
-    /// Where a browser keeps what it was given at the login.
+    /// The file with the cookies of a login.
     Cookies(PathBuf),
     Token(String),
 }
 
 impl Owner {
-    /// Claims an appliance that has no owner, once it serves its page at this port, with the code that its console
-    /// says.
+    /// Claims an appliance that has no owner, once it serves the page at this port, with the code from its console.
     #[track_caller]
     pub fn claim(port: u16, folder: &Path, code: &str) -> Owner {
         let owner = Owner::at(port, folder);
@@ -56,19 +55,19 @@ impl Owner {
         owner
     }
 
-    /// Somebody who has not logged in, at an appliance that may have an owner.
+    /// A client that has not logged in.
     pub fn at(port: u16, folder: &Path) -> Owner {
         let cookies = folder.join("cookies");
         let _ = std::fs::remove_file(&cookies);
         Owner { url: url(port), key: Key::Cookies(cookies) }
     }
 
-    /// A program of the owner's.
+    /// A client with a token of the owner's.
     pub fn program(port: u16, token: &str) -> Owner {
         Owner { url: url(port), key: Key::Token(token.to_owned()) }
     }
 
-    /// Makes a token with which a program may do everything, for ever.
+    /// Makes a token with all rights and no end.
     #[track_caller]
     pub fn make_token(&self, name: &str) -> String {
         let wanted = json!({ "name": name, "role": "administrator", "expires": null });
@@ -81,13 +80,13 @@ impl Owner {
     pub fn wait_page(&self, within: Duration) {
         let retry = retry(within);
         let mut retry: Vec<&str> = retry.iter().map(String::as_str).collect();
-        // QEMU takes every connection and then drops those that the guest does not want, so nothing is refused.
+        // QEMU accepts every connection and then drops those that the guest refuses, so curl sees no refusal.
         retry.push("--retry-all-errors");
         let (complaint, status) = self.curl(&retry, "/api/v1/health");
         assert_eq!("200", status, "no page within {within:?}: {complaint}");
     }
 
-    /// Waits until something is answered with this status; it may be that nothing answers yet.
+    /// Waits until a request is answered with this status; there may be no answer at first.
     #[track_caller]
     pub fn wait_status(&self, path: &str, status: u16, within: Duration) {
         let status = status.to_string();
@@ -112,20 +111,20 @@ impl Owner {
         self.answer(&more, "/api/v1/update")
     }
 
-    /// Uploads an update that is taken to be installed.
+    /// Uploads an update, which must be accepted.
     #[track_caller]
     pub fn uploads(&self, bundle: &Path) {
         let answer = self.upload(bundle);
         assert_eq!(202, answer.status, "{answer:?}");
     }
 
-    /// What the appliance says of itself at a JSON pointer; null, too, if it says nothing.
+    /// The value at a JSON pointer in the appliance's own description; null if there is none.
     #[track_caller]
     pub fn system(&self, pointer: &str) -> Value {
         self.get("/api/v1/system").body.pointer(pointer).cloned().unwrap_or_default()
     }
 
-    /// Whether it lets a browser call it by this name.
+    /// Whether it accepts this name from a browser.
     #[track_caller]
     pub fn answers_to(&self, name: &str) -> bool {
         let answer = self.answer(&["-H", &format!("Host: {name}")], "/api/v1/health");
@@ -133,7 +132,7 @@ impl Owner {
         answer.status != 421
     }
 
-    /// As [`Owner::post`], tried again for as long as the answer is that it does not work at the moment (503).
+    /// Like [`Owner::post`], repeated while the answer is 503.
     #[track_caller]
     pub fn insist(&self, path: &str, body: &Value, within: Duration) -> Answer {
         let (retry, body) = (retry(within), body.to_string());
@@ -142,7 +141,7 @@ impl Owner {
         self.answer(&more, path)
     }
 
-    /// Asks until something is so.
+    /// Repeats a request until its answer is as wanted.
     #[track_caller]
     pub fn until(&self, what: &str, within: Duration, so: impl Fn() -> bool) {
         patience::until(what, within, || so().then_some(()));
@@ -156,7 +155,7 @@ impl Owner {
         Answer { status, body: serde_json::from_str(&body).unwrap_or(Value::String(body)) }
     }
 
-    /// The body, and the status as curl writes it: 000 for none, and then the body is the complaint.
+    /// The body, and the status as curl writes it: 000 for none, and then the body is curl's error.
     #[track_caller]
     fn curl(&self, more: &[&str], path: &str) -> (String, String) {
         let mut curl = Command::new("curl");
@@ -181,7 +180,7 @@ fn url(port: u16) -> String {
     format!("https://127.0.0.1:{port}")
 }
 
-/// Makes curl try again each second while the answer is that it does not work at the moment.
+/// Arguments that make curl try again each second while the answer is 503.
 fn retry(within: Duration) -> Vec<String> {
     let seconds = within.as_secs().to_string();
     ["--retry", "1000", "--retry-delay", "1", "--retry-max-time", &seconds].map(str::to_owned).into()

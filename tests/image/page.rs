@@ -1,6 +1,6 @@
-//! Boots the card as its new owner would, and looks at what the page says of a Pi to which nothing is connected.
+//! Boots the card as its new owner would, and checks what the page says about a Pi to which nothing is connected.
 //!
-//! QEMU's Pi has no USB device controller and no capture device, which is what an owner with a wrong cable has, too.
+//! QEMU's Pi has no USB device controller and no capture device, as with a wrong cable.
 
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ fn a_new_card_boots_to_a_page_that_says_what_is_missing() {
     for line in ["/dev/dm-0 / squashfs ro,", " /data ext4 rw,nosuid,nodev,noexec,"] {
         pi.ask(&format!("sed 's/^\\/dev\\/root /\\/dev\\/dm-0 /' /proc/mounts | grep '{line}'"));
     }
-    // The card that was put in has more room than the image that was written to it.
+    // The card is larger than the image that was written to it.
     pi.ask("until [ $(df -k /data | tail -n 1 | tr -s ' ' | cut -d ' ' -f 2) -gt 150000 ]; do sleep 0.2; done");
     let owner = Owner::claim(pi.https, &pi.folder(), &pi.claim_code());
 
@@ -28,12 +28,12 @@ fn a_new_card_boots_to_a_page_that_says_what_is_missing() {
     let keys = owner.post("/api/v1/seats/main/keys", &json!({ "text": "a" }));
     assert_eq!((503, &json!("usb-unplugged")), (keys.status, &keys.body["error"]["code"]));
 
-    // The board says how its supply is, and that reaches the page, which an ordinary user serves.
+    // The kernel reports the supply, and serve, an ordinary user, shows it in the page.
     let low = || owner.system("/health/low_voltage");
     owner.until("the supply is known", BOOT, || !low().is_null());
     assert_eq!(json!({ "now": false, "ever": false }), low());
 
-    // The front panel works all the same.
+    // The front panel works nevertheless.
     for (lit, power) in [(true, "on"), (false, "off")] {
         pi.probe.level(POWER_LAMP, lit);
         owner.until(&format!("the target is {power}"), BOOT, || seat("power") == power);

@@ -1,14 +1,14 @@
-//! Waits for what nobody tells us: looks now and then until it is so, or for too long.
+//! Waits for conditions that send no event: checks from time to time, with a deadline.
 //!
-//! A pause between two looks, because each look takes from the guest that is looked at, and from others beside it.
+//! There is a pause between two checks, because each check takes processor time from the guests.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What nobody notices, and a guest answers a hundred times over.
+/// Short enough not to slow a test, and long enough for a guest to answer many times.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Looks until there is something to be found.
+/// Checks until there is a result.
 #[track_caller]
 pub fn until<T>(what: &str, within: Duration, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + within;

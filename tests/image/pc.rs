@@ -1,4 +1,4 @@
-//! Works a PC from its BIOS on, as its owner would: in a browser, with the appliance between.
+//! Operates a PC from its BIOS on, as its owner would: in a browser, through the appliance.
 
 use crate::browser::playwright;
 use crate::rig::Plan;

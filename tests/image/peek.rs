@@ -1,7 +1,7 @@
 //! Shows a test what happens inside the guest: input events, sysfs values, listening sockets.
 //!
-//! It runs in the image but is no part of it: a disc of its own carries it. Only the standard
-//! library, so that one compiler call builds it.
+//! It runs in the image but is no part of it: it is on a disk of its own. It uses only the standard library, so that
+//! one compiler call builds it.
 //!
 //!     peek events NAME|DEVICE [--for MS]    each input event: type code value µs
 //!     peek watch FILE --for MS              each change of a value: value µs µs µs (see `watch`)
@@ -86,15 +86,14 @@ fn find(name: &str) -> io::Result<PathBuf> {
     Err(io::Error::other(format!("no input device is called {name}; there are {known:?}")))
 }
 
-/// A pause between two looks longer than this means that this machine was not given its processor.
+/// A longer pause between two reads means that this machine did not get its processor.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Prints each change of a sysfs value, first the one it has now.
 ///
-/// A value that somebody else drives sends no event, so this looks again and again, and says what it knows: `value`,
-/// when the one before was last seen, when this one was first seen, and for how long in all the machine was held up
-/// till then (each in µs). A test on a busy host can then tell a press that was too long from a look that came too
-/// late.
+/// A value that another process drives sends no event, so this polls, and prints what it knows: `value`, when the
+/// previous one was last seen, when this one was first seen, and for how long in all the machine was delayed until then
+/// (each in µs). A test on a busy host can then tell a press that was too long from a read that came too late.
 fn watch(path: &Path, time: Duration) -> io::Result<()> {
     let start = Instant::now();
     let mut last = None;
@@ -111,13 +110,13 @@ fn watch(path: &Path, time: Duration) -> io::Result<()> {
             last = Some(value);
         }
         seen = now;
-        // Or this would take from what is tested the processor that it needs.
+        // Without a pause this would take the processor from what is tested.
         thread::sleep(Duration::from_millis(1));
     }
     Ok(())
 }
 
-/// Prints each socket that waits for somebody: `protocol address port`.
+/// Prints each listening socket: `protocol address port`.
 fn listeners() -> io::Result<()> {
     // A listening TCP socket is in state 0A; UDP has only "bound and not connected", which is 07.
     for (protocol, state) in [("tcp", "0A"), ("tcp6", "0A"), ("udp", "07"), ("udp6", "07")] {
@@ -149,7 +148,7 @@ fn address_of(hex: &str) -> io::Result<IpAddr> {
     Ok(Ipv4Addr::from(bytes).into())
 }
 
-/// Prints a line at once: whoever reads this waits for it.
+/// Prints a line and flushes it, because a test waits for it.
 fn say(line: std::fmt::Arguments) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{line}")?;

@@ -1,8 +1,8 @@
-//! Boots the very card that an owner would write, in QEMU's Raspberry Pi 4, and watches its relays from outside.
+//! Boots exactly the card that an owner would write, in QEMU's Raspberry Pi 4, and watches its relays from outside.
 //!
-//! U-Boot comes from the card, and so does the device tree but for what QEMU's model lacks (qemu-dtb.sh). The network
-//! hangs on USB, which carries 135 kB in a second; so a test fetches little. Console and root shell share the serial
-//! line.
+//! U-Boot comes from the card, and so does the device tree except for what QEMU's model lacks (qemu-dtb.sh). The
+//! network is on USB, which carries 135 kB per second; so a test fetches little. Console and root shell share the
+//! serial line.
 
 mod card;
 pub mod environment;
@@ -32,18 +32,18 @@ use crate::vm::free_port;
 /// The device tree in the firmware's partition.
 const TREE: &str = "farhand-rpi4.dtb";
 
-/// What stands on the console before the code.
+/// The console's text before the code.
 const CLAIM: &str = "claim code: ";
 
-/// A system may come up only after all tries of the other slot, each of which an emulated Pi takes ten seconds for.
+/// A system may come up only after all tries of the other slot, each of which takes an emulated Pi ten seconds.
 const UP: Duration = Duration::from_secs(300);
 
 /// What the guest's clock does while the guest has nothing to do.
 #[derive(Debug, Clone, Copy)]
 pub enum Clock {
-    /// It leaps to what comes next, so that nobody waits for an idle guest.
+    /// It jumps to the next event, so that tests do not wait for an idle guest.
     Leaping,
-    /// It goes no faster than ours, so that a guest that is to answer us at once does not seem late because we were.
+    /// It runs no faster than ours, so that a guest does not seem late because the test was.
     Waiting,
 }
 
@@ -56,7 +56,7 @@ impl Clock {
     }
 }
 
-/// The guard takes 30 s of the guest's to believe in a new system; and each of them may last longer here.
+/// The guard takes 30 s of the guest's time to confirm a new system, each of which may last longer here.
 const CONFIRMED: Duration = Duration::from_secs(240);
 
 /// A running Pi. Dropping it pulls the plug.
@@ -67,7 +67,7 @@ pub struct Pi {
     console: Arc<Terminal>,
     shell: Shell,
     pub probe: Probe,
-    /// Where the guest's port 443 is to be found on this machine.
+    /// The port of this machine that leads to the guest's port 443.
     pub https: u16,
 }
 
@@ -102,14 +102,14 @@ impl Pi {
         let https = free_port();
         let log = |name| File::create(card.folder.join(name)).expect("the folder can be written");
 
-        // A test that is killed drops nothing, so the kernel ends the machine with the thread that booted it.
+        // A killed test runs no destructors, so the kernel ends the machine with the thread that booted it.
         let mut qemu = Command::new("setpriv");
         qemu.args(["--pdeathsig", "KILL", "qemu-system-aarch64"])
             .args(["-M", "raspi4b", "-display", "none", "-monitor", "none"])
-            // The guest's clock goes by what it has computed, a nanosecond for each instruction: what it measures, and
-            // what is measured of it, does not depend on what else this machine has to do.
+            // The guest's clock advances a nanosecond per instruction: measurements in and of the guest do not depend
+            // on this machine's load.
             .args(["-accel", "tcg,thread=single", "-icount", clock.icount()])
-            // Stopped until somebody watches.
+            // Stopped until the watch begins.
             .arg("-S")
             .arg("-kernel")
             .arg(card.take("u-boot.bin"))
@@ -122,7 +122,7 @@ impl Pi {
             .args(["-device", "sd-card,drive=card,bus=/generic-sdhci/sd-bus"])
             .arg("-netdev")
             .arg(format!("user,id=net,hostfwd=tcp:127.0.0.1:{https}-:443"))
-            // An address that is not of the locally administered kind, or Linux would not call it eth0.
+            // With a locally administered address, Linux would not call it eth0.
             .args(["-device", "usb-net,netdev=net,mac=40:54:00:12:34:56"])
             .args(["-chardev", "socket,id=serial,fd=0", "-serial", "chardev:serial"])
             .arg("-chardev")
@@ -132,7 +132,7 @@ impl Pi {
             .arg(format!("socket,id=qmp,fd={}", qmp_end.as_raw_fd()))
             .args(["-mon", "chardev=qmp,mode=control"])
             .stdin(OwnedFd::from(guest))
-            // It tells at length what its model lacks.
+            // QEMU logs at length what its model lacks.
             .stderr(log("qemu.log"));
         let qemu = qemu.spawn().expect("qemu-system-aarch64 is installed: run image/need-qemu.sh");
         drop((qtest_end, qmp_end));
@@ -150,7 +150,7 @@ impl Pi {
     #[track_caller]
     pub fn meet_shell(&mut self) {
         self.shell.meet(UP);
-        // What the kernel says from here on would stand in the middle of answers. It stays in dmesg.
+        // Kernel messages would be mixed into the answers from here on. They stay in dmesg.
         self.ask("dmesg -n 1");
     }
 
@@ -168,15 +168,14 @@ impl Pi {
         output.text
     }
 
-    /// Cuts the power for a moment: nothing that the guest has not written yet is written.
+    /// Cuts the power for a moment: data that the guest has not written yet is lost.
     #[track_caller]
     pub fn reset(&mut self) {
         self.probe.reset();
         self.meet_shell();
     }
 
-    /// Waits until the first system since the plug went in has ended, and tells what ended it. What it said is said in
-    /// vain.
+    /// Waits until the first system since power-on has ended, and returns what ended it. Its console output is skipped.
     #[track_caller]
     pub fn ended(&mut self, within: Duration) -> Option<Why> {
         let why = self.probe.wait("the end of the system", within, |seen| seen.resets.first().copied());
@@ -191,14 +190,14 @@ impl Pi {
         self.meet_shell();
     }
 
-    /// Waits until an appliance without an owner says what claims it.
+    /// Waits until an appliance without an owner prints its claim code.
     #[track_caller]
     pub fn claim_code(&self) -> String {
         let said = self.console.wait_line(0, CLAIM, BOOT);
         said[CLAIM.len()..].trim().to_owned()
     }
 
-    /// Waits until the console has said something.
+    /// Waits until the console has printed a text.
     #[track_caller]
     pub fn wait_said(&self, text: &str, within: Duration) {
         self.console.wait(0, text, within);
@@ -209,12 +208,12 @@ impl Pi {
         self.card.as_ref().expect("the card is in")
     }
 
-    /// How often the console said `text`.
+    /// How often the console has printed `text`.
     pub fn count(&self, text: &str) -> usize {
         self.console.count(0, text)
     }
 
-    /// The slot that runs, by what its kernel was told.
+    /// The running slot, by its kernel's arguments.
     #[track_caller]
     pub fn slot(&mut self) -> Slot {
         let line = self.ask("cat /proc/cmdline");
@@ -222,7 +221,7 @@ impl Pi {
         [A, B].into_iter().find(is).unwrap_or_else(|| panic!("no slot in: {line}"))
     }
 
-    /// Waits until the running system is this slot's, and the one to come back to.
+    /// Waits until the running system is this slot's, and is confirmed.
     #[track_caller]
     pub fn wait_confirmed(&mut self, slot: Slot) {
         assert_eq!(slot, self.slot());
@@ -232,7 +231,7 @@ impl Pi {
         self.ask_within(&format!("until {is} && {first}; do sleep 1; done"), CONFIRMED);
     }
 
-    /// What ended each system since the plug went in.
+    /// What ended each system since power-on.
     #[track_caller]
     pub fn resets(&self) -> Vec<Option<Why>> {
         self.probe.resets()
@@ -245,7 +244,7 @@ impl Pi {
         self.card.take().expect("it is taken out once")
     }
 
-    /// Where what was kept about this machine lies.
+    /// The folder with this machine's logs and other files.
     pub fn folder(&self) -> PathBuf {
         self.card().folder.clone()
     }
@@ -258,7 +257,7 @@ impl Drop for Pi {
     }
 }
 
-/// Two ends of a wire: ours, and one that a child keeps.
+/// A pair of connected sockets: ours, and one that a child inherits.
 fn wire() -> (UnixStream, UnixStream) {
     let (ours, theirs) = UnixStream::pair().expect("sockets can be made");
     fcntl(&theirs, FcntlArg::F_SETFD(FdFlag::empty())).expect("an open file has flags");

@@ -1,9 +1,9 @@
 //! Cuts the power at every moment of an update and of a change of the configuration.
 //!
 //! QEMU records what the appliance writes to its card, and when it tells the card to keep it. From that, the card is
-//! made again as it would be if the power had failed after any of these writes, and with whatever was not flushed lost
-//! in part. None of those cards may need a person. The last tests break one rule each that this depends on, so that it
-//! is known that a broken one would be seen.
+//! reconstructed as it would be if the power had failed after any of these writes, with unflushed data lost in part.
+//! None of those cards may need a person. The last tests each break one rule that this depends on, to show that a
+//! broken one is noticed.
 
 mod disc;
 mod firmware;
@@ -23,11 +23,11 @@ use self::record::{Phase, Recording, recording};
 use self::verdict::Broken;
 use crate::pi::environment::{COPIES, SIZE};
 
-/// Fewer would leave most of what can be lost untried.
+/// With fewer, most of what can be lost would not be tried.
 const LEAST: usize = 400;
-/// How often the dice are thrown for each moment with something to lose.
+/// How many random losses are tried at each moment with unflushed data.
 const LOSSES: usize = 8;
-/// A mutant has few such moments.
+/// More for a mutant, which has few such moments.
 const LOSSES_OF_MUTANT: usize = 40;
 
 #[test]
@@ -53,7 +53,7 @@ fn a_slot_that_is_written_after_the_switch_is_noticed() {
         let (at, len) = known.parts[part];
         at..at + len
     });
-    // What an installer without fsync leaves to the kernel may be written at any later time.
+    // Without fsync, the kernel may write an installer's data at any later time.
     let is_late = |entry: &Entry| matches!(entry, Entry::Write(write) if slot.iter().any(|part| write.touches(part)));
     let (late, punctual): (Vec<_>, Vec<_>) = installing.iter().cloned().partition(is_late);
     let switch = &entries[before.len() + installing.len()..][..1];
@@ -85,15 +85,15 @@ fn a_configuration_that_is_written_in_place_is_noticed() {
     assert_broken(&judge(start, entries, in_place, 1), |broken| matches!(broken, Broken::Configuration(_)));
 }
 
-/// What was found of some cards.
+/// The verdicts on some cards.
 #[derive(Debug)]
 struct Verdicts {
     cards: usize,
-    /// When the power failed, and what is no good any more.
+    /// When the power failed, and what is broken.
     broken: Vec<(String, Broken)>,
 }
 
-/// The verdicts on each phase as it was recorded.
+/// The verdicts on each recorded phase.
 fn genuine() -> &'static [Verdicts] {
     static GENUINE: OnceLock<Vec<Verdicts>> = OnceLock::new();
     GENUINE.get_or_init(|| {
@@ -102,7 +102,7 @@ fn genuine() -> &'static [Verdicts] {
     })
 }
 
-/// Judges the card after each entry of a phase, and so often with losses.
+/// Judges the card after each entry of a phase, and `losses` times more with random losses.
 fn judge(start: &Disc<'static>, entries: &[Entry], phase: &Phase, losses: usize) -> Verdicts {
     let cuts = Mutex::new(cuts(start, entries, phase, losses).enumerate());
     let judges = thread::available_parallelism().map_or(1, NonZero::get);
@@ -122,7 +122,7 @@ fn judge(start: &Disc<'static>, entries: &[Entry], phase: &Phase, losses: usize)
     Verdicts { cards, broken: broken.into_iter().map(|(_, when, why)| (when, why)).collect() }
 }
 
-/// The card after each entry of a phase, and so often with losses; and when that is.
+/// The card after each entry of a phase, without and with random losses, and when that is.
 fn cuts<'a>(
     start: &Disc<'static>,
     entries: &'a [Entry],
@@ -154,15 +154,15 @@ fn contains(bytes: &[u8], text: &[u8]) -> bool {
     bytes.windows(text.len()).any(|window| window == text)
 }
 
-/// No card is broken as it was recorded.
+/// Checks that no card of a recorded phase is broken.
 #[track_caller]
 fn assert_whole() {
     let broken: Vec<_> = genuine().iter().flat_map(|verdicts| &verdicts.broken).collect();
     assert!(broken.is_empty(), "{} cards: {broken:#?}", broken.len());
 }
 
-/// A mutant is found out for the reason that it was made for, and for no other: or it would be something else that is
-/// noticed.
+/// Checks that a mutant is found broken for the reason that it was made for, and for no other: otherwise the test would
+/// notice something else.
 #[track_caller]
 fn assert_broken(Verdicts { cards, broken }: &Verdicts, expected: impl Fn(&Broken) -> bool) {
     assert_whole();

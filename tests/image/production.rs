@@ -1,7 +1,7 @@
-//! Boots the card that owners get, which has no shell, and works it by network and console alone.
+//! Boots the card that owners get, which has no shell, and uses only its network and console.
 //!
-//! All other scenarios take a development image, because they look inside. This one can be given any production card of
-//! a Pi's and an update for it, packed or not, from whichever build: `make test-release IMG= BUNDLE=`.
+//! All other scenarios use a development image, because they look inside. This one can be given any production card for
+//! a Pi and an update for it, packed or not, from either build: `make test-release IMG= BUNDLE=`.
 
 use std::env;
 use std::fs;
@@ -15,13 +15,13 @@ use serde_json::json;
 use crate::owner::Owner;
 use crate::pi::{Card, Pi, Why, run};
 
-/// Reading the bundle twice and writing it once, on an emulated processor beside a busy build.
+/// Reading the bundle twice and writing it once, on an emulated processor while a build keeps the host busy.
 const INSTALLED: Duration = Duration::from_secs(300);
 
-/// The other system's start, and the half minute in which its guard comes to believe in it.
+/// The other system's start, and the half minute that its guard takes to confirm it.
 const CONFIRMED: Duration = Duration::from_secs(400);
 
-/// A card and an update that it takes.
+/// A card and an update that it accepts.
 #[derive(Debug)]
 pub struct Production {
     pub card: PathBuf,
@@ -63,7 +63,7 @@ fn given() -> (PathBuf, PathBuf) {
     }
 }
 
-/// A card as it is downloaded is packed.
+/// Unpacks a card, which is compressed when it is downloaded.
 fn unpacked(image: PathBuf) -> PathBuf {
     if image.extension().is_none_or(|ending| ending != "xz") {
         return image;

@@ -1,8 +1,8 @@
-//! RAUC ends as it says, by whichever of its threads the scheduler is held up.
+//! Checks that RAUC's exit status agrees with what it reports, whichever of its threads the scheduler delays.
 //!
-//! It installs in a thread of its own. That one may be through before the main thread waits for it, and may still be on
-//! its way out when that one has left. Neither happens more than once in hundreds of installations, so here it happens
-//! each time.
+//! It installs in a thread of its own. That thread may end before the main thread waits for it, and may still be ending
+//! when the main thread has left. Neither happens more than once in hundreds of installations, so here it happens each
+//! time.
 
 use std::env;
 use std::process::Command;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::bundles::appliance::Appliance;
 use crate::bundles::forge::{COMPATIBLE, Forge, VERSION, manifest};
 
-/// Before a release, installations beside a busy machine, without any help.
+/// Installations before a release: on a busy machine, without delays that are forced.
 const MANY: u32 = 2000;
 /// Installations at a time, and how long they may take.
 const SOME: u32 = 50;
@@ -32,7 +32,7 @@ fn rauc_ends_as_it_says_although_its_threads_are_held_up() {
         .expect("there is a compiler: run 'make image-quick'");
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let mut appliance = Appliance::boot("rauc-ends", &forge);
-    // Where programs may be run from.
+    // A mount from which programs may be run.
     appliance.vm.ask("mkdir /tmp/bin && mount -t tmpfs bin /tmp/bin && cp /tmp/forge/late.so /tmp/bin");
     let mut ends = Vec::new();
     for bundle in ["refused", "good"] {

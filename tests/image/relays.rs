@@ -1,7 +1,7 @@
-//! Proves on a Pi that no relay closes but when somebody presses it, whatever else happens.
+//! Checks on a Pi that no relay closes unless somebody presses it, whatever else happens.
 //!
 //! A relay that closes for a moment while the appliance starts or dies switches its owner's machine off. So the pins
-//! are watched from outside, from before the first instruction on, and nothing that the guest says about them counts.
+//! are watched from outside, from before the first instruction, and nothing that the guest reports about them counts.
 
 use std::time::Duration;
 
@@ -11,16 +11,16 @@ use crate::owner::Owner;
 use crate::pi::{Clock, POWER, Pi, Pulse, RESET};
 use crate::shell::BOOT;
 
-/// What `tap` promises.
+/// The length of a `tap`.
 const TAP: Duration = Duration::from_millis(500);
-/// How soon a relay is open after whoever closed it has died.
+/// How soon a relay is open after the process that closed it has died.
 const LET_GO: Duration = Duration::from_millis(100);
 
 #[test]
 fn no_relay_closes_but_when_it_is_pressed_nor_stays_closed_when_who_closed_it_dies() {
     let mut pi = Pi::boot_by(Clock::Waiting, "relays");
     let owner = Owner::claim(pi.https, &pi.folder(), &pi.claim_code());
-    // Which a restart does not log out.
+    // A token survives a restart.
     let owner = Owner::program(pi.https, &owner.make_token("relays"));
     assert_eq!(NEVER, pi.probe.pulses(), "from power-on to the page");
     pi.probe.wait("both relays' pins are outputs", BOOT, |seen| seen.pins.are_outputs().then_some(()));
@@ -36,7 +36,7 @@ fn no_relay_closes_but_when_it_is_pressed_nor_stays_closed_when_who_closed_it_di
     owner.wait_page(BOOT);
     assert_eq!(presses, pi.probe.pulses(), "through restarts, crashes and a reboot");
 
-    // All that counts for nothing if the watch is blind: it sees a touch of a few microseconds.
+    // This means nothing if the watch misses pulses: it must see one of a few microseconds.
     pi.probe.wait("the pins are outputs again", BOOT, |seen| seen.pins.are_outputs().then_some(()));
     pi.probe.touch(POWER);
     pi.probe.wait("the touch is seen", BOOT, |seen| (seen.pins.pulses().len() == presses.len() + 1).then_some(()));
@@ -60,12 +60,12 @@ fn a_death_in_mid_press_opens_the_relay_at_once(pi: &mut Pi, owner: &Owner) {
         configure(pi, driver);
         for service in ["hands", "serve"] {
             let before = pi.probe.pulses().len();
-            // It was restarted just now, one way or the other.
+            // A service was restarted just now, in either case.
             owner.wait_page(BOOT);
             press(owner, "hold");
             let closed = |pulses: &[Pulse]| pulses.get(before).filter(|pulse| pulse.end.is_none()).map(drop);
             pi.probe.wait("the relay is closed", BOOT, |seen| closed(seen.pins.pulses()));
-            // Before the order is on its way to the guest, so what is measured is longer than what it stands for.
+            // Read before the command goes to the guest, so the measured time is longer than the real one.
             let alive = pi.probe.now();
             crash(pi, service);
             pi.probe.wait("the relay is open", BOOT, |seen| ended(seen.pins.pulses()));
@@ -88,7 +88,7 @@ fn configure(pi: &mut Pi, driver: &str) {
     ));
 }
 
-/// Kills a service outright, and waits until it is back.
+/// Kills a service with SIGKILL, and waits until it is back.
 #[track_caller]
 fn crash(pi: &mut Pi, service: &str) {
     let pid = format!("/run/sv/{service}/pid");
@@ -97,8 +97,8 @@ fn crash(pi: &mut Pi, service: &str) {
     ));
 }
 
-/// Presses the button once more, and checks that its relay alone closes, and may have been closed for as long as it
-/// should: not longer at least, nor shorter at most. Returns these two.
+/// Presses the button once more, and checks that only its relay closes, and that the interval of its possible lengths
+/// contains the right one. Returns that interval.
 #[track_caller]
 fn tapped(pi: &Pi, owner: &Owner, button: &str, pin: u8) -> (Duration, Duration) {
     let before = pi.probe.pulses().len();
@@ -115,10 +115,10 @@ fn tapped(pi: &Pi, owner: &Owner, button: &str, pin: u8) -> (Duration, Duration)
     (least, most)
 }
 
-/// How far a press may be off.
+/// How much a press may differ from the right length.
 const MARGIN: Duration = Duration::from_millis(50);
-/// How many presses of a button the one must be among that proves it. A watch that had to wait for a processor has seen
-/// the ends of a press less well.
+/// How many presses may be needed until one is measured well enough. A watch that had to wait for a processor has seen
+/// the ends of a press less precisely.
 const PRESSES: usize = 20;
 const NEVER: Vec<Pulse> = Vec::new();
 

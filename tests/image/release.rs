@@ -1,7 +1,7 @@
-//! Makes releases for the slots of a card out of the one that was built last, and bundles of them.
+//! Makes releases for the slots of a card from the one that was built last, and bundles of them.
 //!
-//! A bad release is the good one with a single thing wrong: signed by us and whole, so that nobody but its trial finds
-//! out.
+//! A bad release is the good one with a single fault: signed by us and complete, so that only its trial finds the
+//! fault.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::process::Command;
 
 use crate::pi::run;
 
-/// What fills a slot: a folder with `boot.img` and `root.img`.
+/// The contents of a slot: a folder with `boot.img` and `root.img`.
 #[derive(Debug, Clone)]
 pub struct Release {
     folder: PathBuf,
@@ -21,7 +21,7 @@ impl Release {
         Release { folder: Path::new(env!("CARGO_MANIFEST_DIR")).join("out/rpi4") }
     }
 
-    /// The same in other bytes, in this folder, after `change` has changed what its root holds.
+    /// A release with other bytes, in this folder, after `change` has changed the files of its root.
     #[track_caller]
     pub fn repacked(folder: &Path, change: impl FnOnce(&Path)) -> Release {
         let built = Release::built();
@@ -43,7 +43,7 @@ impl Release {
         other
     }
 
-    /// The same, but that it adds this to what it needs of the device tree, in this folder.
+    /// The same release with this addition to its part of the device tree, in this folder.
     #[track_caller]
     pub fn with_tree(folder: &Path, addition: &str) -> Release {
         let other = Release { folder: folder.to_owned() };
@@ -70,7 +70,7 @@ impl Release {
         self.folder.join("root.img")
     }
 
-    /// Packs it as an owner gets it, in a folder of its own.
+    /// Packs it into a bundle as an owner gets it, in a folder of its own.
     #[track_caller]
     pub fn bundle(&self, folder: &Path) -> PathBuf {
         bundle("rpi4", folder, &self.boot(), &self.root())

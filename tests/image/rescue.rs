@@ -1,4 +1,4 @@
-//! Lets a machine fail in ways that no restart mends: it ends in a page that a person can work with.
+//! Lets a machine fail in ways that no restart repairs: it ends in a rescue page that a person can use.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::shell::BOOT;
 use crate::supervision::{WATCHDOG, WELL, started, wait_well};
 use crate::vm::{Machine, Vm, slot_a};
 
-/// Tells one life of the machine from the next.
+/// An id of the current boot.
 fn life(vm: &mut Vm) -> String {
     vm.ask("cat /proc/sys/kernel/random/boot_id")
 }
@@ -32,7 +32,7 @@ fn a_page_that_hangs_at_each_start_restarts_once_and_then_lets_its_owner_in_to_r
 
     vm.ask("kill -STOP $(cat /run/sv/serve/pid)");
     vm.wait_restart(BOOT);
-    // Before that one has been well for so long that the first is forgotten.
+    // Before the service has been well for so long that its first crash is forgotten.
     vm.ask(&format!(
         "[ -e /data/state/crash-loop ] && {WELL}
         cat /proc/sys/kernel/random/boot_id >/run/second
@@ -44,7 +44,7 @@ fn a_page_that_hangs_at_each_start_restarts_once_and_then_lets_its_owner_in_to_r
     assert!(again["detail"].as_str().unwrap().contains("the page does not answer"), "{again}");
     vm.ask("grep -q 'a restart did not help: the page does not answer' /run/log/guard/current");
 
-    // What a restart would have lost: somebody can log in, and read what happened.
+    // A restart would have lost this: a person can log in, and read what happened.
     vm.held(|vm| {
         let owner = Owner::at(vm.https, &vm.folder);
         owner.wait_status("/api/v1/health", 503, BOOT);
@@ -65,7 +65,7 @@ fn a_rescue_page_takes_an_update() {
     let (mut appliance, owner) = Appliance::claimed("rescue-update", &forge);
     wait_well(&mut appliance.vm);
     let alive = life(&mut appliance.vm);
-    // As the guard does it when a restart has not helped.
+    // As the guard does when a restart has not helped.
     appliance.vm.sh(": >/run/farhand/rescue; sv -w 2 force-restart /etc/sv/serve /etc/sv/hands");
     owner.wait_status("/api/v1/health", 503, BOOT);
     let login = owner.post("/api/v1/login", &json!({ "user": USER, "password": PASSWORD }));
@@ -96,7 +96,7 @@ fn a_card_that_fails_is_told_and_takes_neither_page_nor_owner_with_it() {
     vm.ask("echo 1 >/sys/fs/ext4/vdb/trigger_fs_error; sync; ! touch /data/state/x 2>/dev/null");
     owner.until("the card is known to fail", BOOT, || card() == "failing");
     vm.ask("grep -q 'the card is failing' /run/log/guard/current");
-    // The guard asks twice meanwhile, and knows the page though its certificate cannot be read.
+    // The guard checks twice meanwhile, and accepts the page although the certificate cannot be read.
     vm.ask("! cat /data/tls/* >/dev/null 2>&1");
     vm.ask("read begin _ </proc/uptime; until read now _ </proc/uptime; [ $((${now%.*} - ${begin%.*})) -ge 12 ]; do sleep 1; done");
     assert_eq!(before, vm.ask(silent));
@@ -111,14 +111,14 @@ fn a_card_that_fails_is_told_and_takes_neither_page_nor_owner_with_it() {
     vm.ask("touch /data/state/x");
 }
 
-/// What this test keeps is in here.
+/// The folder for this test's files.
 fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("out/run").join(name);
     fs::create_dir_all(&folder).unwrap();
     folder
 }
 
-/// A machine with a memory that is not as it was built.
+/// A machine whose /data is not as it was built.
 fn on(name: &str, data: &Path) -> Machine {
     Machine::named(name).more(["-set".into(), format!("drive.data.file={}", data.display())])
 }
@@ -126,7 +126,7 @@ fn on(name: &str, data: &Path) -> Machine {
 #[test]
 fn storage_that_has_lost_its_beginning_is_repaired() {
     let name = "lost-superblock";
-    // Copies of the first superblock are further on than the image reaches, but not further than a card.
+    // The image ends before the first copy of the superblock; a card does not.
     let status = Command::new("sh")
         .current_dir(folder(name))
         .arg("-euc")
@@ -146,7 +146,7 @@ fn storage_that_has_lost_its_beginning_is_repaired() {
 fn without_storage_there_is_a_page_that_says_so_and_lets_nobody_in() {
     let name = "no-storage";
     let folder = folder(name);
-    // Neither the first superblock nor a copy of it: nothing that a repair could begin with.
+    // Neither the first superblock nor a copy of it, so a repair is impossible.
     let empty = folder.join("empty.img");
     fs::File::create(&empty).unwrap().set_len(64 << 20).unwrap();
     let mut vm = on(name, &empty).leaping().boot();
@@ -168,7 +168,7 @@ fn without_storage_there_is_a_page_that_says_so_and_lets_nobody_in() {
             assert_eq!((503, &json!("unwell")), (answer.status, &answer.body["error"]["code"]), "{path}");
         }
     });
-    // It stays up, for who comes to its console, and its watchdog is fed.
+    // It stays up for a person at its console, and its watchdog is fed.
     vm.ask("until grep -q 'the daemon runs in rescue mode' /run/log/guard/current; do sleep 0.2; done");
     vm.ask("until read now _ </proc/uptime; [ ${now%.*} -ge 45 ]; do sleep 0.5; done");
     assert_eq!(alive, life(&mut vm), "it has restarted");

@@ -1,4 +1,4 @@
-//! Gives an appliance back as it came: its owner, configuration and keys are gone, and its slots are not.
+//! Resets an appliance: its owner, configuration and keys are gone, and its slots remain.
 
 use std::fs::File;
 use std::hash::{DefaultHasher, Hasher};
@@ -37,8 +37,8 @@ fn a_factory_reset_forgets_the_owner_and_keeps_the_slots() {
     Owner::claim(vm.https, &vm.folder, &code);
 }
 
-/// What U-Boot thinks of the slots, and what both hold: a hash, since the card is a file of ours, which we read in a
-/// tenth of the time that an emulated processor takes.
+/// U-Boot's variables for the slots, and a hash of both slots. The hash is made from outside, which takes a tenth of
+/// the time that an emulated processor needs.
 #[track_caller]
 fn slots(vm: &mut Vm, card: &Blank) -> (String, u64) {
     let places = vm.ask(

@@ -1,8 +1,8 @@
-//! Puts a PC with a real BIOS behind the appliance: keyboard, screen and buttons as an owner would wire them.
+//! Connects a PC with a real BIOS to the appliance: keyboard, screen and buttons as an owner would wire them.
 //!
 //! The appliance's gadget is exported by its own kernel's host side and becomes the PC's USB keyboard, the PC's screen
 //! is fed to the appliance's capture device, and the appliance's relays are the PC's buttons. Both machines are
-//! emulated, so anyone can see the whole without hardware; nothing of the appliance knows of it.
+//! emulated, so the whole works without hardware, and the appliance needs no changes for it.
 
 mod cable;
 mod disc;
@@ -26,16 +26,16 @@ use crate::vm::{self, Vm};
 
 /// How often the screen is looked at. An emulated processor has to decode and encrypt each picture that changed.
 const LOOK: Duration = Duration::from_millis(120);
-/// A cable carries a still picture, too: seldom enough to cost nothing, often enough not to seem dead.
+/// How often a still picture is repeated: rarely enough to cost nothing, often enough to count as a signal.
 const REPEAT: Duration = Duration::from_millis(400);
-/// Good enough to read small letters, as the better dongles are.
+/// Good enough to read small letters, like the better dongles.
 const QUALITY: i32 = 85;
-/// A program that starts on an emulated processor beside a busy build.
+/// The longest start of a program on an emulated processor while a build keeps the host busy.
 const FIRST_WORD: Duration = Duration::from_secs(20);
-/// Where the guest offers its gadget, and the address it has for that.
+/// The guest's address and port at which it exports its gadget.
 const USB: (&str, u16) = ("10.0.3.15", 4000);
 
-/// Where the cables will run, before there is an appliance.
+/// The folder and the port for the cables, chosen before there is an appliance.
 pub struct Plan {
     folder: PathBuf,
     usb: SocketAddr,
@@ -48,7 +48,7 @@ pub struct Rig {
     folder: PathBuf,
 }
 
-/// What can be seen of the PC without the appliance.
+/// The PC's state, seen without the appliance.
 #[derive(Debug)]
 pub struct State {
     pub running: bool,
@@ -56,20 +56,20 @@ pub struct State {
     pub text: String,
 }
 
-/// What happens to the PC.
+/// An event for the PC.
 enum Event {
     /// The contact over a button moved.
     Button { power: bool, closed: bool, at: Instant },
     /// The capture device took what was sent.
     Taken,
-    /// Somebody wants to know how it is.
+    /// A request for its state.
     Ask(SyncSender<State>),
     /// The cable was pulled, or the rig is taken down.
     End(Option<io::Error>),
 }
 
 impl Plan {
-    /// Chooses a folder and a port that nothing else uses.
+    /// Chooses a folder and a free port.
     pub fn draw(name: &str) -> io::Result<Plan> {
         let memory = Path::new("/dev/shm");
         let parent = if memory.is_dir() { memory.into() } else { std::env::temp_dir() };
@@ -78,7 +78,7 @@ impl Plan {
         Ok(Plan { folder, usb: SocketAddr::from(([127, 0, 0, 1], vm::free_port())) })
     }
 
-    /// What the appliance's QEMU must be told beside its own arguments.
+    /// The appliance's QEMU needs these arguments in addition to its own.
     pub fn arguments(&self) -> Vec<String> {
         let disc = Path::new(env!("CARGO_MANIFEST_DIR")).join("out/virt/rig.squashfs");
         let (guest, port) = USB;
@@ -90,7 +90,7 @@ impl Plan {
             ["-drive", &drive],
             ["-device", "virtio-blk-pci,drive=rig,serial=rig"],
             ["-netdev", &network],
-            // As a device, to come after the appliance's own: QEMU makes what `-nic` asks for first.
+            // As a device, so that it comes after the appliance's own: QEMU creates those of `-nic` first.
             ["-device", "virtio-net-pci,netdev=usb,romfile="],
             ["-chardev", &socket],
             ["-device", "virtserialport,chardev=cable,name=cable"],
@@ -105,7 +105,7 @@ impl Plan {
         let (events, inbox) = mpsc::sync_channel(64);
         let cable = Cable::plug(&self.socket(), events.clone())?;
         vm.ask("/tmp/rig/cable >/run/log/cable 2>&1 &");
-        // It begins with how the relays stand, so its first word says that it runs.
+        // It first reports the state of the relays, so its first line tells that it runs.
         if let Err(silence) = inbox.recv_timeout(FIRST_WORD) {
             return Err(io::Error::other(format!(
                 "no cable in the guest: {silence}; {}",
@@ -128,7 +128,7 @@ impl Plan {
 }
 
 impl Rig {
-    /// Tells how the PC is to whoever asks at the address it returns; see [`witness`].
+    /// Serves the PC's state at the address that is returned; see [`witness`].
     pub fn witness(&self) -> io::Result<SocketAddr> {
         let events = self.events.clone();
         witness::listen(move || {
@@ -149,7 +149,7 @@ impl Drop for Rig {
     }
 }
 
-/// Makes room for the rig in the guest: another picture, and no other driver for our keyboard.
+/// Prepares the guest for the rig: another picture, and no other driver for our keyboard.
 fn prepare_guest() -> String {
     let (address, port) = USB;
     format!(
@@ -173,7 +173,7 @@ fn prepare_guest() -> String {
     )
 }
 
-/// The thread that owns the PC, so that whatever happens to it happens in order.
+/// The thread that owns the PC, so that all events for it are in order.
 struct Bench {
     inbox: Receiver<Event>,
     cable: Cable,
@@ -198,12 +198,12 @@ impl Bench {
                 Ok(Event::Taken) => self.cable.taken(),
                 Ok(Event::Ask(answer)) => {
                     let text = self.pc.as_mut().map(Pc::text).transpose()?.unwrap_or_default();
-                    // Who asked may have gone.
+                    // The client may have gone.
                     let _ = answer.send(State { running: self.pc.is_some(), text });
                 }
                 Ok(Event::End(Some(error))) => return Err(error),
                 Ok(Event::End(None)) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
-                // Only now: what happened while the PC was starting comes before what time it is.
+                // Only when no event waits: events during the PC's start must be handled before the deadline.
                 Err(RecvTimeoutError::Timeout) => {
                     let deed = self.panel.tick(Instant::now(), self.pc.is_some());
                     self.carry_out(deed)?;
@@ -237,7 +237,7 @@ impl Bench {
         self.cable.send(b"LAMP down")
     }
 
-    /// Carries the screen over the cable, unless the last picture is still on its way.
+    /// Sends the screen over the cable, unless the last picture is still on its way.
     fn look(&mut self) -> io::Result<()> {
         let Some(pc) = &mut self.pc else { return Ok(()) };
         if !pc.is_running() {

@@ -1,5 +1,5 @@
-//! Checks what the running image promises: its root is never written, what is stored is not run, and nothing holds or
-//! listens to more than it needs. What is in the root is checked without a machine (`board/common/check-root.sh`).
+//! Checks the running image: its root is never written, stored files cannot be run, and no process opens or listens to
+//! more than it needs. What is in the root is checked without a machine (`board/common/check-root.sh`).
 
 use crate::vm::{Machine, Vm};
 
@@ -7,11 +7,11 @@ use crate::vm::{Machine, Vm};
 fn services_stay_up_on_a_root_that_cannot_be_written() {
     let mut vm = Machine::named("services").leaping().boot();
     for service in ["network", "mdev", "hands", "serve", "guard", "kernel", "time"] {
-        // Ten seconds old: one that fails at every start never gets there.
+        // Ten seconds old: a service that fails at every start never gets there.
         vm.ask(&format!("until sv status /etc/sv/{service} | grep -qE '^run: .*[0-9]{{2,}}s'; do sleep 0.5; done"));
     }
     assert_eq!("7", vm.ask("ls /etc/sv | wc -l").trim());
-    // Not only mounted so: it must refuse to be made writable.
+    // It is not only mounted read-only: it must also refuse to be made writable.
     for command in ["echo x >/etc/x", "rm /bin/sh", "mount -o remount,rw / && echo x >/etc/x"] {
         let output = vm.sh(command);
         assert_ne!(0, output.status, "{command} worked: {}", output.text);
@@ -37,7 +37,7 @@ fn data_survives_a_reboot_and_runs_nothing() {
 #[test]
 fn the_target_belongs_to_the_hands_and_the_network_to_serve() {
     let mut vm = Machine::named("target").with_target().boot();
-    // Drivers load beside the services, so each of these comes when it comes.
+    // Drivers load while the services start, so these appear in any order.
     for condition in [
         "[ -e /sys/class/udc/dummy_udc.0 ]",
         "[ \"$(cat /sys/kernel/config/gpio-sim/farhand/live)\" = 1 ]",
@@ -48,7 +48,7 @@ fn the_target_belongs_to_the_hands_and_the_network_to_serve() {
     }
     let label = vm.ask("cat /sys/kernel/config/gpio-sim/farhand/bank0/label");
     assert_eq!("farhand-sim\n", label);
-    // The kernel is its own target: what looks like a button press from outside is seen inside.
+    // The kernel simulates the target: a button press from outside is seen inside.
     let line = vm.ask("echo /sys/devices/platform/gpio-sim.0/gpiochip*/sim_gpio2").trim().to_owned();
     let seen = vm.ask(&format!(
         "/tmp/peek/peek watch {line}/value --for 5000 >/tmp/seen & until [ -s /tmp/seen ]; do sleep 0.05; done; \

@@ -1,6 +1,6 @@
 //! Runs commands as root in a development image, on the line where it keeps its shell.
 //!
-//! On QEMU's `virt` that is a channel of its own; on a Pi it is the serial console, where the kernel speaks, too.
+//! On QEMU's `virt` that is a channel of its own; on a Pi it is the serial console, where the kernel logs too.
 
 use std::io::Write;
 use std::os::unix::net::UnixStream;
@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use crate::terminal::Terminal;
 
-/// Long enough for an emulated machine whose host has twenty times as much to do; a boot takes a thirtieth of it.
+/// Long enough for an emulated machine on a host with twenty times as much to do; a boot takes a thirtieth of it.
 pub const BOOT: Duration = Duration::from_secs(180);
-/// Most commands are done in a thousandth of it.
+/// Most commands take a thousandth of this.
 const COMMAND: Duration = Duration::from_secs(180);
 
 /// What a command in the guest printed, and how it ended.
@@ -26,7 +26,7 @@ pub struct Output {
 pub struct Shell {
     terminal: Arc<Terminal>,
     keys: UnixStream,
-    /// What was said before this is no answer to us.
+    /// Output before this position is no answer to us.
     at: usize,
     commands: u32,
 }
@@ -43,12 +43,12 @@ impl Shell {
         self.sh_within(command, COMMAND)
     }
 
-    /// Runs a command line that may take longer, or must not take as long, as most.
+    /// Runs a command line with a time limit of its own.
     #[track_caller]
     pub fn sh_within(&mut self, command: &str, within: Duration) -> Output {
         self.commands += 1;
         let mark = format!("<end of command {}>", self.commands);
-        // On lines of their own, so that a comment or a here-document ends where it should.
+        // On a line of its own, so that a comment or a here-document ends where it should.
         self.say(&format!("{{\n{command}\n}} </dev/null\nprintf '\\n%s %s\\n' '{mark}' $?\n"));
         let text = self.read_until(&format!("\n{mark} "), within);
         let status = self.read_until("\n", within);
@@ -68,7 +68,7 @@ impl Shell {
         self.keys.write_all(text.as_bytes()).expect("the machine is running");
     }
 
-    /// Lets everything that was said until now be no answer, as when whoever said it is gone.
+    /// Ignores all output until now, for when the process that wrote it has gone.
     pub fn skip(&mut self) {
         self.at = self.terminal.here();
     }
@@ -76,12 +76,12 @@ impl Shell {
     /// Waits for the shell of a system that starts, and makes it one for programs: no echo, no prompt, no line editing.
     #[track_caller]
     pub fn meet(&mut self, within: Duration) {
-        // Its greeting first: a shell that is dying in a reboot shows a prompt, too.
+        // Its greeting first: a shell that a reboot is ending shows a prompt too.
         self.read_until("built-in shell", within);
         self.read_until("# ", BOOT);
-        // A shell whose output is a pipe does not think that it talks to a person.
+        // A shell whose output is a pipe is not interactive.
         self.say("stty -echo -opost; sh 2>&1 | cat\n");
-        // Repeated, because what arrives while the terminal changes its mode is thrown away.
+        // Repeated, because input that arrives while the terminal changes its mode is discarded.
         let deadline = Instant::now() + BOOT;
         let ready = format!("ready {}", self.at);
         let heard = format!("\n{ready}\n");

@@ -1,11 +1,11 @@
-//! Proves that a card starts whatever has become of one of its slots, or of the account of their tries.
+//! Checks that a card starts whatever has happened to one of its slots, or to the count of their tries.
 //!
-//! U-Boot decides, by what the card itself stores. So each scenario prepares a card from outside, plugs it in, and
-//! looks at which system comes up.
+//! U-Boot decides, by what is stored on the card. So each scenario prepares a card from outside, boots it, and checks
+//! which system comes up.
 
 use crate::pi::{A, B, Card, Part, Pi, Slot, Why};
 
-/// Where squashfs's first block says where its table of files is, which must be read before anything else.
+/// The place in squashfs's superblock that says where its table of files is, which is read before anything else.
 const FILES: u64 = 64;
 
 #[test]
@@ -67,7 +67,7 @@ fn what_else_the_environment_says_is_not_believed() {
 #[test]
 fn power_cuts_soon_after_the_start_cost_a_confirmed_slot_nothing() {
     let mut pi = boots(Card::copy("power-cuts"), A);
-    // One more than there are tries.
+    // One boot more than there are tries.
     for _ in 0..4 {
         pi.reset();
         assert_eq!(A, pi.slot());
@@ -94,7 +94,7 @@ fn boots(card: Card, expected: Slot) -> Pi {
     pi
 }
 
-/// How many tries a slot has left, as the card says.
+/// How many tries a slot has left, by the card's environment.
 #[track_caller]
 fn left(card: &Card, slot: Slot) -> String {
     let variables = card.environment().expect("the card has an environment");

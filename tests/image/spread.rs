@@ -1,6 +1,6 @@
-//! Draws a few out of many cases, others for each commit, so that some weeks of work try them all.
+//! Draws a few of many cases, different ones for each commit, so that some weeks of work try them all.
 //!
-//! All at once take an hour, and nearly always say what a few of them say. `make test-long` tries all, before a
+//! All of them take an hour, and nearly always give the same result as a few. `make test-long` tries all, before a
 //! release.
 
 use std::env;
@@ -17,7 +17,7 @@ pub fn some<T>(cases: Vec<T>, count: usize) -> Vec<T> {
     if is_long() { cases } else { draw(cases, count, seed()) }
 }
 
-/// What is drawn: FARHAND_SEED, which is any word, or else the commit.
+/// The seed: a hash of FARHAND_SEED, which is any word, or else of the commit.
 pub fn seed() -> u64 {
     let word = env::var("FARHAND_SEED").ok().filter(|word| !word.is_empty()).unwrap_or_else(commit);
     println!("drawn by FARHAND_SEED={word}");
@@ -29,12 +29,11 @@ fn commit() -> String {
     let git =
         Command::new("git").args(["rev-parse", "HEAD"]).current_dir(Path::new(env!("CARGO_MANIFEST_DIR"))).output();
     let commit = git.ok().filter(|output| output.status.success());
-    // The sources may have come without their history.
+    // The sources may have been downloaded without their history.
     commit.map_or_else(|| "none".into(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// One of each of `count` stretches. Seeds that follow each other draw neighbours, so as many as a stretch is long draw
-/// all.
+/// One of each of `count` ranges. Consecutive seeds draw neighbours, so as many seeds as a range is long draw all.
 fn draw<T>(cases: Vec<T>, count: usize, seed: u64) -> Vec<T> {
     let len = cases.len();
     if len <= count {

@@ -1,4 +1,4 @@
-//! Works the image from a browser, as an owner would.
+//! Operates the image from a browser, as an owner would.
 
 use crate::browser;
 

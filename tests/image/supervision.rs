@@ -1,4 +1,4 @@
-//! Hangs, crashes and panics: each ends in a machine that is there again, and says what it was.
+//! Causes hangs, crashes and panics: after each the machine works again, and reports the cause.
 
 use crate::blank::Blank;
 use crate::browser;
@@ -8,7 +8,7 @@ use crate::vm::{self, BOOT, Machine, Vm};
 /// What makes QEMU's card reset the machine as a board's own watchdog would.
 pub const WATCHDOG: [&str; 4] = ["-device", "i6300esb", "-action", "watchdog=reset"];
 
-/// The everyday image, told that it is slot B of a card.
+/// The everyday image, started as slot B of a card.
 const SLOT_B: &str = "root=/dev/vda ro rootfstype=squashfs console=ttyAMA0 loglevel=4 rauc.slot=B";
 
 /// The guard has found everything well.
@@ -19,13 +19,13 @@ pub fn wait_well(vm: &mut Vm) {
     vm.ask(WELL);
 }
 
-/// The guard feeds the watchdog, for so many times since the start.
+/// A command that waits until a guard has begun to feed the watchdog for the `times`th time.
 fn taken(times: u32) -> String {
     let feeding = "grep -c 'feeding /dev/watchdog0 (i6300ESB' /run/log/guard/current";
     format!("until [ \"$({feeding})\" = {times} ]; do sleep 0.2; done")
 }
 
-/// So many seconds of the guest's pass.
+/// A command that waits for so many seconds of the guest's time.
 fn pass(seconds: u32) -> String {
     format!(
         "read begin _ </proc/uptime
@@ -33,7 +33,7 @@ fn pass(seconds: u32) -> String {
     )
 }
 
-/// Why the machine says that it has started, once its guard has said so.
+/// Why the machine has started, by its own report, once its guard has reported it.
 pub fn started(vm: &mut Vm) -> serde_json::Value {
     let text = vm.ask("until [ -s /run/farhand/started.json ]; do sleep 0.2; done; cat /run/farhand/started.json");
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
@@ -52,7 +52,7 @@ fn freeze(name: &str, service: &str, why: &str) {
     let started = started(&mut vm);
     assert_eq!("watchdog", started["why"], "{started}");
     assert!(started["detail"].as_str().unwrap_or_default().contains(why), "{started}");
-    // What was noted is told once: the next start has another reason.
+    // The note is reported once: the next start has another reason.
     vm.reboot();
     wait_well(&mut vm);
     assert_eq!("restart", self::started(&mut vm)["why"]);
@@ -73,13 +73,13 @@ fn a_frozen_guard_cannot_keep_the_watchdog_quiet() {
     freeze("frozen-guard", "guard", "the whole system hung");
 }
 
-/// Kills a service as soon as it is up. The process id that runsv tells may be that of its finish script.
+/// Kills a service as soon as it is up. The process id that runsv reports may be that of its finish script.
 fn kill(service: &str) -> String {
     let state = format!("/run/sv/{service}");
     format!("until [ \"$(cat {state}/stat)\" = run ] && kill -KILL $(cat {state}/pid); do sleep 0.1; done")
 }
 
-/// Kills a service until it has crashed this often. What follows the last may leave nobody to say that it was counted.
+/// Kills a service until it has crashed this often. After the last crash, there may be no shell to report the count.
 fn crash(service: &str, times: u32) -> String {
     let counted =
         |crash: u32| format!("until grep -q 'crash {crash} within' /run/log/{service}/current; do sleep 0.1; done");
@@ -93,8 +93,8 @@ fn five_crashes_restart_once_and_then_leave_a_rescue_page() {
     wait_well(&mut vm);
     vm.ask(&crash("serve", 5));
     vm.wait_restart(BOOT);
-    // Before that one has been well for so long that the first is forgotten. What follows is root's to do, in a folder
-    // where serve could lead it astray.
+    // Before the service has been well for so long that its first crash is forgotten. Root then writes to a folder
+    // where serve could have planted links.
     let (four, fifth) = (crash("serve", 4), kill("serve"));
     vm.ask(&format!(
         "{four}
@@ -111,7 +111,7 @@ fn five_crashes_restart_once_and_then_leave_a_rescue_page() {
         let process = format!("tr '\\0' ' ' </proc/$(cat /run/sv/{service}/pid)/cmdline | grep -q -- --rescue");
         vm.ask(&format!("until {process}; do sleep 0.2; done"));
     }
-    // Nothing of the target's is held by anybody.
+    // No gadget exists, so nothing is pressed on the target.
     assert_eq!("", vm.ask("ls /sys/kernel/config/usb_gadget").trim());
 
     vm.held(|vm| {
@@ -119,14 +119,14 @@ fn five_crashes_restart_once_and_then_leave_a_rescue_page() {
         owner.wait_status("/api/v1/health", 503, BOOT);
         let health = owner.get("/api/v1/health").body.to_string();
         assert!(health.contains("rescue mode"), "{health}");
-        // Each life of serve draws another code: of those that the console has told, the last one counts.
+        // Each run of serve draws another code: the last one on the console counts.
         vm.forget_console();
         vm.ask("sv -w 20 restart /etc/sv/serve");
         let code = browser::claim_code(vm);
         browser::visit(vm, &code, "rescued.spec.ts");
         vm.wait_restart(BOOT);
     });
-    // The fault is gone: it comes back whole, and forgets.
+    // The fault is gone: everything starts again, and the crashes are forgotten.
     vm.ask(&format!(
         "[ -e /data/state/crash-loop ]; {WELL}; until [ ! -e /data/state/crash-loop ]; do sleep 0.5; done"
     ));
@@ -136,7 +136,7 @@ fn five_crashes_restart_once_and_then_leave_a_rescue_page() {
 #[test]
 fn a_crashed_service_waits_longer_each_time() {
     let mut vm = Machine::named("back-off").leaping().boot();
-    // The guard, because its crashes stop nothing that a person uses.
+    // The guard is killed, because its crashes stop nothing that a person uses.
     let (up, down) = ("[ \"$(cat /run/sv/guard/stat)\" = run ]", "[ \"$(cat /run/sv/guard/stat)\" = finish ]");
     let kill = kill("guard");
     let waited = vm.ask(&format!(
@@ -174,8 +174,8 @@ fn a_start_that_takes_long_is_fed_until_it_hangs() {
     vm.ask(&once);
 }
 
-/// Gives a machine without a card a boot loader's memory, in which slot B is tried for the first time. The memory is
-/// real, and a file; it is where the commands look for it.
+/// Gives a machine without a card a U-Boot environment, in which slot B is tried for the first time. It is a real one,
+/// in a file at the place where the commands look for it.
 const LEND_MEMORY: &str = "mkdir -p /dev/slots
     dd if=/dev/zero of=/tmp/memory bs=1024 count=2048
     ln -s /tmp/memory /dev/slots/disk
@@ -202,7 +202,7 @@ fn a_slot_on_trial_is_confirmed_when_all_has_been_well_and_not_before() {
     ));
     assert_eq!("A\nA\nB A 3 3", said.trim());
 
-    // The next starts get back the attempt that the boot loader takes, but for one after a panic.
+    // The next starts give back the try that the boot loader takes, except for one after a panic.
     vm.ask("fw_setenv BOOT_B_LEFT 2; mkdir /tmp/pstore; echo panic >/tmp/pstore/dmesg-ramoops-0");
     vm.ask("mount -o bind /tmp/pstore /sys/fs/pstore; /usr/libexec/slot-counter");
     assert_eq!("2\n", vm.ask("fw_printenv -n BOOT_B_LEFT"));
@@ -225,8 +225,8 @@ fn a_slot_on_trial_that_crashes_restarts_until_its_attempts_are_spent() {
 #[test]
 fn a_kernel_that_panics_leaves_its_last_words() {
     let card = Blank::of_image("panic");
-    // The card's root is there beside the one that runs, so that what is broken of it is not needed for the next start.
-    // The last megabytes of memory are kept out of the kernel's hands, as a board's device tree does it.
+    // The card's root is present in addition to the running one, so that the next start does not need what is broken.
+    // The last megabytes of memory are reserved, as in a board's device tree.
     let kernel = format!(
         "{} root=/dev/vda mem=504M ramoops.mem_address=0x5f800000 ramoops.mem_size=0x100000 ramoops.record_size=0x20000",
         vm::card_root()
@@ -234,7 +234,7 @@ fn a_kernel_that_panics_leaves_its_last_words() {
     let mut vm = Machine::named("panic").kernel(&kernel).more(card.arguments()).boot();
     wait_well(&mut vm);
     assert_eq!("power", started(&mut vm)["why"]);
-    // A card that wears out: one block of a root is not as it was written, and is read.
+    // A card that wears out: one block of a root has changed, and is read.
     vm.ask(
         "read start </sys/class/block/vdd6/start
         dd if=/dev/urandom of=/dev/vdd bs=4096 seek=$((start / 8 + 1000)) count=1 && sync",

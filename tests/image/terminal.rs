@@ -1,7 +1,7 @@
-//! Remembers what a machine says on a line, and waits for it to say something.
+//! Records a machine's output on a serial line, and waits for a text in it.
 //!
-//! Whatever a machine has said stays readable, so a test that looks late misses nothing. A position in the text divides
-//! what was looked at from what is new.
+//! All output stays readable, so a test that looks late misses nothing. A position in the text divides old output from
+//! new.
 
 use std::fs;
 use std::io::Read;
@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What one line has said so far.
+/// The output of one line so far.
 #[derive(Debug, Default)]
 pub struct Terminal {
     said: Mutex<Said>,
@@ -23,7 +23,7 @@ struct Said {
 }
 
 impl Terminal {
-    /// Listens to `from` until it ends, and keeps a copy for whoever reads about a failure.
+    /// Reads `from` until it ends, and keeps a copy in a log for the report of a failure.
     pub fn listen(from: impl Read + Send + 'static, log: fs::File) -> Arc<Terminal> {
         let terminal = Arc::new(Terminal::default());
         let listener = Arc::clone(&terminal);
@@ -31,17 +31,17 @@ impl Terminal {
         terminal
     }
 
-    /// How much has been said: a position from which to look for what comes next.
+    /// The end of the output so far: a position from which to look for new output.
     pub fn here(&self) -> usize {
         self.said().text.len()
     }
 
-    /// How often `text` was said from `start` on.
+    /// How often `text` occurs after `start`.
     pub fn count(&self, start: usize, text: &str) -> usize {
         self.said().text[start..].matches(text).count()
     }
 
-    /// Waits until `text` has been said after `start`; returns what came before it, and the position behind it.
+    /// Waits for `text` after `start`; returns what came before it, and the position behind it.
     #[track_caller]
     pub fn wait(&self, start: usize, text: &str, within: Duration) -> (String, usize) {
         match self.look(start, text, within) {
@@ -50,7 +50,7 @@ impl Terminal {
         }
     }
 
-    /// As [`Terminal::wait`], for whom silence is an answer, too.
+    /// Like [`Terminal::wait`], but returns an error when the time is over.
     pub fn look(&self, start: usize, text: &str, within: Duration) -> Result<(String, usize), String> {
         let deadline = Instant::now() + within;
         let mut said = self.said();
@@ -69,7 +69,7 @@ impl Terminal {
         }
     }
 
-    /// Waits until a whole line that holds `text` has been said, and returns it from there on.
+    /// Waits for a complete line that contains `text`, and returns it from there on.
     #[track_caller]
     pub fn wait_line(&self, start: usize, text: &str, within: Duration) -> String {
         let (_, end) = self.wait(start, text, within);

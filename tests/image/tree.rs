@@ -1,7 +1,7 @@
-//! Checks the device tree that a card carries, and proves that a slot brings its own part of it.
+//! Checks the device tree on a card, and that a slot brings its own part of it.
 //!
-//! What only a Pi has, QEMU's model cannot show. So the tree is held against the kernel instead, and what of it no test
-//! boots is kept as a list, unproven.txt, that nobody can lengthen unseen.
+//! QEMU's model lacks what only a Pi has. So the tree is compared with the kernel instead, and what no test boots is
+//! kept in a list, unproven.txt, which cannot grow unnoticed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -17,7 +17,7 @@ const ADDITION: &str = "\n&{/} {\n\tfarhand-next { answer = \"yes\"; };\n};\n";
 /// Where Linux shows it.
 const NODE: &str = "/proc/device-tree/farhand-next/answer";
 
-/// Options of the kernel, each with what its driver answers to: what a Pi's card, network or picture hangs on.
+/// Kernel options, each with the names that its driver matches: what a Pi's card, network or picture depends on.
 const DRIVERS: [(&str, &str, &str); 7] = [
     ("GPIO_RASPBERRYPI_EXP", "raspberrypi,firmware-gpio", "the card needs a driver"),
     ("REGULATOR_GPIO", "regulator-gpio", "the card needs a driver"),
@@ -40,7 +40,7 @@ fn folder(name: &str) -> PathBuf {
     folder
 }
 
-/// The tree on the card, and what a slot lays over it, as they were built last.
+/// The tree on the card, and a slot's overlay for it, as they were built last.
 fn built() -> (PathBuf, PathBuf) {
     (top().join("out/rpi4/farhand-rpi4.dtb"), top().join("out/rpi4/slot.dtbo"))
 }
@@ -50,7 +50,7 @@ fn lay(over: &Path, tree: &Path, whole: &Path) {
     run(Command::new("fdtoverlay").arg("-i").arg(tree).arg("-o").arg(whole).arg(over));
 }
 
-/// What a check said; empty if it was content.
+/// A check's output; empty if it found nothing.
 fn said(command: &mut Command) -> String {
     let output = command.output().expect("the check can be run");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -125,7 +125,7 @@ fn a_kernel_without_a_driver_that_a_pi_hangs_on_breaks_the_contract() {
         let said = check(Some(name));
         assert!(said.contains(complaint) && said.contains(name), "without {option}: {said}");
     }
-    // A node that was renamed or switched off is not one that was proven.
+    // A node that was renamed or disabled is not the one that was tested.
     for (change, complaint) in [
         (["-r", "/emmc2bus/mmc@7e340000", ""], "the card: the device tree has no /emmc2bus/mmc@7e340000"),
         (["", "/scb/ethernet@7d580000", "disabled"], "the network: /scb/ethernet@7d580000 is switched off"),
@@ -141,7 +141,7 @@ fn a_kernel_without_a_driver_that_a_pi_hangs_on_breaks_the_contract() {
     }
 }
 
-/// The kernel as if it had no driver that answers to this name.
+/// The kernel as if it had no driver that matches this name.
 fn without_name(kernel: &[u8], name: &str) -> Vec<u8> {
     let mut kernel = kernel.to_vec();
     let name = [b"\0", name.as_bytes(), b"\0"].concat();
@@ -152,7 +152,7 @@ fn without_name(kernel: &[u8], name: &str) -> Vec<u8> {
 }
 
 fn position_of(bytes: &[u8], part: &[u8]) -> Option<usize> {
-    // Quicker than windows() by far: the first byte of the name itself is rarer than zero.
+    // Much faster than windows(): the name's own first byte is rarer than zero.
     let mut from = 0;
     while let Some(found) = bytes[from..].iter().position(|&byte| byte == part[1]) {
         let at = from + found;
@@ -170,7 +170,7 @@ fn what_of_the_device_tree_no_test_boots_is_listed() {
     let (whole, qemu, dumped) = (folder.join("whole.dtb"), folder.join("qemu.dtb"), folder.join("dumped.dtb"));
     lay(&built().1, &built().0, &whole);
     run(Command::new(top().join("tests/image/qemu-dtb.sh")).args([&built().0, &qemu]));
-    // QEMU itself switches off what it knows that it lacks; U-Boot then lays the slot's part over the rest.
+    // QEMU itself disables what it knows that it lacks; U-Boot then applies the slot's overlay.
     let dump = format!("raspi4b,dumpdtb={}", dumped.display());
     let kernel = top().join("out/rpi4/u-boot.bin");
     let mut command = Command::new("qemu-system-aarch64");
@@ -179,12 +179,12 @@ fn what_of_the_device_tree_no_test_boots_is_listed() {
     let (product, model) = (properties(&whole), properties(&qemu));
     let mut found = BTreeSet::new();
     for (node, values) in &product {
-        // What a Pi's firmware, or QEMU in its place, fills in.
+        // Nodes that a Pi's firmware, or QEMU instead, fills in.
         if node == "/chosen" || node.starts_with("/memory@") {
             continue;
         }
         let Some(others) = model.get(node) else {
-            // With all that is in it.
+            // With all its children.
             if node.rsplit_once('/').is_some_and(|(above, _)| above.is_empty() || model.contains_key(above)) {
                 found.insert(format!("{node} is taken away"));
             }
@@ -230,11 +230,11 @@ fn an_update_brings_what_it_needs_of_the_device_tree_and_leaves_it_to_nobody() {
     pi.meet_shell();
     assert_eq!(B, pi.slot());
     pi.ask(&format!("grep -q yes {NODE}"));
-    // What every slot of this release lays over, and what the card has.
+    // From every slot's overlay of this release, and from the card's tree.
     pi.ask("grep -q passive /proc/device-tree/thermal-zones/cpu-thermal/trips/cpu-hot/type");
     pi.ask("ls -d /proc/device-tree/soc/gpio@7e200000/farhand-front-panel");
 
-    // One that does not fit is left out: a Pi without it is still there for its owner.
+    // An overlay that does not fit is skipped: a Pi without it still works for its owner.
     let card = pi.unplug();
     card.fill(B, &Release::with_tree(&card.folder.join("misfit"), "\n&no_such_label { status = \"okay\"; };\n"));
     card.set_environment(&[("BOOT_B_LEFT", "1")]);
@@ -244,7 +244,7 @@ fn an_update_brings_what_it_needs_of_the_device_tree_and_leaves_it_to_nobody() {
     pi.ask(&format!("[ ! -e {NODE} ] && [ ! -e /proc/device-tree/thermal-zones/cpu-thermal/trips/cpu-hot ]"));
     pi.ask("ls -d /proc/device-tree/soc/gpio@7e200000/farhand-front-panel");
 
-    // It is not confirmed, and its only try is spent: so this is the way back.
+    // It is not confirmed, and its only try is used, so this boot falls back.
     let card = pi.unplug();
     card.flip(Part::Root(B), 0);
     let mut pi = Pi::start(card);

@@ -1,9 +1,9 @@
-//! Tries releases that start and are no good, each in slot B of a card whose slot A is confirmed.
+//! Boots releases that start but are broken, each in slot B of a card whose slot A is confirmed.
 //!
 //! That an update is installed, and tried three times, is tested elsewhere. Here each is put into its slot from outside
-//! with one try left, as U-Boot finds it when two have failed, so that what counts can be waited for: that the bad
-//! release is ended by whoever is there to end it, and that the one before it says so. All on one card, whose owner
-//! must not notice more. One of them is drawn for each commit, and all are tried before a release.
+//! with one try left, as U-Boot finds it when two have failed. Checked is what ends the bad release, and that the
+//! previous one says so. All of this happens on one card, whose owner must not notice more. One of them is drawn for
+//! each commit, and all are tried before a release.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -16,27 +16,27 @@ use crate::release::Release;
 use crate::shell::BOOT;
 use crate::spread;
 
-/// What stops for good instead of doing its work.
+/// A program that hangs instead of doing its work.
 const STOPPED: &str = "#!/bin/sh\nexec sleep 1000000\n";
 
-/// The longest trial there is takes three minutes of the guest's, which are more of ours beside a busy build.
+/// The longest trial takes three minutes of the guest's time, which take longer on a busy host.
 const TRIAL: Duration = Duration::from_secs(600);
 
-/// Reading the bundle twice and writing it once, on an emulated processor beside a busy build.
+/// Reading the bundle twice and writing it once, on an emulated processor while a build keeps the host busy.
 const INSTALLED: Duration = Duration::from_secs(180);
 
 /// A release with one thing wrong.
 struct Bad {
     name: &'static str,
-    /// The program of its root that stops for good.
+    /// The program in its root that hangs.
     stopped: &'static str,
     ended_by: Why,
-    /// What slot A says of it, besides that it has failed.
+    /// What slot A says about it, besides that it has failed.
     cause: &'static str,
 }
 
 const BAD: [Bad; 3] = [
-    // The kernel feeds U-Boot's watchdog for a while, and nobody takes it over.
+    // The kernel feeds U-Boot's watchdog for a while, and no process takes that over.
     Bad { name: "hangs", stopped: "etc/init.d/rcS", ended_by: Why::Hang, cause: "" },
     Bad { name: "no-page", stopped: "etc/sv/serve/run", ended_by: Why::Restart, cause: ": the page does not answer: " },
     Bad {
@@ -50,7 +50,7 @@ const BAD: [Bad; 3] = [
 #[test]
 fn a_release_that_fails_its_trial_is_left_and_a_good_one_stays() {
     let card = Card::copy("trials");
-    // Update.rs has one that stays each time.
+    // update.rs tests one that is confirmed, each time.
     let good = spread::is_long().then(|| Release::repacked(&card.folder.join("good"), |_| ()));
     if let Some(good) = &good {
         card.give(&good.bundle(&card.folder.join("bundle")), "good.raucb");
@@ -75,7 +75,7 @@ fn a_release_that_fails_its_trial_is_left_and_a_good_one_stays() {
     assert_eq!(0, pi.probe.pulses().len(), "no relay has closed: {:?}", pi.probe.pulses());
 }
 
-/// Lets a bad release have its last try, and waits until slot A has said what became of it.
+/// Gives a bad release its last try, and waits until slot A has said how it ended.
 #[track_caller]
 fn left(card: Card, bad: &Bad, token: &str) -> Pi {
     let Bad { name, stopped, ended_by, cause } = bad;
@@ -103,7 +103,7 @@ fn left(card: Card, bad: &Bad, token: &str) -> Pi {
     pi
 }
 
-/// Has a program of a root stop for good.
+/// Replaces a program in a root by one that hangs.
 #[track_caller]
 fn stop(program: &Path) {
     assert!(program.exists(), "the root has no {}", program.display());

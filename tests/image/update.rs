@@ -1,8 +1,7 @@
 //! Updates the card from one slot to the other and back, through U-Boot, as an owner's card is updated.
 //!
-//! What the appliance refuses to install is tested elsewhere. Here a bundle is good enough to be installed, and what
-//! counts is which system comes up after that, how often the other was tried, and what is left of all that the owner
-//! has set.
+//! Other tests check what the appliance refuses to install. Here each bundle can be installed, and the tests check
+//! which system comes up after that, how often the other was tried, and that the owner's settings are kept.
 
 use std::fs;
 use std::path::PathBuf;
@@ -15,10 +14,10 @@ use crate::pi::{A, B, Card, Pi, Slot, Why};
 use crate::release::{Release, bundle};
 use crate::shell::BOOT;
 
-/// Reading the bundle twice and writing it once, on an emulated processor beside a busy build.
+/// Reading the bundle twice and writing it once, on an emulated processor while a build keeps the host busy.
 const INSTALLED: Duration = Duration::from_secs(180);
 
-/// What the owner has set, and what a newer release may have left there: a schema and a key that this one does not
+/// The owner's configuration, with what a newer release may have left in it: a schema and a key that this one does not
 /// know.
 const CONFIGURATION: &str =
     "schema = 2\n[network]\nhost = \"rack-7\"\nvlan = 5\n[server]\nnames = [\"kvm.example.org\"]\n";
@@ -61,7 +60,7 @@ fn an_update_that_does_not_start_is_undone_and_the_next_one_stays() {
     assert_eq!(Some("B"), pi.unplug().environment().unwrap().get("CONFIRMED").map(String::as_str));
 }
 
-/// Signed by us and whole, but not the root that its own kernel was told to expect.
+/// An update that is signed by us and complete, but without the root that its own kernel expects.
 #[track_caller]
 fn broken(card: &Card) -> PathBuf {
     let root = card.folder.join("broken.img");
@@ -72,7 +71,7 @@ fn broken(card: &Card) -> PathBuf {
     bundle("rpi4", &card.folder.join("broken"), &Release::built().boot(), &root)
 }
 
-/// Waits until the page says that this slot runs, and why; and then its owner is still its owner, as he has set it up.
+/// Waits until the page says that this slot runs, and why; then checks that owner and configuration are unchanged.
 #[track_caller]
 fn nothing_is_lost(owner: &Owner, program: &Owner, slot: Slot, why: &str) {
     owner.wait_page(BOOT);

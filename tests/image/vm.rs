@@ -25,12 +25,12 @@ const KERNEL: &str = "root=/dev/vda ro rootfstype=squashfs console=ttyAMA0 logle
 pub struct Vm {
     qemu: Child,
     console: Arc<Terminal>,
-    /// Where in what the console said the running system began.
+    /// Where the running system began in the console's output.
     booted: usize,
     shell: Shell,
-    /// Where the guest's port 443 is to be found on this machine.
+    /// The port of this machine that leads to the guest's port 443.
     pub https: u16,
-    /// Where what was kept about this machine lies.
+    /// The folder with this machine's logs and other files.
     pub folder: PathBuf,
 }
 
@@ -45,8 +45,8 @@ pub enum Target {
     Panel,
 }
 
-/// A machine that is not yet switched on. It has no target, unless it is given one: most of what is simulated of one
-/// costs a processor of ours even if nobody looks.
+/// A machine that is not yet switched on. It has no target, unless it is given one: simulating one costs a host
+/// processor even if nobody looks.
 #[derive(Debug, Clone)]
 pub struct Machine {
     name: String,
@@ -75,43 +75,41 @@ impl Machine {
         self.with(Target::Usb).with(Target::Video).with(Target::Panel)
     }
 
-    /// Has its kernel told this, instead of where the everyday root is.
+    /// Sets its kernel's arguments, instead of those for the everyday root.
     pub fn kernel(mut self, arguments: &str) -> Machine {
         arguments.clone_into(&mut self.kernel);
         self
     }
 
-    /// Adds what only a few have: what QEMU is to be told beside the rest.
+    /// Adds arguments for QEMU, for what only a few machines have.
     pub fn more<S: Into<String>>(mut self, more: impl IntoIterator<Item = S>) -> Machine {
         self.more.extend(more.into_iter().map(S::into));
         self
     }
 
-    /// Has its kernel told nothing that the image's own is not told. Such a machine has a whole target, as people have
-    /// it.
+    /// Gives its kernel only the arguments that the image itself gives. Such a machine has a whole target, as in use.
     pub fn unaltered(mut self) -> Machine {
         self.unaltered = true;
         self
     }
 
-    /// Lets its clock leap to what comes next whenever it has nothing to do, so that nobody waits for an idle guest.
+    /// Lets its clock jump to the next event whenever it is idle, so that tests do not wait for an idle guest.
     ///
-    /// For deadlines that are the guest's own. What we take to answer it is long to such a guest: what must happen
-    /// within some seconds of its time belongs into one command, and who talks with it over the network does so in
-    /// [`Vm::held`].
+    /// For deadlines of the guest's own. Our answers take long in such a guest's time: what must happen within some
+    /// seconds of its time belongs in one command, and network requests to it belong in [`Vm::held`].
     pub fn leaping(mut self) -> Machine {
         self.leaping = true;
         self
     }
 
-    /// What its kernel is told.
+    /// Its kernel's arguments.
     fn arguments(&self) -> String {
         if self.unaltered {
             return self.kernel.clone();
         }
         let target: Vec<_> = self.target.iter().map(Target::name).collect();
-        // A kernel that does not lie where it was linked to also hides itself from each process (KPTI), which costs an
-        // emulated processor a quarter of its time. What that protects, no test looks at; that it starts so, one does.
+        // A kernel at a random address also unmaps itself in each process (KPTI), which costs an emulated processor a
+        // quarter of its time. No test depends on that protection; one test checks that the kernel boots with it.
         format!("{} nokaslr farhand.target={}", self.kernel, target.join(","))
     }
 
@@ -131,16 +129,16 @@ impl Machine {
         fs::create_dir_all(&folder).expect("out/ can be written");
         let data = folder.join("data.ext4");
         fs::copy(out.join("data.ext4"), &data).expect("there is an image: run 'make image-quick'");
-        // QEMU is given its end as standard input: no name to choose, and no moment without a peer.
+        // QEMU gets its end as standard input: there is no name to choose, and no moment without a peer.
         let (shell, guest) = UnixStream::pair().expect("sockets can be made");
         let https = free_port();
 
-        // A test that is killed drops nothing, so the kernel ends the machine with the thread that booted it.
+        // A killed test runs no destructors, so the kernel ends the machine with the thread that booted it.
         let mut qemu = Command::new("setpriv");
         qemu.args(["--pdeathsig", "KILL", "qemu-system-aarch64"]);
-        // Emulation alone: tests must not depend on what a machine lets its users accelerate.
+        // Emulation only: tests must not depend on whether a machine permits acceleration.
         let clock = match self.leaping {
-            // A nanosecond for each instruction; see the Pi's.
+            // A nanosecond per instruction; see pi.rs.
             true => &["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"][..],
             false => &["-accel", "tcg,thread=multi"],
         };
@@ -155,7 +153,7 @@ impl Machine {
         disc(&mut qemu, "peek", &out.join("peek.squashfs"), true);
         qemu.arg("-netdev")
             .arg(format!("user,id=net,hostfwd=tcp:127.0.0.1:{https}-:443"))
-            // No ROM to start from the network with: Debian keeps it in another package, and nothing here uses it.
+            // No ROM for booting from the network: Debian has it in another package, and nothing here uses it.
             .args(["-device", "virtio-net-pci,netdev=net,romfile="])
             .args(["-device", "virtio-rng-pci", "-device", "virtio-serial-pci"])
             .args(["-chardev", "socket,id=shell,fd=0", "-device", "virtconsole,chardev=shell"])
@@ -172,7 +170,7 @@ impl Machine {
 }
 
 impl Target {
-    /// As the image's /etc/init.d/board knows it.
+    /// Its name in the image's /etc/init.d/board.
     fn name(&self) -> &'static str {
         match self {
             Target::Usb => "usb",
@@ -183,13 +181,13 @@ impl Target {
 }
 
 impl Vm {
-    /// Boots a machine like most, which has no target; see [`Machine`] for others.
+    /// Boots a machine without a target, as most tests need; see [`Machine`] for others.
     #[track_caller]
     pub fn boot(name: &str) -> Vm {
         Machine::named(name).boot()
     }
 
-    /// Boots a machine that has more than the others: what QEMU is to be told beside the rest.
+    /// Boots a machine with more arguments for QEMU.
     #[track_caller]
     pub fn boot_with(name: &str, more: &[String]) -> Vm {
         Machine::named(name).more(more).boot()
@@ -201,7 +199,7 @@ impl Vm {
         self.shell.sh(command)
     }
 
-    /// Runs a command line that may take longer, or must not take as long, as most.
+    /// Runs a command line with a time limit of its own.
     #[track_caller]
     pub fn sh_within(&mut self, command: &str, within: Duration) -> Output {
         self.shell.sh_within(command, within)
@@ -213,29 +211,29 @@ impl Vm {
         self.shell.ask(command)
     }
 
-    /// Holds a clock that leaps while somebody outside talks with the guest: for a guest that computes, time does not
-    /// leap.
+    /// Keeps a jumping clock from jumping while something outside talks with the guest: a guest that computes is not
+    /// idle.
     #[track_caller]
     pub fn held<T>(&mut self, talk: impl FnOnce(&mut Vm) -> T) -> T {
         self.ask("chpst -n 19 sh -c 'while :; do :; done' & echo $! >/tmp/held");
         let said = talk(self);
-        // It may have restarted meanwhile.
+        // The guest may have restarted meanwhile.
         self.sh("kill $(cat /tmp/held)");
         said
     }
 
-    /// Waits until the serial console has said `text`, and returns it with the rest of its line.
+    /// Waits until the serial console has printed `text`, and returns it with the rest of its line.
     #[track_caller]
     pub fn wait_console(&self, text: &str, within: Duration) -> String {
         self.console.wait_line(self.booted, text, within)
     }
 
-    /// Searches the serial console only for what it says from now on.
+    /// Searches only what the serial console prints from now on.
     pub fn forget_console(&mut self) {
         self.booted = self.console.here();
     }
 
-    /// Restarts the guest as its own `reboot` does. What was said before is not searched any more.
+    /// Restarts the guest as its own `reboot` does. Earlier output is not searched any more.
     #[track_caller]
     pub fn reboot(&mut self) {
         self.booted = self.console.here();
@@ -243,7 +241,7 @@ impl Vm {
         self.meet_shell();
     }
 
-    /// Waits until the guest has restarted by itself. What was said before this was called is not searched any more.
+    /// Waits until the guest has restarted by itself. Output from before this call is not searched any more.
     #[track_caller]
     pub fn wait_restart(&mut self, within: Duration) {
         self.booted = self.console.here();
@@ -273,14 +271,14 @@ impl Drop for Vm {
 fn disc(qemu: &mut Command, id: &str, file: &Path, readonly: bool) {
     let readonly = if readonly { "on" } else { "off" };
     qemu.arg("-drive")
-        // The file outlives the machine in any case, if not this one's host: nothing has to reach a disc of ours, and a
-        // guest that waits for ours takes that for its own time.
+        // The file need only outlive the machine, not this host: nothing has to reach the host's disk, and a guest that
+        // waited for that would count it as its own time.
         .arg(format!("if=none,id={id},format=raw,cache=unsafe,readonly={readonly},file={}", file.display()))
         .arg("-device")
         .arg(format!("virtio-blk-pci,drive={id}"));
 }
 
-/// What U-Boot tells the kernel of the card's slot A.
+/// The kernel's arguments from U-Boot for the card's slot A.
 pub fn slot_a() -> String {
     format!("rauc.slot=A {}", card_root())
 }
@@ -297,7 +295,7 @@ pub fn card_root() -> String {
     format!("{} {root} {root} {} dm-mod.waitfor={root}", value("args_before"), value("args_after"))
 }
 
-/// A port of this machine that nothing listens on.
+/// A free port of this machine.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
     listener.local_addr().expect("a bound socket has an address").port()

@@ -1,9 +1,8 @@
-//! Asks the image's own rauc and check-bundle about a bundle, without a machine around them.
+//! Runs the image's own rauc and check-bundle on a bundle, without a virtual machine.
 //!
-//! What signature and manifest give away is known before anything is mounted, so no kernel is needed for it. The very
-//! program of the image runs with the image's own configuration, by QEMU's emulation of a process; and check-bundle
-//! runs in this machine's shell, with what that rauc says of the bundle. That an appliance goes by their verdict is
-//! tested in a whole one.
+//! Signature and manifest are judged before anything is mounted, so no kernel is needed for that. The image's own
+//! program runs with the image's own configuration, by QEMU's user mode emulation; check-bundle runs in this machine's
+//! shell, with that rauc's output. That an appliance obeys their verdict is tested in a whole one.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -17,7 +16,7 @@ use crate::pi::run;
 pub struct Root(PathBuf);
 
 impl Root {
-    /// Takes them out of the image that was built last.
+    /// Extracts them from the image that was built last.
     #[track_caller]
     pub fn unpack(folder: &Path) -> Root {
         let root = folder.join("root");
@@ -29,19 +28,19 @@ impl Root {
         Root(root)
     }
 
-    /// What rauc says of a bundle, as lines that a shell understands; or why it refuses it.
+    /// What rauc reports about a bundle, as lines of shell variables; or why it refuses it.
     #[track_caller]
     pub fn info(&self, bundle: &Path) -> Result<String, String> {
         let mut rauc = Command::new("qemu-aarch64-static");
-        // Names of files are looked up in the image first.
+        // File names are looked up in the image first.
         rauc.arg("-L").arg(&self.0).arg(self.0.join("usr/bin/rauc"));
         rauc.args(["--conf=/etc/rauc/system.conf", "info", "--output-format=shell"]).arg(bundle);
         verdict(rauc.output().expect("qemu-user-static is installed"))
     }
 
-    /// What check-bundle says of a bundle that rauc takes.
+    /// What check-bundle says about a bundle that rauc accepts.
     ///
-    /// It mounts nothing here, so at the latest it complains of that.
+    /// It cannot mount anything here, so it fails at that at the latest.
     #[track_caller]
     pub fn check(&self, bundle: &Path) -> String {
         let info = self.info(bundle).unwrap_or_else(|said| panic!("rauc itself refuses {}: {said}", bundle.display()));
@@ -64,7 +63,7 @@ impl Root {
     }
 }
 
-/// What a program said, or complained of.
+/// A program's output, or its complaint if it failed.
 fn verdict(output: Output) -> Result<String, String> {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let complaint = String::from_utf8_lossy(&output.stderr);

@@ -1,7 +1,7 @@
 //! Boots the card with its slots, and offers it bundles.
 //!
-//! Kernel and command line are what U-Boot would take out of slot A, so the root is the card's own,
-//! behind dm-verity. The card is a file, so what is in its slots is looked up from outside.
+//! Kernel and command line are what U-Boot would take from slot A, so the root is the card's own, behind dm-verity. The
+//! card is a file, so its slots are read from outside.
 
 use std::fs;
 use std::path::PathBuf;
@@ -13,15 +13,15 @@ use crate::owner::Owner;
 use crate::pi::{A, B, Card, Part};
 use crate::vm::{Machine, Vm};
 
-/// How U-Boot's environment stands, and how many sectors were written to boot.A, root.A, boot.B and root.B since the
-/// start, as the kernel counts them: a byte that was written over with itself counts, too.
+/// U-Boot's environment, and how many sectors were written to boot.A, root.A, boot.B and root.B since the start, as the
+/// kernel counts them: writing the same byte again counts too.
 #[derive(Debug, PartialEq)]
 pub struct Slots {
     environment: String,
     written: [u64; 4],
 }
 
-/// What happens to a bundle on its way.
+/// Damage to a bundle on its way.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Damage {
     /// Only so many bytes arrive.
@@ -49,12 +49,12 @@ pub struct Appliance {
 }
 
 impl Appliance {
-    /// Boots slot A with all that was forged on a disc at /tmp/forge.
+    /// Boots slot A with all forged files on a disk at /tmp/forge.
     pub fn boot(name: &str, forge: &Forge) -> Appliance {
         let disc = forge.disc.with_extension("squashfs");
         let made = Command::new("mksquashfs")
             .args([&forge.disc, &disc])
-            // What was signed is packed already.
+            // Signed files are compressed already.
             .args(["-noappend", "-comp", "zstd", "-noD", "-all-root", "-quiet", "-no-progress"])
             .output();
         assert!(made.is_ok_and(|made| made.status.success()), "cannot pack {}", forge.disc.display());
@@ -68,7 +68,7 @@ impl Appliance {
         let line =
             format!("rauc.slot=A {} {root} {root} {} dm-mod.waitfor={root}", value("args_before"), value("args_after"));
         let card = Card::exact_copy_of(name, &built.path());
-        // Whoever looks at the file sees what the guest has written, whether or not it is on this machine's own disc.
+        // Readers of the file see what the guest has written, whether or not it is on this machine's own disk.
         let drive = format!("if=none,id=card,format=raw,cache=unsafe,file={}", card.path().display());
         let disc = format!("if=none,id=forge,format=raw,readonly=on,file={}", disc.display());
         let more = [
@@ -83,7 +83,7 @@ impl Appliance {
         appliance
     }
 
-    /// Shows the disc with the bundles to a system that has just started.
+    /// Mounts the disk with the bundles in a system that has just started.
     #[track_caller]
     pub fn mount_disc(&mut self) {
         self.vm.ask(
@@ -95,7 +95,7 @@ impl Appliance {
         );
     }
 
-    /// Boots it, and claims it once it serves its page.
+    /// Boots it, and claims it once it serves the page.
     #[track_caller]
     pub fn claimed(name: &str, forge: &Forge) -> (Appliance, Owner) {
         let appliance = Appliance::boot(name, forge);
@@ -108,12 +108,13 @@ impl Appliance {
         self.forge.file(name)
     }
 
-    /// Copies a bundle to where the hands would have moved it, as root's own. Where uploads arrive is not ours to make.
+    /// Copies a bundle, owned by root, to where the hands would have moved it. This must not create the folder where
+    /// uploads arrive.
     pub fn spool(&mut self, name: &str) {
         self.vm.ask(&format!("cp /tmp/forge/{name}.raucb /data/install/update && chmod 600 /data/install/update"));
     }
 
-    /// A bundle is refused for a reason, and nothing at all has changed.
+    /// Checks that a bundle is refused for this reason, and that nothing has changed.
     #[track_caller]
     pub fn refuses(&mut self, name: &str, reason: &str) {
         let before = self.slots();
@@ -124,7 +125,7 @@ impl Appliance {
         assert_eq!(before, self.slots(), "{name} left something behind: {}", output.text);
     }
 
-    /// A bundle is written to slot B as it is, and will be tried next.
+    /// Checks that a bundle is written to slot B as it is, and will be tried next.
     #[track_caller]
     pub fn takes(&mut self, name: &str) {
         self.spool(name);
@@ -133,7 +134,8 @@ impl Appliance {
         self.holds(name);
     }
 
-    /// Begins to install a bundle and stops when it is mounted: judged by its signature, and not yet read.
+    /// Begins to install a bundle and pauses when it is mounted: its signature has been checked, its contents have not
+    /// been read.
     #[track_caller]
     pub fn begin(&mut self, name: &str) {
         self.spool(name);
@@ -145,20 +147,20 @@ impl Appliance {
         self.vm.ask("[ ! -e /run/first ]");
     }
 
-    /// Stops whatever installation there is as soon as its bundle is mounted.
+    /// Pauses the current installation as soon as its bundle is mounted.
     #[track_caller]
     pub fn halt(&mut self) {
         self.vm.ask("until grep -q /run/rauc/bundle /proc/mounts; do :; done");
         self.signal("STOP");
     }
 
-    /// Lets it go on.
+    /// Resumes the installation.
     #[track_caller]
     pub fn go_on(&mut self) {
         self.signal("CONT");
     }
 
-    /// Lets what was begun go on, and returns how it ended.
+    /// Resumes the installation, and returns how it ended.
     #[track_caller]
     pub fn finish(&mut self) -> i32 {
         self.go_on();
@@ -175,7 +177,8 @@ impl Appliance {
         ));
     }
 
-    /// Offers `good` with each damage and returns those that were taken all the same. Nothing moves, unless one was.
+    /// Offers `good` with each damage and returns those that were accepted nevertheless. Unless one was, nothing has
+    /// changed.
     #[track_caller]
     pub fn offer_damaged(&mut self, good: &[u8], damages: &[Damage]) -> Vec<Damage> {
         let before = self.slots();
@@ -190,7 +193,7 @@ impl Appliance {
                 Damage::Cut(len) => format!("cut {len}\n"),
                 Damage::Flip(at, bits) => format!("flip {at} {:03o}\n", good[at] ^ bits),
             });
-            // The verdict that its owner is told.
+            // The verdict that the owner sees.
             script.push_str("/usr/libexec/install-bundle $update >/run/offer.log 2>&1; echo $?\n");
         }
         let said = self.vm.ask(&script);
@@ -209,10 +212,10 @@ impl Appliance {
         taken
     }
 
-    /// Slot B holds the images of a bundle and is the next to be tried; slot A is as it was.
+    /// Checks that slot B holds the images of a bundle and is tried next, and that slot A is as it was.
     #[track_caller]
     pub fn holds(&mut self, name: &str) {
-        // Before anybody looks from outside: what was written is on the card after that.
+        // Before the card is read from outside: this has the guest write everything to it.
         let slots = self.slots();
         for (part, image) in [(Part::Boot(B), "boot.img"), (Part::Root(B), "root.img")] {
             let image = fs::read(self.forge.image(name, image)).unwrap();
@@ -224,14 +227,14 @@ impl Appliance {
         assert_eq!([0, 0], slots.written[..2], "the running slot was written");
     }
 
-    /// The running slot is, to the last byte, as it was at the start.
+    /// Checks that the running slot is, to the last byte, as it was at the start.
     #[track_caller]
     pub fn runs_what_it_ran(&mut self) {
         self.vm.ask("sync");
         assert!(self.card.has_same(A, &Card::built("virt")), "the running slot was written");
     }
 
-    /// How they stand now.
+    /// The state of the slots now.
     #[track_caller]
     pub fn slots(&mut self) -> Slots {
         let said = self.vm.ask(

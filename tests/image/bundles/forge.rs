@@ -1,33 +1,33 @@
 //! Makes update bundles, good ones and every kind that must be refused.
 //!
-//! What an attacker has is what is used here: Debian's `rauc` and `openssl`, the public development
-//! key, and an editor for bytes. The images inside are small, because slots are raw partitions that
-//! take anything: it is the judgement that is tested, some hundreds of times.
+//! It uses what an attacker has: Debian's `rauc` and `openssl`, the public development key, and an editor for bytes.
+//! The images inside are small, because slots are raw partitions that take anything: only the checks are tested, some
+//! hundreds of times.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What the image under test is, in the words of its configuration.
+/// What the configuration of the image under test calls itself.
 pub const COMPATIBLE: &str = "farhand-virt-quick-development";
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Larger than a few hash blocks cover, small enough to be written in a moment.
+/// Larger than a few hash blocks cover, and small enough to be written quickly.
 const ROOT_LEN: usize = 640 << 10;
 const BOOT_LEN: usize = 40 << 10;
 
-/// Who signs.
+/// A key and its certificate.
 #[derive(Debug, Clone)]
 pub struct Signer {
     pub key: PathBuf,
     pub cert: PathBuf,
 }
 
-/// Where bundles are made.
+/// The folder where bundles are made.
 #[derive(Debug, Clone)]
 pub struct Forge {
-    /// All that is in here reaches the appliance as a disc.
+    /// All files in here reach the appliance on a disk.
     pub disc: PathBuf,
     work: PathBuf,
 }
@@ -41,18 +41,18 @@ impl Forge {
         Forge { disc, work }
     }
 
-    /// Where else a test may keep what belongs to it.
+    /// The folder where a test may keep other files.
     pub fn folder(&self) -> PathBuf {
         self.work.clone()
     }
 
-    /// The key that everybody has, which the image under test trusts.
+    /// The public key that the image under test trusts.
     pub fn development() -> Signer {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("board/common/keys/development");
         Signer { key: folder.join("signer.key"), cert: folder.join("signer.pem") }
     }
 
-    /// Keys as an owner makes them; the keyring is `NAME/keyring.pem` on the disc.
+    /// Keys as an owner makes them; the keyring is `NAME/keyring.pem` on the disk.
     pub fn owner(&self, name: &str) -> Signer {
         let folder = self.work.join(name);
         run(Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("image/keys.sh")).arg(&folder));
@@ -61,15 +61,14 @@ impl Forge {
         Signer { key: folder.join("signer.key"), cert: folder.join("signer.pem") }
     }
 
-    /// A signer with the extensions and the days of life that are asked for, issued by the development root or,
-    /// if `own`, by itself.
+    /// A signer with these extensions, valid for so many days, issued by the development root or, if `own`, by itself.
     pub fn issue(&self, name: &str, extensions: &str, days: i32, own: bool) -> Signer {
         let signer = Signer { key: self.work.join(format!("{name}.key")), cert: self.work.join(format!("{name}.pem")) };
         let (request, list) = (self.work.join("request"), self.work.join("extensions"));
         fs::write(&list, extensions).unwrap();
         let genuine = Forge::development();
         openssl(&["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384", "-out"], &[&signer.key]);
-        // Every signer of ours bears the name of the genuine one: names must prove nothing.
+        // Every signer here has the name of the genuine one: names must prove nothing.
         openssl(
             &["x509", "-x509toreq", "-in"],
             &[&genuine.cert, Path::new("-signkey"), &signer.key, Path::new("-out"), &request],
@@ -88,7 +87,7 @@ impl Forge {
         signer
     }
 
-    /// Makes a bundle with two images of our own, and whatever else it should hold.
+    /// Makes a bundle with two images of our own, and more files if given.
     pub fn bundle(&self, name: &str, signer: &Signer, manifest: &str, more: &[(&str, &str)]) -> Vec<u8> {
         let content = self.work.join(name);
         fs::create_dir_all(&content).unwrap();
@@ -99,7 +98,7 @@ impl Forge {
         for (file, text) in more {
             let path = content.join(file);
             fs::write(&path, text).unwrap();
-            // As whoever wants it to be run would have it.
+            // Executable, as an attacker who wants it to be run would make it.
             fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         }
         self.pack(name, signer, manifest)
@@ -126,7 +125,7 @@ impl Forge {
         bundle
     }
 
-    /// Packs the system that was built last, as large as an owner's update is. It is not on the disc.
+    /// Packs the system that was built last, as large as an owner's update is. It is not on the disk.
     pub fn built(&self, name: &str, signer: &Signer) -> Vec<u8> {
         let content = self.work.join(name);
         fs::create_dir_all(&content).unwrap();
@@ -147,11 +146,11 @@ impl Forge {
         self.work.join(name).join(image)
     }
 
-    /// The same payload and manifest, signed by one with the certificate of another attached.
+    /// The same payload and manifest, signed by `signer` with the certificate of `attached`.
     pub fn attach(&self, bundle: &[u8], signer: &Signer, attached: &Signer) -> Vec<u8> {
         let (payload, _) = split(bundle);
         let (manifest, signed) = (self.work.join("manifest"), self.work.join("new.cms"));
-        // Leaves the manifest where openssl finds it.
+        // Writes the manifest where openssl finds it.
         self.resign(bundle, signer, str::to_owned);
         openssl(
             &["cms", "-sign", "-nodetach", "-binary", "-outform", "DER", "-in"],
@@ -184,13 +183,13 @@ impl Forge {
         join(payload, &fs::read(&signed).unwrap())
     }
 
-    /// Puts a bundle on the disc.
+    /// Puts a bundle on the disk.
     pub fn offer(&self, name: &str, bundle: &[u8]) {
         fs::write(self.disc.join(format!("{name}.raucb")), bundle).unwrap();
     }
 }
 
-/// What a bundle says of itself.
+/// A bundle's manifest.
 pub fn manifest(compatible: &str, version: &str) -> String {
     format!(
         "[update]\ncompatible={compatible}\nversion={version}\n[bundle]\nformat=verity\n\
@@ -208,14 +207,14 @@ pub fn join(payload: &[u8], cms: &[u8]) -> Vec<u8> {
     [payload, cms, &(cms.len() as u64).to_be_bytes()].concat()
 }
 
-/// How long the hash tree at the end of the payload is: the manifest says it in plain letters.
+/// How long the hash tree at the end of the payload is: the manifest states it in plain text.
 pub fn tree_len(bundle: &[u8]) -> usize {
     let text = String::from_utf8_lossy(split(bundle).1);
     let len = text.split("verity-size=").nth(1).and_then(|rest| rest.lines().next());
     len.expect("a verity bundle").trim().parse().expect("a number")
 }
 
-/// Bytes that no compression shortens, and that are the same in every run.
+/// Bytes that cannot be compressed, and that are the same in every run.
 fn noise(seed: &str, len: usize) -> Vec<u8> {
     let mut state = seed
         .bytes()

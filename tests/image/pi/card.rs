@@ -1,4 +1,4 @@
-//! A copy of the card that an owner would write, in a file of its own, to be read and damaged from outside.
+//! Copies the card that an owner would write to a file, which can be read and damaged from outside.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -9,11 +9,11 @@ use super::environment::{self, COPIES, SIZE, Variables};
 use crate::release::Release;
 
 const SECTOR: u64 = 512;
-/// So much is compared at once.
+/// How many bytes are compared at once.
 const CHUNK: usize = 1 << 16;
-/// The only place where U-Boot, the device tree and an owner's first configuration can be.
+/// The partition with U-Boot, the device tree and an owner's first configuration.
 const FIRMWARE: u32 = 1;
-/// What the appliance remembers.
+/// The partition with the appliance's own data.
 const DATA: u32 = 3;
 
 /// One of the two systems on a card.
@@ -27,7 +27,7 @@ pub struct Slot {
 pub const A: Slot = Slot { name: "A", boot: 5, root: 6 };
 pub const B: Slot = Slot { name: "B", boot: 7, root: 8 };
 
-/// One of a slot's partitions: the kernel and what it is told, or the root.
+/// One of a slot's partitions: the kernel with its arguments, or the root.
 #[derive(Debug, Clone, Copy)]
 pub enum Part {
     Boot(Slot),
@@ -36,12 +36,12 @@ pub enum Part {
 
 #[derive(Debug)]
 pub struct Card {
-    /// Where the copy and all else about it is kept, so it can be read after a failure.
+    /// The folder with the copy and its logs, which can be read after a failure.
     pub folder: PathBuf,
 }
 
 impl Card {
-    /// The card of the image that was built last for this board: to be read, not to be changed.
+    /// The card of the image that was built last for this board, for reading only.
     pub fn built(board: &str) -> Card {
         Card { folder: Path::new(env!("CARGO_MANIFEST_DIR")).join("out").join(board) }
     }
@@ -56,7 +56,7 @@ impl Card {
     #[track_caller]
     pub fn copy_of(name: &str, image: &Path) -> Card {
         let card = Card::exact_copy_of(name, image);
-        // QEMU has no other cards; and an owner's is larger than our image, too.
+        // QEMU accepts only cards of certain sizes, and an owner's is larger than our image too.
         let file = card.open();
         let size = file.metadata().expect("the card is there").len();
         file.set_len(size.next_power_of_two()).expect("out/ has room");
@@ -68,7 +68,7 @@ impl Card {
     pub fn exact_copy_of(name: &str, image: &Path) -> Card {
         let card = Card { folder: Path::new(env!("CARGO_MANIFEST_DIR")).join("out/run").join(name) };
         fs::create_dir_all(&card.folder).expect("out/ can be written");
-        // cp leaves the holes in it, which are most of it.
+        // cp keeps the file's holes, which are most of it.
         run(Command::new("cp").arg("--sparse=always").arg(image).arg(card.path()));
         card
     }
@@ -77,7 +77,7 @@ impl Card {
         self.folder.join("card.img")
     }
 
-    /// Takes a file out of the firmware's partition.
+    /// Copies a file from the firmware's partition into the folder.
     #[track_caller]
     pub fn take(&self, name: &str) -> PathBuf {
         let file = self.folder.join(name);
@@ -85,7 +85,7 @@ impl Card {
         file
     }
 
-    /// Puts a file where the appliance keeps its own.
+    /// Puts a file into the appliance's own data.
     #[track_caller]
     pub fn give(&self, file: &Path, name: &str) {
         let data = format!("{}?offset={}", self.path().display(), self.partition(DATA));
@@ -93,17 +93,17 @@ impl Card {
         run(Command::new("debugfs").args(["-w", "-R", &write, &data]));
         let mut check = Command::new("debugfs");
         let output = check.args(["-R", &format!("stat {name}"), &data]).output().expect("debugfs is installed");
-        // It ends well whatever it could not do.
+        // debugfs exits with 0 even if it failed.
         assert!(String::from_utf8_lossy(&output.stdout).contains("Type: regular"), "{write}: {output:?}");
     }
 
-    /// What U-Boot will read; None for its own defaults.
+    /// What U-Boot will read; `None` if it will use its own defaults.
     #[track_caller]
     pub fn environment(&self) -> Option<Variables> {
         self.copies().map(|(_, variables)| variables)
     }
 
-    /// Stores variables for U-Boot beside those that are there.
+    /// Stores variables for U-Boot in addition to the existing ones.
     #[track_caller]
     pub fn set_environment(&self, changes: &[(&str, &str)]) {
         let (serial, mut variables) = self.copies().unwrap_or_default();
@@ -114,7 +114,7 @@ impl Card {
         }
     }
 
-    /// Makes both copies unreadable, as a card that loses bits may.
+    /// Makes both copies unreadable, as on a card that loses bits.
     #[track_caller]
     pub fn spoil_environment(&self) {
         for at in COPIES {
@@ -131,13 +131,13 @@ impl Card {
         }
     }
 
-    /// Flips one bit at this place of a partition.
+    /// Flips one bit at this offset of a partition.
     #[track_caller]
     pub fn flip(&self, part: Part, at: u64) {
         self.change(self.start(part) + at, |bits| bits ^ 1);
     }
 
-    /// The number of 64 bits at this place of a partition.
+    /// The 64-bit number at this offset of a partition.
     #[track_caller]
     pub fn number(&self, part: Part, at: u64) -> u64 {
         let mut number = [0; 8];
@@ -197,7 +197,7 @@ impl Card {
         self.extent(number).0
     }
 
-    /// Where a partition begins and how long it is, in bytes: from the table itself, as the kernel finds it.
+    /// Where a partition begins and how long it is, in bytes, from the table itself, as in the kernel.
     fn extent(&self, number: u32) -> (u64, u64) {
         /// Type, first sector and number of sectors of an entry of the table in this sector.
         fn entry(file: &File, table: u64, index: u64) -> (u8, u64, u64) {
@@ -213,13 +213,13 @@ impl Card {
         }
         let mut primary = (0..4).map(|index| entry(&file, 0, index));
         let (_, extended, _) = primary.find(|entry| matches!(entry.0, 0x05 | 0x0f)).expect("there are more than four");
-        // Each further one has a table of its own, where the next table is counted from the first.
+        // Each further one has a table of its own, whose link to the next is relative to the first.
         let table = (5..number).fold(extended, |table, _| extended + entry(&file, table, 1).1);
         let (_, first, sectors) = entry(&file, table, 0);
         ((table + first) * SECTOR, sectors * SECTOR)
     }
 
-    /// As mtools are told where a file system begins.
+    /// The image and the offset of its file system, as mtools want them.
     fn firmware(&self) -> String {
         format!("{}@@{}", self.path().display(), self.partition(FIRMWARE))
     }

@@ -1,4 +1,4 @@
-//! Reads and writes what U-Boot keeps on the card: which slot comes next, and how many tries each has left.
+//! Reads and writes U-Boot's environment on the card: which slot comes next, and how many tries each has left.
 //!
 //! Two copies, each a checksum (CRC-32, little-endian), a serial number, and `NAME=value` strings between zero bytes.
 //! The copy with the higher number counts; one whose checksum is wrong does not.
@@ -14,7 +14,7 @@ const HEAD: usize = 5;
 
 pub type Variables = BTreeMap<String, String>;
 
-/// What U-Boot will find in these two copies; None if it will fall back on its own defaults.
+/// What U-Boot will read from these two copies; `None` if it will use its own defaults.
 pub fn read(copies: [&[u8]; 2]) -> Option<(u8, Variables)> {
     copies.into_iter().filter_map(read_copy).max_by_key(|(serial, _)| *serial)
 }

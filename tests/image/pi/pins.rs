@@ -1,13 +1,13 @@
-//! Keeps account of when a relay's pin would have closed its relay.
+//! Records when a relay's pin would have closed its relay.
 //!
 //! Edges catch a glitch of a microsecond; samples catch what makes no edge, such as a pin that was set before it became
-//! an output, or one that a reset let go.
+//! an output, or one that a reset released.
 
 use std::time::Duration;
 
 use super::qtest::Edge;
 
-/// The relays' pins by their BCM numbers, as docs/hardware.md wires them.
+/// The relays' pins by their BCM numbers, as in docs/hardware.md.
 pub const POWER: u8 = 17;
 pub const RESET: u8 = 27;
 const RELAYS: [u8; 2] = [POWER, RESET];
@@ -24,7 +24,7 @@ pub struct Sample {
     pub levels: u32,
 }
 
-/// When something happened, as far as is known: between the last look that did not show it and the first that did.
+/// When something happened, as an interval: between the last sample that did not show it and the first that did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
     pub after: Duration,
@@ -36,12 +36,12 @@ pub struct Moment {
 pub struct Pulse {
     pub pin: u8,
     pub start: Moment,
-    /// None while it lasts.
+    /// `None` while it lasts.
     pub end: Option<Moment>,
 }
 
 impl Pulse {
-    /// How long it was at least, and at most.
+    /// Its shortest and longest possible length.
     pub fn length(&self) -> (Duration, Duration) {
         let end = self.end.expect("the pulse has ended");
         (end.after.saturating_sub(self.start.by), end.by - self.start.after)
@@ -75,12 +75,12 @@ impl Pins {
         &self.pulses
     }
 
-    /// How often the pins were looked at. A watch that never looked has seen nothing, and proves nothing.
+    /// How often the pins were sampled. Without samples, no pulses proves nothing.
     pub fn samples(&self) -> u64 {
         self.samples
     }
 
-    /// Whether somebody drives the relays' pins, instead of leaving them to their resistors.
+    /// Whether the relays' pins are driven, instead of left to their resistors.
     pub fn are_outputs(&self) -> bool {
         self.outputs
     }
@@ -100,7 +100,7 @@ fn is_active(sample: &Sample, pin: u8) -> bool {
     match function(sample, pin) {
         INPUT => false,
         OUTPUT => sample.levels >> pin & 1 == 1,
-        // A clock or a data line of some controller: nobody knows what it will do.
+        // A clock or data line of some controller, which may do anything.
         _ => true,
     }
 }

@@ -1,6 +1,6 @@
 //! Watches a Pi from outside while it runs: its relays' pins without a gap, its watchdog, its resets.
 //!
-//! A thread of its own looks at the pins every few milliseconds and hears of each edge between. Times are the guest's:
+//! A thread of its own samples the pins every few milliseconds and gets each edge in between. Times are the guest's:
 //! its own microsecond counter, read from outside.
 
 use std::io::{self, ErrorKind, Read, Write};
@@ -16,7 +16,7 @@ use super::pins::{Moment, Pins, Pulse, Sample};
 use super::qtest::Qtest;
 use super::watchdog::{self, Deed, Watchdog, Why};
 
-/// How long between two samples. A thousandth of a processor each; edges are heard at once.
+/// The time between two samples, each of which costs a thousandth of a processor's time; edges are reported at once.
 const LOOK: Duration = Duration::from_millis(4);
 /// The pins' registers, and those by which a test drives an input from outside.
 const GPIO: u32 = 0xfe20_0000;
@@ -31,14 +31,15 @@ const CLOCK: u32 = 0xfe00_3004;
 #[derive(Debug, Default)]
 pub struct Seen {
     pub pins: Pins,
-    /// Each time the machine began anew, and what ended the system before: None for QEMU's own or the test's reset.
+    /// One entry for each reset of the machine, with what ended the previous system: `None` for QEMU's own or the
+    /// test's reset.
     pub resets: Vec<Option<Why>>,
-    /// When that was, by the guest's clock.
+    /// The guest's time at the last sample.
     pub now: Duration,
     failed: Option<String>,
 }
 
-/// A watch on one machine. It ends with the machine.
+/// The watch over one machine, which ends with the machine.
 #[derive(Debug)]
 pub struct Probe {
     shared: Arc<Shared>,
@@ -59,7 +60,7 @@ enum Order {
 }
 
 impl Probe {
-    /// Begins to watch a machine that was started with `-S`, and lets it run.
+    /// Begins to watch a machine that was started with `-S`, and starts it.
     pub fn begin(qtest: UnixStream, qmp: UnixStream) -> io::Result<Probe> {
         let (orders, inbox) = mpsc::channel();
         let mut qtest = Qtest::over(qtest);
@@ -94,7 +95,7 @@ impl Probe {
         self.order(Order::Reset);
     }
 
-    /// Waits until `found` finds what it wants in what has been seen.
+    /// Waits until `found` returns a value for what has been seen.
     #[track_caller]
     pub fn wait<T>(&self, what: &str, within: Duration, found: impl Fn(&Seen) -> Option<T>) -> T {
         let deadline = Instant::now() + within;
@@ -117,7 +118,7 @@ impl Probe {
         }
     }
 
-    /// All that the relays did until now: at least one more sample is taken first.
+    /// All pulses of the relays until now, after at least one more sample.
     #[track_caller]
     pub fn pulses(&self) -> Vec<Pulse> {
         let before = self.wait("how often the pins were looked at", LOOK, |seen| Some(seen.pins.samples()));
@@ -133,14 +134,14 @@ impl Probe {
         self.wait("what ended each system", LOOK, |seen| Some(seen.resets.clone()))
     }
 
-    /// The guest's time at the last look, which is a few milliseconds ago.
+    /// The guest's time at the last sample, a few milliseconds ago.
     #[track_caller]
     pub fn now(&self) -> Duration {
         self.wait("the time", LOOK, |seen| Some(seen.now))
     }
 
     fn order(&self, order: Order) {
-        // A watch that has ended is reported by the next wait.
+        // If the watch has ended, the next wait reports it.
         let _ = self.orders.send(order);
     }
 }
@@ -156,12 +157,12 @@ struct Watch {
     monitor: Monitor,
     inbox: Receiver<Order>,
     watchdog: Watchdog,
-    /// Why the reset comes that is on its way.
+    /// The cause of the reset that has been requested.
     why: Option<Why>,
     last: Look,
 }
 
-/// When a look at the pins began and ended.
+/// When a sample of the pins began and ended.
 #[derive(Debug, Clone, Copy, Default)]
 struct Look {
     begin: Duration,
@@ -195,13 +196,12 @@ impl Watch {
             functions: [self.qtest.read(FUNCTIONS[0])?, self.qtest.read(FUNCTIONS[1])?],
             levels: self.qtest.read(LEVELS)?,
         };
-        // What moved between two of these reads is told by its edge; such a sample is of no one moment.
+        // A change between two of these reads is reported by its edge; such a sample belongs to no single moment.
         let moved = self.qtest.edges(Duration::from_micros(1))?;
         let end = self.now()?;
         self.last = Look { begin, end };
 
-        // An edge may be heard while the time is read that follows the last look for edges, so it may be older than
-        // that.
+        // An edge may arrive while the time is read after the last check for edges, so it may be older than that time.
         let mut seen = shared.seen();
         edges.into_iter().for_each(|edge| seen.pins.edge(Moment { after: before.begin, by: begin }, edge));
         if moved.is_empty() {
@@ -228,7 +228,7 @@ impl Watch {
         match self.watchdog.look(now, control, count) {
             Deed::None => Ok(()),
             Deed::Count(count) => self.qtest.write(watchdog::COUNT, count),
-            // Asked for once: it is a moment until the machine has done it.
+            // Requested once: the machine takes a moment to do it.
             Deed::Reset(_) if self.why.is_some() => Ok(()),
             Deed::Reset(why) => {
                 self.why = Some(why);
@@ -237,7 +237,7 @@ impl Watch {
         }
     }
 
-    /// QEMU's pins have no pull-ups: one that nothing is connected to reads as held to ground, at every start.
+    /// QEMU's pins have no pull-ups: an unconnected one reads as held to ground, at every start.
     fn release_reset_pin(&mut self) -> io::Result<()> {
         self.qtest.write(SET, 1 << reset_pin::LINE)
     }
@@ -247,7 +247,7 @@ impl Watch {
     }
 }
 
-/// QEMU's control connection. Answers are not waited for; of the events, only resets matter.
+/// QEMU's control connection. Answers are not awaited; of the events, only resets matter.
 struct Monitor {
     socket: UnixStream,
     heard: Vec<u8>,
@@ -259,7 +259,7 @@ impl Monitor {
         self.socket.write_all(format!("{{\"execute\":\"{command}\"}}\n").as_bytes())
     }
 
-    /// Whether the machine has begun anew since this was last asked.
+    /// Whether the machine was reset since the last call.
     fn was_reset(&mut self) -> io::Result<bool> {
         self.socket.set_nonblocking(true)?;
         let mut bytes = [0; 4096];

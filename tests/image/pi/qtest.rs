@@ -1,7 +1,7 @@
 //! Reads and writes a machine's registers from outside, by QEMU's own test protocol.
 //!
-//! The guest notices nothing of it. Beside answers, the socket carries a line for each edge of an output that was asked
-//! for, whenever it happens.
+//! The guest does not notice it. In addition to answers, the socket carries a line for each edge of an intercepted
+//! output, whenever it happens.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
@@ -28,7 +28,7 @@ impl Qtest {
         Qtest { socket, heard: Vec::new(), edges: VecDeque::new() }
     }
 
-    /// From now on, tells each edge of the outputs of the device at this place in QEMU's tree.
+    /// Reports from now on each edge of the outputs of the device at this path in QEMU's tree.
     pub fn intercept(&mut self, device: &str) -> io::Result<()> {
         self.ask(&format!("irq_intercept_out {device}")).map(drop)
     }
@@ -37,7 +37,7 @@ impl Qtest {
     pub fn read(&mut self, address: u32) -> io::Result<u32> {
         let answer = self.ask(&format!("readl {address:#x}"))?;
         let digits = answer.trim().trim_start_matches("0x");
-        // It prints 64 bits whatever it read.
+        // QEMU prints 64 bits whatever was read.
         u64::from_str_radix(digits, 16).map(|value| value as u32).map_err(io::Error::other)
     }
 
@@ -46,7 +46,7 @@ impl Qtest {
         self.ask(&format!("writel {address:#x} {value:#x}")).map(drop)
     }
 
-    /// The edges that have not been taken yet. If there is none, waits a little for the next.
+    /// Takes the edges that have not been taken yet. If there is none, waits up to `wait` for the next.
     pub fn edges(&mut self, wait: Duration) -> io::Result<Vec<Edge>> {
         if self.edges.is_empty() {
             self.socket.set_read_timeout(Some(wait))?;
@@ -67,7 +67,7 @@ impl Qtest {
         value.ok_or_else(|| io::Error::other(format!("{question}: {answer}")))
     }
 
-    /// The next line that is no edge; edges are kept. Times out after an edge, too.
+    /// The next line that is no edge; edges are kept. May also time out after an edge.
     fn line(&mut self) -> io::Result<String> {
         loop {
             while let Some(end) = self.heard.iter().position(|&byte| byte == b'\n') {

@@ -1,37 +1,37 @@
-//! Plays the watchdog that QEMU's Pi lacks, on registers that are plain memory there.
+//! Simulates the watchdog that QEMU's Pi lacks, on registers that are plain memory there.
 //!
-//! The drivers of U-Boot and Linux write what they would write to the real one: how long it may count, and that a reset
-//! shall follow. A restart is the same with a count of a sixth of a millisecond.
+//! The drivers of U-Boot and Linux write the same as to the real one: the count, and that a reset shall follow. A
+//! restart is the same with a count of a sixth of a millisecond.
 
 use std::time::Duration;
 
 /// Where tests/image/qemu-raspi4b.dtso puts the registers; their order is that of the BCM2835's power manager.
 pub const CONTROL: u32 = 0x3c00_001c;
 pub const COUNT: u32 = 0x3c00_0024;
-/// What the upper byte of a write must be, and never is in what is read.
+/// The upper byte that a write must have, and that reads never return.
 const PASSWORD: u32 = 0x5a;
 /// The field of the control register that says what happens at zero, and its value for a full reset.
 const AT_ZERO: u32 = 0x30;
 const RESET: u32 = 0x20;
 /// Counts in a second.
 const RATE: u64 = 65536;
-/// A shorter count than this is no time to feed in, but the way to restart at once.
+/// A shorter count than this is a restart.
 const AT_ONCE: Duration = Duration::from_millis(10);
 
 /// What ended a system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Why {
-    /// The system asked for it: a reboot, or a panic.
+    /// The system restarted itself: a reboot, or a panic.
     Restart,
-    /// Nobody fed the watchdog.
+    /// The watchdog was not fed in time.
     Hang,
 }
 
-/// What to do after a look at the registers.
+/// What to do after the registers were read.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Deed {
     None,
-    /// Write this to the count register, to see the next feeding.
+    /// Write this to the count register, to notice the next feeding.
     Count(u32),
     Reset(Why),
 }
@@ -43,7 +43,7 @@ pub struct Watchdog {
 }
 
 impl Watchdog {
-    /// Looks at the registers' values.
+    /// Takes the registers' values.
     pub fn look(&mut self, now: Duration, control: u32, count: u32) -> Deed {
         if control & AT_ZERO != RESET {
             self.end = None;
@@ -61,7 +61,7 @@ impl Watchdog {
         if self.end.is_some_and(|end| end <= now) { Deed::Reset(Why::Hang) } else { Deed::None }
     }
 
-    /// Forgets what a system that is gone asked for.
+    /// Clears the state after a reset.
     pub fn reset(&mut self) {
         self.end = None;
     }

@@ -1,8 +1,8 @@
-//! Makes a disc again as it may be after a power cut.
+//! Reconstructs a disk as it may be after a power cut.
 //!
-//! What was written before the last flush is there. Of what came after it, a disc may have kept everything, or some of
-//! it, in any order, or half of one write. Nothing is copied for that: a cut disc is the flushed one with a few pieces
-//! laid over it, and discs that differ in a few blocks share all others.
+//! What was written before the last flush is there. Of what came after it, a disk may have kept everything, or some of
+//! it, in any order, or half of one write. Nothing is copied for that: the disk after a cut is the flushed one with a
+//! few pieces laid over it, and disks that differ in a few blocks share all others.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -18,26 +18,26 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::log::{Entry, Write};
 
-/// A disc tears a write only between these, as far as a file system is concerned: ext4, too, relies on whole sectors.
+/// A write is torn only between these, as far as a file system is concerned: ext4 too relies on whole sectors.
 const SECTOR: usize = 512;
-/// Flash that was emptied in order to be written.
+/// A byte of flash that was erased in order to be written.
 const ERASED: u8 = 0xff;
-/// What discs share is in blocks of this size.
+/// Disks share blocks of this size.
 const BLOCK: usize = 4096;
 const EMPTY: [u8; BLOCK] = [0; BLOCK];
 
-/// A disc while it is being written.
+/// A disk while it is being written.
 #[derive(Debug, Clone)]
 pub struct Disc<'a> {
     kept: Arc<Blocks>,
     /// Written since the last flush.
     pending: Vec<&'a Write>,
-    /// From here to there lies what must be safe from a sector that is neither old nor new.
+    /// The range that must not end up with a sector that is neither old nor new.
     fragile: Range<u64>,
 }
 
 impl<'a> Disc<'a> {
-    /// A disc with all of this safely on it.
+    /// A disk with all of this flushed.
     pub fn new(kept: &[u8], fragile: Range<u64>) -> Disc<'a> {
         let mut blocks = Blocks::default();
         blocks.write(0, kept);
@@ -57,7 +57,7 @@ impl<'a> Disc<'a> {
         }
     }
 
-    /// Makes this part of it what it would be if it had never been written.
+    /// Overwrites this part of it as if it had never been written.
     pub fn spoil(&mut self, range: Range<u64>) {
         let len = usize::try_from(range.end - range.start).expect("it fits the memory");
         Arc::make_mut(&mut self.kept).write(range.start, &vec![ERASED; len]);
@@ -68,13 +68,13 @@ impl<'a> Disc<'a> {
         !self.pending.is_empty()
     }
 
-    /// The disc if nothing is lost.
+    /// The disk if nothing is lost.
     pub fn cut(&self) -> Cut<'a> {
         let pieces = self.pending.iter().map(|write| (write.at, write.bytes.as_slice().into())).collect();
         Cut { kept: Arc::clone(&self.kept), pieces }
     }
 
-    /// The disc if what was not flushed is partly lost: each write whole, not at all, or torn, as the dice fall.
+    /// The disk if unflushed data is partly lost: each write is complete, missing or torn, at random.
     pub fn cut_with_losses(&self, dice: &mut Dice) -> Cut<'a> {
         let mut pieces = Vec::new();
         for &write in &self.pending {
@@ -100,11 +100,11 @@ impl<'a> Disc<'a> {
     }
 }
 
-/// A disc after a power cut.
+/// A disk after a power cut.
 #[derive(Debug)]
 pub struct Cut<'a> {
     kept: Arc<Blocks>,
-    /// What is laid over it, in this order.
+    /// What is laid over the flushed disk, in this order.
     pieces: Vec<(u64, Cow<'a, [u8]>)>,
 }
 
@@ -119,7 +119,7 @@ impl Cut<'_> {
         bytes
     }
 
-    /// Whether these bytes are to be found there.
+    /// Whether these bytes are at this place.
     pub fn holds(&self, at: u64, image: &[u8]) -> bool {
         if self.pieces_in(&(at..at + image.len() as u64)).next().is_some() {
             return self.read(at, image.len()) == image;
@@ -130,7 +130,7 @@ impl Cut<'_> {
         })
     }
 
-    /// A part of it as a file, for programs that look at one; only the file is changed by what they repair.
+    /// A part of it as a file, for programs that need one; their repairs change only the file.
     pub fn file(&self, at: u64, len: u64) -> Scratch {
         let scratch = Scratch::new(len);
         let range = at..at + len;
@@ -143,13 +143,13 @@ impl Cut<'_> {
         scratch
     }
 
-    /// What is laid over these places, cut off where they end.
+    /// What is laid over this range, clipped to it.
     fn pieces_in(&self, range: &Range<u64>) -> impl Iterator<Item = (u64, &[u8])> {
         self.pieces.iter().filter_map(move |(start, piece)| clip(range, *start, piece))
     }
 }
 
-/// A file of the caller's alone: it has no name by which another could open it, and nothing is left of it.
+/// A private file: it has no name by which others could open it, and disappears afterwards.
 #[derive(Debug)]
 pub struct Scratch(File);
 
@@ -160,12 +160,12 @@ impl Scratch {
         Scratch(file)
     }
 
-    /// Where programs that this process starts find it, for as long as this lives.
+    /// Where child processes of this one find it, as long as this exists.
     pub fn path(&self) -> PathBuf {
         format!("/proc/{}/fd/{}", process::id(), self.0.as_raw_fd()).into()
     }
 
-    /// Writes those of a disc's bytes that are in this part of it.
+    /// Writes those of the given bytes that are in this part of the disk.
     fn write(&self, part: &Range<u64>, start: u64, bytes: &[u8]) {
         if let Some((at, bytes)) = clip(part, start, bytes) {
             self.0.write_all_at(bytes, at - part.start).expect("there is memory");
@@ -173,7 +173,7 @@ impl Scratch {
     }
 }
 
-/// The blocks of a disc that are not empty. A copy shares them until one of the two writes.
+/// The blocks of a disk that are not empty. A copy shares them until one of the two writes.
 #[derive(Debug, Clone, Default)]
 struct Blocks(BTreeMap<u64, Arc<[u8; BLOCK]>>);
 
@@ -200,7 +200,7 @@ impl Blocks {
     }
 }
 
-/// The blocks that these places lie in: the number of each, which part of it, and from which of the places on.
+/// The blocks that this range covers: the number of each, which part of it, and the offset in the range.
 fn spans(at: u64, len: usize) -> impl Iterator<Item = (u64, Range<usize>, usize)> {
     let mut from = 0;
     std::iter::from_fn(move || {
@@ -220,7 +220,7 @@ fn clip<'a>(range: &Range<u64>, start: u64, bytes: &'a [u8]) -> Option<(u64, &'a
     (first < end).then(|| (first, &bytes[index(first)..index(end)]))
 }
 
-/// Chance that is the same in every run.
+/// Random numbers that are the same in every run.
 #[derive(Debug)]
 pub struct Dice(u64);
 
@@ -235,7 +235,7 @@ impl Dice {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        // The upper bits are the better ones.
+        // The upper bits are more random.
         (self.0 >> 33) as usize % sides
     }
 }

@@ -1,7 +1,7 @@
-//! Judges what the appliance writes to the partition that a board boots from: its notes, each a sector in its place.
+//! Checks what the appliance writes to the partition that a board boots from: its notes, each one sector in place.
 //!
-//! One write of one sector has no middle, so a cut leaves the note before it or the note after it. What `farhand note`
-//! makes of a damaged volume, and a sector that is torn all the same, are the host tests' subject.
+//! A write of one sector is atomic, so a cut leaves either the old or the new note. What `farhand note` makes of a
+//! damaged volume, and a sector that is torn all the same, are tested in the host tests.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -45,7 +45,7 @@ fn only_notes_are_written_to_the_partition_that_a_board_boots_from() {
         let output = Command::new("fsck.fat").arg("-n").arg(&path).output().expect("dosfstools is installed");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     }
-    // It has asked for an owner, and got one.
+    // It has written a claim code, and then that there is an owner.
     assert!(1 < codes.len(), "{codes:?}");
     assert!(codes[0].starts_with("claim code: ") && !codes[0].contains("none"), "{codes:?}");
     assert_eq!("claim code: none is needed, because this device has an owner.", codes[codes.len() - 1]);

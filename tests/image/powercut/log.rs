@@ -1,23 +1,22 @@
-//! Reads what QEMU's `blklogwrites` recorded: every write to a disc, and every moment when the disc was told to keep
-//! them.
+//! Reads what QEMU's `blklogwrites` recorded: every write to a disk, and every flush.
 //!
-//! The format is that of Linux's dm-log-writes. A sector that says how many entries there are; then, for each, a sector
-//! that says where it was written and how much, and the bytes. QEMU adds an entry when it is done, so the order is the
-//! one in which the writes reached the disc.
+//! The format is that of Linux's dm-log-writes. A sector with the number of entries; then, for each, a sector with the
+//! place and length of the write, and the bytes. QEMU adds an entry when the write is complete, so the order is the one
+//! in which the writes reached the disk.
 
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// What QEMU is not told otherwise.
+/// QEMU's default.
 const SECTOR: u64 = 512;
 const MAGIC: u64 = 0x006a_7366_7773_6872;
 const VERSION: u64 = 1;
-/// Everything before is safe now.
+/// The entry of a flush: everything before it is on the disk.
 const FLUSH: u64 = 1;
 
-/// Some bytes that a disc was given.
+/// A write to a disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Write {
     pub at: u64,
@@ -35,14 +34,14 @@ impl Write {
     }
 }
 
-/// One thing that happened to a disc.
+/// One entry of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
     Write(Write),
     Flush,
 }
 
-/// How many entries a log has, as it said at the last flush; to be asked while it grows.
+/// How many entries a log had at the last flush; works while it grows.
 #[track_caller]
 pub fn count(path: &Path) -> usize {
     let mut head = [0; SECTOR as usize];

@@ -1,8 +1,8 @@
-//! Pulls the plug of a Pi that is being updated, puts it back in, and sees what U-Boot and the system make of that.
+//! Cuts the power of a Pi during an update, and checks what U-Boot and the system do when it is back.
 //!
-//! The host remembers what an emulated card was told, so less is lost here than a real card may lose. What this adds is
-//! the rest of the machine: U-Boot itself reads what was left, and must start a system from it at once, time after time
-//! on the same card.
+//! The host keeps all writes to an emulated card, so less is lost here than on a real one. What this adds is the rest
+//! of the machine: U-Boot itself reads what is left, and must start a system from it at once, many times on the same
+//! card.
 
 use std::env;
 use std::fs;
@@ -17,11 +17,11 @@ use crate::release::Release;
 use crate::shell::BOOT;
 use crate::spread;
 
-/// How often, unless FARHAND_PULLS says otherwise: one of each kind, at other moments for each commit; or before a
+/// How many power cuts, unless FARHAND_PULLS is set: one of each kind, at other moments for each commit; before a
 /// release, enough to find what happens once in a hundred times.
 const PULLS: usize = 4;
 const MANY_PULLS: usize = 300;
-/// Reading the bundle twice and writing it once, on an emulated processor beside a busy build.
+/// Reading the bundle twice and writing it once, on an emulated processor while a build keeps the host busy.
 const INSTALLED: Duration = Duration::from_secs(600);
 /// A little more than an update writes.
 const SECTORS: usize = 29_000;
@@ -31,7 +31,7 @@ fn a_pi_whose_plug_is_pulled_during_an_update_starts_at_once() {
     let usual = if spread::is_long() { MANY_PULLS } else { PULLS };
     let pulls = env::var("FARHAND_PULLS").map_or(usual, |number| number.parse().expect("FARHAND_PULLS is a number"));
     let card = Card::copy("plug");
-    // The same release in other bytes, so that half of each is seen not to be either.
+    // The same release with other bytes, so that a mixture of the two is detected.
     let releases = [Release::built(), Release::repacked(&card.folder.join("other"), |_| ())];
     for (number, release) in releases.iter().enumerate() {
         card.give(&release.bundle(&card.folder.join(format!("bundle-{number}"))), &format!("{number}.raucb"));
@@ -50,9 +50,9 @@ fn a_pi_whose_plug_is_pulled_during_an_update_starts_at_once() {
             "printf 'BOOT_ORDER={order}\\nBOOT_A_LEFT=3\\nBOOT_B_LEFT=3\\nCONFIRMED={}\\n' | fw_setenv -s -",
             slot.name
         ));
-        // Now and then, the owner changes something meanwhile.
+        // In every fourth round, the owner changes something meanwhile.
         let owner = (number % 4 == 1).then(|| logged_in(&pi));
-        // Each third after the end, so that the other slot has its turn, too.
+        // Every third one after the end, so that the other slot is used too.
         let threshold = if number % 3 == 0 { SECTORS } else { dice.roll(SECTORS) };
         pi.ask(&format!(
             "written() {{ read -r _ _ _ _ _ _ sectors _ </sys/class/block/${{disk##*/}}/stat; }}
@@ -73,7 +73,7 @@ fn a_pi_whose_plug_is_pulled_during_an_update_starts_at_once() {
         );
         let mut card = pi.unplug();
         if number % 4 == 2 {
-            // The power that comes back goes again while U-Boot counts its try.
+            // The power fails again while U-Boot counts its try.
             let pi = Pi::start(card);
             pi.wait_said("Saving Environment", BOOT);
             card = pi.unplug();
@@ -81,8 +81,7 @@ fn a_pi_whose_plug_is_pulled_during_an_update_starts_at_once() {
         pi = Pi::start(card);
         pi.meet_shell();
         assert!(pi.resets().is_empty(), "pull {number}, after {threshold} sectors: {:?}", pi.resets());
-        // One release, whole, and neither half of it the other's; the configuration that was answered for; a sound
-        // /data.
+        // One complete release, unmixed; the configuration that was acknowledged; a sound /data.
         let slot = pi.slot();
         let holds = |part, image: &[u8]| pi.card().holds(part, image);
         let release =

@@ -1,8 +1,9 @@
 //! Records one run of the appliance on a card: an update, changes of the configuration, and the confirmation of the
 //! update.
 //!
-//! The appliance is QEMU's `virt` with the card beside its own discs, so slots, environment and /data are where a Pi
-//! has them, on one disc with one order of writes. It runs slot A, as its kernel is told; slot B takes the update.
+//! The appliance is QEMU's `virt` with the card in addition to its own disks, so slots, environment and /data are where
+//! a Pi has them, on one disk with one order of writes. It runs slot A, by its kernel's arguments; slot B takes the
+//! update.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -24,17 +25,17 @@ use crate::release::bundle;
 use crate::shell::BOOT;
 use crate::vm::{Machine, Vm};
 
-/// Reading the bundle twice and writing it once, on an emulated processor beside a busy build.
+/// Reading the bundle twice and writing it once, on an emulated processor while a build keeps the host busy.
 const INSTALLED: Duration = Duration::from_secs(180);
 /// Users and tokens.
 const CONFIGURATION: &str = "users.json";
-/// Enough for some dozen writes of the kernel's, and for no more than a moment.
+/// Enough for some dozen of the kernel's writes, and quick to write.
 const ROOT_LEN: usize = 6 << 20;
 const BOOT_LEN: usize = 1 << 20;
 
 /// The card's size: its /data has a second group of blocks, and so a copy of its superblock.
 const CARD: u64 = 600 << 20;
-/// Has /data grow to it, as it does at a start that finds it there.
+/// Grows /data to that size, as at a boot.
 const GROWN: &str =
     "farhand grow; until [ $(df -k /data | tail -n 1 | tr -s ' ' | cut -d ' ' -f 2) -gt 200000 ]; do sleep 0.2; done";
 
@@ -45,7 +46,7 @@ pub const CONFIRM: &str = "the update is tried and confirmed";
 #[derive(Debug, Clone)]
 pub struct Phase {
     pub name: String,
-    /// What it wrote meanwhile.
+    /// The entries that it wrote meanwhile.
     pub entries: Range<usize>,
     /// What the configuration may be after a cut here.
     pub configurations: Vec<String>,
@@ -58,7 +59,7 @@ pub struct Recording {
     pub start: Disc<'static>,
     pub begin: usize,
     pub phases: Vec<Phase>,
-    /// A mutant: the same file, written by somebody who empties it first.
+    /// A mutant: the same file, written by a program that empties it first.
     pub in_place: Phase,
     pub judge: Judge,
 }
@@ -69,7 +70,7 @@ pub fn recording() -> &'static Recording {
     RECORDING.get_or_init(record)
 }
 
-/// The appliance with what it has done so far.
+/// The appliance and the phases recorded so far.
 struct Appliance {
     vm: Vm,
     log: PathBuf,
@@ -78,12 +79,12 @@ struct Appliance {
 }
 
 impl Appliance {
-    /// Has it do something; from then on, the configuration must be what it is when that is done.
+    /// Runs a phase; after it, the configuration must be what it is then.
     #[track_caller]
     fn phase(&mut self, name: &str, act: impl FnOnce(&mut Vm)) {
         let begin = self.phases.last().map_or_else(|| log::count(&self.log), |phase| phase.entries.end);
         act(&mut self.vm);
-        // What is done is on the card, without anybody's asking for it: the last flush is where this phase ends.
+        // What is done is on the card without a sync from here: the phase ends with the last flush.
         let entries = begin..log::count(&self.log);
         let before = std::mem::replace(&mut self.configuration, configuration(&mut self.vm));
         let mut configurations = vec![before, self.configuration.clone()];
@@ -139,9 +140,9 @@ fn record() -> Recording {
         vm.ask(&format!("printf '{script}' | fw_setenv -s -"));
     });
     appliance.phase("the configuration is written in place", |vm| {
-        // Alone: serve notes the time in it now and then, and mends with that what is to be found broken.
+        // Without serve, which sometimes writes the time to this file, and would repair what must be found broken.
         vm.ask("sv -w 10 stop /etc/sv/serve");
-        // By the file's own writer: in a sticky folder, nobody else may do it so, not even root.
+        // As the file's owner: in a sticky folder, no other user may do this, not even root.
         let script = format!("cd /data && : >{CONFIGURATION} && sync && cat /tmp/new >{CONFIGURATION} && sync");
         vm.ask(&format!(
             "sed 's/token-1/token-9/' /data/{CONFIGURATION} >/tmp/new && chmod 644 /tmp/new &&
@@ -153,7 +154,7 @@ fn record() -> Recording {
 
     let last = phases.pop().expect("there are phases");
     let entries = log::read(&log, last.entries.end);
-    // The whole process reads it.
+    // All tests of this process read it.
     let before: &'static [Entry] = entries[..begin].to_vec().leak();
     let fragile = COPIES[0]..COPIES[1] + SIZE as u64;
     let mut start = Disc::new(&read(&image), fragile);
@@ -166,7 +167,7 @@ fn record() -> Recording {
 fn boot(folder: &Path, image: &Path, bundle: &Path) -> Appliance {
     let (card, log) = (folder.join("card.img"), folder.join("writes.log"));
     run(Command::new("cp").arg("--sparse=always").arg(image).arg(&card));
-    // As an owner's is larger than the image: /data grows to it, and has a second superblock from then on.
+    // Larger than the image, as an owner's card: /data grows to it, and then has a second superblock.
     fs::File::options().write(true).open(&card).and_then(|card| card.set_len(CARD)).expect("out/ has room");
     fs::File::create(&log).expect("out/ can be written");
     let slot = fs::read_to_string(image.with_file_name("slot.env")).expect("it was made with the card");
@@ -174,7 +175,7 @@ fn boot(folder: &Path, image: &Path, bundle: &Path) -> Appliance {
         let line = slot.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
         line.unwrap_or_else(|| panic!("no {key} in slot.env")).to_owned()
     };
-    // As U-Boot puts it together.
+    // As U-Boot composes it.
     let root = "PARTUUID=fa7a4d01-06";
     let (before, after) = (value("args_before"), value("args_after"));
     let file = |name: &str, path: &Path| format!("driver=file,node-name={name},filename={}", path.display());
@@ -182,8 +183,7 @@ fn boot(folder: &Path, image: &Path, bundle: &Path) -> Appliance {
         ["-blockdev", &file("card-file", &card)],
         ["-blockdev", &file("card-log", &log)],
         ["-blockdev", "driver=blklogwrites,node-name=card,file=card-file,log=card-log"],
-        // What the guest asks for, one by one: the log has no room for as much at once as QEMU would join, and fails
-        // it.
+        // The guest's requests one by one: requests that QEMU merges can exceed what the log can take, and then fail.
         ["-device", "virtio-blk-pci,drive=card,request-merging=off"],
         ["-drive", &format!("if=none,id=bundle,format=raw,readonly=on,file={}", bundle.display())],
         ["-device", "virtio-blk-pci,drive=bundle,serial=bundle"],
@@ -200,7 +200,7 @@ fn boot(folder: &Path, image: &Path, bundle: &Path) -> Appliance {
     Appliance { vm, log, phases: Vec::new(), configuration: String::new() }
 }
 
-/// Moves the appliance to the card's own /data, as a Pi has it, and claims it.
+/// Moves the appliance to the card's own /data, as on a Pi, and claims it.
 fn claim(appliance: &mut Appliance, folder: &Path) -> Owner {
     appliance.vm.wait_console("claim code: ", BOOT);
     appliance.vm.forget_console();
@@ -237,7 +237,7 @@ fn configuration(vm: &mut Vm) -> String {
     vm.ask(&format!("cat /data/{CONFIGURATION}")).trim_end_matches('\r').to_owned()
 }
 
-/// Bytes that no compression shortens, and that are the same in every run.
+/// Bytes that cannot be compressed, and that are the same in every run.
 fn noise(seed: u64, len: usize) -> Vec<u8> {
     let mut dice = Dice::new(seed);
     (0..len).map(|_| dice.roll(256) as u8).collect()

@@ -1,7 +1,8 @@
 //! Judges a card after a power cut as the machine will when it starts again.
 //!
-//! U-Boot reads its memory and picks a slot; that slot must be one release, whole. The system in it repairs `/data` as
-//! far as it can alone, and finds the configuration there. Anything less is a machine that somebody must go to.
+//! U-Boot reads its environment and picks a slot; that slot must hold one complete release. The system in it repairs
+//! `/data` as far as it can alone, and finds the configuration there. Anything less means that a person must go to the
+//! machine.
 
 use std::collections::BTreeMap;
 use std::process::{Command, Output};
@@ -9,25 +10,25 @@ use std::process::{Command, Output};
 use super::disc::Cut;
 use crate::pi::environment::{self, COPIES, SIZE, Variables};
 
-/// Why a card is no good any more.
+/// Why a card is broken.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Broken {
-    /// Neither copy of U-Boot's memory is whole: what is started is then what U-Boot was built with.
+    /// Neither copy of U-Boot's environment is valid: U-Boot would then use its built-in one.
     Environment,
-    /// The slot that will be started, or the one to fall back on, is no release.
+    /// The slot that will be started, or the one to fall back on, holds no complete release.
     Slot(String),
     /// `/data` needs a person.
     Data(String),
-    /// The configuration is neither of those that it may be.
+    /// The configuration is none of the permitted ones.
     Configuration(String),
 }
 
-/// What is known of the card.
+/// What is known about the card.
 #[derive(Debug)]
 pub struct Judge {
     /// Where the parts of the card begin, by their names in /dev/slots, and how long they are.
     pub parts: BTreeMap<String, (u64, u64)>,
-    /// What a slot may hold: boot and root of one release.
+    /// What a slot may hold: boot and root of one of these releases.
     pub releases: Vec<[Vec<u8>; 2]>,
     /// Where the configuration lies in /data.
     pub configuration: &'static str,
@@ -58,11 +59,11 @@ impl Judge {
 
     fn judge_data(&self, cut: &Cut, configurations: &[String]) -> Result<(), Broken> {
         let (at, len) = self.parts["data"];
-        // It is this verdict's own, since others are given at the same time.
+        // A file of this verdict's own, because verdicts run in parallel.
         let data = cut.file(at, len);
 
-        // As rcS does at every start, but not content with a journal that says that all is well: once as it may be done
-        // without asking, and if that was not enough, as somebody would who says yes to everything.
+        // As rcS does at every start, but forced even if the journal is clean: first only with repairs that are safe,
+        // and if that was not enough, with all of them.
         let check =
             |how| Command::new("e2fsck").args(["-f", how]).arg(data.path()).output().expect("e2fsck is installed");
         let mut output = check("-p");
@@ -91,7 +92,7 @@ fn first(variables: &Variables) -> &str {
     order.find(tries_left).unwrap_or_else(|| if value(variables, "CONFIRMED", "A") == "B" { "B" } else { "A" })
 }
 
-/// What U-Boot was built with stands where the card says nothing.
+/// The built-in value applies if the card has none.
 fn value<'a>(variables: &'a Variables, name: &str, built_in: &'a str) -> &'a str {
     variables.get(name).map_or(built_in, String::as_str)
 }

@@ -1,7 +1,7 @@
 //! Holds the host's end of the cable between the PC and the appliance; `tests/image/cable.rs` is the other.
 //!
-//! One picture at most is on its way: the guest answers each message, and what waits in a socket's buffer would reach
-//! the screen too late to be worth anything.
+//! At most one picture is on its way: the guest answers each message, and pictures that wait in a socket's buffer would
+//! reach the screen too late.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -19,13 +19,13 @@ pub struct Cable {
 }
 
 impl Cable {
-    /// Connects to the appliance's QEMU and tells `events` whatever the guest says.
+    /// Connects to the appliance's QEMU and sends the guest's messages to `events`.
     pub fn plug(socket: &Path, events: SyncSender<Event>) -> io::Result<Cable> {
         let socket = UnixStream::connect(socket)?;
         let heard = BufReader::new(socket.try_clone()?);
         thread::spawn(move || {
             let end = listen(heard, &events).unwrap_or_else(|error| error);
-            // Nobody listens any more when the rig was taken down first.
+            // The receiver is gone if the rig was taken down first.
             let _ = events.send(Event::End(Some(end)));
         });
         Ok(Cable { socket, unanswered: 0 })
@@ -39,7 +39,7 @@ impl Cable {
         self.socket.write_all(message)
     }
 
-    /// One message has been answered.
+    /// Notes that a message has been answered.
     pub fn taken(&mut self) {
         self.unanswered = self.unanswered.saturating_sub(1);
     }
@@ -50,7 +50,7 @@ impl Cable {
     }
 }
 
-/// Turns the guest's lines into events until the connection ends, and returns why it ended.
+/// Turns the guest's lines into events until the connection ends, and returns the reason.
 fn listen(heard: impl BufRead, events: &SyncSender<Event>) -> io::Result<io::Error> {
     for line in heard.lines() {
         let line = line?;

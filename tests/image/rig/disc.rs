@@ -1,14 +1,14 @@
-//! Makes discs that a PC can boot: a boot sector of our own and nothing else.
+//! Makes disks that a PC can boot: a boot sector of our own and nothing else.
 //!
-//! What starts says which disc it came from and then types out whatever is pressed, so that a boot menu's choice and
-//! the keyboard behind it can both be seen on the screen. An operating system would take a minute to show no more.
+//! The code prints which disk it came from and then echoes each key, so that both a boot menu's choice and the keyboard
+//! can be seen on the screen. An operating system would take a minute to show no more.
 
 /// Where a BIOS puts a boot sector and starts it.
 const ORIGIN: usize = 0x7c00;
-/// What boots is one sector, marked by its last two bytes.
+/// A boot sector is marked by its last two bytes.
 const SECTOR: usize = 512;
 const MARK: [u8; 2] = [0x55, 0xaa];
-/// Less than this and some firmware takes the disc for broken.
+/// Some firmware takes a smaller disk for broken.
 const DISC: usize = 1 << 20;
 
 /// Real-mode code, run at [`ORIGIN`]; the address of the text is filled in behind the first `0xbe`.
@@ -36,7 +36,7 @@ const CODE: &[u8] = &[
     0xeb, 0xf1, //       jmp show
 ];
 
-/// A disc that boots to `text` and echoes what is typed.
+/// A disk that boots to `text` and echoes what is typed.
 pub fn bootable(text: &str) -> Vec<u8> {
     let mut disc = vec![0; DISC];
     disc[..CODE.len()].copy_from_slice(CODE);

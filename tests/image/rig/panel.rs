@@ -1,7 +1,7 @@
-//! Does what the front panel of a PC does with its two buttons.
+//! Acts as the front panel of a PC with its two buttons.
 //!
-//! The power button starts a machine that is off, asks one that runs to stop, and cuts the power of one that does not
-//! listen when it is held for four seconds (ACPI 6.5, 4.8.2.2.1.2, "power button override").
+//! The power button starts a machine that is off, asks a running one to stop, and cuts the power when it is held for
+//! four seconds (ACPI 6.5, 4.8.2.2.1.2, "power button override").
 
 use std::time::{Duration, Instant};
 
@@ -10,13 +10,13 @@ const OVERRIDE: Duration = Duration::from_secs(4);
 /// What has to happen to the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deed {
-    /// Power comes.
+    /// Switch the power on.
     Start,
-    /// The operating system is asked to end.
+    /// Ask the operating system to shut down.
     Ask,
-    /// Power goes.
+    /// Cut the power.
     Cut,
-    /// The processor starts again.
+    /// Reset the processor.
     Reset,
 }
 
@@ -32,7 +32,7 @@ impl Panel {
         if closed == self.pressed.is_some() {
             return None;
         }
-        // Whoever was too busy to tick still learns that it was held.
+        // A caller that was too busy to tick still gets the cut.
         let cut = self.tick(now, running);
         self.pressed = closed.then_some(now);
         match (closed, running) {
@@ -53,7 +53,7 @@ impl Panel {
         (held && running).then_some(Deed::Cut)
     }
 
-    /// When [`Panel::tick`] has work to do, unless the button is let go.
+    /// When [`Panel::tick`] has work to do, unless the button is released.
     pub fn deadline(&self) -> Option<Instant> {
         self.pressed.map(|since| since + OVERRIDE)
     }

@@ -1,6 +1,6 @@
-//! Runs a PC with a real BIOS in QEMU: nothing of it knows that its keyboard is an appliance.
+//! Runs a PC with a real BIOS in QEMU, for which the appliance is an ordinary keyboard.
 //!
-//! Off means that there is no process, so that nothing of an earlier life can be mistaken for a start.
+//! Off means that there is no process, so that nothing from a previous run can be mistaken for a start.
 
 use std::fs;
 use std::io;
@@ -19,7 +19,7 @@ const MENU_WAIT: Duration = Duration::from_secs(60);
 /// F12 as SeaBIOS counts keys: the BIOS scan code of INT 16h.
 const F12: u8 = 0x86;
 const MENU_PROMPT: &str = "Press F12 for boot menu.";
-/// Where SeaBIOS tells what it does: the first thing to read when a key did not arrive.
+/// SeaBIOS's log: the first thing to read when a key did not arrive.
 const DIARY: &str = "bios.log";
 /// Longer than a keyboard takes to be plugged in; a machine without one starts all the same.
 const KEYBOARD_WAIT: Duration = Duration::from_secs(20);
@@ -34,7 +34,7 @@ pub struct Picture {
     pub rgb: Vec<u8>,
 }
 
-/// The PC's case: what stays when it is off.
+/// What remains of the PC when it is off.
 pub struct Case {
     folder: PathBuf,
     keyboard: SocketAddr,
@@ -48,7 +48,7 @@ pub struct Pc {
 }
 
 impl Case {
-    /// A PC with two discs, kept in `folder`. Its USB socket leads to whatever listens at `keyboard`.
+    /// A PC with two disks, kept in `folder`. Its USB socket is connected to `keyboard`.
     pub fn build(folder: &Path, keyboard: SocketAddr) -> io::Result<Case> {
         fs::create_dir_all(folder)?;
         for number in ["one", "two"] {
@@ -63,7 +63,7 @@ impl Case {
     /// Switches the PC on.
     pub fn start(&self) -> io::Result<Pc> {
         let file = |name: &str| self.folder.join(name).display().to_string();
-        // Whatever ends the tests ends the machine, too.
+        // The kernel ends the machine when the tests end, however they end.
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "qemu-system-x86_64"]);
         command.args(["-M", "q35", "-accel", "tcg", "-m", "128", "-nodefaults", "-display", "none", "-vga", "std"]);
@@ -99,7 +99,7 @@ impl Pc {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Tells the operating system, if there is one, that the power button was pressed.
+    /// Sends the operating system, if there is one, the power button's event.
     pub fn ask(&mut self) -> io::Result<()> {
         self.qmp.run("system_powerdown", json!({})).map(drop)
     }
@@ -116,7 +116,7 @@ impl Pc {
         parse_ppm(&fs::read(file)?).ok_or_else(|| io::Error::other("QEMU wrote no binary PPM"))
     }
 
-    /// The characters on the screen, read from the video memory and so past everything that is tested.
+    /// The characters on the screen, read from the video memory, so without anything that is tested.
     pub fn text(&mut self) -> io::Result<String> {
         let (address, columns, rows) = TEXT;
         let file = self.folder.join("text");
@@ -134,9 +134,9 @@ impl Pc {
 
     /// Makes sure that the BIOS has found the keyboard, as it does when it was plugged in before.
     ///
-    /// The cable needs a running machine to connect, and a BIOS looks for keyboards once. When it was too late for
-    /// that, the machine starts again; not before the BIOS waits for a key, because in the middle of its work a reset
-    /// can hang it.
+    /// The cable needs a running machine to connect, and a BIOS looks for keyboards once. If the keyboard came too late
+    /// for that, the machine is reset; not before the BIOS waits for a key, because a reset during its work can hang
+    /// it.
     fn await_keyboard(&mut self) -> io::Result<()> {
         let end = Instant::now() + KEYBOARD_WAIT;
         let mut read = 0;
@@ -161,7 +161,7 @@ impl Pc {
 
 impl Drop for Pc {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The process may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

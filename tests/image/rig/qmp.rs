@@ -1,7 +1,7 @@
-//! Speaks QEMU's machine protocol over the standard streams of a child process.
+//! Speaks QEMU's machine protocol (QMP) over the standard streams of a child process.
 //!
-//! A socket would have to be waited for and could outlive its machine. A pipe is there at once, and its end is the news
-//! that the machine has gone.
+//! A socket would have to be waited for and could outlive its machine. A pipe exists at once, and its end tells that
+//! the machine has gone.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout};
@@ -33,7 +33,7 @@ impl Qmp {
         self.commands.write_all(line.as_bytes())?;
         loop {
             let mut message = self.message()?;
-            // Events come between the answers; what they tell is asked for where it is needed.
+            // Events between the answers are ignored; the state is queried where it is needed.
             if let Some(answer) = message.get_mut("return") {
                 return Ok(answer.take());
             } else if let Some(error) = message.get("error") {

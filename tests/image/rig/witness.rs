@@ -1,7 +1,7 @@
-//! Answers, over HTTP on loopback, how the PC is: `{"running":true,"text":"..."}`.
+//! Reports the PC's state over HTTP on loopback: `{"running":true,"text":"..."}`.
 //!
-//! A browser test sees the PC through the appliance only. To know that what it sees is so, it asks here, where the text
-//! comes from the PC's own memory.
+//! A browser test sees the PC through the appliance only. To check what it sees, it asks here, where the text comes
+//! from the PC's own memory.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -17,7 +17,7 @@ pub fn listen(state: impl Fn() -> Option<State> + Send + 'static) -> io::Result<
     let address = listener.local_addr()?;
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            // One that hangs up early asks again.
+            // A client that hangs up early asks again.
             let _ = answer(stream, state());
         }
     });
