@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::device::Device;
 use crate::pictures::{HEIGHT, WIDTH};
 use crate::viewer::Stream;
-use crate::wire::{self, Address, PictureSocket};
+use crate::wire::{self, Address, Connection};
 
 /// The longest time for a server's start, and for its end.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -149,7 +149,7 @@ async fn post(address: Address, path: &str, headers: &str, body: &Value) -> Resu
     let host = address.socket;
     let mut text = format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}");
     text += &format!("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len());
-    let mut wire = PictureSocket::connect(address).await?;
+    let mut wire = Connection::connect(address).await?;
     let (head, mut answer) = wire::request(&mut wire, &text, 200).await?;
     let mut more = [0; 1024];
     while let got @ 1.. = wire.read(&mut more).await? {

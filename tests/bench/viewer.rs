@@ -6,7 +6,7 @@ use std::error::Error;
 
 use crate::device;
 use crate::pictures::{HEAD_BYTES, Stamp};
-use crate::wire::{self, Address, PictureSocket};
+use crate::wire::{self, Address, Connection};
 
 /// How much is read to find the next head; a picture is always longer, so this never includes two heads.
 const SIP_BYTES: usize = 4096;
@@ -35,7 +35,7 @@ pub struct Arrival {
 
 /// A client with a stream.
 pub struct Viewer {
-    wire: PictureSocket,
+    wire: Connection,
     socket: bool,
     /// Bytes that have arrived and are not parsed yet.
     held: Vec<u8>,
@@ -51,7 +51,7 @@ struct Part {
 
 impl Viewer {
     pub async fn open(stream: &Stream) -> Result<Viewer, Box<dyn Error>> {
-        let mut wire = PictureSocket::connect(stream.address).await?;
+        let mut wire = Connection::connect(stream.address).await?;
         let Stream { address, path, bearer, socket } = stream;
         // In HTTP/1.0 a body without a length is not chunked, so nothing has to be unchunked here.
         let version = if *socket { "1.1" } else { "1.0" };

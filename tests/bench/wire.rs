@@ -32,28 +32,28 @@ pub struct Address {
 }
 
 /// A connection.
-pub enum PictureSocket {
+pub enum Connection {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-impl PictureSocket {
-    pub async fn connect(address: Address) -> io::Result<PictureSocket> {
+impl Connection {
+    pub async fn connect(address: Address) -> io::Result<Connection> {
         let tcp = TcpStream::connect(address.socket).await?;
         tcp.set_nodelay(true)?;
         if !address.tls {
-            return Ok(PictureSocket::Plain(tcp));
+            return Ok(Connection::Plain(tcp));
         }
         let connector = TlsConnector::from(Arc::new(client_config()?));
         let tls = connector.connect(ServerName::from(address.socket.ip()), tcp).await?;
-        Ok(PictureSocket::Tls(Box::new(tls)))
+        Ok(Connection::Tls(Box::new(tls)))
     }
 
     /// Waits for some bytes. None means that the other side has closed.
     pub async fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         match self {
-            PictureSocket::Plain(tcp) => tcp.read(bytes).await,
-            PictureSocket::Tls(tls) => tls.read(bytes).await,
+            Connection::Plain(tcp) => tcp.read(bytes).await,
+            Connection::Tls(tls) => tls.read(bytes).await,
         }
     }
 
@@ -61,7 +61,7 @@ impl PictureSocket {
     pub async fn discard(&mut self, scratch: &mut [u8]) -> io::Result<usize> {
         match self {
             // With this flag, TCP discards the bytes without copying them: tcp(7).
-            PictureSocket::Plain(tcp) => loop {
+            Connection::Plain(tcp) => loop {
                 tcp.readable().await?;
                 let fd = tcp.as_raw_fd();
                 let mut discard = || recv(fd, scratch, MsgFlags::MSG_TRUNC).map_err(io::Error::from);
@@ -70,14 +70,14 @@ impl PictureSocket {
                     result => return result,
                 }
             },
-            PictureSocket::Tls(tls) => tls.read(scratch).await,
+            Connection::Tls(tls) => tls.read(scratch).await,
         }
     }
 
     pub async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
-            PictureSocket::Plain(tcp) => tcp.write_all(bytes).await,
-            PictureSocket::Tls(tls) => {
+            Connection::Plain(tcp) => tcp.write_all(bytes).await,
+            Connection::Tls(tls) => {
                 tls.write_all(bytes).await?;
                 tls.flush().await
             }
@@ -86,11 +86,7 @@ impl PictureSocket {
 }
 
 /// Sends a request and reads the head of the answer, which must have this status. Bytes after it are returned too.
-pub async fn request(
-    wire: &mut PictureSocket,
-    request: &str,
-    status: u16,
-) -> Result<(String, Vec<u8>), Box<dyn Error>> {
+pub async fn request(wire: &mut Connection, request: &str, status: u16) -> Result<(String, Vec<u8>), Box<dyn Error>> {
     wire.write(request.as_bytes()).await?;
     let mut bytes = Vec::new();
     loop {

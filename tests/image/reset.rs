@@ -27,8 +27,8 @@ fn a_factory_reset_forgets_the_owner_and_keeps_the_slots() {
     vm.wait_restart(BOOT);
     let code = claim_code(&vm);
     owner.wait_page(BOOT);
-    for principal in [&owner, &program] {
-        let answer = principal.get("/api/v1/system");
+    for client in [&owner, &program] {
+        let answer = client.get("/api/v1/system");
         assert!([401, 403].contains(&answer.status), "{answer:?}");
     }
     assert_ne!(0, vm.sh("ls /data/farhand.toml").status);
