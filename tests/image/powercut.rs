@@ -5,7 +5,7 @@
 //! None of those cards may need a person. The last tests each break one rule that this depends on, to show that a
 //! broken one is noticed.
 
-mod disc;
+mod disk;
 mod firmware;
 mod log;
 mod plug;
@@ -17,7 +17,7 @@ use std::ops::Range;
 use std::sync::{Mutex, OnceLock};
 use std::thread;
 
-use self::disc::{Cut, Dice, Disc};
+use self::disk::{Cut, Dice, Disk};
 use self::log::{Entry, Write};
 use self::record::{Phase, Recording, recording};
 use self::verdict::Broken;
@@ -103,7 +103,7 @@ fn genuine() -> &'static [Verdicts] {
 }
 
 /// Judges the card after each entry of a phase, and `losses` times more with random losses.
-fn judge(start: &Disc<'static>, entries: &[Entry], phase: &Phase, losses: usize) -> Verdicts {
+fn judge(start: &Disk<'static>, entries: &[Entry], phase: &Phase, losses: usize) -> Verdicts {
     let cuts = Mutex::new(cuts(start, entries, phase, losses).enumerate());
     let judges = thread::available_parallelism().map_or(1, NonZero::get);
     let found: Vec<_> = thread::scope(|scope| {
@@ -124,21 +124,21 @@ fn judge(start: &Disc<'static>, entries: &[Entry], phase: &Phase, losses: usize)
 
 /// The card after each entry of a phase, without and with random losses, and when that is.
 fn cuts<'a>(
-    start: &Disc<'static>,
+    start: &Disk<'static>,
     entries: &'a [Entry],
     phase: &'a Phase,
     losses: usize,
 ) -> impl Iterator<Item = (String, Cut<'a>)> {
-    let mut disc: Disc<'a> = start.clone();
+    let mut disk: Disk<'a> = start.clone();
     (recording().begin..phase.entries.end).flat_map(move |number| {
-        disc.feed(&entries[number]);
-        let throws = if disc.is_pending() { losses } else { 0 };
-        let (disc, when) = (disc.clone(), format!("{}, after entry {number}", phase.name));
+        disk.feed(&entries[number]);
+        let throws = if disk.is_pending() { losses } else { 0 };
+        let (disk, when) = (disk.clone(), format!("{}, after entry {number}", phase.name));
         let wanted = phase.entries.contains(&number);
-        let whole = wanted.then(|| (format!("{when}, nothing lost"), disc.cut()));
+        let whole = wanted.then(|| (format!("{when}, nothing lost"), disk.cut()));
         whole.into_iter().chain((0..throws).filter(move |_| wanted).map(move |throw| {
             let seed = (number * LOSSES_OF_MUTANT + throw + 1) as u64;
-            (format!("{when}, throw {throw}"), disc.cut_with_losses(&mut Dice::new(seed)))
+            (format!("{when}, throw {throw}"), disk.cut_with_losses(&mut Dice::new(seed)))
         }))
     })
 }

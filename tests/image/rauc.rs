@@ -26,7 +26,7 @@ fn rauc_ends_as_it_says_although_its_threads_are_held_up() {
     forge.offer("refused", &refused);
     let made = Command::new("aarch64-linux-gnu-gcc")
         .args(["-O1", "-Wall", "-Werror", "-shared", "-fPIC", "-o"])
-        .arg(forge.disc.join("late.so"))
+        .arg(forge.disk.join("late.so"))
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/image/rauc/late.c"))
         .output()
         .expect("there is a compiler: run 'make image-quick'");

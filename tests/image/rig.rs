@@ -5,7 +5,7 @@
 //! emulated, so the whole works without hardware, and the appliance needs no changes for it.
 
 mod cable;
-mod disc;
+mod disk;
 mod panel;
 mod pc;
 mod qmp;
@@ -80,12 +80,12 @@ impl Plan {
 
     /// The appliance's QEMU needs these arguments in addition to its own.
     pub fn arguments(&self) -> Vec<String> {
-        let disc = Path::new(env!("CARGO_MANIFEST_DIR")).join("out/virt/rig.squashfs");
+        let disk = Path::new(env!("CARGO_MANIFEST_DIR")).join("out/virt/rig.squashfs");
         let (guest, port) = USB;
         // A network of its own for USB, so that the appliance's stays as its owner configured it.
         let network = format!("user,id=usb,net=10.0.3.0/24,hostfwd=tcp:{}-{guest}:{port}", self.usb);
         let socket = format!("socket,id=cable,server=on,wait=off,path={}", self.socket().display());
-        let drive = format!("if=none,id=rig,format=raw,readonly=on,file={}", disc.display());
+        let drive = format!("if=none,id=rig,format=raw,readonly=on,file={}", disk.display());
         let pairs = [
             ["-drive", &drive],
             ["-device", "virtio-blk-pci,drive=rig,serial=rig"],

@@ -148,9 +148,9 @@ impl Machine {
             .arg("-kernel")
             .arg(out.join("Image"))
             .args(["-append", &self.arguments()]);
-        disc(&mut qemu, "root", &out.join("root.squashfs"), true);
-        disc(&mut qemu, "data", &data, false);
-        disc(&mut qemu, "peek", &out.join("peek.squashfs"), true);
+        disk(&mut qemu, "root", &out.join("root.squashfs"), true);
+        disk(&mut qemu, "data", &data, false);
+        disk(&mut qemu, "peek", &out.join("peek.squashfs"), true);
         qemu.arg("-netdev")
             .arg(format!("user,id=net,hostfwd=tcp:127.0.0.1:{https}-:443"))
             // No ROM for booting from the network: Debian has it in another package, and nothing here uses it.
@@ -268,7 +268,7 @@ impl Drop for Vm {
     }
 }
 
-fn disc(qemu: &mut Command, id: &str, file: &Path, readonly: bool) {
+fn disk(qemu: &mut Command, id: &str, file: &Path, readonly: bool) {
     let readonly = if readonly { "on" } else { "off" };
     qemu.arg("-drive")
         // The file need only outlive the machine, not this host: nothing has to reach the host's disk, and a guest that

@@ -51,13 +51,13 @@ pub struct Appliance {
 impl Appliance {
     /// Boots slot A with all forged files on a disk at /tmp/forge.
     pub fn boot(name: &str, forge: &Forge) -> Appliance {
-        let disc = forge.disc.with_extension("squashfs");
+        let disk = forge.disk.with_extension("squashfs");
         let made = Command::new("mksquashfs")
-            .args([&forge.disc, &disc])
+            .args([&forge.disk, &disk])
             // Signed files are compressed already.
             .args(["-noappend", "-comp", "zstd", "-noD", "-all-root", "-quiet", "-no-progress"])
             .output();
-        assert!(made.is_ok_and(|made| made.status.success()), "cannot pack {}", forge.disc.display());
+        assert!(made.is_ok_and(|made| made.status.success()), "cannot pack {}", forge.disk.display());
         let built = Card::built("virt");
         let slot = fs::read_to_string(built.folder.join("slot.env")).expect("there is a card: run 'make image-quick'");
         let value = |key: &str| {
@@ -70,26 +70,26 @@ impl Appliance {
         let card = Card::exact_copy_of(name, &built.path());
         // Readers of the file see what the guest has written, whether or not it is on this machine's own disk.
         let drive = format!("if=none,id=card,format=raw,cache=unsafe,file={}", card.path().display());
-        let disc = format!("if=none,id=forge,format=raw,readonly=on,file={}", disc.display());
+        let disk = format!("if=none,id=forge,format=raw,readonly=on,file={}", disk.display());
         let more = [
             ["-drive", &drive],
             ["-device", "virtio-blk-pci,drive=card"],
-            ["-drive", &disc],
+            ["-drive", &disk],
             ["-device", "virtio-blk-pci,drive=forge,serial=forge"],
         ];
         let vm = Machine::named(name).kernel(&line).more(more.concat()).boot();
         let mut appliance = Appliance { vm, card, forge: forge.clone() };
-        appliance.mount_disc();
+        appliance.mount_disk();
         appliance
     }
 
     /// Mounts the disk with the bundles in a system that has just started.
     #[track_caller]
-    pub fn mount_disc(&mut self) {
+    pub fn mount_disk(&mut self) {
         self.vm.ask(
             "until [ -d /data/install ]; do sleep 0.1; done
-            for disc in /sys/block/vd*; do
-                [ \"$(cat $disc/serial)\" != forge ] || forge=/dev/${disc##*/}
+            for disk in /sys/block/vd*; do
+                [ \"$(cat $disk/serial)\" != forge ] || forge=/dev/${disk##*/}
             done
             mkdir -p /tmp/forge && mount -t squashfs -o ro $forge /tmp/forge",
         );
@@ -99,7 +99,7 @@ impl Appliance {
     #[track_caller]
     pub fn claimed(name: &str, forge: &Forge) -> (Appliance, Owner) {
         let appliance = Appliance::boot(name, forge);
-        let owner = Owner::claim(appliance.vm.https, &forge.disc, &claim_code(&appliance.vm));
+        let owner = Owner::claim(appliance.vm.https, &forge.disk, &claim_code(&appliance.vm));
         (appliance, owner)
     }
 

@@ -28,7 +28,7 @@ pub struct Signer {
 #[derive(Debug, Clone)]
 pub struct Forge {
     /// All files in here reach the appliance on a disk.
-    pub disc: PathBuf,
+    pub disk: PathBuf,
     work: PathBuf,
 }
 
@@ -36,9 +36,9 @@ impl Forge {
     pub fn open(name: &str) -> Forge {
         let work = Path::new(env!("CARGO_MANIFEST_DIR")).join("out/run").join(name).join("forge");
         let _ = fs::remove_dir_all(&work);
-        let disc = work.join("disc");
-        fs::create_dir_all(&disc).expect("out/ can be written");
-        Forge { disc, work }
+        let disk = work.join("disk");
+        fs::create_dir_all(&disk).expect("out/ can be written");
+        Forge { disk, work }
     }
 
     /// The folder where a test may keep other files.
@@ -56,8 +56,8 @@ impl Forge {
     pub fn owner(&self, name: &str) -> Signer {
         let folder = self.work.join(name);
         run(Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("image/keys.sh")).arg(&folder));
-        fs::create_dir_all(self.disc.join(name)).unwrap();
-        fs::copy(folder.join("keyring.pem"), self.disc.join(name).join("keyring.pem")).unwrap();
+        fs::create_dir_all(self.disk.join(name)).unwrap();
+        fs::copy(folder.join("keyring.pem"), self.disk.join(name).join("keyring.pem")).unwrap();
         Signer { key: folder.join("signer.key"), cert: folder.join("signer.pem") }
     }
 
@@ -185,7 +185,7 @@ impl Forge {
 
     /// Puts a bundle on the disk.
     pub fn offer(&self, name: &str, bundle: &[u8]) {
-        fs::write(self.disc.join(format!("{name}.raucb")), bundle).unwrap();
+        fs::write(self.disk.join(format!("{name}.raucb")), bundle).unwrap();
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::disc::Dice;
+use super::disk::Dice;
 use crate::owner::{Owner, PASSWORD, USER};
 use crate::pi::{A, Card, Part, Pi};
 use crate::release::Release;

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::disc::{Dice, Disc};
+use super::disk::{Dice, Disk};
 use super::log::{self, Entry};
 use super::verdict::Judge;
 use crate::owner::Owner;
@@ -56,7 +56,7 @@ pub struct Phase {
 pub struct Recording {
     pub entries: Vec<Entry>,
     /// The card before entry `begin`.
-    pub start: Disc<'static>,
+    pub start: Disk<'static>,
     pub begin: usize,
     pub phases: Vec<Phase>,
     /// A mutant: the same file, written by a program that empties it first.
@@ -106,15 +106,15 @@ fn record() -> Recording {
         fs::write(file, image).expect("out/ has room");
     }
     let bundle = bundle("virt", &folder.join("bundle"), &files[0], &files[1]);
-    let disc = folder.join("bundle.squashfs");
-    run(Command::new("mksquashfs").args([&bundle, &disc]).args([
+    let disk = folder.join("bundle.squashfs");
+    run(Command::new("mksquashfs").args([&bundle, &disk]).args([
         "-comp",
         "zstd",
         "-all-root",
         "-quiet",
         "-no-progress",
     ]));
-    let mut appliance = boot(&folder, &image, &disc);
+    let mut appliance = boot(&folder, &image, &disk);
     let owner = claim(&mut appliance, &folder);
     appliance.vm.ask(GROWN);
     let parts = parts(&mut appliance.vm);
@@ -157,7 +157,7 @@ fn record() -> Recording {
     // All tests of this process read it.
     let before: &'static [Entry] = entries[..begin].to_vec().leak();
     let fragile = COPIES[0]..COPIES[1] + SIZE as u64;
-    let mut start = Disc::new(&read(&image), fragile);
+    let mut start = Disk::new(&read(&image), fragile);
     before.iter().for_each(|entry| start.feed(entry));
     let judge = Judge { parts, releases: vec![old, new], configuration: CONFIGURATION };
     Recording { entries, start, begin, phases, in_place: last, judge }
@@ -192,8 +192,8 @@ fn boot(folder: &Path, image: &Path, bundle: &Path) -> Appliance {
     let mut vm = Machine::named("powercut").kernel(&line).more(more.concat()).boot();
     vm.ask(
         "until [ -e /dev/slots/data ] && grep -q ' /data ' /proc/mounts; do sleep 0.1; done
-        for disc in /sys/block/vd*; do
-            [ \"$(cat $disc/serial)\" != bundle ] || bundle=/dev/${disc##*/}
+        for disk in /sys/block/vd*; do
+            [ \"$(cat $disk/serial)\" != bundle ] || bundle=/dev/${disk##*/}
         done
         mkdir -p /tmp/bundle && mount -t squashfs -o ro $bundle /tmp/bundle",
     );

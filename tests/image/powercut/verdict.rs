@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::process::{Command, Output};
 
-use super::disc::Cut;
+use super::disk::Cut;
 use crate::pi::environment::{self, COPIES, SIZE, Variables};
 
 /// Why a card is broken.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::disc;
+use super::disk;
 use super::qmp::Qmp;
 
 /// How long the BIOS waits for its boot menu key: an emulated processor and a person both need time.
@@ -53,7 +53,7 @@ impl Case {
         fs::create_dir_all(folder)?;
         for number in ["one", "two"] {
             let text = format!("Booted from disc {number}. What you type appears here.\r\n\r\n");
-            fs::write(folder.join(number), disc::bootable(&text))?;
+            fs::write(folder.join(number), disk::bootable(&text))?;
         }
         fs::write(folder.join("menu-key"), [F12])?;
         fs::write(folder.join("menu-message"), format!("\n{MENU_PROMPT}\n\n"))?;

@@ -9,7 +9,7 @@ const ORIGIN: usize = 0x7c00;
 const SECTOR: usize = 512;
 const MARK: [u8; 2] = [0x55, 0xaa];
 /// Some firmware takes a smaller disk for broken.
-const DISC: usize = 1 << 20;
+const DISK: usize = 1 << 20;
 
 /// Real-mode code, run at [`ORIGIN`]; the address of the text is filled in behind the first `0xbe`.
 const CODE: &[u8] = &[
@@ -38,14 +38,14 @@ const CODE: &[u8] = &[
 
 /// A disk that boots to `text` and echoes what is typed.
 pub fn bootable(text: &str) -> Vec<u8> {
-    let mut disc = vec![0; DISC];
-    disc[..CODE.len()].copy_from_slice(CODE);
+    let mut disk = vec![0; DISK];
+    disk[..CODE.len()].copy_from_slice(CODE);
     let pointer = CODE.iter().position(|&byte| byte == 0xbe).expect("the code loads the text's address") + 1;
     let address = u16::try_from(ORIGIN + CODE.len()).expect("a boot sector lies in the first 64 KiB");
-    disc[pointer..pointer + 2].copy_from_slice(&address.to_le_bytes());
+    disk[pointer..pointer + 2].copy_from_slice(&address.to_le_bytes());
     let room = CODE.len()..SECTOR - MARK.len() - 1;
     assert!(text.len() <= room.len(), "{text:?} does not fit a boot sector");
-    disc[room.start..room.start + text.len()].copy_from_slice(text.as_bytes());
-    disc[SECTOR - MARK.len()..SECTOR].copy_from_slice(&MARK);
-    disc
+    disk[room.start..room.start + text.len()].copy_from_slice(text.as_bytes());
+    disk[SECTOR - MARK.len()..SECTOR].copy_from_slice(&MARK);
+    disk
 }

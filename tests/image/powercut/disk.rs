@@ -28,7 +28,7 @@ const EMPTY: [u8; BLOCK] = [0; BLOCK];
 
 /// A disk while it is being written.
 #[derive(Debug, Clone)]
-pub struct Disc<'a> {
+pub struct Disk<'a> {
     kept: Arc<Blocks>,
     /// Written since the last flush.
     pending: Vec<&'a Write>,
@@ -36,12 +36,12 @@ pub struct Disc<'a> {
     fragile: Range<u64>,
 }
 
-impl<'a> Disc<'a> {
+impl<'a> Disk<'a> {
     /// A disk with all of this flushed.
-    pub fn new(kept: &[u8], fragile: Range<u64>) -> Disc<'a> {
+    pub fn new(kept: &[u8], fragile: Range<u64>) -> Disk<'a> {
         let mut blocks = Blocks::default();
         blocks.write(0, kept);
-        Disc { kept: Arc::new(blocks), pending: Vec::new(), fragile }
+        Disk { kept: Arc::new(blocks), pending: Vec::new(), fragile }
     }
 
     /// Does what was recorded.
@@ -253,31 +253,31 @@ mod tests {
     #[test]
     fn the_last_write_counts_and_a_flush_keeps_it() {
         let entries = [write(0, 1, 1024), write(512, 2, 512), Entry::Flush, write(0, 3, 512)];
-        let mut disc = Disc::new(&[0; 2048], 0..0);
+        let mut disk = Disk::new(&[0; 2048], 0..0);
         let mut seen = Vec::new();
         for entry in &entries {
-            disc.feed(entry);
-            let cut = disc.cut();
+            disk.feed(entry);
+            let cut = disk.cut();
             seen.push([0, 512, 1024].map(|at| cut.read(at, 512)[511]));
         }
         assert_eq!(vec![[1, 1, 0], [1, 2, 0], [1, 2, 0], [3, 2, 0]], seen);
-        assert_eq!(vec![3, 2], disc.cut().read(511, 2), "pieces are laid over what is read, wherever that begins");
+        assert_eq!(vec![3, 2], disk.cut().read(511, 2), "pieces are laid over what is read, wherever that begins");
     }
 
     #[test]
-    fn a_part_of_a_disc_is_found_wherever_it_begins_and_ends() {
+    fn a_part_of_a_disk_is_found_wherever_it_begins_and_ends() {
         let len = 3 * BLOCK;
         let start: Vec<u8> =
             (0..len).map(|at| if (BLOCK..2 * BLOCK).contains(&at) { 0 } else { at as u8 | 1 }).collect();
         let entries = [write(BLOCK as u64 - 512, 9, 1024), Entry::Flush, write(2 * BLOCK as u64 - 512, 8, 1024)];
-        let mut disc = Disc::new(&start, 0..0);
-        let before = disc.clone();
-        entries.iter().for_each(|entry| disc.feed(entry));
+        let mut disk = Disk::new(&start, 0..0);
+        let before = disk.clone();
+        entries.iter().for_each(|entry| disk.feed(entry));
         let mut expected = start.clone();
         expected[BLOCK - 512..BLOCK + 512].fill(9);
         expected[2 * BLOCK - 512..2 * BLOCK + 512].fill(8);
-        for (disc, expected) in [(before, start), (disc, expected)] {
-            let cut = disc.cut();
+        for (disk, expected) in [(before, start), (disk, expected)] {
+            let cut = disk.cut();
             for (at, end) in [(0, len), (0, 512), (512, len - 512), (BLOCK - 1, BLOCK + 1), (BLOCK + 7, 2 * BLOCK + 9)]
             {
                 let mut image = expected[at..end].to_vec();
@@ -294,12 +294,12 @@ mod tests {
     #[test]
     fn every_mixture_of_unflushed_writes_may_be_left_and_nothing_else() {
         let entries = [write(0, 1, 512), Entry::Flush, write(0, 2, 512), write(512, 3, 1024)];
-        let mut disc = Disc::new(&[0; 2048], 0..0);
-        entries.iter().for_each(|entry| disc.feed(entry));
+        let mut disk = Disk::new(&[0; 2048], 0..0);
+        entries.iter().for_each(|entry| disk.feed(entry));
         let mut dice = Dice::new(1);
         let seen: BTreeSet<_> = (0..500)
             .map(|_| {
-                let cut = disc.cut_with_losses(&mut dice);
+                let cut = disk.cut_with_losses(&mut dice);
                 [0, 512, 1024, 1536].map(|at| {
                     let sector = cut.read(at, 512);
                     assert!(sector.iter().all(|byte| *byte == sector[0]), "a sector is old or new");
@@ -317,10 +317,10 @@ mod tests {
     #[test]
     fn what_is_fragile_may_be_neither_old_nor_new() {
         let entry = write(512, 2, 1024);
-        let mut disc = Disc::new(&[1; 2048], 512..2048);
-        disc.feed(&entry);
+        let mut disk = Disk::new(&[1; 2048], 512..2048);
+        disk.feed(&entry);
         let mut dice = Dice::new(1);
-        let torn = (0..100).filter(|_| disc.cut_with_losses(&mut dice).read(512, 1024).contains(&ERASED)).count();
+        let torn = (0..100).filter(|_| disk.cut_with_losses(&mut dice).read(512, 1024).contains(&ERASED)).count();
         assert!((10..60).contains(&torn), "{torn} of 100");
     }
 }
