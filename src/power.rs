@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 use crate::base::front_panel::Contact;
 
 /// The shortest press that every board notices: inputs are debounced for 16 to 32 ms.
-pub const SHORTEST: Duration = Duration::from_millis(50);
+pub const SHORTEST_PRESS: Duration = Duration::from_millis(50);
 
 /// The longest press that has a meaning. Boards cut power after four seconds; some clear their settings after fifteen.
-pub const LONGEST: Duration = Duration::from_secs(12);
+pub const LONGEST_PRESS: Duration = Duration::from_secs(12);
 
 /// How soon opening is tried again on a relay that failed to open.
-const AGAIN: Duration = Duration::from_millis(50);
+const REOPEN_INTERVAL: Duration = Duration::from_millis(50);
 
 /// What to do to a relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +60,7 @@ impl Sequencer {
         if let Some(other) = self.held {
             return Err(PressError::Busy(other.contact));
         }
-        if !(SHORTEST..=LONGEST).contains(&time) {
+        if !(SHORTEST_PRESS..=LONGEST_PRESS).contains(&time) {
             return Err(PressError::Length);
         }
         self.held = Some(Held { contact, end: now, time: Some(time) });
@@ -77,7 +77,7 @@ impl Sequencer {
 
     /// Notes that a contact could not be opened: opening is tried again, and nothing else is pressed until it succeeds.
     pub fn stuck(&mut self, now: Instant, contact: Contact) {
-        self.held = Some(Held { contact, end: now + AGAIN, time: None });
+        self.held = Some(Held { contact, end: now + REOPEN_INTERVAL, time: None });
     }
 
     /// Tells the sequencer what time it is.
@@ -155,11 +155,11 @@ mod tests {
     #[test]
     fn a_press_outside_its_range_is_refused() {
         let (mut sequencer, now) = (Sequencer::default(), Instant::now());
-        for time in [Duration::ZERO, SHORTEST - MS, LONGEST + MS, Duration::MAX] {
+        for time in [Duration::ZERO, SHORTEST_PRESS - MS, LONGEST_PRESS + MS, Duration::MAX] {
             assert_eq!(Err(PressError::Length), sequencer.press(now, Contact::Power, time));
         }
         assert_eq!(None, sequencer.poll());
-        for time in [SHORTEST, LONGEST] {
+        for time in [SHORTEST_PRESS, LONGEST_PRESS] {
             assert_eq!(Ok(()), Sequencer::default().press(now, Contact::Power, time));
         }
     }
@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn releasing_ends_a_press_early() {
         let (mut sequencer, now) = (Sequencer::default(), Instant::now());
-        sequencer.press(now, Contact::Reset, LONGEST).unwrap();
+        sequencer.press(now, Contact::Reset, LONGEST_PRESS).unwrap();
         sequencer.poll();
         sequencer.release_all();
         assert_eq!(Some(Action::Open(Contact::Reset)), sequencer.poll());
@@ -189,7 +189,7 @@ mod tests {
         let (mut sequencer, now) = (Sequencer::default(), Instant::now());
         sequencer.stuck(now, Contact::Power);
         assert_eq!(Err(PressError::Busy(Contact::Power)), sequencer.press(now, Contact::Reset, HALF));
-        sequencer.tick(now + AGAIN);
+        sequencer.tick(now + REOPEN_INTERVAL);
         assert_eq!(Some(Action::Open(Contact::Power)), sequencer.poll());
     }
 }

@@ -29,10 +29,10 @@ use crate::gadget::plan::{Function, KEYBOARD, POINTER};
 use crate::ports::{UsbEvent, UsbPort};
 
 /// How often to look for a missing controller: it appears while the system starts, and a user waits for the keyboard.
-const SEARCH: Duration = Duration::from_millis(250);
+const SEARCH_INTERVAL: Duration = Duration::from_millis(250);
 
 /// How often to check a present one. The kernel announces its changes, but perhaps not its disappearance.
-const CHECK: Duration = Duration::from_secs(2);
+const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Where the kernel keeps what we need. A test puts other directories here.
 #[derive(Debug, Clone)]
@@ -124,7 +124,7 @@ impl HidgPort {
                 }
             },
         }
-        let pause = if self.plugged.is_some() { CHECK } else { SEARCH };
+        let pause = if self.plugged.is_some() { CHECK_INTERVAL } else { SEARCH_INTERVAL };
         self.wake.as_mut().reset(Instant::now() + pause);
     }
 
@@ -431,7 +431,7 @@ mod tests {
         let mut port = HidgPort::new("farhand-main".into(), &Usb::default(), places.clone());
         let settle = async |port: &mut HidgPort| {
             let nothing = poll_fn(|context| port.poll_event(context));
-            assert!(tokio::time::timeout(2 * SEARCH, nothing).await.is_err(), "nothing can have happened");
+            assert!(tokio::time::timeout(2 * SEARCH_INTERVAL, nothing).await.is_err(), "nothing can have happened");
             assert_eq!(io::ErrorKind::NotConnected, port.offer(Report::Keyboard([0; 8])).unwrap_err().kind());
         };
         settle(&mut port).await;
@@ -447,7 +447,7 @@ mod tests {
     async fn a_seat_without_keyboard_looks_for_none() {
         let usb = Usb { controller: Controller::None, ..Usb::default() };
         let mut port = open("farhand-main".into(), &usb, Places::default());
-        let event = tokio::time::timeout(10 * CHECK, poll_fn(|context| port.poll_event(context)));
+        let event = tokio::time::timeout(10 * CHECK_INTERVAL, poll_fn(|context| port.poll_event(context)));
         assert!(event.await.is_err(), "nothing can have happened");
         assert_eq!(io::ErrorKind::NotConnected, port.offer(Report::Keyboard([0; 8])).unwrap_err().kind());
     }

@@ -61,7 +61,7 @@ impl Relays for Panel {
 impl Drop for Panel {
     fn drop(&mut self) {
         for (contact, output) in &mut self.outputs {
-            if let Some(Err(error)) = output.had().map(|output| output.set(false)) {
+            if let Some(Err(error)) = output.opened().map(|output| output.set(false)) {
                 log::error!("cannot open the {contact:?} contact: {error}");
             }
         }

@@ -20,9 +20,9 @@ pub const LINE: u16 = 26;
 pub const HOLD: Duration = Duration::from_secs(5);
 
 /// Many times what the pull-up needs to lift an open line. Every boot waits this long.
-const SETTLE: Duration = Duration::from_millis(20);
+const PULL_UP_TIME: Duration = Duration::from_millis(20);
 /// How often to look.
-const LOOK: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Watches the pin until it is released or has been held for `time`.
 ///
@@ -34,13 +34,13 @@ pub fn is_held(chip: &str, line: Line, time: Duration) -> Result<bool, RelayErro
     };
     // Active when it is low, and so pulled up.
     let pin = bank.input("reset-pin", line, true)?;
-    sleep(SETTLE);
+    sleep(PULL_UP_TIME);
     let begin = Instant::now();
     while pin.is_active() == Some(true) {
         if time <= begin.elapsed() {
             return Ok(true);
         }
-        sleep(LOOK);
+        sleep(POLL_INTERVAL);
     }
     Ok(false)
 }

@@ -9,7 +9,7 @@ use crate::base::error_chain::chain;
 use crate::hw::gpio::RelayError;
 
 /// How often opening is tried again for a line that is only read. Opening one is a handful of system calls.
-const AGAIN: Duration = Duration::from_secs(3);
+const RETRY_INTERVAL: Duration = Duration::from_secs(3);
 
 /// A line, once it could be opened.
 pub(super) struct RetryingLine<T> {
@@ -38,14 +38,14 @@ impl<T> RetryingLine<T> {
     /// The line. Opening is tried again if the last attempt is long enough ago, so callers may ask as often as they
     /// like.
     pub(super) fn by(&mut self, now: Instant) -> Option<&mut T> {
-        if self.line.is_err() && self.tried + AGAIN <= now {
+        if self.line.is_err() && self.tried + RETRY_INTERVAL <= now {
             self.attempt(now);
         }
-        self.had()
+        self.opened()
     }
 
     /// The line if it has been opened.
-    pub(super) fn had(&mut self) -> Option<&mut T> {
+    pub(super) fn opened(&mut self) -> Option<&mut T> {
         self.line.as_mut().ok()
     }
 
@@ -95,11 +95,11 @@ mod tests {
     fn a_line_that_is_looked_at_is_tried_now_and_then() {
         let (mut late, attempts) = third();
         let tried = late.tried;
-        assert_eq!(None, late.by(tried + AGAIN - Duration::from_millis(1)));
+        assert_eq!(None, late.by(tried + RETRY_INTERVAL - Duration::from_millis(1)));
         assert_eq!(1, attempts.load(Ordering::Relaxed));
-        assert_eq!(None, late.by(tried + AGAIN));
-        assert_eq!(None, late.by(tried + AGAIN));
-        assert_eq!(Some(&mut 7), late.by(tried + 2 * AGAIN));
+        assert_eq!(None, late.by(tried + RETRY_INTERVAL));
+        assert_eq!(None, late.by(tried + RETRY_INTERVAL));
+        assert_eq!(Some(&mut 7), late.by(tried + 2 * RETRY_INTERVAL));
         assert_eq!(3, attempts.load(Ordering::Relaxed));
     }
 }

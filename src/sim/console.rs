@@ -12,9 +12,9 @@ use super::text::{PLAIN, TextScreen};
 use crate::base::signal::Size;
 
 /// Time between kernel messages: short, but long enough to see them scroll.
-const LINE: Duration = Duration::from_millis(60);
+const LINE_INTERVAL: Duration = Duration::from_millis(60);
 /// Half a caret's period.
-const BLINK: Duration = Duration::from_millis(500);
+const BLINK_INTERVAL: Duration = Duration::from_millis(500);
 /// Longest line that is kept; a key that is held down must not fill the memory.
 const LINE_CHARACTERS: usize = 400;
 /// Lines that Up brings back.
@@ -94,13 +94,13 @@ impl Console {
             line: String::new(),
             history: Vec::new(),
             recalled: 0,
-            blinks_at: now + BLINK,
+            blinks_at: now + BLINK_INTERVAL,
         }
     }
 
     fn play(&mut self, now: Instant, lines: VecDeque<String>, after: After) {
         self.screen.caret = false;
-        self.script = Some((lines, now + LINE, after));
+        self.script = Some((lines, now + LINE_INTERVAL, after));
     }
 
     fn shut_down(&mut self, now: Instant, restart: bool) {
@@ -181,7 +181,7 @@ impl Stage for Console {
         }
         // The caret stays visible while somebody types.
         self.screen.caret = true;
-        self.blinks_at = now + BLINK;
+        self.blinks_at = now + BLINK_INTERVAL;
         match press.key {
             Key::Char('c') if press.control => {
                 self.line.clear();
@@ -213,9 +213,9 @@ impl Stage for Console {
     fn tick(&mut self, now: Instant, requests: &mut Requests) {
         if let Some((lines, due, after)) = &mut self.script {
             while *due <= now {
-                *due += LINE;
+                *due += LINE_INTERVAL;
                 requests.redraw = true;
-                requests.disk = LINE;
+                requests.disk = LINE_INTERVAL;
                 let Some(line) = lines.pop_front() else {
                     let after = *after;
                     self.script = None;
@@ -232,7 +232,7 @@ impl Stage for Console {
                 self.screen.print(&line, PLAIN);
             }
         } else if self.blinks_at <= now {
-            self.blinks_at = now + BLINK;
+            self.blinks_at = now + BLINK_INTERVAL;
             self.screen.caret ^= true;
             requests.redraw = true;
         }

@@ -30,7 +30,7 @@ const FRAME_INTERVAL: Duration = Duration::from_micros(33_333);
 /// stream works.
 const KEEP_ALIVE: Duration = Duration::from_millis(500);
 /// How long the screen's thread may sleep without asking whether to stop.
-const NAP: Duration = Duration::from_millis(100);
+const LONGEST_SLEEP: Duration = Duration::from_millis(100);
 
 /// A machine that has just been switched on: its ports, and its screen.
 pub fn machine() -> (Board, SimulatedScreen) {
@@ -103,14 +103,14 @@ impl Machine {
     }
 
     /// Waits until there may be something to show, because of input or of the machine's own deadline, but not longer
-    /// than [`NAP`].
+    /// than [`LONGEST_SLEEP`].
     fn wait(&self, next_frame: Option<Instant>) {
         let state = self.lock();
         let now = Instant::now();
         // When it changes faster than pictures are wanted, several changes go into one picture.
         let paced = next_frame.filter(|next| now < *next && state.target.is_stale());
         let until = paced.or(state.target.deadline());
-        let time = until.map_or(NAP, |until| until.saturating_duration_since(now).min(NAP));
+        let time = until.map_or(LONGEST_SLEEP, |until| until.saturating_duration_since(now).min(LONGEST_SLEEP));
         let idle = |state: &mut State| paced.is_some() || !state.touched;
         // The reason for waking does not matter: the screen looks at everything anyway.
         drop(self.0.touch.wait_timeout_while(state, time, idle));
@@ -265,7 +265,7 @@ mod tests {
     use crate::bus::{FrameBus, Frames, StatusBus};
 
     /// Longer than anything takes on the machine, even on a busy computer.
-    const LIMIT: Duration = Duration::from_secs(20);
+    const TIMEOUT: Duration = Duration::from_secs(20);
 
     fn bus() -> SeatBus {
         SeatBus {
@@ -278,7 +278,7 @@ mod tests {
 
     async fn until(bus: &SeatBus, signal: Signal) {
         let mut status = bus.status.watch();
-        let seen = timeout(LIMIT, status.wait_for(|status| status.screen.signal == signal)).await;
+        let seen = timeout(TIMEOUT, status.wait_for(|status| status.screen.signal == signal)).await;
         seen.unwrap_or_else(|_| panic!("the signal is never {signal:?}")).unwrap();
     }
 
@@ -286,7 +286,7 @@ mod tests {
     async fn picture(bus: &SeatBus, size: Size) -> Bytes {
         let mut frames = bus.frames.watch();
         let fits = frames.wait_for(|frame| frame.as_ref().is_some_and(|frame| frame.size == size));
-        let jpeg = timeout(LIMIT, fits).await.expect("no such picture").unwrap().as_ref().unwrap().jpeg.clone();
+        let jpeg = timeout(TIMEOUT, fits).await.expect("no such picture").unwrap().as_ref().unwrap().jpeg.clone();
         let header = turbojpeg::read_header(&jpeg).unwrap();
         assert_eq!((usize::from(size.width), usize::from(size.height)), (header.width, header.height));
         jpeg
@@ -307,7 +307,7 @@ mod tests {
                 }
             }
         };
-        timeout(LIMIT, wait).await.unwrap_or_else(|_| panic!("the controller is never {word}"));
+        timeout(TIMEOUT, wait).await.unwrap_or_else(|_| panic!("the controller is never {word}"));
     }
 
     #[test]
@@ -366,7 +366,7 @@ mod tests {
         board.usb.offer(Report::Keyboard([0; 8])).unwrap();
         let mut frames = bus.frames.watch();
         let setup = frames.wait_for(|frame| frame.as_ref().is_some_and(|frame| 180 < corner(&frame.jpeg)));
-        drop(timeout(LIMIT, setup).await.expect("F2 does not show in the picture").unwrap());
+        drop(timeout(TIMEOUT, setup).await.expect("F2 does not show in the picture").unwrap());
         assert!(0.0 < bus.status.now().screen.fps);
 
         board.relays.set(Contact::Power, true).unwrap();

@@ -12,11 +12,11 @@ use crate::base::signal::Size;
 /// When the host has configured the keyboard: BIOSes need about a second from power-on.
 pub const USB_READY: Duration = Duration::from_millis(1000);
 /// Time for a person to read the line about the keys and press one.
-const FULL: Duration = Duration::from_millis(4000);
+const FULL_TIME: Duration = Duration::from_millis(4000);
 /// Time for a person who knows the key already.
-const QUICK: Duration = Duration::from_millis(2500);
+const QUICK_TIME: Duration = Duration::from_millis(2500);
 /// One step of the memory count; short enough to look busy.
-const STEP: Duration = Duration::from_millis(50);
+const STEP_TIME: Duration = Duration::from_millis(50);
 const MEMORY_TIME: Duration = Duration::from_millis(1500);
 const MEMORY_MIB: u128 = 16384;
 
@@ -38,7 +38,7 @@ impl Post {
     }
 
     fn length(&self) -> Duration {
-        if self.settings.quick_boot { QUICK } else { FULL }
+        if self.settings.quick_boot { QUICK_TIME } else { FULL_TIME }
     }
 
     fn screen(&self) -> TextScreen {
@@ -86,14 +86,14 @@ impl Stage for Post {
     fn tick(&mut self, now: Instant, requests: &mut Requests) {
         self.time = now;
         requests.redraw = true;
-        requests.disk = STEP;
+        requests.disk = STEP_TIME;
         if self.started + self.length() <= now {
             requests.next = Some(Next::Boot(self.settings.boot_order.clone()));
         }
     }
 
     fn deadline(&self) -> Option<Instant> {
-        Some(self.time + STEP)
+        Some(self.time + STEP_TIME)
     }
 
     fn draw(&self, raster: &mut Raster) {

@@ -11,17 +11,17 @@ use std::time::{Duration, Instant};
 use crate::base::signal::{Signal, Size};
 
 /// How often to look for a device that is absent or busy: soon enough for somebody who has just plugged it in.
-const RETRY: Duration = Duration::from_millis(500);
+const REOPEN_INTERVAL: Duration = Duration::from_millis(500);
 /// How often to query a bad signal, for drivers that do not report its return.
-const LOOK: Duration = Duration::from_secs(1);
+const QUERY_INTERVAL: Duration = Duration::from_secs(1);
 /// How long without a picture counts as a stall. A still screen causes none: capture devices repeat it.
-const STALL: Duration = Duration::from_secs(2);
+const STALL_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a source must keep its mode before the mode is queried.
-const SETTLE: Duration = Duration::from_millis(30);
+const SETTLE_TIME: Duration = Duration::from_millis(30);
 /// How long a source that keeps changing can delay that query.
-const PATIENCE: Duration = Duration::from_millis(200);
+const LONGEST_SETTLE: Duration = Duration::from_millis(200);
 /// The period over which pictures are counted.
-const WINDOW: Duration = Duration::from_secs(1);
+const RATE_WINDOW: Duration = Duration::from_secs(1);
 
 /// What the caller must do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,7 +104,7 @@ impl SignalTracker {
     /// Starts by looking for the device.
     pub fn new(now: Instant) -> SignalTracker {
         SignalTracker {
-            phase: Phase::Closed { retry: now + RETRY },
+            phase: Phase::Closed { retry: now + REOPEN_INTERVAL },
             seen: SignalStatus { signal: Signal::Starting, mode: None, fps: 0.0 },
             window: Window { start: now, count: 0 },
             actions: VecDeque::from([Action::Show(Signal::Starting), Action::Open]),
@@ -113,7 +113,7 @@ impl SignalTracker {
 
     /// The device is open.
     pub fn opened(&mut self, now: Instant) {
-        self.phase = Phase::Watching { query: now + LOOK, changing: None };
+        self.phase = Phase::Watching { query: now + QUERY_INTERVAL, changing: None };
         self.actions.push_back(Action::Query);
     }
 
@@ -150,7 +150,7 @@ impl SignalTracker {
         if let Phase::Streaming { .. } = self.phase {
             self.actions.push_back(Action::Stop);
         }
-        self.phase = Phase::Watching { query: now + LOOK, changing: None };
+        self.phase = Phase::Watching { query: now + QUERY_INTERVAL, changing: None };
         match reading {
             Reading::Mode => self.actions.push_back(Action::Start),
             Reading::NoSignal => self.see(Signal::NoSignal),
@@ -191,18 +191,18 @@ impl SignalTracker {
         self.count(now);
         match &mut self.phase {
             Phase::Closed { retry } if *retry <= now => {
-                *retry = now + RETRY;
+                *retry = now + REOPEN_INTERVAL;
                 self.actions.push_back(Action::Open);
             }
             Phase::Watching { query, changing } if *query <= now => {
-                (*query, *changing) = (now + LOOK, None);
+                (*query, *changing) = (now + QUERY_INTERVAL, None);
                 self.actions.push_back(Action::Query);
             }
             Phase::Streaming { query: query @ Some(_), changing, .. } if query.is_some_and(|due| due <= now) => {
                 (*query, *changing) = (None, None);
                 self.actions.push_back(Action::Query);
             }
-            Phase::Streaming { last, .. } if *last + STALL <= now => {
+            Phase::Streaming { last, .. } if *last + STALL_TIMEOUT <= now => {
                 *last = now;
                 self.see(Signal::Stalled);
                 self.actions.push_back(Action::Query);
@@ -222,8 +222,12 @@ impl SignalTracker {
             Phase::Closed { retry } => retry,
             Phase::Watching { query, .. } => query,
             Phase::Streaming { last, query, .. } => {
-                let due = query.map_or(last + STALL, |query| query.min(last + STALL));
-                if self.seen.fps == 0.0 && self.window.count == 0 { due } else { due.min(self.window.start + WINDOW) }
+                let due = query.map_or(last + STALL_TIMEOUT, |query| query.min(last + STALL_TIMEOUT));
+                if self.seen.fps == 0.0 && self.window.count == 0 {
+                    due
+                } else {
+                    due.min(self.window.start + RATE_WINDOW)
+                }
             }
         }
     }
@@ -238,7 +242,7 @@ impl SignalTracker {
             self.actions.push_back(Action::Stop);
         }
         self.actions.push_back(Action::Close);
-        self.phase = Phase::Closed { retry: now + RETRY };
+        self.phase = Phase::Closed { retry: now + REOPEN_INTERVAL };
         self.see(signal);
     }
 
@@ -261,7 +265,7 @@ impl SignalTracker {
 
     fn count(&mut self, now: Instant) {
         let time = now.saturating_duration_since(self.window.start);
-        if WINDOW <= time {
+        if RATE_WINDOW <= time {
             // To a tenth: watchers are woken only by what they can see.
             let rate = f64::from(self.window.count) / time.as_secs_f64();
             self.seen.fps = ((rate * 10.0).round() / 10.0) as f32;
@@ -273,7 +277,7 @@ impl SignalTracker {
 /// When a source that changed just now may be queried.
 fn settled(now: Instant, changing: &mut Option<Instant>) -> Instant {
     let since = *changing.get_or_insert(now);
-    (now + SETTLE).min(since + PATIENCE)
+    (now + SETTLE_TIME).min(since + LONGEST_SETTLE)
 }
 
 #[cfg(test)]

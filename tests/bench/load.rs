@@ -15,7 +15,7 @@ use crate::viewer::{Stream, Viewer};
 /// Time for the server to settle after the last viewer's first picture.
 const WARM_UP: Duration = Duration::from_secs(1);
 /// The longest time until every viewer has its first picture.
-const PATIENCE: Duration = Duration::from_secs(15);
+const FIRST_PICTURE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// What a number of viewers saw of one server.
 #[derive(Debug, Default)]
@@ -59,7 +59,7 @@ pub async fn watch(viewers: usize, stream: &Stream, time: Duration, server: Pid)
                 shared.progress.notified().await;
             }
         };
-        if tokio::time::timeout(PATIENCE, everyone).await.is_err() {
+        if tokio::time::timeout(FIRST_PICTURE_TIMEOUT, everyone).await.is_err() {
             return Err(format!("only {} of {viewers} viewers got a picture", shared.ready.get()).into());
         }
         tokio::time::sleep(WARM_UP).await;

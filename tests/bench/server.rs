@@ -20,9 +20,9 @@ use crate::viewer::Stream;
 use crate::wire::{self, Address, Connection};
 
 /// The longest time for a server's start, and for its end.
-const PATIENCE: Duration = Duration::from_secs(10);
+const START_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often to check for conditions that send no event.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A server, and the way to its pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -165,7 +165,7 @@ fn free_address() -> Result<SocketAddr, Box<dyn Error>> {
 
 /// The text after `start` on the next line that contains it.
 fn said_after(start: &str, said: &Receiver<String>) -> Result<String, Box<dyn Error>> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + START_TIMEOUT;
     loop {
         let line = said
             .recv_timeout(deadline.saturating_duration_since(Instant::now()))
@@ -204,7 +204,7 @@ impl Running {
     }
 
     fn wait_until_connectable(&mut self, address: SocketAddr) -> Result<(), Box<dyn Error>> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + START_TIMEOUT;
         while TcpStream::connect(address).is_err() {
             if let Some(status) = self.child.try_wait()? {
                 return Err(format!("it ended with {status}").into());
@@ -212,7 +212,7 @@ impl Running {
             if deadline < Instant::now() {
                 return Err("it does not listen".into());
             }
-            thread::sleep(LOOK_AGAIN);
+            thread::sleep(POLL_INTERVAL);
         }
         Ok(())
     }
@@ -220,14 +220,14 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + START_TIMEOUT;
         // It may have ended by itself.
         let _ = kill(self.pid(), Signal::SIGTERM);
         while let Ok(None) = self.child.try_wait() {
             if deadline < Instant::now() {
                 let _ = self.child.kill();
             }
-            thread::sleep(LOOK_AGAIN);
+            thread::sleep(POLL_INTERVAL);
         }
     }
 }

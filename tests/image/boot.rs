@@ -9,7 +9,7 @@
 #![allow(dead_code)]
 
 mod owner;
-mod patience;
+mod poll;
 mod shell;
 mod terminal;
 mod vm;

@@ -20,9 +20,9 @@ const CAPTURE: &str = "/dev/jpegcap";
 const RELAYS: [&str; 2] = ["power", "reset"];
 const LAMP: usize = 2;
 /// A line that another process drives sends no events, so it is polled.
-const LOOK: Duration = Duration::from_millis(3);
+const POLL_INTERVAL: Duration = Duration::from_millis(3);
 /// More than any picture; a longer length means that the two ends are out of step.
-const LONGEST: usize = 16 << 20;
+const MAX_MESSAGE_BYTES: usize = 16 << 20;
 
 fn main() -> ExitCode {
     let Err(error) = run();
@@ -41,7 +41,7 @@ fn run() -> io::Result<std::convert::Infallible> {
         let mut length = [0; 4];
         port.read_exact(&mut length)?;
         let length = u32::from_be_bytes(length) as usize;
-        if LONGEST < length {
+        if MAX_MESSAGE_BYTES < length {
             return Err(io::Error::other(format!("a message of {length} bytes")));
         }
         let mut message = vec![0; length];
@@ -72,7 +72,7 @@ fn watch(panel: &Path, mut told: File) {
                 }
             }
         }
-        thread::sleep(LOOK);
+        thread::sleep(POLL_INTERVAL);
     }
 }
 

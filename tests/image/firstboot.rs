@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use crate::blank::Blank;
 use crate::lan::{self, GUEST, Lan, TODAY, US, labels};
-use crate::patience::until;
+use crate::poll::until;
 use crate::vm::{self, BOOT, Machine, Vm};
 
 /// Long enough for a service to start while a build keeps the host busy.
-const SOON: Duration = Duration::from_secs(60);
+const SERVICE_START: Duration = Duration::from_secs(60);
 
 /// Names the card's partitions as on a board, and uses its /data instead of the one that the machine started with.
 const PLUG_IN: &str = "sv stop serve hands >/dev/null
@@ -39,13 +39,17 @@ fn boot(name: &str, card: &Blank) -> Vm {
 /// Waits until the code is on the card. From then on the guest does not touch the partition, so that a laptop may.
 #[track_caller]
 fn note(card: &Blank) -> String {
-    until("the code is on the card", SOON, || Some(card.read("claim-code.txt")).filter(|note| !note.contains("none")))
+    until("the code is on the card", SERVICE_START, || {
+        Some(card.read("claim-code.txt")).filter(|note| !note.contains("none"))
+    })
 }
 
 /// Waits until the card says that nobody needs a code any more.
 #[track_caller]
 fn owned(card: &Blank) {
-    until("the code is taken away", SOON, || card.read("claim-code.txt").contains("has an owner").then_some(()));
+    until("the code is taken away", SERVICE_START, || {
+        card.read("claim-code.txt").contains("has an owner").then_some(())
+    });
 }
 
 /// How many sectors of the FAT partition have changed.
@@ -105,7 +109,7 @@ fn the_card_counts_until_it_names_an_owner() {
     note(&card);
     let error = card.read("farhand-error.txt");
     assert!(error.contains("rack 7") && error.contains("line 2"), "{error}");
-    vm.wait_console("rack 7", SOON);
+    vm.wait_console("rack 7", SERVICE_START);
     assert_ne!(0, vm.sh("ls /data/farhand.toml").status);
     assert_eq!("farhand-3456\n", vm.ask("hostname"), "named by its network card, for want of a serial number");
 
@@ -117,7 +121,7 @@ fn the_card_counts_until_it_names_an_owner() {
     );
     card.put("farhand.toml", &good);
     vm.ask(GO_ON);
-    vm.wait_console("took farhand.toml, and the owner", SOON);
+    vm.wait_console("took farhand.toml, and the owner", SERVICE_START);
     let error = card.read("farhand-error.txt");
     assert!(error.contains("Nothing is wrong"), "what was wrong is right now: {error}");
     assert_eq!("rack-7\n", vm.ask("hostname"));
@@ -171,7 +175,7 @@ fn the_very_card_image_is_configured_by_its_first_boot() {
     assert_eq!("rack-9\n", vm.ask("hostname"));
     assert_eq!(code.trim(), note(&card).trim());
     // The everyday machine's /data is another disk, which must not be taken for the card's.
-    vm.wait_console("/data is not mounted from /dev/slots/data", SOON);
+    vm.wait_console("/data is not mounted from /dev/slots/data", SERVICE_START);
 
     vm.reboot();
     assert_eq!(code, vm.wait_console("claim code: ", BOOT), "who reads it from the card has switched off meanwhile");
@@ -186,7 +190,7 @@ fn data_grows_to_its_card_once_and_after_a_cut() {
     vm.ask("echo kept >/data/note; sync");
     vm.ask("farhand grow >/tmp/grown 2>&1 &");
     // The power is cut right after the first step.
-    until("the table is written", SOON, || (card.table() != before).then_some(()));
+    until("the table is written", SERVICE_START, || (card.table() != before).then_some(()));
     drop(vm);
 
     let grown = card.table();
@@ -269,5 +273,5 @@ fn a_wire_at_power_on_asks_for_a_factory_reset() {
         until [ -e /data/state/factory-reset ]; do /usr/libexec/reset-pin; done
         kill $wire",
     );
-    vm.wait_console("the reset pin is held", SOON);
+    vm.wait_console("the reset pin is held", SERVICE_START);
 }

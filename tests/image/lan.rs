@@ -23,26 +23,26 @@ const ALL: [u8; 6] = [0xff; 6];
 const MULTICAST_DNS: (Ipv4Addr, [u8; 6], u16) = (Ipv4Addr::new(224, 0, 0, 251), [1, 0, 0x5e, 0, 0, 0xfb], 5353);
 /// Seconds from 1900, where NTP begins, to 1970.
 const NTP_EPOCH: u32 = 2_208_988_800;
-const PATIENCE: Duration = Duration::from_secs(60);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often a question is repeated, because the guest may not have received it.
-const AGAIN: Duration = Duration::from_secs(1);
+const REPEAT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A cable with a guest at its other end.
 pub struct Lan {
     socket: UnixStream,
-    ear: Arc<Ear>,
+    inbox: Arc<Inbox>,
 }
 
 /// What the guest has sent, and a signal for when there is more.
 #[derive(Debug, Default)]
-struct Ear {
-    heard: Mutex<Heard>,
+struct Inbox {
+    received: Mutex<Received>,
     more: Condvar,
 }
 
 /// What the guest has sent.
 #[derive(Debug, Default)]
-struct Heard {
+struct Received {
     /// DHCP requests, from their options on.
     dhcp: Vec<Vec<u8>>,
     /// Multicast DNS messages.
@@ -59,9 +59,9 @@ pub fn plan(name: &str) -> (PathBuf, Vec<String>) {
     (socket, ["-netdev", &network, "-device", card].map(String::from).into())
 }
 
-impl Ear {
-    fn note(&self, which: impl Fn(&mut Heard) -> &mut Vec<Vec<u8>>, said: &[u8]) {
-        which(&mut self.heard.lock().unwrap()).push(said.to_vec());
+impl Inbox {
+    fn note(&self, which: impl Fn(&mut Received) -> &mut Vec<Vec<u8>>, said: &[u8]) {
+        which(&mut self.received.lock().unwrap()).push(said.to_vec());
         self.more.notify_all();
     }
 }
@@ -73,9 +73,9 @@ impl Lan {
         let stream = UnixStream::connect(socket).expect("QEMU listens before the guest runs");
         // Both sides have it open now; the name is not needed any more.
         let _ = std::fs::remove_file(socket);
-        let ear = Arc::new(Ear::default());
+        let inbox = Arc::new(Inbox::default());
         let (mut from, mut to) = (stream.try_clone().unwrap(), stream.try_clone().unwrap());
-        let noted = Arc::clone(&ear);
+        let noted = Arc::clone(&inbox);
         thread::spawn(move || {
             // The connection ends with the machine, which the test notices by itself.
             while let Some(frame) = receive(&mut from) {
@@ -84,13 +84,13 @@ impl Lan {
                 }
             }
         });
-        Lan { socket: stream, ear }
+        Lan { socket: stream, inbox }
     }
 
     /// Waits for a DHCP request that contains this.
     #[track_caller]
     pub fn wait_dhcp(&self, part: &[u8]) {
-        self.wait("a DHCP request", part, |heard| &heard.dhcp, || ());
+        self.wait("a DHCP request", part, |received| &received.dhcp, || ());
     }
 
     /// Asks for a name by multicast DNS until an answer contains this.
@@ -101,28 +101,28 @@ impl Lan {
         let question = [&header[..], &labels(name), &kind.to_be_bytes(), &1u16.to_be_bytes()].concat();
         let (group, mac, port) = MULTICAST_DNS;
         let frame = udp(mac, (US, port), (group, port), &question);
-        self.wait(name, part, |heard| &heard.names, || send(&mut socket, &frame));
+        self.wait(name, part, |received| &received.names, || send(&mut socket, &frame));
     }
 
     #[track_caller]
-    fn wait(&self, what: &str, part: &[u8], which: impl Fn(&Heard) -> &Vec<Vec<u8>>, mut nudge: impl FnMut()) {
-        let deadline = Instant::now() + PATIENCE;
-        let mut nudge_at = Instant::now();
-        let mut heard = self.ear.heard.lock().unwrap();
+    fn wait(&self, what: &str, part: &[u8], which: impl Fn(&Received) -> &Vec<Vec<u8>>, mut ask: impl FnMut()) {
+        let deadline = Instant::now() + WAIT_TIMEOUT;
+        let mut ask_at = Instant::now();
+        let mut received = self.inbox.received.lock().unwrap();
         loop {
-            if nudge_at <= Instant::now() {
+            if ask_at <= Instant::now() {
                 // The receiving thread needs this lock too.
-                drop(heard);
-                nudge();
-                nudge_at = Instant::now() + AGAIN;
-                heard = self.ear.heard.lock().unwrap();
+                drop(received);
+                ask();
+                ask_at = Instant::now() + REPEAT_INTERVAL;
+                received = self.inbox.received.lock().unwrap();
             }
-            if which(&heard).iter().any(|said| said.windows(part.len()).any(|window| window == part)) {
+            if which(&received).iter().any(|said| said.windows(part.len()).any(|window| window == part)) {
                 return;
             }
-            assert!(Instant::now() < deadline, "{what}: nobody said {part:x?}; heard {:x?}", which(&heard));
-            let silence = nudge_at.saturating_duration_since(Instant::now());
-            heard = self.ear.more.wait_timeout(heard, silence).unwrap().0;
+            assert!(Instant::now() < deadline, "{what}: nobody said {part:x?}; received {:x?}", which(&received));
+            let silence = ask_at.saturating_duration_since(Instant::now());
+            received = self.inbox.more.wait_timeout(received, silence).unwrap().0;
         }
     }
 }
@@ -148,7 +148,7 @@ fn send(socket: &mut UnixStream, frame: &[u8]) {
 }
 
 /// Notes what the guest sends, and answers requests to us.
-fn answer(frame: &[u8], ear: &Ear) -> Option<Vec<u8>> {
+fn answer(frame: &[u8], inbox: &Inbox) -> Option<Vec<u8>> {
     let sender: [u8; 6] = frame.get(6..12)?.try_into().ok()?;
     match frame.get(12..14)? {
         // ARP: who has our address?
@@ -163,12 +163,12 @@ fn answer(frame: &[u8], ear: &Ear) -> Option<Vec<u8>> {
             let (source, payload) = (port(34)?, frame.get(42..)?);
             match port(36)? {
                 67 => {
-                    ear.note(|heard| &mut heard.dhcp, payload.get(240..)?);
+                    inbox.note(|received| &mut received.dhcp, payload.get(240..)?);
                     Some(udp(ALL, (US, 67), (Ipv4Addr::BROADCAST, 68), &lease(payload)?))
                 }
                 123 => Some(udp(sender, (US, 123), (from.into(), source), &time(payload)?)),
                 5353 => {
-                    ear.note(|heard| &mut heard.names, payload);
+                    inbox.note(|received| &mut received.names, payload);
                     None
                 }
                 _ => None,

@@ -6,19 +6,19 @@
 // Helpers outside #[test] functions may fail a test, too.
 #![allow(clippy::unwrap_used)]
 
-mod bites;
 mod blank;
 mod browser;
 mod bundles;
+mod confirmed_hang;
 mod contract;
 mod firstboot;
 mod lan;
 mod moved;
 mod owner;
 mod page;
-mod patience;
 mod pc;
 mod pi;
+mod poll;
 mod powercut;
 mod production;
 mod rauc;

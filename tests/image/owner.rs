@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::patience;
+use crate::poll;
 
 /// The longest time for an answer, on an emulated network.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -144,7 +144,7 @@ impl Owner {
     /// Repeats a request until its answer is as wanted.
     #[track_caller]
     pub fn until(&self, what: &str, within: Duration, so: impl Fn() -> bool) {
-        patience::until(what, within, || so().then_some(()));
+        poll::until(what, within, || so().then_some(()));
     }
 
     #[track_caller]

@@ -87,7 +87,7 @@ fn find(name: &str) -> io::Result<PathBuf> {
 }
 
 /// A longer pause between two reads means that this machine did not get its processor.
-const PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_GAP: Duration = Duration::from_millis(10);
 
 /// Prints each change of a sysfs value, first the one it has now.
 ///
@@ -103,7 +103,7 @@ fn watch(path: &Path, time: Duration) -> io::Result<()> {
         let value =
             fs::read_to_string(path).map_err(|error| io::Error::other(format!("{}: {error}", path.display())))?;
         let now = start.elapsed();
-        held_up += (now - seen).saturating_sub(PAUSE);
+        held_up += (now - seen).saturating_sub(LONGEST_GAP);
         if last.as_ref() != Some(&value) {
             let [before, after, held_up] = [seen, now, held_up].map(|time| time.as_micros());
             say(format_args!("{} {before} {after} {held_up}", value.trim()))?;

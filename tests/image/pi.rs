@@ -24,7 +24,7 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 pub use self::card::{A, B, Card, Part, Slot, run};
 pub use self::pins::{POWER, Pulse, RESET};
 pub use self::probe::Probe;
-pub use self::watchdog::Why;
+pub use self::watchdog::Cause;
 use crate::shell::{BOOT, Shell};
 use crate::terminal::Terminal;
 use crate::vm::free_port;
@@ -177,7 +177,7 @@ impl Pi {
 
     /// Waits until the first system since power-on has ended, and returns what ended it. Its console output is skipped.
     #[track_caller]
-    pub fn ended(&mut self, within: Duration) -> Option<Why> {
+    pub fn ended(&mut self, within: Duration) -> Option<Cause> {
         let why = self.probe.wait("the end of the system", within, |seen| seen.resets.first().copied());
         self.shell.skip();
         why
@@ -233,7 +233,7 @@ impl Pi {
 
     /// What ended each system since power-on.
     #[track_caller]
-    pub fn resets(&self) -> Vec<Option<Why>> {
+    pub fn resets(&self) -> Vec<Option<Cause>> {
         self.probe.resets()
     }
 

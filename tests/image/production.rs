@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::owner::Owner;
-use crate::pi::{Card, Pi, Why, run};
+use crate::pi::{Card, Cause, Pi, run};
 
 /// Reading the bundle twice and writing it once, on an emulated processor while a build keeps the host busy.
 const INSTALLED: Duration = Duration::from_secs(300);
@@ -92,11 +92,11 @@ fn the_card_that_owners_get_is_claimed_updated_and_confirmed_without_a_shell() {
     let answer = program.post("/api/v1/restart", &json!({}));
     assert_eq!(202, answer.status, "{answer:?}");
     let end = pi.probe.wait("the restart", CONFIRMED, |seen| seen.resets.first().copied());
-    assert_eq!(Some(Why::Restart), end);
+    assert_eq!(Some(Cause::Restart), end);
     program.wait_page(CONFIRMED);
     program.until("slot B is confirmed", CONFIRMED, || program.system("/confirmed") == true);
     assert_eq!((json!("B"), json!("update")), (program.system("/slot"), program.system("/started/why")));
-    assert_eq!([Some(Why::Restart)], pi.resets()[..], "nothing else has ended a system");
+    assert_eq!([Some(Cause::Restart)], pi.resets()[..], "nothing else has ended a system");
     assert_eq!(0, pi.probe.pulses().len(), "no relay has closed: {:?}", pi.probe.pulses());
     assert_eq!(Some("B"), pi.unplug().environment().unwrap().get("CONFIRMED").map(String::as_str));
 }

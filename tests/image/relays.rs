@@ -14,7 +14,7 @@ use crate::shell::BOOT;
 /// The length of a `tap`.
 const TAP: Duration = Duration::from_millis(500);
 /// How soon a relay is open after the process that closed it has died.
-const LET_GO: Duration = Duration::from_millis(100);
+const RELEASE_TIMEOUT: Duration = Duration::from_millis(100);
 
 #[test]
 fn no_relay_closes_but_when_it_is_pressed_nor_stays_closed_when_who_closed_it_dies() {
@@ -72,7 +72,7 @@ fn a_death_in_mid_press_opens_the_relay_at_once(pi: &mut Pi, owner: &Owner) {
             let pulses = pi.probe.pulses();
             let time = pulses[before].end.unwrap().by - alive;
             println!("{driver:?}: {service} was killed in mid-press, and the relay was open after {time:?}");
-            assert!(time <= LET_GO, "{driver}, {service}: {pulses:?}, killed after {alive:?}");
+            assert!(time <= RELEASE_TIMEOUT, "{driver}, {service}: {pulses:?}, killed after {alive:?}");
             expected.push(POWER);
             assert_eq!(expected, pins(&pulses), "{pulses:?}");
         }

@@ -16,7 +16,7 @@ use crate::supervision::{WATCHDOG, WELL, started, wait_well};
 use crate::vm::{Machine, Vm, slot_a};
 
 /// An id of the current boot.
-fn life(vm: &mut Vm) -> String {
+fn boot_id(vm: &mut Vm) -> String {
     vm.ask("cat /proc/sys/kernel/random/boot_id")
 }
 
@@ -55,7 +55,7 @@ fn a_page_that_hangs_at_each_start_restarts_once_and_then_lets_its_owner_in_to_r
         let log = owner.get("/api/v1/logs?service=guard");
         assert!(log.body.as_str().is_some_and(|text| text.contains("changing to rescue mode")), "{log:?}");
     });
-    assert_eq!(vm.ask("cat /run/second"), life(&mut vm), "it has restarted again");
+    assert_eq!(vm.ask("cat /run/second"), boot_id(&mut vm), "it has restarted again");
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn a_rescue_page_takes_an_update() {
     forge.good("good", &Forge::development());
     let (mut appliance, owner) = Appliance::claimed("rescue-update", &forge);
     wait_well(&mut appliance.vm);
-    let alive = life(&mut appliance.vm);
+    let alive = boot_id(&mut appliance.vm);
     // As the guard does when a restart has not helped.
     appliance.vm.sh(": >/run/farhand/rescue; sv -w 2 force-restart /etc/sv/serve /etc/sv/hands");
     owner.wait_status("/api/v1/health", 503, BOOT);
@@ -76,7 +76,7 @@ fn a_rescue_page_takes_an_update() {
     owner.until("the installation ends", BOOT, ended);
     assert_eq!("ready", owner.system("/update/phase"), "{}", owner.system("/update/message"));
     appliance.holds("good");
-    assert_eq!(alive, life(&mut appliance.vm), "it has restarted");
+    assert_eq!(alive, boot_id(&mut appliance.vm), "it has restarted");
     appliance.runs_what_it_ran();
 }
 
@@ -150,7 +150,7 @@ fn without_storage_there_is_a_page_that_says_so_and_lets_nobody_in() {
     let empty = folder.join("empty.img");
     fs::File::create(&empty).unwrap().set_len(64 << 20).unwrap();
     let mut vm = on(name, &empty).leaping().boot();
-    let alive = life(&mut vm);
+    let alive = boot_id(&mut vm);
     vm.wait_console("cannot mount /data, so nothing can be stored", BOOT);
     vm.wait_console("storage cannot be read, so nobody can log in", BOOT);
     vm.ask("[ -s /run/log/fsck ] && [ -e /run/farhand/rescue ] && ! grep -q ' /data ' /proc/mounts");
@@ -171,5 +171,5 @@ fn without_storage_there_is_a_page_that_says_so_and_lets_nobody_in() {
     // It stays up for a person at its console, and its watchdog is fed.
     vm.ask("until grep -q 'the daemon runs in rescue mode' /run/log/guard/current; do sleep 0.2; done");
     vm.ask("until read now _ </proc/uptime; [ ${now%.*} -ge 45 ]; do sleep 0.5; done");
-    assert_eq!(alive, life(&mut vm), "it has restarted");
+    assert_eq!(alive, boot_id(&mut vm), "it has restarted");
 }

@@ -20,14 +20,14 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use self::cable::Cable;
-use self::panel::{Deed, Panel};
+use self::panel::{Action, Panel};
 use self::pc::{Case, Pc, Picture};
 use crate::vm::{self, Vm};
 
 /// How often the screen is looked at. An emulated processor has to decode and encrypt each picture that changed.
-const LOOK: Duration = Duration::from_millis(120);
+const SCREEN_INTERVAL: Duration = Duration::from_millis(120);
 /// How often a still picture is repeated: rarely enough to cost nothing, often enough to count as a signal.
-const REPEAT: Duration = Duration::from_millis(400);
+const REPEAT_INTERVAL: Duration = Duration::from_millis(400);
 /// Good enough to read small letters, like the better dongles.
 const QUALITY: i32 = 85;
 /// The longest start of a program on an emulated processor while a build keeps the host busy.
@@ -113,9 +113,9 @@ impl Plan {
             )));
         }
         let case = Case::build(&self.folder, self.usb)?;
-        let bench = Bench { inbox, cable, case, panel: Panel::default(), pc: None, shown: None };
+        let pc_thread = PcThread { inbox, cable, case, panel: Panel::default(), pc: None, shown: None };
         let thread = thread::spawn(move || {
-            if let Err(error) = bench.run() {
+            if let Err(error) = pc_thread.run() {
                 eprintln!("the rig has come apart: {error}");
             }
         });
@@ -174,7 +174,7 @@ fn prepare_guest() -> String {
 }
 
 /// The thread that owns the PC, so that all events for it are in order.
-struct Bench {
+struct PcThread {
     inbox: Receiver<Event>,
     cable: Cable,
     case: Case,
@@ -183,7 +183,7 @@ struct Bench {
     shown: Option<(Picture, Instant)>,
 }
 
-impl Bench {
+impl PcThread {
     fn run(mut self) -> io::Result<()> {
         let mut look = Instant::now();
         loop {
@@ -191,9 +191,9 @@ impl Bench {
             match self.inbox.recv_timeout(wake.saturating_duration_since(Instant::now())) {
                 Ok(Event::Button { power, closed, at }) => {
                     let running = self.pc.is_some();
-                    let deed =
+                    let action =
                         if power { self.panel.power(at, closed, running) } else { self.panel.reset(closed, running) };
-                    self.carry_out(deed)?;
+                    self.carry_out(action)?;
                 }
                 Ok(Event::Taken) => self.cable.taken(),
                 Ok(Event::Ask(answer)) => {
@@ -205,27 +205,27 @@ impl Bench {
                 Ok(Event::End(None)) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
                 // Only when no event waits: events during the PC's start must be handled before the deadline.
                 Err(RecvTimeoutError::Timeout) => {
-                    let deed = self.panel.tick(Instant::now(), self.pc.is_some());
-                    self.carry_out(deed)?;
+                    let action = self.panel.tick(Instant::now(), self.pc.is_some());
+                    self.carry_out(action)?;
                 }
             }
             if look <= Instant::now() {
                 self.look()?;
-                look = Instant::now() + LOOK;
+                look = Instant::now() + SCREEN_INTERVAL;
             }
         }
     }
 
-    fn carry_out(&mut self, deed: Option<Deed>) -> io::Result<()> {
-        match (deed, &mut self.pc) {
-            (Some(Deed::Start), None) => {
+    fn carry_out(&mut self, action: Option<Action>) -> io::Result<()> {
+        match (action, &mut self.pc) {
+            (Some(Action::Start), None) => {
                 self.pc = Some(self.case.start()?);
                 self.cable.send(b"LAMP up")?;
                 self.cable.send(b"BACK")
             }
-            (Some(Deed::Ask), Some(pc)) => pc.ask(),
-            (Some(Deed::Reset), Some(pc)) => pc.reset(),
-            (Some(Deed::Cut), Some(_)) => self.go_dark(),
+            (Some(Action::Ask), Some(pc)) => pc.ask(),
+            (Some(Action::Reset), Some(pc)) => pc.reset(),
+            (Some(Action::Cut), Some(_)) => self.go_dark(),
             _ => Ok(()),
         }
     }
@@ -247,7 +247,7 @@ impl Bench {
             return Ok(());
         }
         let picture = pc.picture()?;
-        if self.shown.as_ref().is_some_and(|(last, at)| *last == picture && at.elapsed() < REPEAT) {
+        if self.shown.as_ref().is_some_and(|(last, at)| *last == picture && at.elapsed() < REPEAT_INTERVAL) {
             return Ok(());
         }
         let size = (picture.width, picture.height);

@@ -3,7 +3,7 @@
 //! U-Boot decides, by what is stored on the card. So each scenario prepares a card from outside, boots it, and checks
 //! which system comes up.
 
-use crate::pi::{A, B, Card, Part, Pi, Slot, Why};
+use crate::pi::{A, B, Card, Cause, Part, Pi, Slot};
 
 /// The place in squashfs's superblock that says where its table of files is, which is read before anything else.
 const FILES: u64 = 64;
@@ -16,7 +16,7 @@ fn one_flipped_bit_in_a_root_is_refused_and_the_other_slot_boots() {
     let pi = boots(card, B);
     assert_eq!(3, pi.count("slot A: "), "it was tried as often as any other");
     assert_eq!(3, pi.count("dm-verity device corrupted"), "and each time for that reason");
-    assert_eq!([Some(Why::Restart); 3], pi.resets()[..]);
+    assert_eq!([Some(Cause::Restart); 3], pi.resets()[..]);
     assert_eq!("0", left(&pi.unplug(), A));
 }
 
@@ -81,7 +81,7 @@ fn a_guard_that_hangs_is_ended_by_the_watchdog() {
     pi.ask("until sv status /etc/sv/guard | grep -q '^run:' && ls -l /proc/$(cat /run/sv/guard/pid)/fd | grep -q watchdog; do sleep 0.2; done");
     pi.ask("kill -STOP $(cat /run/sv/guard/pid)");
     pi.meet_shell();
-    assert_eq!([Some(Why::Hang)], pi.resets()[..]);
+    assert_eq!([Some(Cause::Hang)], pi.resets()[..]);
     assert_eq!(A, pi.slot());
 }
 

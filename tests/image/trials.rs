@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::owner::Owner;
-use crate::pi::{A, B, Card, Pi, Why};
+use crate::pi::{A, B, Card, Cause, Pi};
 use crate::release::Release;
 use crate::shell::BOOT;
 use crate::spread;
@@ -30,19 +30,24 @@ struct Bad {
     name: &'static str,
     /// The program in its root that hangs.
     stopped: &'static str,
-    ended_by: Why,
+    ended_by: Cause,
     /// What slot A says about it, besides that it has failed.
     cause: &'static str,
 }
 
 const BAD: [Bad; 3] = [
     // The kernel feeds U-Boot's watchdog for a while, and no process takes that over.
-    Bad { name: "hangs", stopped: "etc/init.d/rcS", ended_by: Why::Hang, cause: "" },
-    Bad { name: "no-page", stopped: "etc/sv/serve/run", ended_by: Why::Restart, cause: ": the page does not answer: " },
+    Bad { name: "hangs", stopped: "etc/init.d/rcS", ended_by: Cause::Hang, cause: "" },
+    Bad {
+        name: "no-page",
+        stopped: "etc/sv/serve/run",
+        ended_by: Cause::Restart,
+        cause: ": the page does not answer: ",
+    },
     Bad {
         name: "no-network",
         stopped: "etc/sv/network/run",
-        ended_by: Why::Restart,
+        ended_by: Cause::Restart,
         cause: ": the new slot did not prove itself in 180 s: the network is not up: ",
     },
 ];

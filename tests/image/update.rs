@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::owner::{Owner, PASSWORD, USER};
-use crate::pi::{A, B, Card, Pi, Slot, Why};
+use crate::pi::{A, B, Card, Cause, Pi, Slot};
 use crate::release::{Release, bundle};
 use crate::shell::BOOT;
 
@@ -41,7 +41,7 @@ fn an_update_that_does_not_start_is_undone_and_the_next_one_stays() {
     assert_eq!(A, pi.slot());
     assert_eq!(3, pi.count("slot B: "), "it was tried as often as any other");
     assert_eq!(3, pi.count("dm-verity device corrupted"));
-    assert_eq!([Some(Why::Restart); 4], pi.resets()[..], "ours, and one for each try");
+    assert_eq!([Some(Cause::Restart); 4], pi.resets()[..], "ours, and one for each try");
     nothing_is_lost(&owner, &program, A, "fallback");
 
     pi.wait_confirmed(A);

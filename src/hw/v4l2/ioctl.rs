@@ -16,7 +16,7 @@ const CAPTURE: u32 = sys::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_CAPTURE;
 /// The only kind of memory we use.
 const MMAP: u32 = sys::v4l2_memory_V4L2_MEMORY_MMAP;
 /// No device has more inputs, formats, sizes or rates; a driver that never ends its list must not hang us.
-const LIMIT: u32 = 128;
+const MAX_LISTED: u32 = 128;
 
 // Sizes as a 64-bit kernel has them. They are part of each request's number, so a wrong one fails to build instead of
 // failing on a device; x86-64 and arm64 agree on all of them.
@@ -125,7 +125,7 @@ pub fn capability(fd: RawFd) -> Result<Capability, Failure> {
 
 /// The codes of all formats that can be captured.
 pub fn formats(fd: RawFd) -> impl Iterator<Item = [u8; 4]> {
-    (0..LIMIT).map_while(move |index| {
+    (0..MAX_LISTED).map_while(move |index| {
         let mut answer: sys::v4l2_fmtdesc = zeroed();
         (answer.index, answer.type_) = (index, CAPTURE);
         call(raw::enum_fmt, fd, "VIDIOC_ENUM_FMT", &mut answer).ok()?;
@@ -135,7 +135,7 @@ pub fn formats(fd: RawFd) -> impl Iterator<Item = [u8; 4]> {
 
 /// The sizes of a format, as far as the device lists them; of a range, the largest size up to full HD.
 pub fn sizes(fd: RawFd, fourcc: [u8; 4]) -> impl Iterator<Item = (u32, u32)> {
-    (0..LIMIT).map_while(move |index| {
+    (0..MAX_LISTED).map_while(move |index| {
         let mut answer: sys::v4l2_frmsizeenum = zeroed();
         (answer.index, answer.pixel_format) = (index, u32::from_le_bytes(fourcc));
         call(raw::enum_framesizes, fd, "VIDIOC_ENUM_FRAMESIZES", &mut answer).ok()?;
@@ -158,7 +158,7 @@ pub fn sizes(fd: RawFd, fourcc: [u8; 4]) -> impl Iterator<Item = (u32, u32)> {
 
 /// The highest rate of a format in a size, as seconds in numerator and denominator, if the device lists any.
 pub fn shortest_interval(fd: RawFd, fourcc: [u8; 4], (width, height): (u32, u32)) -> Option<(u32, u32)> {
-    let intervals = (0..LIMIT).map_while(|index| {
+    let intervals = (0..MAX_LISTED).map_while(|index| {
         let mut answer: sys::v4l2_frmivalenum = zeroed();
         (answer.index, answer.pixel_format) = (index, u32::from_le_bytes(fourcc));
         (answer.width, answer.height) = (width, height);
@@ -240,7 +240,7 @@ pub struct Input {
 
 /// All inputs.
 pub fn inputs(fd: RawFd) -> impl Iterator<Item = Input> {
-    (0..LIMIT).map_while(move |index| input(fd, index).ok())
+    (0..MAX_LISTED).map_while(move |index| input(fd, index).ok())
 }
 
 /// One input, as it is now.

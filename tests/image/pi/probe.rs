@@ -14,10 +14,10 @@ use farhand::hw::reset_pin;
 
 use super::pins::{Moment, Pins, Pulse, Sample};
 use super::qtest::Qtest;
-use super::watchdog::{self, Deed, Watchdog, Why};
+use super::watchdog::{self, Action, Cause, Watchdog};
 
 /// The time between two samples, each of which costs a thousandth of a processor's time; edges are reported at once.
-const LOOK: Duration = Duration::from_millis(4);
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(4);
 /// The pins' registers, and those by which a test drives an input from outside.
 const GPIO: u32 = 0xfe20_0000;
 const FUNCTIONS: [u32; 2] = [GPIO + 4, GPIO + 8];
@@ -33,7 +33,7 @@ pub struct Seen {
     pub pins: Pins,
     /// One entry for each reset of the machine, with what ended the previous system: `None` for QEMU's own or the
     /// test's reset.
-    pub resets: Vec<Option<Why>>,
+    pub resets: Vec<Option<Cause>>,
     /// The guest's time at the last sample.
     pub now: Duration,
     failed: Option<String>,
@@ -70,7 +70,7 @@ impl Probe {
         monitor.order("cont")?;
         let probe = Probe { shared: Arc::default(), orders };
         let shared = Arc::clone(&probe.shared);
-        let watch = Watch { qtest, monitor, inbox, watchdog: Watchdog::default(), why: None, last: Look::default() };
+        let watch = Watch { qtest, monitor, inbox, watchdog: Watchdog::default(), cause: None, last: Look::default() };
         thread::spawn(move || {
             if let Err(error) = watch.run(&shared) {
                 shared.seen().failed = Some(error.to_string());
@@ -121,7 +121,7 @@ impl Probe {
     /// All pulses of the relays until now, after at least one more sample.
     #[track_caller]
     pub fn pulses(&self) -> Vec<Pulse> {
-        let before = self.wait("how often the pins were looked at", LOOK, |seen| Some(seen.pins.samples()));
+        let before = self.wait("how often the pins were looked at", SAMPLE_INTERVAL, |seen| Some(seen.pins.samples()));
         let within = Duration::from_secs(30);
         self.wait("one more look at the pins", within, |seen| {
             (before + 1 < seen.pins.samples()).then(|| seen.pins.pulses().to_vec())
@@ -130,14 +130,14 @@ impl Probe {
 
     /// What ended each system so far.
     #[track_caller]
-    pub fn resets(&self) -> Vec<Option<Why>> {
-        self.wait("what ended each system", LOOK, |seen| Some(seen.resets.clone()))
+    pub fn resets(&self) -> Vec<Option<Cause>> {
+        self.wait("what ended each system", SAMPLE_INTERVAL, |seen| Some(seen.resets.clone()))
     }
 
     /// The guest's time at the last sample, a few milliseconds ago.
     #[track_caller]
     pub fn now(&self) -> Duration {
-        self.wait("the time", LOOK, |seen| Some(seen.now))
+        self.wait("the time", SAMPLE_INTERVAL, |seen| Some(seen.now))
     }
 
     fn order(&self, order: Order) {
@@ -158,7 +158,7 @@ struct Watch {
     inbox: Receiver<Order>,
     watchdog: Watchdog,
     /// The cause of the reset that has been requested.
-    why: Option<Why>,
+    cause: Option<Cause>,
     last: Look,
 }
 
@@ -190,7 +190,7 @@ impl Watch {
 
     fn look(&mut self, shared: &Shared) -> io::Result<()> {
         let before = self.last;
-        let edges = self.qtest.edges(LOOK)?;
+        let edges = self.qtest.edges(SAMPLE_INTERVAL)?;
         let begin = self.now()?;
         let sample = Sample {
             functions: [self.qtest.read(FUNCTIONS[0])?, self.qtest.read(FUNCTIONS[1])?],
@@ -220,18 +220,18 @@ impl Watch {
             self.qtest.write(watchdog::CONTROL, 0)?;
             self.qtest.write(watchdog::COUNT, 0)?;
             self.watchdog.reset();
-            shared.seen().resets.push(self.why.take());
+            shared.seen().resets.push(self.cause.take());
             shared.more.notify_all();
         }
         let (control, count) = (self.qtest.read(watchdog::CONTROL)?, self.qtest.read(watchdog::COUNT)?);
         let now = self.now()?;
         match self.watchdog.look(now, control, count) {
-            Deed::None => Ok(()),
-            Deed::Count(count) => self.qtest.write(watchdog::COUNT, count),
+            Action::None => Ok(()),
+            Action::Count(count) => self.qtest.write(watchdog::COUNT, count),
             // Requested once: the machine takes a moment to do it.
-            Deed::Reset(_) if self.why.is_some() => Ok(()),
-            Deed::Reset(why) => {
-                self.why = Some(why);
+            Action::Reset(_) if self.cause.is_some() => Ok(()),
+            Action::Reset(cause) => {
+                self.cause = Some(cause);
                 self.monitor.order("system_reset")
             }
         }

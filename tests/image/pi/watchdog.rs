@@ -20,7 +20,7 @@ const AT_ONCE: Duration = Duration::from_millis(10);
 
 /// What ended a system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
+pub enum Cause {
     /// The system restarted itself: a reboot, or a panic.
     Restart,
     /// The watchdog was not fed in time.
@@ -29,11 +29,11 @@ pub enum Why {
 
 /// What to do after the registers were read.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Deed {
+pub enum Action {
     None,
     /// Write this to the count register, to notice the next feeding.
     Count(u32),
-    Reset(Why),
+    Reset(Cause),
 }
 
 /// The count, in the guest's time.
@@ -44,21 +44,21 @@ pub struct Watchdog {
 
 impl Watchdog {
     /// Takes the registers' values.
-    pub fn look(&mut self, now: Duration, control: u32, count: u32) -> Deed {
+    pub fn look(&mut self, now: Duration, control: u32, count: u32) -> Action {
         if control & AT_ZERO != RESET {
             self.end = None;
-            return Deed::None;
+            return Action::None;
         }
         if count >> 24 == PASSWORD {
             let count = count & 0xf_ffff;
             let time = Duration::from_micros(u64::from(count) * 1_000_000 / RATE);
             if time < AT_ONCE {
-                return Deed::Reset(Why::Restart);
+                return Action::Reset(Cause::Restart);
             }
             self.end = Some(now + time);
-            return Deed::Count(count);
+            return Action::Count(count);
         }
-        if self.end.is_some_and(|end| end <= now) { Deed::Reset(Why::Hang) } else { Deed::None }
+        if self.end.is_some_and(|end| end <= now) { Action::Reset(Cause::Hang) } else { Action::None }
     }
 
     /// Clears the state after a reset.

@@ -9,7 +9,7 @@ const OVERRIDE: Duration = Duration::from_secs(4);
 
 /// What has to happen to the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Deed {
+pub enum Action {
     /// Switch the power on.
     Start,
     /// Ask the operating system to shut down.
@@ -28,7 +28,7 @@ pub struct Panel {
 
 impl Panel {
     /// The power button's contact closes or opens.
-    pub fn power(&mut self, now: Instant, closed: bool, running: bool) -> Option<Deed> {
+    pub fn power(&mut self, now: Instant, closed: bool, running: bool) -> Option<Action> {
         if closed == self.pressed.is_some() {
             return None;
         }
@@ -36,21 +36,21 @@ impl Panel {
         let cut = self.tick(now, running);
         self.pressed = closed.then_some(now);
         match (closed, running) {
-            (true, true) => Some(Deed::Ask),
-            (true, false) => Some(Deed::Start),
+            (true, true) => Some(Action::Ask),
+            (true, false) => Some(Action::Start),
             (false, _) => cut,
         }
     }
 
     /// The reset button's contact closes or opens.
-    pub fn reset(&self, closed: bool, running: bool) -> Option<Deed> {
-        (closed && running).then_some(Deed::Reset)
+    pub fn reset(&self, closed: bool, running: bool) -> Option<Action> {
+        (closed && running).then_some(Action::Reset)
     }
 
     /// Tells the panel what time it is.
-    pub fn tick(&mut self, now: Instant, running: bool) -> Option<Deed> {
+    pub fn tick(&mut self, now: Instant, running: bool) -> Option<Action> {
         let held = self.deadline().is_some_and(|end| end <= now);
-        (held && running).then_some(Deed::Cut)
+        (held && running).then_some(Action::Cut)
     }
 
     /// When [`Panel::tick`] has work to do, unless the button is released.
@@ -66,14 +66,14 @@ mod tests {
     #[test]
     fn a_press_starts_a_machine_that_is_off() {
         let mut panel = Panel::default();
-        assert_eq!(Some(Deed::Start), panel.power(Instant::now(), true, false));
+        assert_eq!(Some(Action::Start), panel.power(Instant::now(), true, false));
         assert_eq!(None, panel.power(Instant::now(), false, true));
     }
 
     #[test]
     fn a_short_press_asks_and_never_cuts() {
         let (mut panel, now) = (Panel::default(), Instant::now());
-        assert_eq!(Some(Deed::Ask), panel.power(now, true, true));
+        assert_eq!(Some(Action::Ask), panel.power(now, true, true));
         assert_eq!(None, panel.tick(now + OVERRIDE - Duration::from_millis(1), true));
         assert_eq!(None, panel.power(now + Duration::from_secs(1), false, true));
         assert_eq!(None, panel.tick(now + OVERRIDE, true));
@@ -83,7 +83,7 @@ mod tests {
     fn a_held_button_cuts_the_power_once() {
         let (mut panel, now) = (Panel::default(), Instant::now());
         panel.power(now, true, true);
-        assert_eq!(Some(Deed::Cut), panel.tick(now + OVERRIDE, true));
+        assert_eq!(Some(Action::Cut), panel.tick(now + OVERRIDE, true));
         assert_eq!(None, panel.tick(now + OVERRIDE, false));
     }
 
@@ -91,12 +91,12 @@ mod tests {
     fn a_held_button_is_noticed_at_its_release() {
         let (mut panel, now) = (Panel::default(), Instant::now());
         panel.power(now, true, true);
-        assert_eq!(Some(Deed::Cut), panel.power(now + OVERRIDE, false, true));
+        assert_eq!(Some(Action::Cut), panel.power(now + OVERRIDE, false, true));
     }
 
     #[test]
     fn reset_acts_on_a_machine_that_runs() {
-        assert_eq!(Some(Deed::Reset), Panel::default().reset(true, true));
+        assert_eq!(Some(Action::Reset), Panel::default().reset(true, true));
         assert_eq!(None, Panel::default().reset(true, false));
         assert_eq!(None, Panel::default().reset(false, true));
     }

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Short enough not to slow a test, and long enough for a guest to answer many times.
-const PAUSE: Duration = Duration::from_millis(100);
+const INTERVAL: Duration = Duration::from_millis(100);
 
 /// Checks until there is a result.
 #[track_caller]
@@ -17,6 +17,6 @@ pub fn until<T>(what: &str, within: Duration, mut look: impl FnMut() -> Option<T
             return found;
         }
         assert!(Instant::now() < deadline, "not within {within:?}: {what}");
-        thread::sleep(PAUSE);
+        thread::sleep(INTERVAL);
     }
 }

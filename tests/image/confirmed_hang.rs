@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::pi::{A, B, Card, Pi, Why, run};
+use crate::pi::{A, B, Card, Cause, Pi, run};
 use crate::release::Release;
 
 /// Feeds the watchdog once, like a guard that then hangs with all the rest.
@@ -35,7 +35,7 @@ fn tell_reset(card: &Card) {
 
 #[test]
 fn a_confirmed_release_that_hangs_at_every_start_is_left_and_an_orderly_restart_is_no_hang() {
-    let card = Card::copy("bites");
+    let card = Card::copy("confirmed-hang");
     tell_reset(&card);
     let hangs = Release::repacked(&card.folder.join("hangs"), |root| {
         let guard = root.join("etc/sv/guard/run");
@@ -46,9 +46,9 @@ fn a_confirmed_release_that_hangs_at_every_start_is_left_and_an_orderly_restart_
     card.fill(A, &hangs);
     let mut pi = Pi::start(card);
     pi.probe.wait("three hangs", THREE_STARTS, |seen| (2 < seen.resets.len()).then_some(()));
-    assert_eq!(Some(Why::Hang), pi.ended(THREE_STARTS));
+    assert_eq!(Some(Cause::Hang), pi.ended(THREE_STARTS));
     pi.meet_shell();
-    assert_eq!([Some(Why::Hang); 3], pi.resets()[..]);
+    assert_eq!([Some(Cause::Hang); 3], pi.resets()[..]);
     assert_eq!(B, pi.slot(), "the other release is tried, once this one has none of its tries left");
     let started = |pi: &mut Pi| {
         pi.ask("until [ -s /run/farhand/started.json ]; do sleep 0.2; done; cat /run/farhand/started.json")
