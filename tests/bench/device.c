@@ -1,8 +1,8 @@
 /*
- * Stands in for the kernel at /dev/video0, in any server that calls the C library.
+ * Replaces the kernel at /dev/video0, in any server that calls the C library.
  *
- * Preloaded into the server under test, so that no kernel module, no rights and no capture hardware are needed. device.rs
- * plays the hardware: it shares a memory file, whose first page is `struct control`, and two pipes. A byte in the `empty`
+ * Preloaded into the server under test, so that no kernel module, no privileges and no capture hardware are needed. device.rs
+ * simulates the hardware: it shares a memory file, whose first page is `struct control`, and two pipes. A byte in the `empty`
  * pipe is a buffer that the server queued; a byte in the `full` pipe is one that has been filled. The server's descriptor
  * of the device is the `full` pipe, which select, poll and epoll take to be readable exactly when there is a picture.
  */
@@ -54,7 +54,7 @@ __attribute__((constructor)) static void attach(void)
 		control = page;
 }
 
-/* By what it is and not by number, so that duplicated descriptors work as they do with the kernel. */
+/* Recognised by file and not by number, so that duplicated descriptors work as with the kernel. */
 static int is_device(int fd)
 {
 	struct stat stat;
@@ -127,7 +127,7 @@ static int query_capability(struct v4l2_capability *answer)
 	return 0;
 }
 
-/* One format, one size, one rate: what is asked for is answered with what there is, as drivers do. */
+/* One format, one size, one rate: requests for others get these, as from a driver. */
 static int enumerate_format(struct v4l2_fmtdesc *answer)
 {
 	if (answer->index || answer->type != V4L2_BUF_TYPE_VIDEO_CAPTURE)

@@ -3,7 +3,7 @@
 #
 # Usage: qemu-dtb.sh IN.dtb OUT.dtb
 #
-# IN must have the names of its nodes. Only what QEMU's model lacks is changed, so that all else is proven by the tests.
+# IN must contain its nodes' names. Only what QEMU's model lacks is changed, so that the tests cover everything else.
 set -eu
 
 # shellcheck source=../../image/lib.sh
@@ -16,7 +16,7 @@ workspace
 
 dtc -q -@ -I dts -O dtb -o "$work/qemu.dtbo" "$here/qemu-raspi4b.dtso"
 fdtoverlay -i "$1" -o "$work/out.dtb" "$work/qemu.dtbo" || die "$1 does not take our changes: was it built with -@?"
-# A Pi's firmware hands over randomness, without which the first TLS key waits for the kernel to collect its own.
+# A Pi's firmware passes a random seed; without it the first TLS key waits until the kernel has collected entropy.
 seed=$(od -An -v -tx1 -N 32 /dev/urandom)
 # shellcheck disable=SC2086  # One argument for each byte is meant.
 fdtput -t bx "$work/out.dtb" /chosen rng-seed $seed

@@ -5,11 +5,11 @@ Usage: run.py BINARY [FILTER]...      (cargo calls it so: see `make test-image`)
 
 libtest starts tests in the order of their names, so the longest may begin last; and it counts them, although one that waits for
 a guest's watchdog needs no processor, and one that boots a Pi needs a whole one. So each test has a process of its own here,
-and WEIGHTS says how long it takes and how many processors it keeps busy. One that is not in there is taken for a long one. What
-a test says is kept in LOGS, and shown if it fails.
+and WEIGHTS says how long it takes and how many processors it keeps busy. One that is not in there is taken for a long one. A
+test's output is kept in LOGS, and shown if it fails.
 
-What is marked `#[ignore]` runs with FARHAND_LONG=1 alone. FARHAND_SEED is what is drawn by where there are too many cases, else
-the commit: see spread.rs. UPDATE_WEIGHTS=1 writes down what was measured. FARHAND_WIDTH is the number of processors, if not all
+What is marked `#[ignore]` runs with FARHAND_LONG=1 alone. FARHAND_SEED is the seed for drawing where there are too many cases,
+else the commit: see spread.rs. UPDATE_WEIGHTS=1 writes the measured weights. FARHAND_WIDTH is the number of processors, if not all
 are to be used.
 """
 
@@ -24,7 +24,7 @@ TOP = Path(__file__).resolve().parents[2]
 WEIGHTS = TOP / "tests/image/weights"
 LOGS = TOP / "out/log"
 UNKNOWN = (60.0, 1.0)
-# However little it computes, a guest takes memory, and now and then all computes at once.
+# Even an idle guest takes memory, and sometimes many compute at once.
 LEAST = 0.25
 SLOWEST = 10
 
@@ -42,7 +42,7 @@ def listed(binary, *args):
 
 
 class Job:
-    """Tests that have a process: one, or those that share what is dear. Then WEIGHTS has them as `NAME+NAME`, or `MODULE::*`."""
+    """Tests that share a process: one, or several with an expensive fixture, in WEIGHTS as `NAME+NAME` or `MODULE::*`."""
 
     def __init__(self, name, tests, weight):
         self.name, self.tests = name, tests
@@ -54,7 +54,7 @@ class Job:
 
     def start(self, binary):
         self.begin = time.monotonic()
-        # What this starts must not outlive it, nor what that starts.
+        # Neither this process nor its children may outlive us.
         command = ["setpriv", "--pdeathsig", "KILL", binary, "--include-ignored", "--exact", "--nocapture", *self.tests]
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(command, cwd=TOP, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -62,7 +62,7 @@ class Job:
     def end(self, status, usage):
         self.process.returncode = os.waitstatus_to_exitcode(status)
         self.seconds = time.monotonic() - self.begin
-        # Of all that it has started and seen the end of, too.
+        # Includes all children that it has waited for.
         self.busy = (usage.ru_utime + usage.ru_stime) / self.seconds
         said = self.log.read_text(errors="replace")
         found = re.findall(r"^test result: .* (\d+) passed; (\d+) failed;", said, re.MULTILINE)
@@ -84,11 +84,11 @@ def jobs(names, known):
 
 
 def run(waiting, binary, width):
-    """Runs them all; of those that wait, the longest that there is room for comes next."""
+    """Runs all jobs; the longest waiting one that there is room for comes next."""
     running, done = {}, []
     while waiting or running:
         free = width - sum(job.cores for job in running.values())
-        # One that could use more than a processor does with what the others leave it, rather than wait until all are done.
+        # A job that could use more than a processor starts with what the others leave, instead of waiting for all of them.
         fits = (job for job in waiting if not running or (min(job.cores, 1) <= free and len(running) < 2 * width))
         if job := next(fits, None):
             waiting.remove(job)
@@ -104,7 +104,7 @@ def run(waiting, binary, width):
 
 
 def write(done, known):
-    """Writes down what was measured; `known` is what was known of tests that there are."""
+    """Writes the measured weights; `known` has those of the tests that did not run."""
     kept = [line for line in WEIGHTS.read_text().splitlines() if line.startswith("#")]
     known = known | {job.name: (job.seconds, job.busy) for job in done if job.ok}
     rows = sorted(known.items(), key=lambda row: -row[1][0])

@@ -3,12 +3,12 @@
  * A capture device for tests whose pictures come from user space.
  *
  * The kernel's own virtual devices give raw pictures only, and a loopback device gives a buffer to
- * its writer while the reader still looks at it. This one is an HDMI dongle that codes MJPEG, with
+ * its writer while the reader still uses it. This one is an HDMI dongle that codes MJPEG, with
  * the writer in the place of the cable: what is written to /dev/jpegcap, one write each, is
  *
  *   a JPEG file          the next picture
  *   "RES width height"   a new video mode
- *   "GONE", "BACK"       the signal goes and comes
+ *   "GONE", "BACK"       the signal disappears and returns
  *
  * As on a real dongle, a picture for which the reader has no free buffer is lost.
  */
@@ -25,7 +25,7 @@
 #include <media/videobuf2-vmalloc.h>
 
 #define NAME "jpegcap"
-/* What a PC shows first: the text mode of a VGA. */
+/* A PC's first mode: VGA text. */
 #define FIRST_WIDTH 720
 #define FIRST_HEIGHT 400
 #define LARGEST 4096
@@ -133,7 +133,7 @@ static const struct vb2_ops queue_ops = {
 	.wait_finish = vb2_ops_wait_finish,
 };
 
-/* What the reader may ask. */
+/* The reader's ioctls. */
 
 static int querycap(struct file *file, void *fh, struct v4l2_capability *capability)
 {
@@ -155,7 +155,7 @@ static int get_format(struct file *file, void *fh, struct v4l2_format *format)
 {
 	struct jpegcap *cap = video_drvdata(file);
 
-	/* The source decides: whatever was asked for, this is what comes. */
+	/* The source decides: the answer does not depend on the request. */
 	format->fmt.pix = (struct v4l2_pix_format) {
 		.width = cap->width,
 		.height = cap->height,
@@ -247,7 +247,7 @@ static const struct v4l2_file_operations video_ops = {
 	.unlocked_ioctl = video_ioctl2,
 };
 
-/* What the writer says. */
+/* The writer's input. */
 
 static int obey(struct jpegcap *cap, const char *command)
 {
@@ -280,7 +280,7 @@ static int show(struct jpegcap *cap, const char __user *picture, size_t size)
 
 	if (cap->gone || !vb2_is_streaming(&cap->queue))
 		return 0;
-	/* A picture that is lost leaves a gap in the numbers. */
+	/* A lost picture leaves a gap in the sequence numbers. */
 	cap->sequence++;
 	buffer = take_free(cap);
 	if (!buffer)
@@ -348,7 +348,7 @@ static int __init jpegcap_init(void)
 	INIT_LIST_HEAD(&jpegcap->free);
 	jpegcap->width = FIRST_WIDTH;
 	jpegcap->height = FIRST_HEIGHT;
-	/* Nothing is in the socket yet. */
+	/* There is no signal at first. */
 	jpegcap->gone = true;
 
 	strscpy(jpegcap->v4l2_dev.name, NAME, sizeof(jpegcap->v4l2_dev.name));

@@ -1,6 +1,6 @@
 /*
- * A scheduler at its worst, to be preloaded: whoever begins a thread is held up just after that, a thread just
- * before it leaves OpenSSL, and the process just before it is gone.
+ * Simulates the worst scheduler, as a preloaded library: delays a thread right after it has created another one, a
+ * thread right before it leaves OpenSSL, and the process right before it ends.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -12,7 +12,7 @@
 
 static void (*leave_openssl)(void *);
 
-/* That it was held up must be seen, or a test would pass without it. */
+/* Logged, so that a test can check that it was delayed. */
 static void held_up(const char *what)
 {
 	dprintf(2, "held up: %s\n", what);
@@ -55,7 +55,7 @@ static void linger(void)
 
 __attribute__((constructor)) static void begin(void)
 {
-	/* What RAUC runs is left alone. */
+	/* RAUC's child processes are not delayed. */
 	unsetenv("LD_PRELOAD");
 	/* Handlers run in reverse order, so this is after OpenSSL's. */
 	atexit(linger);
