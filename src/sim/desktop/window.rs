@@ -22,7 +22,7 @@ pub enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "`Inside` says it")]
 pub enum Part {
-    /// The box that closes it.
+    /// The button that closes it.
     Close,
     /// The line to drag it by.
     Title,
