@@ -2,8 +2,10 @@
 //!
 //! A rule that only people keep is broken within a month. Each of these names the file and line that breaks it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Modules that must stay free of I/O, of clocks and of randomness.
 const PURE: &[&str] = &["auth", "gadget", "health", "hid", "power", "seat", "sim", "update", "video"];
@@ -43,6 +45,93 @@ const OWNED: &[(&str, &str)] = &[
     ("rustls", "net tls"),
     ("tokio_tungstenite", "net"),
     ("mdns_sd", "net"),
+];
+/// Modules in which a word is right that the glossary replaces elsewhere.
+const RIGHT_IN: &[(&str, &str)] = &[
+    ("directory", "gadget hw"),
+    ("directories", "gadget hw"),
+    ("frame", "hands net video"),
+    ("disc", "media"),
+    ("discs", "media"),
+];
+/// Lines of comments that still break a rule: area, rule, how many. The numbers may only shrink.
+const LEFT: &[(&str, &str, usize)] = &[
+    ("adopt", "columns", 2),
+    ("auth", "beside", 1),
+    ("auth", "columns", 21),
+    ("auth", "disc", 1),
+    ("auth", "discs", 1),
+    ("auth", "is told", 1),
+    ("base", "columns", 4),
+    ("base", "disc", 1),
+    ("base", "earlier life", 1),
+    ("bus", "columns", 2),
+    ("bus", "passed over", 2),
+    ("config", "beside", 4),
+    ("config", "columns", 10),
+    ("config", "disc", 1),
+    ("config", "is said", 1),
+    ("config", "passed over", 3),
+    ("daemon", "beside", 2),
+    ("daemon", "columns", 3),
+    ("daemon", "earlier life", 1),
+    ("daemon", "is told", 1),
+    ("daemon", "let go", 2),
+    ("daemon", "lets go", 1),
+    ("errands", "columns", 2),
+    ("guard", "anew", 1),
+    ("guard", "beside", 1),
+    ("guard", "columns", 14),
+    ("guard", "earlier life", 3),
+    ("guard", "given up", 2),
+    ("guard", "is said", 2),
+    ("guard", "life before", 2),
+    ("guard", "passed over", 1),
+    ("hands", "anew", 1),
+    ("hands", "beside", 3),
+    ("hands", "columns", 14),
+    ("hands", "earlier life", 1),
+    ("hands", "is said", 1),
+    ("hands", "is told", 4),
+    ("hands", "let go", 8),
+    ("hands", "lets go", 7),
+    ("health", "columns", 2),
+    ("hid", "let go", 1),
+    ("hw", "anew", 2),
+    ("hw", "beside", 2),
+    ("hw", "columns", 16),
+    ("hw", "earlier life", 2),
+    ("hw", "is said", 1),
+    ("hw", "life before", 2),
+    ("main", "beside", 1),
+    ("main", "columns", 2),
+    ("main", "let go", 1),
+    ("net", "beside", 2),
+    ("net", "came to nothing", 1),
+    ("net", "columns", 41),
+    ("net", "earlier life", 2),
+    ("net", "give up", 2),
+    ("net", "is said", 2),
+    ("net", "is told", 2),
+    ("net", "let go", 3),
+    ("net", "lets go", 1),
+    ("seat", "columns", 2),
+    ("seat", "let go", 1),
+    ("tests/browser", "columns", 1),
+    ("tests/host", "columns", 7),
+    ("tls", "anew", 1),
+    ("tls", "columns", 4),
+    ("update", "came to nothing", 1),
+    ("update", "columns", 7),
+];
+/// Comments are as wide as rustfmt.toml lets code be; rustfmt does not wrap them.
+const COLUMNS: usize = 120;
+/// A longer subject is cut off by the tools that show it.
+const SUBJECT: usize = 60;
+/// Subjects that are longer, from before this was checked.
+const OLDER: &[&str] = &[
+    "tests: watch the relays of one Pi through all that may happen to it",
+    "tests: begin with the longest, by how much of a processor each needs",
 ];
 /// More than this many lines without its tests, and a file has become two subjects.
 const MAX_FILE_LINES: usize = 500;
@@ -246,4 +335,145 @@ fn the_wiring_page_shows_the_lines_that_a_pi_is_configured_for() {
     let page = fs::read_to_string(root().join("docs/hardware.md")).unwrap();
     let shown = page.split("```toml\n[seats.main.power]").nth(1).and_then(|rest| rest.split("```").next());
     assert_eq!(Some(table.trim()), shown.map(str::trim));
+}
+
+/// The last column of the glossary in CONTRIBUTING.md, as far as it is set in code type: the words that another replaces.
+fn replaced_words() -> Vec<String> {
+    let page = fs::read_to_string(root().join("CONTRIBUTING.md")).unwrap();
+    let glossary = page.split("\n## Words\n").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap();
+    let cells = glossary.lines().filter(|line| line.starts_with("| ")).filter_map(|line| line.split('|').nth(3));
+    cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).map(str::to_string).collect()
+}
+
+/// What a line's comment says, without names in code type: they are spelled as in the code.
+fn said(line: &str) -> String {
+    line[code(line).len()..].split('`').step_by(2).collect()
+}
+
+/// Whether a text has this word, or these. Only an abbreviation must be in capitals: `led` is also a verb.
+fn has_word(text: &str, word: &str) -> bool {
+    let is_abbreviation = word.starts_with("LED");
+    let text = if is_abbreviation { text.to_string() } else { text.to_lowercase() };
+    let ends = |c: Option<char>| !c.is_some_and(char::is_alphanumeric);
+    text.match_indices(word)
+        .any(|(at, _)| ends(text[..at].chars().next_back()) && ends(text[at + word.len()..].chars().next()))
+}
+
+/// The module of a file in `src`, or the folder of one in `tests`: `net`, `tests/host`.
+fn area(path: &Path) -> String {
+    let parts: Vec<_> = path.strip_prefix(root()).unwrap_or(path).iter().map(|part| part.to_string_lossy()).collect();
+    let module = parts[1].trim_end_matches(".rs");
+    if parts[0] == "src" { module.to_string() } else { format!("{}/{module}", parts[0]) }
+}
+
+/// Fails if an area breaks a rule more often than [`LEFT`] admits. Each offence is an area, a rule and a place.
+#[track_caller]
+fn hold(offences: impl IntoIterator<Item = (String, String, String)>) {
+    let mut found: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+    for (area, rule, place) in offences {
+        found.entry((area, rule)).or_default().push(place);
+    }
+    let left =
+        |area: &str, rule: &str| LEFT.iter().find(|left| (left.0, left.1) == (area, rule)).map_or(0, |left| left.2);
+    let broken: Vec<String> = found
+        .iter()
+        .filter(|((area, rule), places)| left(area, rule) < places.len())
+        .map(|((area, rule), places)| {
+            // As a line of LEFT, for when code that is listed moves to another area.
+            let line = format!("({area:?}, {rule:?}, {}),", places.len());
+            format!("{line} where LEFT admits {}:\n  {}", left(area, rule), places.join("\n  "))
+        })
+        .collect();
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn a_word_is_found_in_comments_alone_and_whole() {
+    assert!(has_word(&said("/// Beside it."), "beside"));
+    assert!(has_word(&said("call(); // a LED"), "LED"));
+    for line in ["let beside = 1;", "// It is led.", "// `beside`", "// besides", "let url = \"http://beside\";"] {
+        assert!(!["beside", "LED"].iter().any(|word| has_word(&said(line), word)), "{line}");
+    }
+}
+
+#[test]
+fn comments_use_the_words_of_the_glossary() {
+    let words = replaced_words();
+    assert!(words.iter().any(|word| word == "beside"), "no glossary found in CONTRIBUTING.md: {words:?}");
+    hold(files(&root().join("src"), "rs").iter().flat_map(|(path, text)| {
+        let area = area(path);
+        let right = |word: &str| RIGHT_IN.iter().any(|(w, areas)| *w == word && areas.split(' ').any(|a| a == area));
+        let words: Vec<&String> = words.iter().filter(|word| !right(word)).collect();
+        let offences = text.lines().enumerate().flat_map(|(n, line)| {
+            let said = said(line);
+            let words = words.iter().filter(move |word| has_word(&said, word));
+            words.map(move |word| (n + 1, word.to_string())).collect::<Vec<_>>()
+        });
+        offences.map(|(n, word)| (area.clone(), word, format!("{}:{n}", path.display()))).collect::<Vec<_>>()
+    }));
+}
+
+#[test]
+fn comments_are_no_wider_than_code() {
+    let sources = ["src", "tests/host", "tests/image", "tests/bench", "tests/browser"];
+    let sources = sources.iter().flat_map(|folder| files(&root().join(folder), "rs"));
+    hold(sources.flat_map(|(path, text)| {
+        let wide = |line: &str| COLUMNS < line.chars().count() && code(line).len() < line.len();
+        let wide = text.lines().enumerate().filter(|(_, line)| wide(line)).map(|(n, _)| n + 1);
+        wide.map(|n| (area(&path), "columns".into(), format!("{}:{n}", path.display()))).collect::<Vec<_>>()
+    }));
+}
+
+/// The areas that CONTRIBUTING.md lists.
+fn areas() -> Vec<String> {
+    let page = fs::read_to_string(root().join("CONTRIBUTING.md")).unwrap();
+    let list = page.split("\nAreas: ").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap();
+    list.split('`').skip(1).step_by(2).map(str::to_string).collect()
+}
+
+/// What is wrong with a commit's subject, if anything.
+fn fault(subject: &str, areas: &[String]) -> Option<String> {
+    let Some((named, text)) = subject.split_once(": ") else { return Some("names no area".into()) };
+    if let Some(unknown) = named.split(", ").find(|name| !areas.iter().any(|area| area == name)) {
+        return Some(format!("CONTRIBUTING.md lists no area {unknown:?}"));
+    }
+    if SUBJECT < subject.chars().count() {
+        return Some(format!("{} characters, more than {SUBJECT}", subject.chars().count()));
+    }
+    (text.ends_with('.') || text.is_empty()).then(|| "ends with a full stop, or says nothing".into())
+}
+
+#[test]
+fn a_subject_names_its_area_and_is_short() {
+    let areas = areas();
+    for right in ["net: wait", "power, hw: open the relay when `hands` dies"] {
+        assert_eq!(None, fault(right, &areas), "{right}");
+    }
+    let long = format!("net: {}", "x".repeat(SUBJECT));
+    for wrong in ["wait", "elsewhere: wait", "net, elsewhere: wait", "net: wait.", "net: ", &long] {
+        assert!(fault(wrong, &areas).is_some(), "{wrong}");
+    }
+}
+
+/// The sources may have come without their history, or with a part of it; then there is less to check.
+#[test]
+fn the_last_commits_name_their_area_in_few_words() {
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").args(arguments).current_dir(root()).output().ok();
+        output
+            .filter(|output| output.status.success())
+            .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    // A copy of the sources may lie within a repository that is not ours.
+    let top = git(&["rev-parse", "--show-toplevel"]).and_then(|top| Path::new(top.trim()).canonicalize().ok());
+    if top != root().canonicalize().ok() {
+        return;
+    }
+    let areas = areas();
+    let log = git(&["log", "--no-merges", "-50", "--format=%h %s"]).unwrap_or_default();
+    let commits = log.lines().filter_map(|line| line.split_once(' ')).filter(|(_, subject)| !OLDER.contains(subject));
+    let broken: Vec<String> = commits
+        .filter_map(|(hash, subject)| fault(subject, &areas).map(|fault| format!("{hash} {subject}: {fault}")))
+        .collect();
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
