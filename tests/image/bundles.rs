@@ -83,7 +83,7 @@ fn cut_bundles_and_flipped_signatures_are_refused_by_the_images_own_rauc() {
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(1, NonZero::get) {
             scope.spawn(|| {
-                let next = || damages.lock().expect("who panics ends the test").next();
+                let next = || damages.lock().expect("a thread that panics ends the test").next();
                 while let Some((number, damage)) = next() {
                     let file = forge.file(&format!("damaged-{number}"));
                     fs::write(&file, damage.done_to(&good)).unwrap();
@@ -349,7 +349,7 @@ fn an_upload_is_installed_and_a_damaged_one_says_why(appliance: &mut Appliance, 
     owner.uploads(&appliance.file("damaged"));
     owner.until("the damaged bundle is refused", BOOT, || owner.system("/update/phase") == "failed");
     assert_eq!("This file is damaged. Download it again.", owner.system("/update/message"));
-    assert_eq!(before, appliance.slots(), "a refused bundle left something behind");
+    assert_eq!(before, appliance.slots(), "a refused bundle changed something");
 
     owner.uploads(&appliance.file("built"));
     appliance.halt();

@@ -173,7 +173,7 @@ impl Card {
     fn copy(name: &str) -> Card {
         let card = folder(name).join("card.img");
         let status = Command::new("cp").arg("--sparse=always").arg(built("card.img")).arg(&card).status();
-        assert!(status.expect("cp is everywhere").success());
+        assert!(status.expect("cp is installed").success());
         Card(card)
     }
 
@@ -375,7 +375,7 @@ fn is_what_is_tested(other: &Path, work: &Path, but_for: &[&str]) {
     // Type, mode, owner and time of each file, and a link's target. Sizes are compared with the contents.
     let list = "find . ! -type d -printf '%y %m %U %G %T@ %P %l\\n' -o -printf '%y %m %U %G %T@ %P\\n' | sort";
     let [ours, theirs] = roots.each_ref().map(|root| sh(root, list));
-    assert_eq!(ours, theirs, "the roots hold other files");
+    assert_eq!(ours, theirs, "the roots contain different files");
     let differ =
         Command::new("diff").args(["-rq", "--no-dereference"]).args(&roots).output().expect("diff is installed");
     let differ = String::from_utf8(differ.stdout).unwrap();
@@ -421,7 +421,8 @@ fn two_builds_of_one_commit_are_the_same_to_the_bit() {
         let mut parts: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         parts.retain(|name| folder.join(name).is_file());
         parts.sort();
-        let output = Command::new("sha256sum").args(parts).current_dir(&folder).output().expect("coreutils are there");
+        let output =
+            Command::new("sha256sum").args(parts).current_dir(&folder).output().expect("coreutils are installed");
         fs::remove_dir_all(&folder).unwrap();
         String::from_utf8(output.stdout).unwrap()
     };

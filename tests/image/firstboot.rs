@@ -79,7 +79,7 @@ fn an_owner_without_a_screen_finds_the_code_on_the_card() {
     let note = note(&card);
     let code = note.trim().trim_start_matches("claim code: ");
     assert_eq!(9, code.len(), "{note:?}");
-    assert_eq!(1, changed(&fresh, &card), "the board boots from it, and somebody may switch off now");
+    assert_eq!(1, changed(&fresh, &card), "the board boots from it, so the power may fail at any moment");
     assert_ne!(0, vm.sh(&format!("grep -r -e {code} /run/log")).status, "the code is in a log");
     assert_ne!(0, vm.sh("grep firmware /proc/mounts").status, "the partition that the board boots from stays mounted");
 
@@ -111,7 +111,7 @@ fn the_card_counts_until_it_names_an_owner() {
     assert!(error.contains("rack 7") && error.contains("line 2"), "{error}");
     vm.wait_console("rack 7", SERVICE_START);
     assert_ne!(0, vm.sh("ls /data/farhand.toml").status);
-    assert_eq!("farhand-3456\n", vm.ask("hostname"), "named by its network card, for want of a serial number");
+    assert_eq!("farhand-3456\n", vm.ask("hostname"), "named by its network card, because it has no serial number");
 
     let hash = vm.ask("echo 'correct horse' | farhand hash-password");
     let good = format!(
@@ -178,7 +178,11 @@ fn the_very_card_image_is_configured_by_its_first_boot() {
     vm.wait_console("/data is not mounted from /dev/slots/data", SERVICE_START);
 
     vm.reboot();
-    assert_eq!(code, vm.wait_console("claim code: ", BOOT), "who reads it from the card has switched off meanwhile");
+    assert_eq!(
+        code,
+        vm.wait_console("claim code: ", BOOT),
+        "the appliance must be switched off before the card is read"
+    );
 }
 
 #[test]
@@ -206,7 +210,7 @@ fn data_grows_to_its_card_once_and_after_a_cut() {
     let writes = "sync; read -r _ _ _ _ writes _ </sys/block/vdd/stat; echo $writes";
     let quiet = vm.ask(writes);
     vm.ask("mkdir -p /tmp/card && mount -t ext4 -o ro,noload /dev/vdd3 /tmp/card");
-    assert_eq!("", vm.ask("farhand grow --mounted /tmp/card"), "there is nothing left to do or to say");
+    assert_eq!("", vm.ask("farhand grow --mounted /tmp/card"), "nothing is left to do or to log");
     assert_eq!(quiet, vm.ask(writes), "a later boot writes nothing");
     assert_eq!(grown, card.table());
 
@@ -223,7 +227,7 @@ fn the_network_learns_the_name_and_gives_address_and_time() {
     let lan = Lan::plug(&socket);
     // QEMU's own network announces an IPv6 prefix, as most routers do.
     vm.ask("until ip -6 addr show dev eth0 | grep -q 'inet6 fec0:.*5054:ff:fe12:3456'; do sleep 0.2; done");
-    assert_ne!(0, vm.sh("ps | grep '[n]tpd'").status, "a clock is asked that nobody named");
+    assert_ne!(0, vm.sh("ps | grep '[n]tpd'").status, "an NTP server is asked that nothing has named");
 
     vm.ask(
         "sv stop network >/dev/null

@@ -120,7 +120,7 @@ impl Lan {
             if which(&received).iter().any(|said| said.windows(part.len()).any(|window| window == part)) {
                 return;
             }
-            assert!(Instant::now() < deadline, "{what}: nobody said {part:x?}; received {:x?}", which(&received));
+            assert!(Instant::now() < deadline, "{what}: nothing contained {part:x?}; received {:x?}", which(&received));
             let silence = ask_at.saturating_duration_since(Instant::now());
             received = self.inbox.more.wait_timeout(received, silence).unwrap().0;
         }

@@ -108,12 +108,12 @@ fn judge(start: &Disk<'static>, entries: &[Entry], phase: &Phase, losses: usize)
     let judges = thread::available_parallelism().map_or(1, NonZero::get);
     let found: Vec<_> = thread::scope(|scope| {
         let judge = || {
-            let next = || cuts.lock().expect("a judge that panics ends the test").next();
+            let next = || cuts.lock().expect("a thread that panics ends the test").next();
             let judge = |(number, (when, cut))| (number, when, recording().judge.judge(&cut, &phase.configurations));
             std::iter::from_fn(next).map(judge).collect::<Vec<_>>()
         };
         let judges: Vec<_> = (0..judges).map(|_| scope.spawn(judge)).collect();
-        judges.into_iter().flat_map(|judge| judge.join().expect("a judge that panics ends the test")).collect()
+        judges.into_iter().flat_map(|judge| judge.join().expect("a thread that panics ends the test")).collect()
     });
     let cards = found.len();
     let mut broken: Vec<_> =
@@ -169,5 +169,5 @@ fn assert_broken(Verdicts { cards, broken }: &Verdicts, expected: impl Fn(&Broke
     println!("{} of {cards} cards broken, first: {:?}", broken.len(), broken.first());
     assert!(!broken.is_empty(), "not noticed in {cards} cards");
     let others: Vec<_> = broken.iter().filter(|(_, why)| !expected(why)).collect();
-    assert!(others.is_empty(), "{} of {} are broken otherwise: {others:#?}", others.len(), broken.len());
+    assert!(others.is_empty(), "{} of {} are broken for another reason: {others:#?}", others.len(), broken.len());
 }

@@ -50,7 +50,7 @@ fn presses_are_as_long_as_they_should_be(pi: &Pi, owner: &Owner) {
             let exact = TAP - MARGIN..=TAP + MARGIN;
             exact.contains(&least) && exact.contains(&most)
         });
-        assert!(proven, "no press was seen so well that its length is known: {:?}", pi.probe.pulses());
+        assert!(proven, "no press was measured well enough: {:?}", pi.probe.pulses());
     }
 }
 
@@ -107,7 +107,7 @@ fn tapped(pi: &Pi, owner: &Owner, button: &str, pin: u8) -> (Duration, Duration)
         let pulses = seen.pins.pulses();
         ended(pulses).filter(|()| before < pulses.len()).map(|()| pulses.to_vec())
     });
-    let [pulse] = all[before..] else { panic!("one press closed more: {all:?}") };
+    let [pulse] = all[before..] else { panic!("one press made more than one pulse: {all:?}") };
     let (least, most) = pulse.length();
     println!("{button}: between {least:?} and {most:?}");
     assert_eq!(pin, pulse.pin, "{button}: {all:?}");

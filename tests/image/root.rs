@@ -71,8 +71,8 @@ fn the_target_belongs_to_the_hands_and_the_network_to_serve() {
     let mut open = |service: &str| vm.ask(&format!("ls -l /proc/$(cat /run/sv/{service}/pid)/fd"));
     let (hands, serve) = (open("hands"), open("serve"));
     for device in ["hidg", "gpio"] {
-        assert!(hands.contains(device), "{device} is the hands': {hands}");
-        assert!(!serve.contains(device), "{device} is not serve's: {serve}");
+        assert!(hands.contains(device), "hands has {device} open: {hands}");
+        assert!(!serve.contains(device), "serve has no {device} open: {serve}");
     }
     assert!(!serve.contains("/sys/kernel/config"), "{serve}");
 }

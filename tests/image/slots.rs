@@ -15,7 +15,7 @@ fn one_flipped_bit_in_a_root_is_refused_and_the_other_slot_boots() {
     card.flip(Part::Root(A), files + 100);
     let pi = boots(card, B);
     assert_eq!(3, pi.count("slot A: "), "it was tried as often as any other");
-    assert_eq!(3, pi.count("dm-verity device corrupted"), "and each time for that reason");
+    assert_eq!(3, pi.count("dm-verity device corrupted"), "each time for that reason");
     assert_eq!([Some(Cause::Restart); 3], pi.resets()[..]);
     assert_eq!("0", left(&pi.unplug(), A));
 }

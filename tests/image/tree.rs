@@ -198,7 +198,7 @@ fn what_of_the_device_tree_no_test_boots_is_listed() {
     }
     let list = fs::read_to_string(top().join("tests/image/unproven.txt")).unwrap();
     let known: BTreeSet<_> = list.lines().filter(|line| line.starts_with('/')).map(str::to_owned).collect();
-    assert_eq!(known, found, "tests/image/unproven.txt and what is taken away for QEMU differ");
+    assert_eq!(known, found, "tests/image/unproven.txt and what QEMU lacks differ");
 }
 
 /// The properties of each node, as dtc writes them.

@@ -88,7 +88,7 @@ fn left(card: Card, bad: &Bad, token: &str) -> Pi {
     card.set_environment(&[("BOOT_ORDER", "B A"), ("BOOT_B_LEFT", "1")]);
     let mut pi = Pi::start(card);
     assert_eq!(Some(*ended_by), pi.ended(TRIAL), "{name}");
-    assert_eq!(1, pi.count("slot B: "), "{name}: it was the one that was tried");
+    assert_eq!(1, pi.count("slot B: "), "{name}: slot B was tried");
     pi.meet_shell();
     assert_eq!((A, 1), (pi.slot(), pi.resets().len()), "{name}");
 

@@ -122,7 +122,7 @@ impl Appliance {
         let output = self.vm.sh("/usr/libexec/install-bundle /data/install/update");
         assert_eq!(1, output.status, "{name}: {}", output.text);
         assert!(output.text.contains(reason), "{name} was refused, but not for {reason:?}: {}", output.text);
-        assert_eq!(before, self.slots(), "{name} left something behind: {}", output.text);
+        assert_eq!(before, self.slots(), "{name} changed something: {}", output.text);
     }
 
     /// Checks that a bundle is written to slot B as it is, and will be tried next.
@@ -207,7 +207,7 @@ impl Appliance {
             }
         }
         if taken.is_empty() {
-            assert_eq!(before, self.slots(), "a refused bundle left something behind");
+            assert_eq!(before, self.slots(), "a refused bundle changed something");
         }
         taken
     }

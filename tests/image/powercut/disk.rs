@@ -59,7 +59,7 @@ impl<'a> Disk<'a> {
 
     /// Overwrites this part of it as if it had never been written.
     pub fn spoil(&mut self, range: Range<u64>) {
-        let len = usize::try_from(range.end - range.start).expect("it fits the memory");
+        let len = usize::try_from(range.end - range.start).expect("it fits in memory");
         Arc::make_mut(&mut self.kept).write(range.start, &vec![ERASED; len]);
     }
 
@@ -261,7 +261,7 @@ mod tests {
             seen.push([0, 512, 1024].map(|at| cut.read(at, 512)[511]));
         }
         assert_eq!(vec![[1, 1, 0], [1, 2, 0], [1, 2, 0], [3, 2, 0]], seen);
-        assert_eq!(vec![3, 2], disk.cut().read(511, 2), "pieces are laid over what is read, wherever that begins");
+        assert_eq!(vec![3, 2], disk.cut().read(511, 2), "pieces apply wherever a read begins");
     }
 
     #[test]

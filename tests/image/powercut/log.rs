@@ -48,7 +48,7 @@ pub fn count(path: &Path) -> usize {
     File::open(path).and_then(|file| file.read_exact_at(&mut head, 0)).expect("QEMU has begun a log");
     assert_eq!((MAGIC, VERSION), (number(&head, 0), number(&head, 8)), "{} is no log", path.display());
     assert_eq!(SECTOR, number(&head, 24) & 0xffff_ffff);
-    usize::try_from(number(&head, 16)).expect("it fits the memory")
+    usize::try_from(number(&head, 16)).expect("it fits in memory")
 }
 
 /// The first `count` entries.
@@ -66,7 +66,7 @@ fn parse(log: &[u8], count: usize) -> Vec<Entry> {
         let [sector, sectors, flags] = [0, 8, 16].map(|at| number(head, at));
         assert_eq!(0, flags & !FLUSH, "an entry that is neither a write nor a flush");
         assert!(flags == FLUSH || sectors != 0, "entry {} of {count} was never written", entries.len());
-        let (bytes, behind) = behind.split_at(usize::try_from(sectors * SECTOR).expect("it fits the memory"));
+        let (bytes, behind) = behind.split_at(usize::try_from(sectors * SECTOR).expect("it fits in memory"));
         rest = behind;
         entries.push(match flags {
             FLUSH => Entry::Flush,
