@@ -60,6 +60,6 @@ mod tests {
     #[test]
     fn an_interface_that_is_not_there_is_an_error() {
         assert!(Carrier::watch("none such").is_err());
-        assert_eq!(Some(0), Carrier::watch("lo").ok().map(|carrier| carrier.seen), "a cable that nobody can pull");
+        assert_eq!(Some(0), Carrier::watch("lo").ok().map(|carrier| carrier.seen), "loopback has no cable to pull");
     }
 }

@@ -332,7 +332,7 @@ mod tests {
         let mut frames = bus.frames.watch();
         frames.want(false);
         let unseen = drawn(&mut frames, 1);
-        assert!((1..=2).contains(&unseen), "{unseen} for nobody in a second");
+        assert!((1..=2).contains(&unseen), "{unseen} pictures in a second without viewers");
         assert!(bus.frames.is_behind());
         assert_eq!((Signal::Ok, true), {
             let screen = bus.status.now().screen;

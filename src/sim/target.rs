@@ -618,7 +618,7 @@ mod tests {
                     story.tap(contact);
                 }
             }
-            assert!(story.usb().2, "whoever waits to send must be told");
+            assert!(story.usb().2, "a caller that waits to send must get an event");
             story.until("practice$");
         }
     }

@@ -327,7 +327,7 @@ mod tests {
         fn pass(&mut self, ms: u64) {
             let end = self.now + Duration::from_millis(ms);
             while self.tracker.deadline() <= end {
-                assert!(self.now <= self.tracker.deadline(), "a deadline that has passed is not seen to");
+                assert!(self.now <= self.tracker.deadline(), "a deadline that has passed was not acted on");
                 self.now = self.tracker.deadline();
                 self.tracker.tick(self.now);
             }

@@ -46,7 +46,7 @@ impl Forge {
         self.work.clone()
     }
 
-    /// The public key that the image under test trusts.
+    /// The development key, which everybody has and the image under test trusts.
     pub fn development() -> Signer {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("board/common/keys/development");
         Signer { key: folder.join("signer.key"), cert: folder.join("signer.pem") }
