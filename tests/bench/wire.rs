@@ -25,13 +25,11 @@ const LONGEST_HEAD: usize = 8192;
 /// Where a server listens, and how.
 #[derive(Debug, Clone, Copy)]
 pub struct Address {
-    /// Address and port.
     pub socket: SocketAddr,
     /// Whether it speaks TLS there.
     pub tls: bool,
 }
 
-/// A connection.
 pub enum Connection {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),

@@ -14,7 +14,6 @@ const DATA: (u64, u64) = (56, 64);
 
 /// A card in a file.
 pub struct Blank {
-    /// The file.
     pub path: PathBuf,
 }
 

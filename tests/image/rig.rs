@@ -154,7 +154,7 @@ fn prepare_guest() -> String {
     let (address, port) = USB;
     format!(
         "( set -e
-        # What the board simulates comes up beside the services; the panel is the last of it.
+        # The board's simulated parts appear while the services start; the panel is the last of them.
         until [ -e /dev/video0 ] && ls /sys/devices/platform/gpio-sim.*/gpiochip*/sim_gpio3; do sleep 1; done >/dev/null 2>&1
         rig=$(grep -lx rig /sys/block/*/serial)
         rig=${{rig%/serial}}
@@ -163,7 +163,7 @@ fn prepare_guest() -> String {
         for card in /sys/class/net/eth*; do card=${{card##*/}}; done
         ip addr add {address}/24 dev $card
         ip link set $card up
-        # Pulled out like a dongle: whoever captures from it has to find the next.
+        # Removed like a dongle: the daemon has to find the next one.
         for device in /sys/bus/platform/drivers/vivid/vivid.*; do
             echo ${{device##*/}} >/sys/bus/platform/drivers/vivid/unbind
         done

@@ -160,10 +160,10 @@ fn a_start_that_takes_long_is_fed_until_it_hangs() {
     let (once, twice, long) = (taken(1), taken(2), pass(20));
     vm.ask(&format!(
         "{once}
-        # With nobody but the feeder it lives for longer than the watchdog waits, and the guard takes over from there.
+        # With only the feeder it runs longer than the watchdog's timeout, and then the guard takes over.
         sv -w 15 stop guard; /usr/libexec/feed-watchdog 0 600 &
         {long}
-        # Even one who is told not to: on a card nobody can stop what U-Boot has started.
+        # Even a guard that is configured not to: on a card nothing can stop the watchdog that U-Boot has started.
         printf '\n[guard]\nwatchdog = \"none\"\n' >>/run/farhand.toml
         sv up guard
         {twice}
@@ -192,7 +192,7 @@ fn a_slot_on_trial_is_confirmed_when_all_has_been_well_and_not_before() {
         fw_printenv -n CONFIRMED
         ip link set eth0 down
         until grep -q 'no interface has an address' /run/log/guard/current; do sleep 0.2; done
-        # Longer than it takes when nothing is wrong.
+        # Longer than a good start takes.
         {long}
         fw_printenv -n CONFIRMED
         ip link set eth0 up

@@ -17,7 +17,7 @@ pub use crate::shell::BOOT;
 use crate::shell::{Output, Shell};
 use crate::terminal::Terminal;
 
-/// What the kernel of the everyday image is told.
+/// The kernel's arguments for the everyday image.
 const KERNEL: &str = "root=/dev/vda ro rootfstype=squashfs console=ttyAMA0 loglevel=4";
 
 /// A running machine. Dropping it switches it off.
@@ -39,7 +39,6 @@ pub struct Vm {
 pub enum Target {
     /// Its USB: what the appliance types comes back as input events.
     Usb,
-    /// Its picture.
     Video,
     /// Its buttons and lamps.
     Panel,
