@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows what Farhand is for. A module of `base` imports no module outside it.
 
+pub mod blocking;
 pub mod board;
 pub mod error_chain;
 pub mod files;

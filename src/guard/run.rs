@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::future::pending;
+use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
@@ -13,8 +14,9 @@ use std::time::Duration;
 
 use nix::unistd::geteuid;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
+use crate::base::blocking::{Lane, LaneError};
 use crate::base::files;
 use crate::base::tasks::Stop;
 use crate::config;
@@ -58,7 +60,7 @@ pub struct Settings {
 pub async fn run(settings: Settings, mut stop: Stop) {
     let slot = fs::read_to_string("/proc/cmdline").ok().and_then(|line| Slot::running(&line));
     let (traces, probe, feeder) = (Traces::new(&settings.data), Probe::default(), Feeder::default());
-    let mut shell = Shell { traces, probe, feeder, settings, slot };
+    let mut shell = Shell { traces, probe, feeder, settings, slot, lanes: Lanes::default() };
     // A card that takes its time must not cost the owner the reason; and nobody waits for it with the watchdog.
     // One who starts again within the same life finds the traces taken already.
     let mut gathering = (!shell.has_said()).then(|| shell.gather());
@@ -91,6 +93,7 @@ struct Shell {
     traces: Traces,
     probe: Probe,
     feeder: Feeder,
+    lanes: Lanes,
 }
 
 impl Shell {
@@ -168,27 +171,27 @@ impl Shell {
                 }
             }
             Action::Confirm(slot) => {
-                let confirmed = patiently(move || BootEnv::default().confirm(slot)).await;
-                let confirmed = confirmed.and_then(|confirmed| confirmed.map_err(|error| error.to_string()));
+                let confirmed = self.lanes.memory.run(move || BootEnv::default().confirm(slot)).await;
+                let confirmed = said(confirmed);
                 let outcome = confirmed.map(|back| back.map_or(Confirmation::Busy, Confirmation::Reads));
                 guard.confirmed(slot, outcome);
             }
             Action::Remember(needs) => {
                 let traces = self.traces.clone();
-                let kept = patiently(move || traces.remember(needs)).await;
-                if let Err(why) = kept.and_then(|kept| kept.map_err(|error| error.to_string())) {
+                let kept = self.lanes.notes.run(move || traces.remember(needs)).await;
+                if let Err(why) = said(kept) {
                     log::warn!("cannot keep the time, and what this machine has: {why}");
                 }
             }
             Action::Forgive => {
                 let traces = self.traces.clone();
                 // Whether it hangs makes no difference: the next examination finds out.
-                let _ = patiently(move || traces.forgive()).await;
+                let _ = self.lanes.notes.run(move || traces.forgive()).await;
             }
             Action::Mark => {
                 let traces = self.traces.clone();
-                let marked = patiently(move || traces.mark()).await;
-                guard.marked(match marked.and_then(|marked| marked.map_err(|error| error.to_string())) {
+                let marked = self.lanes.notes.run(move || traces.mark()).await;
+                guard.marked(match said(marked) {
                     Ok(true) => Mark::Set,
                     Ok(false) => Mark::Earlier,
                     Err(why) => Mark::Failed(why),
@@ -197,22 +200,22 @@ impl Shell {
             Action::GiveUp { reason, restart } => {
                 log::error!("giving up: {reason}");
                 let (state, reason) = (self.state(), Reason::Watchdog(reason));
-                let noted = patiently(move || restart::note(&state, &reason)).await;
-                if let Err(why) = noted.and_then(|noted| noted.map_err(|error| error.to_string())) {
+                let noted = self.lanes.notes.run(move || restart::note(&state, &reason)).await;
+                if let Err(why) = said(noted) {
                     log::error!("cannot note that down: {why}");
                 }
                 if restart {
                     // If that hangs, the watchdog, which is not fed any more, does not wait for it.
-                    let restarted = patiently(restart::restart).await;
-                    if let Err(why) = restarted.and_then(|done| done.map_err(|error| error.to_string())) {
+                    let restarted = self.lanes.init.run(restart::restart).await;
+                    if let Err(why) = said(restarted) {
                         log::error!("cannot restart: {why}");
                     }
                 }
             }
             Action::TakeBack => {
                 let state = self.state();
-                let taken = patiently(move || restart::take_back(&state)).await;
-                if let Err(why) = taken.and_then(|taken| taken.map_err(|error| error.to_string())) {
+                let taken = self.lanes.notes.run(move || restart::take_back(&state)).await;
+                if let Err(why) = said(taken) {
                     log::warn!("cannot take back the note of why the machine restarts: {why}");
                 }
             }
@@ -220,7 +223,7 @@ impl Shell {
                 if let Err(error) = files::write_with_mode(&self.settings.run.join("rescue"), b"", 0o640) {
                     log::error!("cannot change to rescue mode: {error}");
                 }
-                if let Err(why) = patiently(restart_services).await {
+                if let Err(why) = self.lanes.init.run(restart_services).await {
                     log::error!("restarting the services: {why}");
                 }
             }
@@ -242,9 +245,9 @@ impl Shell {
         Observation { page, rescue, faults, environment }
     }
 
-    async fn examine(&self, whole: bool) -> (Vec<Fault>, Option<Result<Environment, String>>) {
+    async fn examine(&mut self, whole: bool) -> (Vec<Fault>, Option<Result<Environment, String>>) {
         let (data, wants_gadget) = (self.settings.data.clone(), self.settings.wants_gadget);
-        let examined = patiently(move || {
+        let examined = self.lanes.looks.run(move || {
             let mut faults = condition::faults(wants_gadget);
             if whole {
                 faults.extend(condition::storage_fault(&data));
@@ -253,8 +256,28 @@ impl Shell {
         });
         // Nobody knows then what else is missing.
         let hung = |why: String| (vec![Fault { lacks: Needs::ALL, text: why.clone() }], whole.then_some(Err(why)));
-        examined.await.unwrap_or_else(hung)
+        examined.await.unwrap_or_else(|error| hung(error.to_string()))
     }
+}
+
+/// What may hang, by what it waits for.
+struct Lanes {
+    looks: Lane,
+    memory: Lane,
+    notes: Lane,
+    init: Lane,
+}
+
+impl Default for Lanes {
+    fn default() -> Lanes {
+        let lane = || Lane::new(PATIENCE);
+        Lanes { looks: lane(), memory: lane(), notes: lane(), init: lane() }
+    }
+}
+
+/// The result, or why there is none, in words.
+fn said<T>(done: Result<io::Result<T>, LaneError>) -> Result<T, String> {
+    done.map_err(io::Error::other).flatten().map_err(|error| error.to_string())
 }
 
 /// Waits for what goes on, and never ends once that is over.
@@ -263,15 +286,6 @@ async fn until_done<T>(work: &mut Option<JoinHandle<T>>) -> Result<T, JoinError>
     let done = handle.await;
     *work = None;
     done
-}
-
-/// Does something that may hang, for as long as we can wait for it.
-async fn patiently<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
-    match timeout(PATIENCE, spawn_blocking(work)).await {
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(panic)) => Err(panic.to_string()),
-        Err(_) => Err(format!("storage does not answer within {} s", PATIENCE.as_secs())),
-    }
 }
 
 /// Has init start again what is to run in rescue mode. By force: a process that hangs ends at no polite request.

@@ -3,6 +3,7 @@
 //! The certificate is compared with the one in our folder, byte by byte, so that nothing but this device's own page can
 //! answer. The request is three lines and the answer one object, for which a client library would be a lot.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+use crate::base::blocking::Lane;
 use crate::base::files;
 use crate::health::judge::Page;
 
@@ -35,28 +37,52 @@ pub async fn ask(address: SocketAddr, data: &Path) -> Page {
     Probe::default().ask(address, data).await
 }
 
+/// How long the certificate may take to be read, of that time. The card may hang, and the page is there all the same.
+const CERTIFICATE_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Asks our page again and again, and remembers by what it is known.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Probe {
     /// The certificate as it was last read.
     pem: String,
+    /// Reads it, off a thread that may not wait.
+    card: Lane,
+}
+
+impl Default for Probe {
+    fn default() -> Probe {
+        Probe { pem: String::new(), card: Lane::new(CERTIFICATE_TIMEOUT) }
+    }
 }
 
 impl Probe {
     /// Asks the page that listens at `address`, whose certificate is below `data`.
     pub async fn ask(&mut self, address: SocketAddr, data: &Path) -> Page {
-        // Read every time: the daemon makes it at its first start, and an owner may put another in its place.
-        match files::read(&data.join("tls/certificate.pem")) {
+        let path = data.join("tls/certificate.pem");
+        let asked = async {
+            self.read_certificate(move || files::read(&path)).await?;
+            exchange(loopback_twin(address), &self.pem).await.map_err(|error| error.to_string())
+        };
+        match timeout(PATIENCE, asked).await {
+            Ok(Ok(answer)) => read(&answer),
+            Ok(Err(why)) => Page::Silent(why),
+            Err(_) => Page::Silent(format!("no answer within {} s", PATIENCE.as_secs())),
+        }
+    }
+
+    /// Reads it every time: the daemon makes it at its first start, and an owner may put another in its place.
+    async fn read_certificate(
+        &mut self,
+        read: impl FnOnce() -> io::Result<Option<String>> + Send + 'static,
+    ) -> Result<(), String> {
+        let read = self.card.run(read).await.map_err(io::Error::other).flatten();
+        match read {
             Ok(pem) => self.pem = pem.unwrap_or_default(),
             // A card that cannot be read any more is no reason to give up the page that tells its owner so.
             Err(_) if !self.pem.is_empty() => (),
-            Err(error) => return Page::Silent(format!("cannot read its certificate: {error}")),
+            Err(error) => return Err(format!("cannot read its certificate: {error}")),
         }
-        match timeout(PATIENCE, exchange(loopback_twin(address), &self.pem)).await {
-            Ok(Ok(answer)) => read(&answer),
-            Ok(Err(error)) => Page::Silent(error.to_string()),
-            Err(_) => Page::Silent(format!("no answer within {} s", PATIENCE.as_secs())),
-        }
+        Ok(())
     }
 }
 
@@ -150,6 +176,21 @@ impl ServerCertVerifier for Pinned {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_card_that_hangs_keeps_the_guard_for_a_moment_and_the_page_known() {
+        let mut probe = Probe { card: Lane::new(Duration::from_millis(1)), ..Probe::default() };
+        let (_wake, hangs) = std::sync::mpsc::channel::<()>();
+        let hang = move || {
+            let _ = hangs.recv();
+            Ok(None)
+        };
+        let why = probe.read_certificate(hang).await.unwrap_err();
+        assert!(why.contains("cannot read its certificate: storage does not answer"), "{why}");
+        probe.pem = "read before".into();
+        assert_eq!(Ok(()), probe.read_certificate(|| unreachable!("one read hangs already")).await);
+        assert_eq!("read before", probe.pem);
+    }
 
     #[test]
     fn an_answer_is_what_its_status_says() {
