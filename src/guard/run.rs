@@ -20,7 +20,7 @@ use crate::base::blocking::{Lane, LaneError};
 use crate::base::files;
 use crate::base::tasks::Stop;
 use crate::config;
-use crate::health::judge::{APART, Action, Confirmation, Guard, Mark, Observation};
+use crate::health::judge::{APART, Action, Depth, Guard, Mark, Observation, ReadBack};
 use crate::health::needs::{Fault, Needs};
 use crate::health::reset_reason::{Evidence, ResetReason};
 use crate::hw::bootenv::BootEnv;
@@ -161,8 +161,8 @@ impl Shell {
 
     async fn carry_out(&mut self, action: Action, guard: &mut Guard) {
         match action {
-            Action::Look { examine } => {
-                let seen = self.look(examine).await;
+            Action::Look(depth) => {
+                let seen = self.look(depth).await;
                 guard.saw(now(), seen);
             }
             Action::Feed => {
@@ -173,8 +173,8 @@ impl Shell {
             Action::Confirm(slot) => {
                 let confirmed = self.lanes.memory.run(move || BootEnv::default().confirm(slot)).await;
                 let confirmed = said(confirmed);
-                let outcome = confirmed.map(|back| back.map_or(Confirmation::Busy, Confirmation::Reads));
-                guard.confirmed(slot, outcome);
+                let outcome = confirmed.map(|back| back.map_or(ReadBack::Busy, ReadBack::Environment));
+                guard.confirmed(now(), slot, outcome);
             }
             Action::Remember(needs) => {
                 let traces = self.traces.clone();
@@ -232,30 +232,32 @@ impl Shell {
         }
     }
 
-    async fn look(&mut self, examine: bool) -> Observation {
+    async fn look(&mut self, depth: Depth) -> Observation {
         let rescue = self.settings.run.join("rescue").exists();
         // A rescue page that cannot use what survives a reboot has a key of its own making.
         let stands_in = rescue && self.settings.stand_in.exists();
         let folder = if stands_in { &self.settings.stand_in } else { &self.settings.data };
         let page = self.probe.ask(self.settings.page, folder).await;
         let (faults, environment) = match self.slot {
-            Some(_) => self.examine(examine).await,
+            Some(_) => self.examine(depth).await,
             None => (Vec::new(), None),
         };
         Observation { page, rescue, faults, environment }
     }
 
-    async fn examine(&mut self, whole: bool) -> (Vec<Fault>, Option<Result<Environment, String>>) {
+    async fn examine(&mut self, depth: Depth) -> (Vec<Fault>, Option<Result<Environment, String>>) {
+        let asks_memory = depth != Depth::Quick;
         let (data, wants_gadget) = (self.settings.data.clone(), self.settings.wants_gadget);
         let examined = self.lanes.looks.run(move || {
             let mut faults = condition::faults(wants_gadget);
-            if whole {
+            if depth == Depth::Whole {
                 faults.extend(condition::storage_fault(&data));
             }
-            (faults, whole.then(|| BootEnv::default().read().map_err(|error| error.to_string())))
+            (faults, asks_memory.then(|| BootEnv::default().read().map_err(|error| error.to_string())))
         });
         // Nobody knows then what else is missing.
-        let hung = |why: String| (vec![Fault { lacks: Needs::ALL, text: why.clone() }], whole.then_some(Err(why)));
+        let hung =
+            |why: String| (vec![Fault { lacks: Needs::ALL, text: why.clone() }], asks_memory.then_some(Err(why)));
         examined.await.unwrap_or_else(|error| hung(error.to_string()))
     }
 }

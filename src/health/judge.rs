@@ -22,6 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const START: Duration = Duration::from_secs(90);
 /// How long a new slot may take to prove itself, since one that never does must not stay either.
 const TRIAL: Duration = Duration::from_secs(180);
+/// How long to wait at most before a boot loader's memory that could not be read, or changed, is tried again.
+const MEMORY_APART: Duration = Duration::from_secs(60);
 /// How often the time is kept, for a start at which nobody tells it: so far back may a power cut put the clock.
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -38,9 +40,9 @@ pub enum Page {
 
 /// What the boot loader says when it is asked to remember that a slot is confirmed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Confirmation {
+pub enum ReadBack {
     /// This is what it remembers now.
-    Reads(Environment),
+    Environment(Environment),
     /// Nobody may change it just now: an update is being installed.
     Busy,
 }
@@ -52,9 +54,9 @@ pub struct Observation {
     pub page: Page,
     /// Whether the daemon runs in its rescue mode.
     pub rescue: bool,
-    /// What is wrong with the machine though the page may be well. Storage is tried only in an examination: that is a write.
+    /// What is wrong with the machine though the page may be well. Storage is tried only in a whole look: that is a write.
     pub faults: Vec<Fault>,
-    /// What the boot loader remembers, in an examination.
+    /// What the boot loader remembers, unless the look was quick.
     pub environment: Option<Result<Environment, String>>,
 }
 
@@ -62,10 +64,7 @@ pub struct Observation {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Ask the page, and look at the machine; answered by [`Guard::saw`].
-    Look {
-        /// Whether to examine it: in a machine with slots, until the running one is confirmed.
-        examine: bool,
-    },
+    Look(Depth),
     /// Feed the watchdog.
     Feed,
     /// Have the boot loader remember that this slot is confirmed; answered by [`Guard::confirmed`].
@@ -91,6 +90,17 @@ pub enum Action {
     Warn(String),
     /// Say what has been done.
     Note(String),
+}
+
+/// How closely to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Without touching the card.
+    Quick,
+    /// Also at what the boot loader remembers.
+    Memory,
+    /// And whether storage can be written, by writing.
+    Whole,
 }
 
 /// What has become of [`Action::Mark`].
@@ -125,30 +135,55 @@ impl Run {
     }
 }
 
+/// What the running slot has still to do to be confirmed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Confirmation {
+    /// Nothing, or nothing that is known yet: the boot loader's memory has not been read.
+    Unknown,
+    /// It has never been confirmed, and must prove itself.
+    Trial,
+    /// It was confirmed before, and need only be back.
+    Pending,
+    /// Nothing is left to be confirmed, for good.
+    Settled,
+}
+
+/// What is done about a machine that is not well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Supervision {
+    /// It is fed for as long as somebody answers who can be left to go on.
+    Watching,
+    /// It is fed no more, unless it comes round before it is reset.
+    GivenUp,
+    /// In rescue mode by our own decision: it stays up whatever the page says, for anyone who comes to its console.
+    Rescued,
+    /// Given up for good: it would not prove itself even if it came round now.
+    Condemned,
+}
+
 /// Watches one life of the machine, from its start.
 #[derive(Debug)]
 pub struct Guard {
     begun: Instant,
     slot: Option<Slot>,
     next: Instant,
-    looking: bool,
+    /// How closely it is being looked at just now.
+    looking: Option<Depth>,
     /// When somebody last answered who can be left to go on.
     alive: Option<Instant>,
     well: Run,
     fit: Run,
-    /// Nothing is left to be confirmed.
-    settled: bool,
-    /// The running slot has never been confirmed.
-    trial: bool,
+    confirmation: Confirmation,
+    /// How often in a row the boot loader's memory could not be read or changed, when that is tried next, and why not.
+    failures: u32,
+    memory_due: Instant,
+    unreadable: String,
     record: Record,
     /// When the time is kept next.
     hour: Instant,
+    /// What crashed in an earlier life has been forgiven.
     forgiven: bool,
-    given_up: bool,
-    /// In rescue mode by our own decision: it stays up whatever the page says, for who comes to its console.
-    rescued: bool,
-    /// Given up for good: it would not prove itself even if it came round now.
-    condemned: bool,
+    supervision: Supervision,
     /// What was last said to be wrong, so that it is said once.
     wrong: String,
     actions: VecDeque<Action>,
@@ -161,18 +196,18 @@ impl Guard {
             begun: now,
             slot,
             next: now,
-            looking: false,
+            looking: None,
             alive: None,
             well: Run::default(),
             fit: Run::default(),
-            settled: slot.is_none(),
-            trial: false,
+            confirmation: if slot.is_some() { Confirmation::Unknown } else { Confirmation::Settled },
+            failures: 0,
+            memory_due: now,
+            unreadable: String::new(),
             record: Record::default(),
             hour: now + HOUR,
             forgiven: false,
-            given_up: false,
-            rescued: false,
-            condemned: false,
+            supervision: Supervision::Watching,
             wrong: "the page has not answered yet".into(),
             actions: VecDeque::new(),
         }
@@ -182,10 +217,23 @@ impl Guard {
     pub fn tick(&mut self, now: Instant) {
         // The watchdog is fed first: a look takes time.
         self.judge(now);
-        if !self.looking && self.next <= now {
-            self.looking = true;
+        if self.looking.is_none() && self.next <= now {
+            let depth = self.depth(now);
+            self.looking = Some(depth);
             self.next = now + APART;
-            self.actions.push_back(Action::Look { examine: !self.settled });
+            self.actions.push_back(Action::Look(depth));
+        }
+    }
+
+    /// How closely to look: on trial everything counts, and the trial has an end. Otherwise a card is not worn out by a boot
+    /// loader's memory that cannot be read.
+    fn depth(&self, now: Instant) -> Depth {
+        match self.confirmation {
+            Confirmation::Settled => Depth::Quick,
+            Confirmation::Trial => Depth::Whole,
+            Confirmation::Unknown if self.failures == 0 => Depth::Whole,
+            Confirmation::Unknown | Confirmation::Pending if self.memory_due <= now => Depth::Memory,
+            Confirmation::Unknown | Confirmation::Pending => Depth::Quick,
         }
     }
 
@@ -196,7 +244,7 @@ impl Guard {
 
     /// Takes in what a look has shown.
     pub fn saw(&mut self, now: Instant, seen: Observation) {
-        self.looking = false;
+        let depth = self.looking.take().unwrap_or(Depth::Quick);
         let Observation { page, rescue, faults, environment } = seen;
         if page == Page::Well || (rescue && matches!(page, Page::Unwell(_))) {
             // Someone can update it from the rescue page, which is what a reset would take away.
@@ -215,7 +263,7 @@ impl Guard {
             (Page::Well, _) => String::new(),
         };
         let lacks = faults.iter().fold(Needs::default(), |all, fault| all.with(fault.lacks));
-        let trouble = self.examined(now, trouble, faults, environment);
+        let trouble = self.examined(now, depth, trouble, faults, environment);
         self.tell(trouble);
         if self.well.proves() && !self.forgiven {
             self.forgiven = true;
@@ -228,20 +276,26 @@ impl Guard {
     }
 
     /// Takes in what has become of [`Action::Confirm`].
-    pub fn confirmed(&mut self, slot: Slot, outcome: Result<Confirmation, String>) {
+    pub fn confirmed(&mut self, now: Instant, slot: Slot, outcome: Result<ReadBack, String>) {
         match outcome {
-            Ok(Confirmation::Reads(environment)) => match environment.state(slot) {
+            Ok(ReadBack::Environment(environment)) => match environment.state(slot) {
                 SlotState::Confirmed => {
                     self.settle();
                     self.actions.push_back(Action::Note(format!("slot {slot} is confirmed")));
                 }
                 SlotState::Superseded => self.settle(),
-                // It is tried again after the next look.
-                _ => self.warn(format!("slot {slot} is not confirmed: read back {environment}")),
+                // It is tried again after a later look.
+                _ => {
+                    self.memory_failed(now);
+                    self.warn(format!("slot {slot} is not confirmed: read back {environment}"));
+                }
             },
             // So is this: whoever installs is done within minutes.
-            Ok(Confirmation::Busy) => (),
-            Err(why) => self.warn(format!("slot {slot} is not confirmed: {why}")),
+            Ok(ReadBack::Busy) => (),
+            Err(why) => {
+                self.memory_failed(now);
+                self.warn(format!("slot {slot} is not confirmed: {why}"));
+            }
         }
     }
 
@@ -257,8 +311,7 @@ impl Guard {
                 self.wrong
             )),
         }
-        self.given_up = false;
-        self.rescued = true;
+        self.supervision = Supervision::Rescued;
         // It has gone unfed since the last good answer but one.
         self.actions.push_front(Action::Feed);
         self.actions.push_back(Action::Rescue);
@@ -278,49 +331,75 @@ impl Guard {
     fn examined(
         &mut self,
         now: Instant,
+        depth: Depth,
         trouble: String,
         faults: Vec<Fault>,
         environment: Option<Result<Environment, String>>,
     ) -> String {
-        let (Some(slot), Some(environment), false) = (self.slot, environment, self.settled) else { return trouble };
+        let Some(slot) = self.slot.filter(|_| self.confirmation != Confirmation::Settled) else { return trouble };
         let environment = match environment {
-            Ok(environment) => environment,
-            Err(why) => {
+            Some(Ok(environment)) => environment,
+            Some(Err(why)) => {
                 self.fit.broken();
-                return join(trouble, &format!("cannot read what the boot loader remembers: {why}"));
+                self.memory_failed(now);
+                self.unreadable = format!("cannot read what the boot loader remembers: {why}");
+                return join(trouble, &self.unreadable);
+            }
+            None => {
+                // Of one that was confirmed before, the page is all that counts.
+                if self.confirmation == Confirmation::Pending && trouble.is_empty() {
+                    self.fit.good(now);
+                } else {
+                    self.fit.broken();
+                }
+                return join(trouble, &self.unreadable);
             }
         };
-        let state = environment.state(slot);
-        self.trial = state == SlotState::Trial;
-        if matches!(state, SlotState::Confirmed | SlotState::Superseded) {
-            self.settle();
-            return trouble;
-        }
+        self.unreadable.clear();
+        self.confirmation = match environment.state(slot) {
+            SlotState::Confirmed | SlotState::Superseded => {
+                self.settle();
+                return trouble;
+            }
+            SlotState::Trial => Confirmation::Trial,
+            SlotState::FallenBack | SlotState::Incomplete => Confirmation::Pending,
+        };
+        let is_trial = self.confirmation == Confirmation::Trial;
         // One that was confirmed before need not prove more than that it is back; and one that is new, no more than the
         // one before it had.
-        let demanded = if self.trial { self.record.demanded() } else { Needs::default() };
+        let demanded = if is_trial { self.record.demanded() } else { Needs::default() };
         let counts = |fault: &Fault| !demanded.without(fault.lacks).has(demanded);
         let faults: Vec<_> = faults.into_iter().filter(counts).map(|fault| fault.text).collect();
         let faults = faults.join("; ");
-        if trouble.is_empty() && faults.is_empty() {
+        // What has not been tried does not speak for a slot on trial.
+        let is_tried = !is_trial || depth == Depth::Whole;
+        if trouble.is_empty() && faults.is_empty() && is_tried {
             self.fit.good(now);
         } else {
             self.fit.broken();
         }
-        if self.fit.proves() && !self.condemned {
+        if self.fit.proves() && self.supervision != Supervision::Condemned {
             self.actions.push_back(Action::Confirm(slot));
+        } else {
+            self.failures = 0;
         }
         join(trouble, &faults)
     }
 
+    /// Tries the boot loader's memory again, later each time.
+    fn memory_failed(&mut self, now: Instant) {
+        let pause = APART * 2u32.saturating_pow(self.failures);
+        self.memory_due = now + pause.min(MEMORY_APART);
+        self.failures = self.failures.saturating_add(1);
+    }
+
     fn settle(&mut self) {
-        self.settled = true;
-        self.trial = false;
+        self.confirmation = Confirmation::Settled;
     }
 
     /// Has noted down what the machine has while a confirmed release is well, and the time.
     fn remember(&mut self, now: Instant, met: Option<Needs>) {
-        let met = met.filter(|_| self.settled && self.slot.is_some());
+        let met = met.filter(|_| self.confirmation == Confirmation::Settled && self.slot.is_some());
         let changed = met.and_then(|met| self.record.met(now, met));
         let is_hour = self.hour <= now;
         if is_hour {
@@ -334,32 +413,34 @@ impl Guard {
     /// Feeds the watchdog, or gives the machine up.
     fn judge(&mut self, now: Instant) {
         let since = |then: Instant| now.saturating_duration_since(then);
-        let overdue = self.trial && !self.settled && TRIAL <= since(self.begun);
+        let is_trial = self.confirmation == Confirmation::Trial;
         let lost = match self.alive {
             Some(alive) => PATIENCE <= since(alive),
             None => START <= since(self.begun),
         };
-        if overdue && !self.condemned {
-            self.condemned = true;
-            let reason = format!("the new slot did not prove itself in {} s: {}", TRIAL.as_secs(), self.wrong);
-            self.given_up = true;
-            self.end(reason);
-        } else if self.condemned {
+        match self.supervision {
             // It is not fed again, in case the restart hangs.
-        } else if self.rescued || !lost {
-            if self.given_up {
-                self.given_up = false;
-                self.actions.push_back(Action::TakeBack);
+            Supervision::Condemned => (),
+            _ if is_trial && TRIAL <= since(self.begun) => {
+                self.supervision = Supervision::Condemned;
+                self.end(format!("the new slot did not prove itself in {} s: {}", TRIAL.as_secs(), self.wrong));
             }
-            self.actions.push_back(Action::Feed);
-        } else if !self.given_up {
-            self.given_up = true;
-            if self.trial {
-                // Each restart spends one of its attempts, and the boot loader goes back when there is none left.
-                self.end(self.wrong.clone());
-            } else {
-                self.actions.push_back(Action::Mark);
+            Supervision::Rescued => self.actions.push_back(Action::Feed),
+            Supervision::Watching if !lost => self.actions.push_back(Action::Feed),
+            Supervision::Watching => {
+                self.supervision = Supervision::GivenUp;
+                if is_trial {
+                    // Each restart spends one of its attempts, and the boot loader goes back when there is none left.
+                    self.end(self.wrong.clone());
+                } else {
+                    self.actions.push_back(Action::Mark);
+                }
             }
+            Supervision::GivenUp if !lost => {
+                self.supervision = Supervision::Watching;
+                self.actions.extend([Action::TakeBack, Action::Feed]);
+            }
+            Supervision::GivenUp => (),
         }
     }
 
@@ -410,6 +491,7 @@ mod tests {
         rescue: bool,
         faults: Vec<Fault>,
         memory: String,
+        readable: bool,
         /// What a write leaves there, if not what was written.
         misread: Option<String>,
         /// Whether an update is being installed.
@@ -429,6 +511,7 @@ mod tests {
                 rescue: false,
                 faults: Vec::new(),
                 memory: memory.into(),
+                readable: true,
                 misread: None,
                 busy: false,
                 mark: Mark::Set,
@@ -452,8 +535,10 @@ mod tests {
 
         fn carry_out(&mut self, action: &Action) {
             match action {
-                Action::Look { examine } => {
-                    let environment = examine.then(|| Ok(Environment::parse(&self.memory)));
+                Action::Look(depth) => {
+                    let memory =
+                        || self.readable.then(|| Environment::parse(&self.memory)).ok_or("no such file".into());
+                    let environment = (*depth != Depth::Quick).then(memory);
                     let (page, faults) = (self.page.clone(), self.faults.clone());
                     self.guard.saw(self.now, Observation { page, rescue: self.rescue, faults, environment });
                 }
@@ -462,8 +547,8 @@ mod tests {
                     if let (Some(wanted), false) = (wanted, self.busy) {
                         self.memory = self.misread.clone().unwrap_or(wanted.script());
                     }
-                    let back = Confirmation::Reads(Environment::parse(&self.memory));
-                    self.guard.confirmed(*slot, Ok(if self.busy { Confirmation::Busy } else { back }));
+                    let back = ReadBack::Environment(Environment::parse(&self.memory));
+                    self.guard.confirmed(self.now, *slot, Ok(if self.busy { ReadBack::Busy } else { back }));
                 }
                 Action::Mark => self.guard.marked(self.mark.clone()),
                 _ => (),
@@ -578,8 +663,48 @@ mod tests {
         let mut machine = Machine::new(Some(Slot::B), GOOD);
         machine.until(600);
         assert!(machine.writes().is_empty());
-        let examined = machine.times(|action| *action == Action::Look { examine: true });
+        let examined = machine.times(|action| *action == Action::Look(Depth::Whole));
         assert_eq!([0], examined[..], "each examination writes to the card");
+    }
+
+    #[test]
+    fn a_memory_that_cannot_be_read_wears_nothing_out_and_is_said_once() {
+        let mut machine = Machine::new(Some(Slot::B), FALLEN);
+        machine.readable = false;
+        machine.until(3600);
+        let looks = |machine: &Machine, depth| machine.times(|action| *action == Action::Look(depth));
+        assert_eq!([0], looks(&machine, Depth::Whole)[..], "each tries storage by writing");
+        assert_eq!([5, 15, 35, 75, 135], looks(&machine, Depth::Memory)[..5]);
+        assert!(looks(&machine, Depth::Memory).windows(2).all(|pair| pair[1] - pair[0] <= 60));
+        assert_eq!([0], machine.times(|action| matches!(action, Action::Warn(_) | Action::Note(_)))[..]);
+        assert_eq!(3595, machine.last_feed());
+        machine.readable = true;
+        machine.until(3800);
+        assert_eq!(1, machine.writes().len(), "it takes its turn again");
+    }
+
+    #[test]
+    fn a_memory_that_cannot_be_changed_is_tried_once_a_minute_unless_it_is_a_trial() {
+        let mut machine = Machine::new(Some(Slot::B), FALLEN);
+        machine.misread = Some(FALLEN.into());
+        machine.until(1800);
+        let writes = machine.writes();
+        assert_eq!([30, 35, 45, 65, 105], writes[..5]);
+        assert!(writes.len() < 40 && writes.windows(2).all(|pair| pair[1] - pair[0] <= 60), "{writes:?}");
+        machine.misread = None;
+        machine.until(1900);
+        assert_eq!(writes.len() + 1, machine.writes().len());
+    }
+
+    #[test]
+    fn a_trial_that_can_be_read_late_still_proves_its_storage_for_half_a_minute() {
+        let mut machine = Machine::new(Some(Slot::B), TRIED);
+        machine.readable = false;
+        machine.until(12);
+        machine.readable = true;
+        machine.until(170);
+        // Read at 15 s, without trying storage.
+        assert_eq!([50], machine.writes()[..]);
     }
 
     #[test]
@@ -751,7 +876,7 @@ mod tests {
     fn the_watchdog_is_fed_before_each_look_which_may_take_long() {
         let mut machine = Machine::new(Some(Slot::B), TRIED);
         machine.until(100);
-        for at in machine.times(|action| matches!(action, Action::Look { .. })) {
+        for at in machine.times(|action| matches!(action, Action::Look(_))) {
             let then: Vec<_> = machine.done.iter().filter(|(when, _)| *when == at).map(|(_, action)| action).collect();
             assert_eq!(Some(&&Action::Feed), then.first(), "{at} s: {then:?}");
         }
