@@ -179,9 +179,7 @@ impl Shell {
             Action::Remember(needs) => {
                 let traces = self.traces.clone();
                 let kept = self.lanes.notes.run(move || traces.remember(needs)).await;
-                if let Err(why) = said(kept) {
-                    log::warn!("cannot keep the time, and what this machine has: {why}");
-                }
+                guard.remembered(needs, said(kept));
             }
             Action::Forgive => {
                 let traces = self.traces.clone();

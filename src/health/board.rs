@@ -138,6 +138,12 @@ impl BoardHealth {
         self.report.card = card;
     }
 
+    /// Takes in that the sensors have not answered for a long time, so that nothing of what they said need be so any more.
+    pub fn lost(&mut self) {
+        self.report = Report::default();
+        self.news.push_back(News::Warn("the board's sensors do not answer".into()));
+    }
+
     /// Takes the next line for the log; drain this after every call that takes `now`.
     pub fn poll(&mut self) -> Option<News> {
         self.news.pop_front()

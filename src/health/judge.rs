@@ -69,7 +69,7 @@ pub enum Action {
     Feed,
     /// Have the boot loader remember that this slot is confirmed; answered by [`Guard::confirmed`].
     Confirm(Slot),
-    /// Note down the time, and what the machine has, if that has changed.
+    /// Note down the time, and what the machine has, if that has changed; answered by [`Guard::remembered`].
     Remember(Option<Needs>),
     /// Forget that services crashed in an earlier life.
     Forgive,
@@ -179,6 +179,8 @@ pub struct Guard {
     memory_due: Instant,
     unreadable: String,
     record: Record,
+    /// Why that could not be noted, as it was last said.
+    forgetful: String,
     /// When the time is kept next.
     hour: Instant,
     /// What crashed in an earlier life has been forgiven.
@@ -205,6 +207,7 @@ impl Guard {
             memory_due: now,
             unreadable: String::new(),
             record: Record::default(),
+            forgetful: String::new(),
             hour: now + HOUR,
             forgiven: false,
             supervision: Supervision::Watching,
@@ -296,6 +299,21 @@ impl Guard {
                 self.memory_failed(now);
                 self.warn(format!("slot {slot} is not confirmed: {why}"));
             }
+        }
+    }
+
+    /// Takes in what has become of [`Action::Remember`].
+    pub fn remembered(&mut self, needs: Option<Needs>, outcome: Result<(), String>) {
+        match outcome {
+            Ok(()) => {
+                self.forgetful.clear();
+                needs.into_iter().for_each(|needs| self.record.written(needs));
+            }
+            Err(why) if why != self.forgetful => {
+                self.warn(format!("cannot keep the time, and what this machine has: {why}"));
+                self.forgetful = why;
+            }
+            Err(_) => (),
         }
     }
 
@@ -497,6 +515,8 @@ mod tests {
         /// Whether an update is being installed.
         busy: bool,
         mark: Mark,
+        /// Whether nothing can be noted down.
+        forgets: bool,
         done: Vec<(u64, Action)>,
     }
 
@@ -515,6 +535,7 @@ mod tests {
                 misread: None,
                 busy: false,
                 mark: Mark::Set,
+                forgets: false,
                 done: Vec::new(),
             }
         }
@@ -551,6 +572,10 @@ mod tests {
                     self.guard.confirmed(self.now, *slot, Ok(if self.busy { ReadBack::Busy } else { back }));
                 }
                 Action::Mark => self.guard.marked(self.mark.clone()),
+                Action::Remember(needs) => {
+                    let outcome = if self.forgets { Err("read-only file system".into()) } else { Ok(()) };
+                    self.guard.remembered(*needs, outcome);
+                }
                 _ => (),
             }
         }
@@ -780,6 +805,19 @@ mod tests {
         machine.rescue = true;
         machine.until(8000);
         assert!(machine.notes().is_empty(), "a rescue page drives no keyboard");
+    }
+
+    #[test]
+    fn what_could_not_be_noted_down_is_noted_later_and_complained_of_once() {
+        let mut machine = Machine::new(Some(Slot::B), GOOD);
+        machine.guard.recall(None);
+        machine.forgets = true;
+        machine.until(300);
+        assert_eq!([35, 95, 155, 215, 275], machine.notes().iter().map(|(at, _)| *at).collect::<Vec<_>>()[..]);
+        assert_eq!([35], machine.times(|action| matches!(action, Action::Warn(why) if why.contains("keep")))[..]);
+        machine.forgets = false;
+        machine.until(3000);
+        assert_eq!((6, Some(&(335, Needs::ALL))), (machine.notes().len(), machine.notes().last()));
     }
 
     #[test]

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 /// How long something must have been missing before a new release may lack it, too: a router that restarts takes minutes.
 const FORGOTTEN: Duration = Duration::from_secs(3600);
+/// Between two tries to write the same note.
+const AGAIN: Duration = Duration::from_secs(60);
 /// What a machine has is there by then, as far as it is worth a first note.
 const SETTLED: Duration = Duration::from_secs(30);
 
@@ -82,6 +84,9 @@ pub struct Record {
     noted: Option<Option<Needs>>,
     lately: Needs,
     since: Option<Instant>,
+    /// What is to be noted, until it has been, and when that was last tried.
+    wanted: Option<Needs>,
+    tried: Option<Instant>,
 }
 
 impl Record {
@@ -96,22 +101,32 @@ impl Record {
     }
 
     /// Takes in what a confirmed release meets. Gives what is to be noted down: at once when that is more than before, and
-    /// after an hour when it was less all the time.
+    /// after an hour when it was less all the time; and again after a minute if [`Record::written`] has not been told.
     pub fn met(&mut self, now: Instant, met: Needs) -> Option<Needs> {
         let noted = self.noted?;
         let since = *self.since.get_or_insert(now);
         self.lately = self.lately.with(met);
         let lasted = now.saturating_duration_since(since);
-        let wanted = match noted {
+        let wanted = match self.wanted.or(noted) {
             None if lasted < SETTLED => return None,
-            Some(noted) if lasted < FORGOTTEN => noted.with(met),
+            Some(known) if lasted < FORGOTTEN => known.with(met),
             _ => self.lately,
         };
         if FORGOTTEN <= lasted {
             (self.lately, self.since) = (met, Some(now));
         }
-        self.noted = Some(Some(wanted));
-        (noted != Some(wanted)).then_some(wanted)
+        self.wanted = (noted != Some(wanted)).then_some(wanted);
+        let is_early = self.tried.is_some_and(|tried| now.saturating_duration_since(tried) < AGAIN);
+        let due = self.wanted.filter(|_| !is_early)?;
+        self.tried = Some(now);
+        Some(due)
+    }
+
+    /// Takes in that this has been noted down.
+    pub fn written(&mut self, needs: Needs) {
+        self.noted = Some(Some(needs));
+        self.wanted = self.wanted.filter(|wanted| *wanted != needs);
+        self.tried = None;
     }
 }
 
@@ -153,7 +168,9 @@ mod tests {
         let mut noted = Vec::new();
         for secs in (0..120).step_by(5) {
             let met = if secs < 20 { Needs::STORAGE } else { CABLE };
-            noted.extend(record.met(begun + Duration::from_secs(secs), met).map(|needs| (secs, needs)));
+            let due = record.met(begun + Duration::from_secs(secs), met);
+            due.into_iter().for_each(|needs| record.written(needs));
+            noted.extend(due.map(|needs| (secs, needs)));
         }
         assert_eq!([(30, CABLE)], noted[..]);
     }
@@ -166,10 +183,33 @@ mod tests {
         for minute in 0..240 {
             // A network for ten minutes, away for half an hour, back for a moment, and gone for good.
             let met = if minute < 10 || minute == 40 { Needs::ALL } else { CABLE };
-            noted.extend(record.met(begun + Duration::from_secs(60 * minute), met).map(|needs| (minute, needs)));
+            let due = record.met(begun + Duration::from_secs(60 * minute), met);
+            due.into_iter().for_each(|needs| record.written(needs));
+            noted.extend(due.map(|needs| (minute, needs)));
         }
         assert_eq!([(0, Needs::ALL), (120, CABLE)], noted[..]);
         assert_eq!(CABLE, record.demanded());
+    }
+
+    #[test]
+    fn a_note_that_could_not_be_written_is_tried_again_and_not_believed_meanwhile() {
+        let (mut record, begun) = (Record::default(), Instant::now());
+        record.recall(Some(CABLE));
+        let at = |secs| begun + Duration::from_secs(secs);
+        assert_eq!(Some(Needs::ALL), record.met(at(0), Needs::ALL));
+        assert_eq!((None, CABLE), (record.met(at(5), CABLE), record.demanded()), "not yet again, and not noted");
+        assert_eq!(Some(Needs::ALL), record.met(at(60), CABLE), "what was met once stays to be noted");
+        record.written(Needs::ALL);
+        assert_eq!((None, Needs::ALL), (record.met(at(65), CABLE), record.demanded()));
+        // What goes is forgotten an hour later, and that, too, until it is written.
+        let mut tries = Vec::new();
+        for minute in 60..200 {
+            tries.extend(record.met(at(60 * minute), CABLE).map(|needs| (minute, needs)));
+        }
+        assert_eq!([(120, CABLE), (121, CABLE)], tries[..2]);
+        assert_eq!(80, tries.len(), "once a minute");
+        record.written(CABLE);
+        assert_eq!(None, record.met(at(60 * 200), CABLE));
     }
 
     #[test]
