@@ -151,6 +151,11 @@ impl System {
         }
     }
 
+    /// Whether the appliance may restart, or forget its owner: not while an update arrives, is fetched or is installed.
+    pub fn check_restart(&self) -> Result<(), ApplianceError> {
+        if self.update().phase.is_busy() { Err(ApplianceError::Busy) } else { Ok(()) }
+    }
+
     /// Whether an upload may begin.
     pub fn check_update(&self) -> Result<(), ApplianceError> {
         let machine = self.machine.as_ref().ok_or(ApplianceError::Away)?;
@@ -346,13 +351,17 @@ mod tests {
         for phase in [Phase::Receiving, Phase::Fetching] {
             system.arrival = Progress { phase, percent: 7, ..Progress::default() };
             assert_eq!((phase, 7), (system.update().phase, system.update().percent));
-            assert_eq!(Err(ApplianceError::Busy), system.check_update());
+            assert_eq!(
+                [Err(ApplianceError::Busy), Err(ApplianceError::Busy)],
+                [system.check_update(), system.check_restart()]
+            );
         }
         system.arrival = Progress { phase: Phase::Failed, percent: 7, message: "y".into() };
         let ready = Progress { phase: Phase::Ready, percent: 100, message: "y".into() };
         assert_eq!((ready, Ok(())), (system.update(), system.check_update()), "what was installed still waits");
         system.machine.as_mut().unwrap().update = Progress::default();
         assert_eq!((Phase::Failed, Ok(())), (system.update().phase, system.check_update()), "the next may try");
+        assert_eq!(Ok(()), system.check_restart());
         system.machine = Some(Machine { real: true, ..Machine::default() });
         assert_eq!(Err(ApplianceError::NoSlots), system.check_update());
         system.machine = Some(Machine::default());

@@ -19,7 +19,7 @@ use crate::net::http::problem::{ApiError, Problem};
 use crate::net::http::row::Row;
 use crate::net::site::Site;
 use crate::update::slots::{Content, Slot, Slots};
-use crate::update::{ApplianceError, Progress};
+use crate::update::Progress;
 
 /// What there is.
 pub const ROWS: &[Row] = &[Row::of::<ShowSystem>(), Row::of::<Restart>(), Row::of::<FactoryReset>()];
@@ -131,12 +131,6 @@ fn hostname() -> String {
     nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-/// Whether nothing is under way that a restart would undo: a file that arrives is known to nobody but us.
-fn check_idle(site: &Site) -> Result<(), ApplianceError> {
-    let update = site.system().now().update();
-    if update.phase.is_busy() { Err(ApplianceError::Busy) } else { Ok(()) }
-}
-
 impl Endpoint for ShowSystem {
     const AT: (Method, &'static str) = (Method::Get, "/api/v1/system");
     const ACCESS: Access = Access::Needs(Privilege::Configure);
@@ -162,7 +156,7 @@ impl Endpoint for Restart {
     type Answers = Begun<Empty>;
 
     async fn act(context: Context<Person>, _: Nothing) -> Result<Begun<Empty>, Problem> {
-        check_idle(&context.site)?;
+        context.site.system().now().check_restart()?;
         context.site.hands().restart().await?;
         Ok(Begun(Empty {}))
     }
@@ -192,7 +186,7 @@ impl Endpoint for FactoryReset {
         if request.confirm != name {
             return Err(WrongName(name).into());
         }
-        check_idle(&context.site)?;
+        context.site.system().now().check_restart()?;
         context.site.hands().factory_reset().await?;
         Ok(Begun(Empty {}))
     }
