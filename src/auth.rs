@@ -7,6 +7,7 @@ pub mod accounts;
 pub mod authenticator;
 pub mod clock;
 pub mod hashing;
+pub mod known_places;
 pub mod lease;
 pub mod limiter;
 pub mod monotonic_clock;

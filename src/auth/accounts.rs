@@ -85,7 +85,7 @@ impl Default for Accounts {
 }
 
 /// The name of a person or a program: 1 to 32 of letters, digits and `.-_@`, so that it can stand in a log line as it is.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Name(String);
 

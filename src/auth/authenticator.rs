@@ -16,6 +16,7 @@ use tokio::task::spawn_blocking;
 use crate::auth::accounts::{AccountError, Accounts, Name, check_password};
 use crate::auth::clock::{Clock, seconds};
 use crate::auth::hashing::{HashingQueue, Place};
+use crate::auth::known_places::KnownPlaces;
 use crate::auth::lease::{Key, Leases};
 use crate::auth::limiter::{Limiter, Try};
 use crate::auth::principal::{Credential, Principal};
@@ -42,12 +43,14 @@ pub struct Authenticator {
     writing: Arc<tokio::sync::Mutex<()>>,
     users_file: PathBuf,
     code_file: PathBuf,
+    places_file: PathBuf,
 }
 
 #[derive(Debug)]
 struct State {
     accounts: Accounts,
     limiter: Limiter,
+    places: KnownPlaces,
     code: Option<ClaimCode>,
 }
 
@@ -91,7 +94,8 @@ impl Authenticator {
             store::create_folder(folder)?;
         }
         let (users_file, code_file) = (data.join("users.json"), data.join("claim-code"));
-        let accounts = store::read_accounts(&users_file)?;
+        let places_file = data.join("known-places.json");
+        let (accounts, places) = (store::read_accounts(&users_file)?, store::read_places(&places_file)?);
         let clock = Arc::new(TokenClock::new(clock, accounts.seen()));
         let leases = Arc::new(Leases::open(run, clock.clone())?);
         let code = if accounts.claimed() {
@@ -102,7 +106,7 @@ impl Authenticator {
         };
         let claimed = watch::Sender::new(accounts.claimed());
         let authenticator = Authenticator {
-            state: Mutex::new(State { accounts, limiter: Limiter::default(), code: code.clone() }),
+            state: Mutex::new(State { accounts, limiter: Limiter::default(), places, code: code.clone() }),
             clock,
             leases,
             hashing: HashingQueue::default(),
@@ -110,6 +114,7 @@ impl Authenticator {
             writing: Arc::default(),
             users_file,
             code_file,
+            places_file,
         };
         Ok((Arc::new(authenticator), code))
     }
@@ -151,7 +156,7 @@ impl Authenticator {
             if state.accounts.claimed() {
                 return Err(AuthError::Claimed);
             }
-            let attempt = self.attempt(&mut state, peer)?;
+            let attempt = self.attempt(&mut state, peer, None)?;
             if !state.code.as_ref().is_some_and(|right| right.matches(code)) {
                 info!("somebody at {peer} tried a wrong claim code");
                 return Err(AuthError::WrongCode);
@@ -173,11 +178,12 @@ impl Authenticator {
         self.state().code = None;
         store::forget_code(&self.code_file);
         info!("{} claimed this device from {peer}", name.as_str());
+        self.remember(peer, &name).await;
         self.begin(name)
     }
 
     /// Logs somebody in.
-    pub async fn login(&self, peer: IpAddr, user: &str, password: &str) -> Result<Bearer, AuthError> {
+    pub async fn login(self: &Arc<Self>, peer: IpAddr, user: &str, password: &str) -> Result<Bearer, AuthError> {
         // Nobody has such a name, so this tells nothing: phones put a space behind what they complete.
         let name = Name::try_from(user.to_string())?;
         // Whoever does not even get a place in the queue has not tried yet.
@@ -187,7 +193,7 @@ impl Authenticator {
             if !state.accounts.claimed() {
                 return Err(AuthError::Unclaimed);
             }
-            let attempt = self.attempt(&mut state, peer)?;
+            let attempt = self.attempt(&mut state, peer, Some(&name))?;
             let (hash, dearest) = (state.accounts.password_hash(&name), state.accounts.dearest_hash());
             (attempt, hash.map(String::from), dearest.map(String::from))
         };
@@ -200,6 +206,7 @@ impl Authenticator {
         }
         self.state().limiter.right(attempt);
         info!("{} logged in from {peer}", name.as_str());
+        self.remember(peer, &name).await;
         self.begin(name)
     }
 
@@ -306,8 +313,23 @@ impl Authenticator {
         work.await.expect("writing does not panic, and the runtime outlives its requests")
     }
 
-    fn attempt(&self, state: &mut State, peer: IpAddr) -> Result<Try, AuthError> {
-        state.limiter.attempt(self.clock.since_boot(), peer).map_err(AuthError::TooManyTries)
+    fn attempt(&self, state: &mut State, peer: IpAddr, name: Option<&Name>) -> Result<Try, AuthError> {
+        let familiar = name.is_some_and(|name| state.places.knows(self.clock.time(), peer, name));
+        state.limiter.attempt(self.clock.since_boot(), peer, name, familiar).map_err(AuthError::TooManyTries)
+    }
+
+    /// Remembers from where somebody has logged in.
+    async fn remember(self: &Arc<Self>, peer: IpAddr, name: &Name) {
+        if !self.state().places.note(self.clock.time(), peer, name) {
+            return;
+        }
+        let (writing, all) = (self.writing.clone().lock_owned().await, self.clone());
+        let work = spawn_blocking(move || {
+            let places = all.state().places.clone();
+            store::write_places(&all.places_file, &places);
+            drop(writing);
+        });
+        work.await.expect("writing does not panic, and the runtime outlives its requests");
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

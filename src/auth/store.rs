@@ -10,6 +10,7 @@ use log::warn;
 use serde::{Deserialize, Serialize};
 
 use crate::auth::accounts::Accounts;
+use crate::auth::known_places::KnownPlaces;
 use crate::auth::secret::ClaimCode;
 use crate::auth::sessions::SessionTable;
 use crate::base::files;
@@ -84,6 +85,20 @@ pub fn read_accounts(file: &Path) -> Result<Accounts, StoreError> {
 /// What [`read_accounts`] reads.
 pub fn accounts_text(accounts: &Accounts) -> String {
     serde_json::to_string_pretty(accounts).expect("accounts are plain data with string keys")
+}
+
+/// Reads from where people have logged in. A file that cannot be used is as good as none: it opens nothing.
+pub(super) fn read_places(file: &Path) -> Result<KnownPlaces, StoreError> {
+    let places = files::read(file).ok().flatten().and_then(|text| KnownPlaces::parse(&text));
+    places.map_or_else(|| Ok(KnownPlaces::new(random()?)), Ok)
+}
+
+/// Writes what [`read_places`] reads.
+pub(super) fn write_places(file: &Path, places: &KnownPlaces) {
+    let text = serde_json::to_string(places).expect("places are plain data with string keys");
+    if let Err(error) = files::write_whole(file, text.as_bytes()) {
+        warn!("where people log in from is not remembered: cannot write {}: {error}", file.display());
+    }
 }
 
 /// Where the sessions are kept.

@@ -135,6 +135,28 @@ async fn whoever_guesses_is_slowed_down() {
 }
 
 #[tokio::test]
+async fn a_flood_of_strangers_keeps_nobody_out_of_where_they_have_logged_in_even_after_a_restart() {
+    let bench = Bench::new().await;
+    bench.login().await;
+    let file = bench.folders.data().join("known-places.json");
+    assert_eq!(0o600, std::fs::metadata(&file).unwrap().permissions().mode() & 0o777);
+    let bench = bench.restart().await;
+    let try_from = async |last: u8, password: &str| {
+        let mut client = Client::plain_from([127, 0, 0, last].into(), bench.plain).await;
+        client.send(&bench.request("POST /api/v1/login", "", &login(password))).await;
+        client.answer().await.status
+    };
+    // Each from an address of its own, until there is nothing left for strangers.
+    let mut last = 2;
+    while try_from(last, "wrong horse").await != 429 {
+        last += 1;
+        assert!(last < 100, "a flood is not slowed down");
+    }
+    assert_eq!(429, try_from(last + 1, PASSWORD).await, "a stranger like the others");
+    bench.login().await;
+}
+
+#[tokio::test]
 async fn a_script_with_an_expired_token_keeps_nobody_at_its_address_out() {
     let bench = Bench::new().await;
     let expired = format!("Authorization: Bearer {}\r\n", "0".repeat(64));
