@@ -17,7 +17,7 @@ use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::auth::authenticator::Authenticator;
-use crate::auth::clock::SystemClock;
+use crate::auth::clock::{Clock as _, SystemClock};
 use crate::base::error_chain::chain;
 use crate::base::heartbeat::Heartbeat;
 use crate::base::seat_id::SeatId;
@@ -44,7 +44,8 @@ use crate::net::site::{Folders, Mode, Site};
 use crate::ports::Board;
 use crate::sim;
 use crate::start::{SERVE_USER, StartError, cannot};
-use crate::tls;
+use crate::tls::TlsError;
+use crate::tls::certificates::Certificates;
 
 /// Where a daemon keeps things and listens, beside what its configuration says.
 #[derive(Debug)]
@@ -240,7 +241,12 @@ async fn listen(
 
     let mut folders = Folders { data: places.data.clone(), run: places.run.clone(), logs: places.logs.clone() };
     let mode = if is_rescue { stand_in(&mut folders, &names) } else { Mode::Usual };
-    let (tls_folder, is_readable) = (folders.data.join("tls"), mode != Mode::RescueWithoutStorage);
+    let is_readable = mode != Mode::RescueWithoutStorage;
+
+    // The key is made here, at the first start, and never leaves.
+    let certificates = certificates(&folders, &names)?;
+    let keeping = certificates.clone().keep(Arc::new(SystemClock), net::addresses::own, stop.clone());
+    tasks.spawn("the certificate", keeping);
 
     // Updates are fetched for who asks, and from nowhere unless it is configured. The rescue page takes them by hand.
     let source = if is_rescue { None } else { download::source(&config.update)? };
@@ -250,11 +256,11 @@ async fn listen(
     });
 
     // Who there is, and for a device without an owner the code that its first one must know.
-    let (site, code) = Site::open(seats, hands, system, names.clone(), folders, mode, fetcher, Arc::new(SystemClock))?;
+    let (site, code) =
+        Site::open(seats, hands, system, certificates.clone(), folders, mode, fetcher, Arc::new(SystemClock))?;
     tasks.spawn("the clock of sessions and tokens", site.auth().clone().keep_time(stop.clone()));
 
-    // The key is made here, at the first start, and never leaves.
-    let tls = tls::acceptor(&tls_folder, &names)?;
+    let tls = certificates.acceptor()?;
     let https = bind(config.server.https)?;
     let address = https.local_addr().map_err(cannot("read our own address"))?;
     serve_on("https", https, ListenerKind::Tls(tls.clone()), &site, tasks, stop);
@@ -299,6 +305,11 @@ async fn listen(
     Ok(())
 }
 
+/// The certificate for this machine's names and addresses.
+fn certificates(folders: &Folders, names: &[String]) -> Result<Arc<Certificates>, TlsError> {
+    Certificates::open(&folders.data.join("tls"), names, SystemClock.wall(), &net::addresses::own())
+}
+
 /// The folder below the run folder that stands in for what survives a reboot.
 const STAND_IN: &str = "stand-in";
 
@@ -307,7 +318,7 @@ const STAND_IN: &str = "stand-in";
 fn stand_in(folders: &mut Folders, names: &[String]) -> Mode {
     let people =
         Authenticator::open(&folders.data, &folders.run, Arc::new(SystemClock)).map(drop).map_err(StartError::from);
-    let tried = people.and_then(|()| Ok(tls::acceptor(&folders.data.join("tls"), names).map(drop)?));
+    let tried = people.and_then(|()| Ok(certificates(folders, names).map(drop)?));
     let folder = folders.run.join(STAND_IN);
     let Err(error) = tried else {
         // The guard takes its being there for a sign.

@@ -3,6 +3,7 @@
 //! [`gate`] accepts and bounds connections, [`http`] turns tables of endpoints into answers, [`api`] is the table, and [`ws`]
 //! speaks with a page once it has opened its socket. Neither pictures nor sockets ever wait for a slow viewer.
 
+pub mod addresses;
 pub mod api;
 pub mod assets;
 mod coding;

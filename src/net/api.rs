@@ -1,5 +1,6 @@
 //! Lists everything that can be asked for, a resource in a file.
 
+pub mod authority;
 pub mod health;
 pub mod keys;
 pub mod logs;
@@ -18,6 +19,7 @@ use crate::net::http::table::Table;
 pub const TABLE: Table = Table(&[
     health::ROWS,
     session::ROWS,
+    authority::ROWS,
     tokens::ROWS,
     seats::ROWS,
     picture::ROWS,

@@ -13,7 +13,7 @@ use crate::net::site::Site;
 /// Answers with the same path over HTTPS on `port`.
 pub fn answer(site: &Site, port: u16, request: &Request<Incoming>) -> Response<Body> {
     let mut response = attempt(site, port, request).unwrap_or_else(Response::from);
-    admission::dress(response.headers_mut(), false);
+    admission::dress(response.headers_mut(), None);
     response
 }
 

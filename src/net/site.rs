@@ -21,6 +21,7 @@ use crate::hands::client::Hands;
 use crate::net::download::Fetcher;
 use crate::net::gate::unauthenticated::ConnectionLimiter;
 use crate::net::upload;
+use crate::tls::certificates::Certificates;
 
 /// Where things are kept and found.
 #[derive(Debug)]
@@ -52,6 +53,7 @@ pub struct Site {
     system: SystemBus,
     /// By which we answer, beside addresses and `localhost`.
     names: Vec<String>,
+    certificates: Arc<Certificates>,
     folders: Folders,
     auth: Arc<Authenticator>,
     mode: Mode,
@@ -65,14 +67,14 @@ pub struct Site {
 }
 
 impl Site {
-    /// Gathers the parts and reads who there is. `names` are those of [`names`](crate::net::names). The code, if the device
+    /// Gathers the parts and reads who there is. The certificates' names are those of [`names`](crate::net::names). The code, if the device
     /// has no owner yet, is for its console and nowhere else.
     #[expect(clippy::too_many_arguments, reason = "each is a part of its own, made in daemon.rs")]
     pub fn open(
         seats: BTreeMap<SeatId, SeatBus>,
         hands: Hands,
         system: SystemBus,
-        names: Vec<String>,
+        certificates: Arc<Certificates>,
         folders: Folders,
         mode: Mode,
         fetcher: Option<Fetcher>,
@@ -80,8 +82,9 @@ impl Site {
     ) -> Result<(Arc<Site>, Option<ClaimCode>), StoreError> {
         let (auth, code) = Authenticator::open(&folders.data, &folders.run, clock)?;
         upload::clear(&folders.data);
+        let names = certificates.names().to_vec();
         let (limiter, ids, acts) = (Arc::default(), AtomicU64::new(1), Mutex::default());
-        let site = Site { seats, hands, system, names, folders, auth, mode, limiter, fetcher, ids, acts };
+        let site = Site { seats, hands, system, names, certificates, folders, auth, mode, limiter, fetcher, ids, acts };
         Ok((Arc::new(site), code))
     }
 
@@ -103,6 +106,11 @@ impl Site {
     /// Our own names.
     pub fn names(&self) -> &[String] {
         &self.names
+    }
+
+    /// The certificate that clients see, and the authority behind it.
+    pub fn certificates(&self) -> &Certificates {
+        &self.certificates
     }
 
     /// Where things are kept.

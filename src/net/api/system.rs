@@ -18,8 +18,8 @@ use crate::net::http::endpoint::{Access, Context, Endpoint, Method, Semantics};
 use crate::net::http::problem::{ApiError, Problem};
 use crate::net::http::row::Row;
 use crate::net::site::Site;
-use crate::update::slots::{Content, Slot, Slots};
 use crate::update::Progress;
+use crate::update::slots::{Content, Slot, Slots};
 
 /// What there is.
 pub const ROWS: &[Row] = &[Row::of::<ShowSystem>(), Row::of::<Restart>(), Row::of::<FactoryReset>()];

@@ -25,7 +25,7 @@ use super::table::{Found, Table};
 use crate::auth::authenticator::AuthError;
 use crate::auth::principal::Principal;
 use crate::base::seat_id::SeatId;
-use crate::net::site::{Site, end_of};
+use crate::net::site::{Mode, Site, end_of};
 
 /// What an answer is made of.
 pub type Answer = Result<Response<Body>, Problem>;
@@ -51,7 +51,7 @@ pub async fn answer(
 ) -> Response<Body> {
     let answer = admit(site, table, connection, request, other).await;
     let mut response = answer.unwrap_or_else(Response::from);
-    dress(response.headers_mut(), connection.is_secure());
+    dress(response.headers_mut(), connection.is_secure().then(|| hsts(site)));
     response
 }
 
@@ -182,7 +182,7 @@ fn options(methods: &str) -> Response<Body> {
 }
 
 /// Adds what browsers must be told with every response.
-pub fn dress(headers: &mut HeaderMap, secure: bool) {
+pub fn dress(headers: &mut HeaderMap, hsts: Option<&'static str>) {
     const ALWAYS: [(&str, &str); 7] = [
         // Our own files, pictures from memory, and nothing else: no inline script, no foreign host.
         (
@@ -200,9 +200,16 @@ pub fn dress(headers: &mut HeaderMap, secure: bool) {
     for (name, value) in ALWAYS {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
-    if secure {
-        let year = HeaderValue::from_static("max-age=31536000");
-        headers.insert(hyper::header::STRICT_TRANSPORT_SECURITY, year);
+    if let Some(hsts) = hsts {
+        headers.insert(hyper::header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(hsts));
     }
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+}
+
+/// For how long a browser may insist on a certificate that it believes. One of our own making may be another after a factory
+/// reset, and the rescue page's is: whoever insisted could not get in any more. What an earlier release promised for a year is
+/// taken back.
+fn hsts(site: &Site) -> &'static str {
+    let is_lasting = site.mode() == Mode::Usual && site.certificates().authority().is_none();
+    if is_lasting { "max-age=86400" } else { "max-age=0" }
 }

@@ -35,6 +35,8 @@ codes! {
     WRONG_METHOD = METHOD_NOT_ALLOWED, "wrong-method";
     /// The daemon was built without its page.
     NO_PAGE = SERVICE_UNAVAILABLE, "no-page";
+    /// The certificate is the owner's own, so no authority of ours stands behind it.
+    NO_AUTHORITY = NOT_FOUND, "no-authority";
     /// A part of the daemon hangs, or cannot be used.
     UNWELL = SERVICE_UNAVAILABLE, "unwell";
     /// There is no owner yet.

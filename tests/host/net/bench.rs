@@ -22,11 +22,11 @@ use farhand::config::update::Update;
 use farhand::hands;
 use farhand::hands::appliance::ApplianceClient;
 use farhand::hands::client::Hands;
-use farhand::net::download;
 use farhand::net::serve::{self, ListenerKind};
 use farhand::net::site::{self, Mode, Site};
+use farhand::net::{self, download};
+use farhand::tls::certificates::Certificates;
 use farhand::update::{Progress, System};
-use farhand::{net, tls};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -149,6 +149,7 @@ pub struct Bench {
     pub plain: SocketAddr,
     pub redirect: SocketAddr,
     pub site: Arc<Site>,
+    pub certificates: Arc<Certificates>,
     pub stopper: Stopper,
     system: watch::Receiver<System>,
     servers: Vec<JoinHandle<()>>,
@@ -224,7 +225,10 @@ impl Bench {
         soon("the machine is known", system.wait_for(is_known)).await.unwrap();
 
         let names = net::names("kvm", &["kvm.example.org".to_string()]);
-        let acceptor = tls::acceptor(&folders.data().join("tls"), &names).unwrap();
+        let certificates = Certificates::open(&folders.data().join("tls"), &names, folders.1.wall(), &[]).unwrap();
+        let keeping = certificates.clone().keep(folders.1.clone(), Vec::new, stop.clone());
+        tasks.spawn("the certificate", keeping);
+        let acceptor = certificates.acceptor().unwrap();
         let certificate = folders.data().join("tls/certificate.pem");
         let kept = site::Folders { data: folders.data(), run: folders.run(), logs: folders.logs() };
         let buses = buses.into_iter().map(|bus| (bus.seat.clone(), bus)).collect();
@@ -232,7 +236,8 @@ impl Bench {
             tasks.spawn("the fetching of updates", downloader.run(hands.clone(), stop.clone()));
             fetcher
         });
-        let (site, code) = Site::open(buses, hands, news, names, kept, mode, fetcher, folders.1.clone()).unwrap();
+        let (site, code) =
+            Site::open(buses, hands, news, certificates.clone(), kept, mode, fetcher, folders.1.clone()).unwrap();
         tasks.spawn("the clock of sessions and tokens", site.auth().clone().keep_time(stop.clone()));
         let (https, plain, redirect) = (listen().await, listen().await, listen().await);
         let address = |listener: &TcpListener| listener.local_addr().unwrap();
@@ -256,6 +261,7 @@ impl Bench {
             plain: plain_at,
             redirect: redirect_at,
             site,
+            certificates,
             stopper,
             system,
             servers,
@@ -348,10 +354,11 @@ async fn listen() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").await.unwrap()
 }
 
-/// A client that trusts this one certificate.
+/// A client that trusts the last of these certificates, which is the authority's if there is one.
 fn connector(certificate: &Path) -> tokio_rustls::TlsConnector {
     let mut roots = rustls::RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(certificate).unwrap()).unwrap();
+    let chain: Vec<_> = CertificateDer::pem_file_iter(certificate).unwrap().collect::<Result<_, _>>().unwrap();
+    roots.add(chain.last().unwrap().clone()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
