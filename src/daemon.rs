@@ -12,9 +12,10 @@ use std::time::Instant;
 
 use log::{error, info, warn};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 
 use crate::auth::authenticator::Authenticator;
 use crate::auth::clock::{Clock as _, SystemClock};
@@ -30,6 +31,7 @@ use crate::gadget::plan;
 use crate::guard::{self, monitor};
 use crate::hands::appliance::{self, ApplianceClient};
 use crate::hands::client::Hands;
+use crate::hands::link::ServerSource;
 use crate::hands::server::{self, ClientSource};
 use crate::hw::configfs;
 use crate::hw::hidg;
@@ -71,7 +73,10 @@ pub fn serve(config: Config, places: Places, hands: &Path) -> Result<(), StartEr
         let system = SystemBus::default();
 
         // Keyboard and relays are in another process. While it is away, pictures go on and keys are refused in words.
-        let hands = Hands::connect(hands.into(), &seats, system.clone(), tasks);
+        // What is asked of it goes over a line with a thread of its own, which nothing that strangers send can delay.
+        let socket = ServerSource::Socket(hands.into());
+        let (hands, link) = Hands::new(&seats, system.clone());
+        link.start(socket, tasks).map_err(cannot("start a thread"))?;
 
         // Each screen has a thread of its own, because a driver may keep it waiting.
         for bus in &seats {
@@ -88,7 +93,7 @@ pub fn serve_sim(config: Config, places: Places) -> Result<(), StartError> {
         let (seats, system) = (buses(&config), SystemBus::default());
 
         // The same server, the same client and the same messages as on an appliance: only the hardware is played.
-        let (ours, theirs) = UnixStream::pair().map_err(cannot("make a pair of sockets"))?;
+        let (server, clients) = mpsc::channel(1);
         let mut boards = BTreeMap::new();
         for bus in &seats {
             let (board, screen) = sim::ports::machine();
@@ -99,8 +104,9 @@ pub fn serve_sim(config: Config, places: Places) -> Result<(), StartError> {
             Some(places) => ApplianceClient::start(places, tasks, stop.clone()),
             None => ApplianceClient::simulated(),
         };
-        tasks.spawn("hands", server::run(ClientSource::Stream(theirs), boards, appliance, stop.clone()));
-        let hands = Hands::over(ours, &seats, system.clone(), tasks);
+        tasks.spawn("hands", server::run(ClientSource::Inside(clients), boards, appliance, stop.clone()));
+        let (hands, link) = Hands::new(&seats, system.clone());
+        link.start(ServerSource::Inside(server), tasks).map_err(cannot("start a thread"))?;
         listen(&config, &places, seats, (hands, system), tasks, &stop).await
     })
 }

@@ -4,8 +4,10 @@
 //! kept, up to a limit at which the client counts as dead.
 
 use std::io;
+use std::os::fd::AsRawFd as _;
 use std::time::{Duration, Instant};
 
+use nix::sys::socket::{MsgFlags, recv};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 
@@ -57,9 +59,15 @@ impl Connection {
         self.heard + SILENCE
     }
 
-    /// Whether the client has been silent for too long.
+    /// Whether the client has been silent for too long. Call [`Connection::exchange`] first.
     pub fn tick(&self, now: Instant) -> Result<(), Disconnect> {
-        if self.deadline() <= now { Err(Disconnect::Silent) } else { Ok(()) }
+        let is_silent = self.deadline() <= now && !self.has_unread();
+        if is_silent { Err(Disconnect::Silent) } else { Ok(()) }
+    }
+
+    /// Whether something has come that the runtime does not know of yet, as when its thread stood still just now.
+    fn has_unread(&self) -> bool {
+        recv(self.stream.as_raw_fd(), &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT).is_ok()
     }
 
     /// Waits until [`Connection::exchange`] has something to do.
@@ -115,5 +123,20 @@ impl Connection {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_client_is_not_silent_while_something_of_it_is_unread() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let (connection, now) = (Connection::new(ours, Instant::now()), Instant::now());
+        assert!(matches!(connection.tick(now + 2 * SILENCE), Err(Disconnect::Silent)));
+        // Nothing is awaited here, as while a thread stands still.
+        theirs.try_write(&encode(&ToHands::Beat).unwrap()).unwrap();
+        assert!(connection.tick(now + 2 * SILENCE).is_ok());
     }
 }

@@ -119,11 +119,6 @@ pub enum ToHands {
         /// For how long.
         millis: u64,
     },
-    /// Let go of all keys and buttons, and drop what waits.
-    LetGo {
-        /// Of which target.
-        seat: SeatId,
-    },
     /// Take over the file in the spool folder and install it; answered once the installer runs.
     Install {
         /// What the answer will name.
@@ -197,8 +192,7 @@ impl ToHands {
             | ToHands::Strokes { seat, .. }
             | ToHands::Chord { seat, .. }
             | ToHands::Cancel { seat, .. }
-            | ToHands::Press { seat, .. }
-            | ToHands::LetGo { seat } => Some(seat),
+            | ToHands::Press { seat, .. } => Some(seat),
         }
     }
 
@@ -207,7 +201,7 @@ impl ToHands {
         match self {
             ToHands::Strokes { id, .. } | ToHands::Chord { id, .. } | ToHands::Press { id, .. } => Some(*id),
             ToHands::Install { id, .. } | ToHands::Restart { id } | ToHands::FactoryReset { id } => Some(*id),
-            ToHands::Beat | ToHands::Input { .. } | ToHands::Cancel { .. } | ToHands::LetGo { .. } => None,
+            ToHands::Beat | ToHands::Input { .. } | ToHands::Cancel { .. } => None,
         }
     }
 
@@ -240,7 +234,6 @@ impl ToHands {
             ToHands::Beat
             | ToHands::Cancel { .. }
             | ToHands::Press { .. }
-            | ToHands::LetGo { .. }
             | ToHands::Restart { .. }
             | ToHands::FactoryReset { .. } => Ok(()),
         }
@@ -366,7 +359,6 @@ mod tests {
             ToHands::Chord { seat: seat.clone(), id: 2, owner, usages: vec![Usage(0xE0), Usage(0x4C)] },
             ToHands::Cancel { seat: seat.clone(), id: u64::MAX },
             ToHands::Press { seat: seat.clone(), id: 3, contact: Contact::Reset, millis: 500 },
-            ToHands::LetGo { seat },
             ToHands::Install { id: 4, len: LARGEST },
             ToHands::Restart { id: 5 },
             ToHands::FactoryReset { id: 6 },

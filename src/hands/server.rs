@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use nix::unistd::{Gid, chown};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::appliance::{ApplianceClient, Request};
@@ -42,8 +43,8 @@ pub enum ClientSource {
         /// Their user ids. A path's mode is a lock that an installation mistake leaves open; this is the second one.
         allowed: Vec<u32>,
     },
-    /// The other end is in this process, and there will be no other.
-    Stream(UnixStream),
+    /// The other end is in this process, and sends the server's half of each pair that it makes.
+    Inside(mpsc::Receiver<std::os::unix::net::UnixStream>),
 }
 
 /// Listens at a path to which, beside the owner, only a group may connect.
@@ -61,30 +62,29 @@ pub fn listen(path: &Path, group: Option<u32>) -> io::Result<UnixListener> {
 }
 
 /// Serves until told to stop, then lets go of everything.
-pub async fn run(source: ClientSource, boards: BTreeMap<SeatId, Board>, appliance: ApplianceClient, mut stop: Stop) {
+pub async fn run(
+    mut source: ClientSource,
+    boards: BTreeMap<SeatId, Board>,
+    appliance: ApplianceClient,
+    mut stop: Stop,
+) {
     let mut server = Server { seats: BTreeMap::new(), client: None, appliance };
     for (seat, board) in boards {
         server.seats.insert(seat.clone(), SeatDevices::new(seat, board));
     }
-    let source = match source {
-        ClientSource::Socket { listener, allowed } => Some((listener, allowed)),
-        ClientSource::Stream(stream) => {
-            server.welcome(stream);
-            None
-        }
-    };
     loop {
         server.turn();
         let wake = server.deadline();
         tokio::select! {
             () = stop.requested() => break,
-            stream = accept(&source) => server.welcome(stream),
+            stream = source.accept() => server.welcome(stream),
             (seat, event) = next_event(&mut server.seats) => server.event(&seat, event),
-            ready = ready(&server.client) => server.hear(ready),
+            ready = ready(&server.client) => server.check(ready.map_err(Disconnect::from)),
             answer = server.appliance.next() => server.appliance_done(answer),
             () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => (),
         }
     }
+    server.client = None;
     server.let_go();
     let last_reports = async {
         while !server.seats.values().all(SeatDevices::is_idle) {
@@ -97,17 +97,38 @@ pub async fn run(source: ClientSource, boards: BTreeMap<SeatId, Board>, applianc
     let _ = timeout(LAST_REPORTS, last_reports).await;
 }
 
-/// Waits for a client that may come in.
-async fn accept(source: &Option<(UnixListener, Vec<u32>)>) -> UnixStream {
-    let Some((listener, allowed)) = source else { return pending().await };
-    loop {
-        match listener.accept().await.and_then(|(stream, _)| Ok((stream.peer_cred()?.uid(), stream))) {
-            Ok((uid, stream)) if allowed.contains(&uid) => return stream,
-            Ok((uid, _)) => log::warn!("hands: user {uid} may not use this socket"),
-            Err(error) => {
-                log::warn!("hands: cannot accept a connection: {error}");
+impl ClientSource {
+    /// Waits for a client that may come in.
+    async fn accept(&mut self) -> UnixStream {
+        loop {
+            let error = match self.next().await {
+                Ok(stream) => return stream,
+                Err(error) => error,
+            };
+            log::warn!("hands: cannot accept a connection: {error}");
+            if error.kind() != io::ErrorKind::PermissionDenied {
                 // Likely out of descriptors: trying again at once would only burn the processor.
                 sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+
+    async fn next(&mut self) -> io::Result<UnixStream> {
+        match self {
+            ClientSource::Socket { listener, allowed } => {
+                let (stream, _) = listener.accept().await?;
+                let uid = stream.peer_cred()?.uid();
+                if !allowed.contains(&uid) {
+                    let error = format!("user {uid} may not use this socket");
+                    return Err(io::Error::new(io::ErrorKind::PermissionDenied, error));
+                }
+                Ok(stream)
+            }
+            ClientSource::Inside(streams) => {
+                // When the other end is gone for good nobody comes any more, and the server waits for its own end.
+                let Some(stream) = streams.recv().await else { pending().await };
+                stream.set_nonblocking(true)?;
+                UnixStream::from_std(stream)
             }
         }
     }
@@ -174,6 +195,8 @@ impl Server {
 
     /// Does all that is due, and tells the client what came of it.
     fn turn(&mut self) {
+        let checked = self.carry_out();
+        self.check(checked);
         let checked = self.client.as_ref().map_or(Ok(()), |client| client.connection.tick(now()));
         self.check(checked);
         for devices in self.seats.values_mut() {
@@ -219,11 +242,7 @@ impl Server {
         Ok(())
     }
 
-    fn hear(&mut self, ready: io::Result<()>) {
-        let heard = ready.map_err(Disconnect::from).and_then(|()| self.carry_out());
-        self.check(heard);
-    }
-
+    /// Does what has arrived. First of all: if this loop has stood still for a while, the silence was its own.
     fn carry_out(&mut self) -> Result<(), Disconnect> {
         let Some(client) = &mut self.client else { return Ok(()) };
         client.connection.exchange(now())?;
@@ -322,10 +341,6 @@ fn carry_out(seats: &mut BTreeMap<SeatId, SeatDevices>, message: ToHands) -> Opt
         ToHands::Press { id, contact, millis, .. } => {
             let error = devices.press(now, contact, Duration::from_millis(millis)).err();
             Some(FromHands::Done { seat, id, error })
-        }
-        ToHands::LetGo { .. } => {
-            devices.let_go(now);
-            None
         }
     }
 }

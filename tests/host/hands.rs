@@ -11,10 +11,11 @@ use farhand::base::front_panel::{Contact, Lamps};
 use farhand::base::heartbeat::Heartbeat;
 use farhand::base::seat_id::SeatId;
 use farhand::base::tasks::{Stopper, Tasks, stop};
-use farhand::base::usb::{KeyboardLeds, Report};
-use farhand::bus::{FrameBus, SeatBus, StatusBus, SystemBus};
+use farhand::base::usb::{KeyboardLeds, Report, Udc};
+use farhand::bus::{FrameBus, SeatBus, StatusBus, SystemBus, TargetStatus};
 use farhand::hands::appliance::ApplianceClient;
-use farhand::hands::client::{Hands, HandsError, Input, Owner};
+use farhand::hands::client::{Drops, Hands, HandsError, Input, InputQueue, Owner};
+use farhand::hands::link::ServerSource;
 use farhand::hands::protocol::{Decoder, FromHands, ToHands, encode};
 use farhand::hands::server::{ClientSource, listen, run};
 use farhand::hid::keyboard::Usage;
@@ -22,6 +23,7 @@ use farhand::hid::text::strokes;
 use farhand::ports::UsbEvent;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -42,6 +44,8 @@ struct Bench {
     machine: Machine,
     status: StatusBus,
     hands: Hands,
+    anna: (InputQueue, Drops),
+    bert: (InputQueue, Drops),
     server: JoinHandle<()>,
     stopper: Stopper,
     _tasks: Tasks,
@@ -55,25 +59,25 @@ fn bus() -> (SeatBus, StatusBus) {
 
 impl Bench {
     async fn new() -> Bench {
-        let (ours, theirs) = UnixStream::pair().unwrap();
-        let machine = Machine::new();
-        let (stopper, stop) = stop();
-        let server = tokio::spawn(run(
-            ClientSource::Stream(theirs),
-            BTreeMap::from([(seat(), machine.board())]),
-            ApplianceClient::simulated(),
-            stop.clone(),
-        ));
+        let (machine, (stopper, stop)) = (Machine::new(), stop());
+        let (connect, clients) = mpsc::channel(1);
+        let boards = BTreeMap::from([(seat(), machine.board())]);
+        let server =
+            tokio::spawn(run(ClientSource::Inside(clients), boards, ApplianceClient::simulated(), stop.clone()));
         let tasks = Tasks::new(stop);
         let (bus, status) = bus();
-        let hands = Hands::over(ours, &[bus], SystemBus::default(), &tasks);
-        let bench = Bench { machine, status, hands, server, stopper, _tasks: tasks };
+        let (hands, link) = Hands::new(&[bus], SystemBus::default());
+        // On this runtime, whose clock may be held still.
+        tasks.spawn("the line to the hands", link.run(ServerSource::Inside(connect)));
+        let (anna, bert) = (hands.attach(&seat(), ANNA).await, hands.attach(&seat(), BERT).await);
+        let bench = Bench { machine, status, hands, anna, bert, server, stopper, _tasks: tasks };
         bench.known("the target takes keys", |bench| bench.status.now().target.takes_keys()).await;
         bench
     }
 
     fn input(&self, owner: Owner, input: Input) -> Result<(), HandsError> {
-        self.hands.input(&seat(), owner, input)
+        let (queue, _) = if owner == ANNA { &self.anna } else { &self.bert };
+        queue.send(input)
     }
 
     fn key(&self, owner: Owner, usage: Usage, down: bool) {
@@ -138,16 +142,20 @@ async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     timeout(Duration::from_secs(20), future).await.unwrap_or_else(|_| panic!("not within 20 s: {what}"))
 }
 
+/// A way into the hands, and its other end.
+fn inside() -> (UnixStream, ClientSource) {
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    let (connect, clients) = mpsc::channel(1);
+    connect.try_send(theirs).unwrap();
+    (UnixStream::from_std(ours).unwrap(), ClientSource::Inside(clients))
+}
+
 /// The hands with a client that may misbehave.
 fn with_raw_client() -> (RawClient, Machine, Stopper) {
-    let (ours, theirs) = UnixStream::pair().unwrap();
+    let (ours, source) = inside();
     let (machine, (stopper, stop)) = (Machine::new(), stop());
-    tokio::spawn(run(
-        ClientSource::Stream(theirs),
-        BTreeMap::from([(seat(), machine.board())]),
-        ApplianceClient::simulated(),
-        stop,
-    ));
+    tokio::spawn(run(source, BTreeMap::from([(seat(), machine.board())]), ApplianceClient::simulated(), stop));
     (RawClient::new(ours), machine, stopper)
 }
 
@@ -315,29 +323,47 @@ async fn a_target_that_fetches_nothing_is_reported_and_gets_nothing_late() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_that_go_stale_are_told_without_another_input() {
-    let bench = Bench::new().await;
-    let mut drops = bench.hands.drops(&seat());
+async fn keys_that_go_stale_are_told_to_their_owner_and_nobody_else() {
+    let mut bench = Bench::new().await;
     bench.machine.target(Target::Ignores);
     bench.key(ANNA, A, true);
     bench.key(ANNA, A, false);
-    assert_eq!(HandsError::Stale, soon("the drop is told", drops.next()).await);
-    // Who comes later has lost nothing.
-    let mut later = bench.hands.drops(&seat());
-    assert!(timeout(HALF, later.next()).await.is_err());
+    assert_eq!(HandsError::Stale, soon("the drop is told", bench.anna.1.next()).await);
+    assert!(timeout(HALF, bench.bert.1.next()).await.is_err());
     assert_eq!(Ok(()), bench.input(BERT, Input::Release));
 }
 
 #[tokio::test]
-async fn a_text_cut_short_by_an_overflow_is_told_so() {
+async fn a_burst_of_one_loses_nothing_and_costs_nobody_else_anything() {
     let bench = Bench::new().await;
-    let (hands, text) = (bench.hands.clone(), strokes(&"x".repeat(1000)).unwrap());
-    let typing = tokio::spawn(async move { hands.type_strokes(&seat(), ANNA, text).await });
+    let shift = Usage(0xE1);
+    bench.key(ANNA, shift, true);
+    bench.machine.until_keys([2, 0, 0, 0, 0, 0, 0, 0]).await;
+    let (hands, text) = (bench.hands.clone(), strokes(&"x".repeat(50)).unwrap());
+    let typing = tokio::spawn(async move { hands.type_strokes(&seat(), Owner(3), text).await });
     bench.machine.until("typing has begun", |state| state.keys()[2] == 0x1B).await;
-    // Nothing is awaited here, so the task that would carry them away does not run.
-    let refused = (0..2000).find_map(|_| bench.input(BERT, Input::Release).err());
-    assert_eq!(Some(HandsError::Flooded), refused);
-    assert_eq!(Err(HandsError::CutShort), soon("the text is answered", typing).await.unwrap());
+    let burst = async {
+        for n in 0..3000 {
+            bench.bert.0.room().await;
+            assert_eq!(Ok(()), bench.bert.0.send(Input::Key { usage: B, down: n % 2 == 0 }));
+        }
+    };
+    soon("the burst is taken", burst).await;
+    assert_eq!(Ok(()), soon("the text is typed", typing).await.unwrap());
+    bench.input(BERT, Input::Key { usage: A, down: true }).unwrap();
+    bench.machine.until("the last key of the burst came", |state| state.keys() == [2, 0, 4, 0, 0, 0, 0, 0]).await;
+    bench.machine.look(|state| {
+        let keys = state.reports.iter().filter_map(|report| match report {
+            Report::Keyboard(keys) => Some(*keys),
+            Report::Pointer(_) => None,
+        });
+        let keys: Vec<_> = keys.skip_while(|keys| keys[0] == 0).collect();
+        assert!(keys.iter().all(|keys| keys[0] == 2), "Shift was let go");
+        let is_down = |usage: Usage| keys.iter().map(move |keys| keys[2..].contains(&usage.0));
+        let presses = |usage| is_down(usage).zip(is_down(usage).skip(1)).filter(|(before, after)| !before && *after);
+        assert_eq!(1500, presses(B).count());
+        assert_eq!(50, presses(Usage(0x1B)).count());
+    });
 }
 
 #[tokio::test]
@@ -358,17 +384,17 @@ async fn an_unplugged_target_refuses_keys_at_once_but_never_a_release() {
 }
 
 #[tokio::test]
-async fn a_flood_is_told_and_lets_go() {
-    let bench = Bench::new().await;
+async fn a_flood_that_is_not_fetched_is_told_to_its_owner_and_lets_go_of_theirs() {
+    let mut bench = Bench::new().await;
     bench.key(ANNA, B, true);
-    bench.machine.until_keys([0, 0, 5, 0, 0, 0, 0, 0]).await;
+    bench.key(BERT, Usage(0xE1), true);
+    bench.machine.until_keys([2, 0, 5, 0, 0, 0, 0, 0]).await;
     bench.machine.target(Target::Ignores);
-    let (mut down, mut drops) = (false, bench.hands.drops(&seat()));
+    let (queue, drops) = &mut bench.anna;
     let flood = async {
-        loop {
-            down = !down;
-            bench.key(ANNA, A, down);
-            tokio::task::yield_now().await;
+        for n in 0.. {
+            queue.room().await;
+            queue.send(Input::Key { usage: A, down: n % 2 == 0 }).unwrap();
         }
     };
     let told = async {
@@ -379,30 +405,155 @@ async fn a_flood_is_told_and_lets_go() {
     };
     assert_eq!(HandsError::Flooded, soon("the flood is told", told).await);
     bench.machine.target(Target::Fetches);
-    bench.input(ANNA, Input::Release).ok();
-    bench.machine.until_keys([0; 8]).await;
+    soon("there is room", bench.anna.0.room()).await;
+    bench.input(ANNA, Input::Release).unwrap();
+    bench.machine.until_keys([2, 0, 0, 0, 0, 0, 0, 0]).await;
 }
 
 #[tokio::test]
-async fn inputs_that_nobody_carries_away_are_refused_and_then_let_go() {
-    let (ours, theirs) = UnixStream::pair().unwrap();
-    let (_stopper, stop) = stop();
-    let tasks = Tasks::new(stop);
-    let hands = Hands::over(ours, &[bus().0], SystemBus::default(), &tasks);
-    // Nothing is awaited here, so the task that would carry them away does not run.
-    let refused = (0..2000).find_map(|_| hands.input(&seat(), ANNA, Input::Release).err());
-    assert_eq!(Some(HandsError::Flooded), refused);
-    let mut server = RawClient::new(theirs);
+async fn who_sends_faster_than_the_line_takes_waits_and_nobody_else() {
+    let (hands, link) = Hands::new(&[bus().0], SystemBus::default());
+    let (ours, mut connections) = mpsc::channel(1);
+    let line = tokio::spawn(link.run(ServerSource::Inside(ours)));
+    let mut server = inside_server(&mut connections).await;
+    let status =
+        TargetStatus { udc: Some(Udc { name: "udc.0".into(), state: "configured".into() }), ..TargetStatus::default() };
+    server.tell(&FromHands::Status { seat: seat(), status }).await;
+    let (anna, bert) = (hands.attach(&seat(), ANNA).await, hands.attach(&seat(), BERT).await);
+    let key = |at: usize| Input::Key { usage: A, down: at % 2 == 0 };
+    let is_up = async {
+        while bert.0.send(Input::Release).is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("the line is up", is_up).await;
+    while server.hear().await != (ToHands::Input { seat: seat(), owner: BERT, input: Input::Release }) {}
+    // Nothing is awaited here, so the line does not run.
+    let sent = (0..1000).take_while(|at| anna.0.has_room() && anna.0.send(key(*at)).is_ok()).count();
+    assert!(0 < sent && sent < 1000 && bert.0.has_room(), "{sent}");
+    bert.0.send(key(0)).unwrap();
+    drop(anna);
     let mut heard = Vec::new();
-    while !heard.contains(&ToHands::LetGo { seat: seat() }) {
-        let mut piece = [0; 1024];
-        let len = soon("the hands are told to let go", server.stream.read(&mut piece)).await.unwrap();
-        server.decoder.feed(&piece[..len]);
-        while let Some(message) = server.decoder.poll().unwrap() {
-            heard.push(message);
+    while heard.len() < sent + 2 {
+        if let ToHands::Input { owner, input, .. } = server.hear().await {
+            heard.push((owner, input));
         }
     }
-    assert!(heard.len() < 10, "what waited must be dropped: {}", heard.len());
+    let theirs: Vec<_> = heard.iter().filter(|(owner, _)| *owner == ANNA).map(|(_, input)| *input).collect();
+    assert_eq!(
+        (0..sent).map(key).chain([Input::Release]).collect::<Vec<_>>(),
+        theirs,
+        "all of it, and then the release"
+    );
+    assert!(heard[..3].contains(&(BERT, key(0))), "in turn, not behind the flood");
+    line.abort();
+}
+
+#[tokio::test]
+async fn a_line_that_breaks_within_one_process_is_made_anew() {
+    let (hands, link) = Hands::new(&[bus().0], SystemBus::default());
+    let (ours, mut connections) = mpsc::channel(1);
+    let line = tokio::spawn(link.run(ServerSource::Inside(ours)));
+    for _ in 0..2 {
+        let mut server = inside_server(&mut connections).await;
+        let hands = hands.clone();
+        server.tell(&FromHands::Beat).await;
+        assert_eq!(ToHands::Beat, server.hear().await);
+        let press = tokio::spawn(async move {
+            while hands.press(&seat(), Contact::Power, HALF).await != Ok(()) {
+                tokio::task::yield_now().await;
+            }
+        });
+        let id = loop {
+            if let ToHands::Press { id, .. } = server.hear().await {
+                break id;
+            }
+        };
+        server.tell(&FromHands::Done { seat: seat(), id, error: None }).await;
+        soon("the press is answered", press).await.unwrap();
+    }
+    drop(connections);
+    soon("the line ends with the server", line).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_of_the_hands_is_not_the_silence_of_their_client() {
+    let (mut client, machine, _stopper) = with_raw_client();
+    client.key(A).await;
+    machine.until_keys([0, 0, 4, 0, 0, 0, 0, 0]).await;
+    for _ in 0..20 {
+        // It has said this in time; that nobody was there to hear it is no fault of its own.
+        client.say(&ToHands::Beat).await;
+        tokio::time::advance(Duration::from_millis(1200)).await;
+        while client.hear().await != Some(FromHands::Beat) {}
+    }
+    assert_eq!([0, 0, 4, 0, 0, 0, 0, 0], machine.look(State::keys));
+}
+
+#[tokio::test]
+async fn a_network_side_that_stands_still_does_not_end_a_press() {
+    let (machine, (stopper, stop)) = (Machine::new(), stop());
+    let (connect, clients) = mpsc::channel(1);
+    let boards = BTreeMap::from([(seat(), machine.board())]);
+    let tasks = Tasks::new(stop.clone());
+    let hands_stop = stop.clone();
+    let hands_process =
+        move |_| on_a_runtime(run(ClientSource::Inside(clients), boards, ApplianceClient::simulated(), hands_stop));
+    tasks.thread("the hands", hands_process).unwrap();
+    let (bus, status) = bus();
+    let (hands, link) = Hands::new(&[bus], SystemBus::default());
+    link.start(ServerSource::Inside(connect), &tasks).unwrap();
+    let mut known = status.watch();
+    soon("the target is known", known.wait_for(|status| status.target.takes_keys())).await.unwrap();
+    let (anna, _drops) = hands.attach(&seat(), ANNA).await;
+    anna.send(Input::Key { usage: A, down: true }).unwrap();
+    machine.until_keys([0, 0, 4, 0, 0, 0, 0, 0]).await;
+    let time = Duration::from_millis(1500);
+    hands.press(&seat(), Contact::Power, time).await.unwrap();
+    // This thread is the network's. It does nothing at all until the relay is open again.
+    let watched = machine.clone();
+    let opened = async move { watched.until("the relay is open", |state| state.closed().is_empty()).await };
+    std::thread::spawn(move || on_a_runtime(opened)).join().unwrap();
+    machine.look(|state| {
+        assert!(time <= state.press(), "{:?}", state.press());
+        assert_eq!([0, 0, 4, 0, 0, 0, 0, 0], state.keys());
+    });
+    stopper.stop();
+}
+
+/// Runs to its end what belongs to another process, or another thread.
+fn on_a_runtime(work: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work);
+}
+
+/// Hands that say only what they are told to say.
+struct RawServer {
+    stream: UnixStream,
+    decoder: Decoder,
+}
+
+async fn inside_server(connections: &mut mpsc::Receiver<std::os::unix::net::UnixStream>) -> RawServer {
+    let stream = soon("a connection", connections.recv()).await.unwrap();
+    stream.set_nonblocking(true).unwrap();
+    RawServer { stream: UnixStream::from_std(stream).unwrap(), decoder: Decoder::default() }
+}
+
+impl RawServer {
+    async fn tell(&mut self, message: &FromHands) {
+        self.stream.write_all(&encode(message).unwrap()).await.unwrap();
+    }
+
+    async fn hear(&mut self) -> ToHands {
+        loop {
+            if let Some(message) = self.decoder.poll().unwrap() {
+                return message;
+            }
+            let mut piece = [0; 1024];
+            let len = soon("something to hear", self.stream.read(&mut piece)).await.unwrap();
+            assert!(0 < len, "the line has ended");
+            self.decoder.feed(&piece[..len]);
+        }
+    }
 }
 
 #[tokio::test]
@@ -528,8 +679,10 @@ async fn the_client_comes_back_when_the_hands_do() {
     let (_stop_tasks, tasks_stop) = stop();
     let tasks = Tasks::new(tasks_stop);
     let (bus, status) = bus();
-    let hands = Hands::connect(directory.socket(), &[bus], SystemBus::default(), &tasks);
-    assert_eq!(Err(HandsError::Away), hands.input(&seat(), ANNA, Input::Release));
+    let (hands, link) = Hands::new(&[bus], SystemBus::default());
+    tasks.spawn("the line to the hands", link.run(ServerSource::Socket(directory.socket())));
+    let (anna, _drops) = hands.attach(&seat(), ANNA).await;
+    assert_eq!(Err(HandsError::Away), anna.send(Input::Release));
     let mut target = status.watch();
     for _ in 0..2 {
         let (machine, (stopper, stop)) = (Machine::new(), stop());

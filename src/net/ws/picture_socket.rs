@@ -100,11 +100,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PictureSocket<S> {
         self.flushed = false;
     }
 
-    /// Writes what can be written and reads what has come. `None`: the other end has closed.
-    pub fn poll(&mut self, context: &mut Context) -> Poll<Option<Result<Event, Error>>> {
+    /// Writes what can be written, and reads what has come if that is wanted. `None`: the other end has closed.
+    pub fn poll(&mut self, context: &mut Context, reads: bool) -> Poll<Option<Result<Event, Error>>> {
         if !self.flushed && self.poll_write(context)?.is_ready() {
             self.flushed = true;
             return Poll::Ready(Some(Ok(Event::Drained)));
+        }
+        if !reads {
+            return Poll::Pending;
         }
         let message = ready!(Pin::new(&mut self.socket).poll_next(context));
         if let Some(Ok(Message::Ping(_) | Message::Close(_))) = message {
@@ -254,7 +257,7 @@ mod tests {
     }
 
     async fn next(wire: &mut PictureSocket<Sluggish>) -> Event {
-        poll_fn(|context| wire.poll(context)).await.unwrap().unwrap()
+        poll_fn(|context| wire.poll(context, true)).await.unwrap().unwrap()
     }
 
     async fn drain(wire: &mut PictureSocket<Sluggish>) {
@@ -281,6 +284,16 @@ mod tests {
         wire.show([1; 16], Bytes::from_static(&[2; 4]));
         drain(&mut wire).await;
         assert_eq!([&pong(b'?')[..], &[0x82, 20], &[1; 16], &[2; 4]].concat(), wire.into_stream().output);
+    }
+
+    #[tokio::test]
+    async fn what_is_to_be_sent_leaves_while_nothing_is_read() {
+        let mut wire = wire(&ping(b'?')).await;
+        wire.say("{}".into()).unwrap();
+        let event = poll_fn(|context| wire.poll(context, false)).await.unwrap().unwrap();
+        assert!(matches!(event, Event::Drained));
+        assert!(poll_fn(|context| Poll::Ready(wire.poll(context, false))).await.is_pending());
+        assert!(matches!(next(&mut wire).await, Event::Message(Message::Ping(_))));
     }
 
     #[tokio::test]

@@ -10,15 +10,15 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use log::debug;
 use tokio::sync::watch;
+use tokio::task::yield_now;
 use tokio::time::{sleep_until, timeout};
 use tokio_tungstenite::tungstenite::error::CapacityError;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::auth::role::Privilege;
-use crate::base::seat_id::SeatId;
 use crate::base::tasks::Stop;
 use crate::bus::{self, Frame, SeatBus};
-use crate::hands::client::{Hands, Input, Owner};
+use crate::hands::client::Owner;
 use crate::net::ws::messages;
 use crate::net::ws::messages::{FromDaemon, Status, ToDaemon};
 use crate::seat::viewer::{Action, Refusal, Viewer};
@@ -38,12 +38,11 @@ const MALFORMED: u16 = 1007;
 const TOO_LONG: u16 = 1009;
 const SESSION_ENDED: u16 = 4401;
 
+/// Messages taken one after another before everybody else has a turn.
+const MOST_IN_TURN: usize = 32;
+
 /// How long the closing frame may take to leave.
 const GRACE: Duration = Duration::from_millis(500);
-
-/// How long ago a viewer's last input may be for news of dropped input to be theirs: the slowest BIOS met has half a minute
-/// of keys still to fetch when it stops fetching.
-const RECENT: Duration = Duration::from_secs(60);
 
 /// Why we close.
 struct Closing {
@@ -82,12 +81,11 @@ async fn view(
     mut stop: Stop,
 ) -> Result<Option<Closing>, Error> {
     let id = site.next_id();
-    let held = LetGo { hands: site.hands(), seat: &bus.seat, owner: Owner(id) };
+    let (queue, mut drops) = site.hands().attach(&bus.seat, Owner(id)).await;
     let presence = Presence::new(bus, id, principal);
     let mut viewer = Viewer::new(Instant::now(), principal.may(Privilege::Input, Some(&bus.seat)));
     let (mut frames, mut status) = (bus.frames.watch(), bus.status.watch());
     frames.mark_changed();
-    let (mut drops, mut acted) = (site.hands().drops(&bus.seat), None::<Instant>);
     // Whose business it is hears how an update goes, and at first only if one does.
     let mut updates = principal.may(Privilege::Configure, None).then(|| site.system().watch());
     let mut told = Progress::default();
@@ -96,6 +94,7 @@ async fn view(
     let hello = FromDaemon::Hello { seat: &bus.seat, id, user, role, privileges: role.privileges() };
     wire.say(hello.to_text())?;
     viewer.tick(Instant::now());
+    let mut taken: usize = 0;
     loop {
         if let Some(updates) = &mut updates
             && wire.has_room()
@@ -106,12 +105,13 @@ async fn view(
                 told = progress;
             }
         }
-        while let Some(action) = viewer.poll(wire.has_room()) {
+        while queue.has_room()
+            && let Some(action) = viewer.poll(wire.has_room())
+        {
             match action {
                 Action::Input(input) => {
                     principal.lease().touch();
-                    acted = Some(Instant::now());
-                    if let Err(error) = held.hands.input(held.seat, held.owner, input) {
+                    if let Err(error) = queue.send(input) {
                         let Problem { code, message, .. } = error.into();
                         viewer.refuse(Instant::now(), Refusal { code, message });
                     }
@@ -130,13 +130,22 @@ async fn view(
         // Nothing is made for a page that is hidden.
         frames.want(viewer.watches());
         let deadline = viewer.deadline();
+        // Who sends faster than the hands take is not read meanwhile, so that it is they who wait.
+        let reads = queue.has_room();
         tokio::select! {
-            // In this order: input before pictures, and both before what can wait.
+            // In this order: the end before everything, since a wire that never runs dry would keep it waiting; then input
+            // before pictures, and both before what can wait.
             biased;
-            event = poll_fn(|context| wire.poll(context)) => match event {
+            () = stop.requested() => return Ok(Closing::new(GOING_AWAY, "the daemon stops")),
+            () = &mut gone => return Ok(Closing::new(SESSION_ENDED, "the session has ended")),
+            event = poll_fn(|context| wire.poll(context, reads)) => match event {
                 Some(Ok(Event::Message(message))) => {
                     if let Some(closing) = receive(&mut viewer, message) {
                         return Ok(Some(closing));
+                    }
+                    taken += 1;
+                    if taken.is_multiple_of(MOST_IN_TURN) {
+                        yield_now().await;
                     }
                 }
                 Some(Ok(Event::Drained)) => (),
@@ -151,13 +160,10 @@ async fn view(
                 }
             }
             error = drops.next() => {
-                if acted.is_some_and(|acted| acted.elapsed() < RECENT) {
-                    let Problem { code, message, .. } = error.into();
-                    viewer.refuse(Instant::now(), Refusal { code, message });
-                }
+                let Problem { code, message, .. } = error.into();
+                viewer.refuse(Instant::now(), Refusal { code, message });
             }
-            () = stop.requested() => return Ok(Closing::new(GOING_AWAY, "the daemon stops")),
-            () = &mut gone => return Ok(Closing::new(SESSION_ENDED, "the session has ended")),
+            () = queue.room(), if !reads => (),
             Ok(()) = status.changed() => viewer.status_changed(),
             () = changed(&mut updates), if wire.has_room() => (),
             () = sleep_until(deadline.unwrap_or_else(Instant::now).into()), if deadline.is_some() => (),
@@ -238,19 +244,5 @@ impl<'a> Presence<'a> {
 impl Drop for Presence<'_> {
     fn drop(&mut self) {
         self.bus.status.update(|status| status.viewers.retain(|viewer| viewer.id != self.id));
-    }
-}
-
-/// Lets go of everything its owner holds, when dropped.
-struct LetGo<'a> {
-    hands: &'a Hands,
-    seat: &'a SeatId,
-    owner: Owner,
-}
-
-impl Drop for LetGo<'_> {
-    fn drop(&mut self) {
-        // If the hands are away they have let go of everything already.
-        let _ = self.hands.input(self.seat, self.owner, Input::Release);
     }
 }

@@ -22,6 +22,8 @@ use farhand::config::update::Update;
 use farhand::hands;
 use farhand::hands::appliance::ApplianceClient;
 use farhand::hands::client::Hands;
+use farhand::hands::link::ServerSource;
+use farhand::hands::server::ClientSource;
 use farhand::net::serve::{self, ListenerKind};
 use farhand::net::site::{self, Mode, Site};
 use farhand::net::{self, download};
@@ -30,8 +32,8 @@ use farhand::update::{Progress, System};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixStream};
-use tokio::sync::watch;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -200,19 +202,17 @@ impl Bench {
         let bus = |heartbeat| SeatBus { seat: seat.clone(), frames: frames.clone(), status: status.clone(), heartbeat };
         let buses: Vec<SeatBus> = heartbeat.map(bus).into_iter().collect();
         let mode = if buses.is_empty() { Mode::Rescue } else { Mode::Usual };
-        let (ours, theirs) = UnixStream::pair().unwrap();
+        let (server, clients) = mpsc::channel(1);
         let boards = buses.iter().map(|bus| (bus.seat.clone(), machine.board())).collect();
-        let care = if folders.appliance().exists() {
+        let appliance = if folders.appliance().exists() {
             ApplianceClient::start(Appliance::at(&folders.appliance()).places(&folders.data()), &tasks, stop.clone())
         } else {
             ApplianceClient::simulated()
         };
-        tasks.spawn(
-            "hands",
-            hands::server::run(hands::server::ClientSource::Stream(theirs), boards, care, stop.clone()),
-        );
+        tasks.spawn("hands", hands::server::run(ClientSource::Inside(clients), boards, appliance, stop.clone()));
         let news = SystemBus::default();
-        let hands = Hands::over(ours, &buses, news.clone(), &tasks);
+        let (hands, link) = Hands::new(&buses, news.clone());
+        link.start(ServerSource::Inside(server), &tasks).unwrap();
         if !buses.is_empty() {
             let mut known = status.watch();
             soon("the target is known", known.wait_for(|status| status.target.takes_keys())).await.unwrap();

@@ -1,0 +1,280 @@
+//! Carries what is asked to the process with the hardware, and what that one says to everybody.
+//!
+//! The other end lets go of everything when it hears nothing for a second, so the link beats on a thread of its own, where
+//! nothing that the network sends can delay it. If the connection breaks, everything held has already been let go at the other end; the link connects
+//! again by itself, and until it has, whoever asks is told [`HandsError::Away`].
+
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::runtime::Builder;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+
+use super::pending::{Answer, Attachment, Request, Shared, Turns};
+use super::protocol::{Decoder, FrameError, FromHands, HandsError, ToHands, encode};
+use crate::base::tasks::Tasks;
+use crate::bus::TargetStatus;
+
+/// How often the other end hears from us. It lets go of everything after a second of silence.
+const BEAT: Duration = Duration::from_millis(200);
+
+/// How long the other end may be silent. It says something once a second.
+const SILENCE: Duration = Duration::from_secs(3);
+
+/// How long a write may take. The other end never waits for anything, so one that does not read is dead.
+const WRITE: Duration = Duration::from_secs(1);
+
+/// Waits between attempts to connect, from the first to the longest.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+
+/// Where the process with the hardware is reached.
+#[derive(Debug)]
+pub enum ServerSource {
+    /// It listens here.
+    Socket(PathBuf),
+    /// It is in this process, and takes its half of each pair from here.
+    Inside(mpsc::Sender<std::os::unix::net::UnixStream>),
+}
+
+/// The way to the process with the hardware.
+#[derive(Debug)]
+pub struct Link {
+    shared: Arc<Shared>,
+    asked: mpsc::Receiver<Request>,
+    cancelled: mpsc::Receiver<ToHands>,
+    attached: mpsc::Receiver<Attachment>,
+    turns: Turns,
+}
+
+/// Something to pass on.
+enum Next {
+    Request(Request),
+    Message(ToHands),
+    Unneeded,
+}
+
+impl Link {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        asked: mpsc::Receiver<Request>,
+        cancelled: mpsc::Receiver<ToHands>,
+        attached: mpsc::Receiver<Attachment>,
+    ) -> Link {
+        Link { shared, asked, cancelled, attached, turns: Turns::default() }
+    }
+
+    /// Runs on a thread of its own, for as long as anybody may ask something.
+    pub fn start(self, source: ServerSource, tasks: &Tasks) -> io::Result<()> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        tasks.thread("the line to the hands", move |_| runtime.block_on(self.run(source)))
+    }
+
+    /// Runs on whatever runtime this is called. The daemon [starts](Link::start) it apart from everything else; a test that
+    /// holds the clock still wants both ends to have the same clock.
+    pub async fn run(mut self, source: ServerSource) {
+        let mut back_off = BACK_OFF.0;
+        loop {
+            match source.connect().await {
+                Ok(Some(stream)) => {
+                    let begun = Instant::now();
+                    match self.talk(stream).await {
+                        End::Unneeded => return,
+                        end => log::warn!("hands: {end}; connecting again"),
+                    }
+                    if BACK_OFF.1 < begun.elapsed() {
+                        back_off = BACK_OFF.0;
+                    }
+                }
+                // The server that was in this process has ended.
+                Ok(None) => return,
+                // At the start the other process may not be listening yet, which is nothing to complain of.
+                Err(error) if back_off < BACK_OFF.1 => log::debug!("hands: {error}"),
+                Err(error) => log::warn!("hands: cannot connect: {error}"),
+            }
+            let pause = sleep(back_off);
+            tokio::pin!(pause);
+            loop {
+                tokio::select! {
+                    () = &mut pause => break,
+                    next = self.next() => match next {
+                        Next::Request(request) => _ = request.answer.send(Err(HandsError::Away)),
+                        Next::Message(message) => self.drop_message(&message),
+                        Next::Unneeded => return,
+                    },
+                }
+            }
+            back_off = BACK_OFF.1.min(2 * back_off);
+        }
+    }
+
+    /// The next thing to pass on: of requests, cancels and inputs whichever comes, and of inputs one of each owner in turn.
+    async fn next(&mut self) -> Next {
+        loop {
+            let Link { asked, cancelled, attached, turns, .. } = self;
+            tokio::select! {
+                request = asked.recv() => match request {
+                    Some(request) => return Next::Request(request),
+                    None => return Next::Unneeded,
+                },
+                Some(message) = cancelled.recv() => return Next::Message(message),
+                Some(attachment) = attached.recv() => turns.push(attachment),
+                message = poll_fn(|context| turns.poll(context)) => return Next::Message(message),
+            }
+        }
+    }
+
+    /// One conversation. When it ends nobody waits for an answer, and nothing is known of the targets.
+    async fn talk(&mut self, stream: UnixStream) -> End {
+        let mut conversation = Conversation { stream, waiting: HashMap::new() };
+        let Err(end) = conversation.run(self).await;
+        self.shared.up.store(false, Ordering::Relaxed);
+        for seat in self.shared.seats.values() {
+            seat.takes_keys.store(false, Ordering::Relaxed);
+            seat.status.update(|status| status.target = TargetStatus::default());
+        }
+        self.shared.system.update(|system| system.machine.take().is_some());
+        for answer in conversation.waiting.into_values() {
+            let _ = answer.send(Err(HandsError::Away));
+        }
+        self.turns.all_dropped(&HandsError::Away);
+        end
+    }
+
+    /// Tells an owner that what they sent will not arrive. A release need not: all has been let go.
+    fn drop_message(&self, message: &ToHands) {
+        if let ToHands::Input { seat, owner, input } = message
+            && input.acts()
+        {
+            self.turns.tell_dropped(seat, *owner, HandsError::Away);
+        }
+    }
+
+    /// Takes in what the other end says.
+    fn hear(&self, message: FromHands, waiting: &mut HashMap<u64, Answer>) {
+        self.shared.up.store(true, Ordering::Relaxed);
+        self.shared.heartbeat.beat(Instant::now().into_std());
+        match message {
+            FromHands::Beat => (),
+            FromHands::Done { id, error, .. } => {
+                if let Some(answer) = waiting.remove(&id) {
+                    // Whoever does not listen any more does not mind.
+                    let _ = answer.send(error.map_or(Ok(()), Err));
+                }
+            }
+            FromHands::ApplianceDone { id, error } => {
+                if let Some(answer) = waiting.remove(&id) {
+                    let _ = answer.send(error.map_or(Ok(()), |error| Err(error.into())));
+                }
+            }
+            FromHands::Machine { machine } => {
+                self.shared.system.update(|system| {
+                    let changed = system.machine.as_ref() != Some(&machine);
+                    system.machine = Some(machine);
+                    changed
+                });
+            }
+            FromHands::Dropped { seat, owner, error } => self.turns.tell_dropped(&seat, owner, error),
+            FromHands::Status { seat, status } => {
+                if let Some(seat) = self.shared.seats.get(&seat) {
+                    seat.takes_keys.store(status.takes_keys(), Ordering::Relaxed);
+                    seat.status.update(|known| known.target = status);
+                }
+            }
+        }
+    }
+}
+
+impl ServerSource {
+    /// Connects; `None` if there will never be anybody there again.
+    async fn connect(&self) -> io::Result<Option<UnixStream>> {
+        match self {
+            ServerSource::Socket(path) => {
+                let named = |error| io::Error::other(format!("{}: {error}", path.display()));
+                UnixStream::connect(path).await.map(Some).map_err(named)
+            }
+            ServerSource::Inside(server) => {
+                let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+                ours.set_nonblocking(true)?;
+                if server.send(theirs).await.is_err() {
+                    return Ok(None);
+                }
+                UnixStream::from_std(ours).map(Some)
+            }
+        }
+    }
+}
+
+/// Why a conversation ended.
+#[derive(Debug, thiserror::Error)]
+enum End {
+    #[error("nobody is left who would ask anything")]
+    Unneeded,
+    #[error("the other end hung up")]
+    HungUp,
+    #[error("the other end does not answer")]
+    Silent,
+    #[error("the other end does not make sense: {0}")]
+    Protocol(#[from] FrameError),
+    #[error("the connection broke: {0}")]
+    Io(#[from] io::Error),
+}
+
+struct Conversation {
+    stream: UnixStream,
+    waiting: HashMap<u64, Answer>,
+}
+
+impl Conversation {
+    async fn run(&mut self, link: &mut Link) -> Result<std::convert::Infallible, End> {
+        let (mut decoder, mut piece, mut heard) = (Decoder::default(), [0; 4096], Instant::now());
+        let mut beat = interval(BEAT);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                // The beat first: whatever else there is to do, it is what keeps keys and relays held.
+                biased;
+                _ = beat.tick() => {
+                    if SILENCE < heard.elapsed() {
+                        return Err(End::Silent);
+                    }
+                    self.say(&ToHands::Beat).await?;
+                }
+                read = self.stream.read(&mut piece) => {
+                    let len = read?;
+                    if len == 0 {
+                        return Err(End::HungUp);
+                    }
+                    heard = Instant::now();
+                    decoder.feed(&piece[..len]);
+                    while let Some(message) = decoder.poll()? {
+                        link.hear(message, &mut self.waiting);
+                    }
+                }
+                next = link.next() => match next {
+                    Next::Request(Request { message, answer }) => {
+                        if let Some(id) = message.id() {
+                            self.waiting.insert(id, answer);
+                        }
+                        self.say(&message).await?;
+                    }
+                    Next::Message(message) => self.say(&message).await?,
+                    Next::Unneeded => return Err(End::Unneeded),
+                },
+            }
+        }
+    }
+
+    async fn say(&mut self, message: &ToHands) -> Result<(), End> {
+        let frame = encode(message)?;
+        timeout(WRITE, self.stream.write_all(&frame)).await.map_err(|_| End::Silent)??;
+        Ok(())
+    }
+}
