@@ -23,7 +23,8 @@ impl Principal {
         Principal { name: DisplayName::new(name, key), role, key, lease }
     }
 
-    pub(super) fn key(&self) -> Key {
+    /// With what they came, to tell one session or token from another.
+    pub fn key(&self) -> Key {
         self.key
     }
 

@@ -21,6 +21,7 @@ use crate::hands::client::Hands;
 use crate::net::download::Fetcher;
 use crate::net::gate::unauthenticated::ConnectionLimiter;
 use crate::net::upload;
+use crate::seat::places::Places;
 use crate::tls::certificates::Certificates;
 
 /// Where things are kept and found.
@@ -58,6 +59,8 @@ pub struct Site {
     auth: Arc<Authenticator>,
     mode: Mode,
     limiter: Arc<ConnectionLimiter>,
+    /// Those who watch.
+    places: Places,
     /// Fetches updates, if the configuration says from where.
     fetcher: Option<Fetcher>,
     /// Numbers viewers and everyone else who may hold keys.
@@ -83,8 +86,22 @@ impl Site {
         let (auth, code) = Authenticator::open(&folders.data, &folders.run, clock)?;
         upload::clear(&folders.data);
         let names = certificates.names().to_vec();
-        let (limiter, ids, acts) = (Arc::default(), AtomicU64::new(1), Mutex::default());
-        let site = Site { seats, hands, system, names, certificates, folders, auth, mode, limiter, fetcher, ids, acts };
+        let (limiter, places, ids, acts) = (Arc::default(), Places::default(), AtomicU64::new(1), Mutex::default());
+        let site = Site {
+            seats,
+            hands,
+            system,
+            names,
+            certificates,
+            folders,
+            auth,
+            mode,
+            limiter,
+            places,
+            fetcher,
+            ids,
+            acts,
+        };
         Ok((Arc::new(site), code))
     }
 
@@ -131,6 +148,11 @@ impl Site {
     /// Connections of whom nobody is known yet.
     pub fn limiter(&self) -> &Arc<ConnectionLimiter> {
         &self.limiter
+    }
+
+    /// The places of those who watch.
+    pub fn places(&self) -> &Places {
+        &self.places
     }
 
     /// What fetches updates, if anything does.

@@ -6,11 +6,9 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use crate::hands::client::Input;
+use crate::hands::protocol::Input;
 use crate::hid::keyboard::Usage;
 use crate::hid::keymap;
-
-use crate::net::ws::messages::ToDaemon;
 
 /// Pictures that may be on their way: one being sent while the one before is being drawn.
 const WINDOW: usize = 2;
@@ -111,30 +109,28 @@ impl Viewer {
         }
     }
 
-    /// Takes a message.
-    pub fn receive(&mut self, now: Instant, message: ToDaemon) {
-        match message {
-            ToDaemon::Shown { seq } => self.shown(now, seq),
-            ToDaemon::Pictures { on } => {
-                self.pictures = on;
-                if on {
-                    // Whoever asks may have lost what was on its way, and would then never acknowledge it.
-                    self.on_their_way.clear();
-                    self.watches_since = now;
-                    self.actions.push_back(Action::Again);
-                }
-            }
-            ToDaemon::Held {} => self.heard = now,
-            ToDaemon::Release {} => self.release(),
-            ToDaemon::Key { code, down } => match keymap::usage(&code) {
-                Some(usage) => self.input(now, Input::Key { usage, down }),
-                None => self.refuse(
-                    now,
-                    Refusal::new("unknown-key", "no key has this code; it is a UI Events code, such as KeyA"),
-                ),
-            },
-            ToDaemon::Pointer { x, y, buttons } => self.input(now, Input::Pointer { x, y, buttons }),
-            ToDaemon::Wheel { dx, dy } => self.input(now, Input::Wheel { dx, dy }),
+    /// Notes whether pictures are wanted.
+    pub fn pictures(&mut self, now: Instant, on: bool) {
+        self.pictures = on;
+        if on {
+            // Whoever asks may have lost what was on its way, and would then never acknowledge it.
+            self.on_their_way.clear();
+            self.watches_since = now;
+            self.actions.push_back(Action::Again);
+        }
+    }
+
+    /// Notes that they still hold what they held.
+    pub fn held(&mut self, now: Instant) {
+        self.heard = now;
+    }
+
+    /// A key, by its UI Events `code`, goes down or up.
+    pub fn key(&mut self, now: Instant, code: &str, down: bool) {
+        match keymap::usage(code) {
+            Some(usage) => self.input(now, Input::Key { usage, down }),
+            None => self
+                .refuse(now, Refusal::new("unknown-key", "no key has this code; it is a UI Events code, such as KeyA")),
         }
     }
 
@@ -216,7 +212,8 @@ impl Viewer {
         !self.keys.is_empty() || self.buttons != 0
     }
 
-    fn shown(&mut self, now: Instant, seq: u64) {
+    /// Notes that a picture is on their screen.
+    pub fn shown(&mut self, now: Instant, seq: u64) {
         // Acknowledging one picture acknowledges all before it; a number that is not on its way says nothing.
         let Some(place) = self.on_their_way.iter().position(|(sent, _)| *sent == seq) else { return };
         let (_, captured) = self.on_their_way[place];
@@ -227,7 +224,11 @@ impl Viewer {
         }
     }
 
-    fn input(&mut self, now: Instant, input: Input) {
+    /// Something done with keyboard or pointer.
+    pub fn input(&mut self, now: Instant, input: Input) {
+        if input == Input::Release {
+            return self.release();
+        }
         if !self.may_type {
             return self
                 .refuse(now, Refusal::new("not-allowed", "your role does not include typing; ask an administrator"));
@@ -258,8 +259,8 @@ impl Viewer {
 mod tests {
     use crate::seat::viewer::*;
 
-    const LEFT: ToDaemon = ToDaemon::Pointer { x: 1, y: 2, buttons: 1 };
-    const NONE: ToDaemon = ToDaemon::Pointer { x: 1, y: 2, buttons: 0 };
+    const LEFT: Input = Input::Pointer { x: 1, y: 2, buttons: 1 };
+    const NONE: Input = Input::Pointer { x: 1, y: 2, buttons: 0 };
 
     fn viewer(may_type: bool) -> (Viewer, Instant) {
         let now = Instant::now();
@@ -284,9 +285,9 @@ mod tests {
         assert!(viewer.wants_picture());
         viewer.sent(2, now);
         assert!(!viewer.wants_picture());
-        viewer.receive(now, ToDaemon::Shown { seq: 7 });
+        viewer.shown(now, 7);
         assert!(!viewer.wants_picture(), "a number never sent acknowledges nothing");
-        viewer.receive(now, ToDaemon::Shown { seq: 2 });
+        viewer.shown(now, 2);
         viewer.sent(5, now);
         assert!(viewer.wants_picture(), "the first was acknowledged with the second");
     }
@@ -294,9 +295,9 @@ mod tests {
     #[test]
     fn a_hidden_page_gets_no_pictures_and_a_fresh_one_when_it_returns() {
         let (mut viewer, now) = viewer(true);
-        viewer.receive(now, ToDaemon::Pictures { on: false });
+        viewer.pictures(now, false);
         assert!(!viewer.wants_picture() && !viewer.watches());
-        viewer.receive(now, ToDaemon::Pictures { on: true });
+        viewer.pictures(now, true);
         assert!(viewer.wants_picture() && viewer.watches());
         assert_eq!(vec![Action::Again], drain(&mut viewer));
     }
@@ -306,10 +307,10 @@ mod tests {
         let (mut viewer, now) = viewer(true);
         viewer.sent(1, now);
         viewer.sent(2, now);
-        viewer.receive(now, ToDaemon::Pictures { on: true });
+        viewer.pictures(now, true);
         assert!(viewer.wants_picture());
         assert_eq!(vec![Action::Again], drain(&mut viewer));
-        viewer.receive(now, ToDaemon::Shown { seq: 1 });
+        viewer.shown(now, 1);
         viewer.tick(now);
         assert_eq!(Vec::<Action>::new(), drain(&mut viewer), "it is not on its way any more");
     }
@@ -320,12 +321,12 @@ mod tests {
         let asked = now + ms(1000);
         let told = |viewer: &mut Viewer, seq, captured: Instant| {
             viewer.sent(seq, captured);
-            viewer.receive(asked + ms(30), ToDaemon::Shown { seq });
+            viewer.shown(asked + ms(30), seq);
             viewer.tick(asked + ms(30));
             drain(viewer)
         };
         assert_eq!(Vec::<Action>::new(), told(&mut viewer, 1, now - ms(1)));
-        viewer.receive(asked, ToDaemon::Pictures { on: true });
+        viewer.pictures(asked, true);
         drain(&mut viewer);
         assert_eq!(Vec::<Action>::new(), told(&mut viewer, 1, asked - ms(1)));
         assert_eq!(vec![Action::Latency(ms(30))], told(&mut viewer, 2, asked));
@@ -334,9 +335,9 @@ mod tests {
     #[test]
     fn a_held_button_is_released_after_silence() {
         let (mut viewer, now) = viewer(true);
-        viewer.receive(now, LEFT);
+        viewer.input(now, LEFT);
         drain(&mut viewer);
-        viewer.receive(now + ms(1000), ToDaemon::Held {});
+        viewer.held(now + ms(1000));
         viewer.tick(now + ms(2499));
         assert_eq!(Vec::<Action>::new(), drain(&mut viewer));
         assert_eq!(Some(now + ms(2500)), viewer.deadline());
@@ -350,8 +351,8 @@ mod tests {
     fn acknowledging_pictures_does_not_hold_a_button() {
         let (mut viewer, now) = viewer(true);
         viewer.sent(1, now);
-        viewer.receive(now, LEFT);
-        viewer.receive(now + ms(1499), ToDaemon::Shown { seq: 1 });
+        viewer.input(now, LEFT);
+        viewer.shown(now + ms(1499), 1);
         drain(&mut viewer);
         viewer.tick(now + ms(1500));
         assert!(drain(&mut viewer).contains(&Action::Input(Input::Release)));
@@ -360,8 +361,8 @@ mod tests {
     #[test]
     fn nothing_is_released_when_nothing_is_held() {
         let (mut viewer, now) = viewer(true);
-        viewer.receive(now, LEFT);
-        viewer.receive(now, NONE);
+        viewer.input(now, LEFT);
+        viewer.input(now, NONE);
         drain(&mut viewer);
         viewer.tick(now + ms(1500));
         assert_eq!(Vec::<Action>::new(), drain(&mut viewer));
@@ -370,8 +371,8 @@ mod tests {
     #[test]
     fn typing_is_announced_once_and_ends() {
         let (mut viewer, now) = viewer(true);
-        viewer.receive(now, NONE);
-        viewer.receive(now + ms(1000), NONE);
+        viewer.input(now, NONE);
+        viewer.input(now + ms(1000), NONE);
         let announced = drain(&mut viewer).into_iter().filter(|action| matches!(action, Action::Typing(_)));
         assert_eq!(vec![Action::Typing(true)], announced.collect::<Vec<_>>());
         viewer.tick(now + ms(3999));
@@ -385,14 +386,14 @@ mod tests {
         let (mut viewer, now) = viewer(false);
         let mut told = Vec::new();
         for step in 0..=100 {
-            viewer.receive(now + ms(step * 10), LEFT);
+            viewer.input(now + ms(step * 10), LEFT);
             told.extend(drain(&mut viewer));
         }
         assert!(
             matches!(&told[..], [Action::Refuse(first), Action::Refuse(_)] if first.code == "not-allowed"),
             "{told:?}"
         );
-        viewer.receive(now, ToDaemon::Release {});
+        viewer.input(now, Input::Release);
         assert_eq!(Vec::<Action>::new(), drain(&mut viewer));
     }
 
@@ -416,7 +417,7 @@ mod tests {
         for step in 1..=100 {
             let now = now + ms(step * 500);
             viewer.status_changed();
-            viewer.receive(now, NONE);
+            viewer.input(now, NONE);
             viewer.tick(now);
             inputs +=
                 std::iter::from_fn(|| viewer.poll(false)).filter(|action| matches!(action, Action::Input(_))).count();
@@ -432,7 +433,7 @@ mod tests {
         for seq in 0..20 {
             let sent = now + ms(seq * 100);
             viewer.sent(seq, sent);
-            viewer.receive(sent + ms(30), ToDaemon::Shown { seq });
+            viewer.shown(sent + ms(30), seq);
             viewer.tick(sent + ms(30));
             told.extend(drain(&mut viewer));
         }

@@ -420,7 +420,7 @@ async fn who_sends_faster_than_the_line_takes_waits_and_nobody_else() {
         TargetStatus { udc: Some(Udc { name: "udc.0".into(), state: "configured".into() }), ..TargetStatus::default() };
     server.tell(&FromHands::Status { seat: seat(), status }).await;
     let (anna, bert) = (hands.attach(&seat(), ANNA).await, hands.attach(&seat(), BERT).await);
-    let key = |at: usize| Input::Key { usage: A, down: at % 2 == 0 };
+    let key = |at: usize| Input::Key { usage: A, down: at.is_multiple_of(2) };
     let is_up = async {
         while bert.0.send(Input::Release).is_err() {
             tokio::task::yield_now().await;

@@ -17,6 +17,7 @@ const SHELLS: &[&str] = &[
     "auth/lease.rs",
     "auth/store.rs",
     "health/report_file.rs",
+    "seat/control.rs",
     "sim/ports.rs",
 ];
 /// The names that would betray them.

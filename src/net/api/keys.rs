@@ -4,8 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::auth::role::Privilege;
 use crate::hands::client::{HandsError, Owner};
-use crate::hands::protocol::{LARGEST_CHORD, MOST_STROKES};
-use crate::hid::{keymap, text};
 use crate::net::http::accepts::{BodyError, Json, MEMBERS};
 use crate::net::http::answers::Shown;
 use crate::net::http::caller::Seated;
@@ -13,6 +11,7 @@ use crate::net::http::codes::{self, Code};
 use crate::net::http::endpoint::{Access, Context, Endpoint, Method, Semantics};
 use crate::net::http::problem::{ApiError, Problem};
 use crate::net::http::row::Row;
+use crate::seat::control::{Control, ControlError};
 
 /// What there is.
 pub const ROWS: &[Row] = &[Row::of::<Type>()];
@@ -33,17 +32,6 @@ pub struct Typed {
     typed: usize,
 }
 
-/// Something that no key gives.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct CannotType(String);
-
-impl ApiError for CannotType {
-    fn code(&self) -> &'static Code {
-        codes::CANNOT_TYPE
-    }
-}
-
 impl ApiError for HandsError {
     fn code(&self) -> &'static Code {
         match self {
@@ -55,6 +43,18 @@ impl ApiError for HandsError {
             HandsError::Length | HandsError::TooLong => codes::MALFORMED,
             HandsError::Relay(_) => codes::RELAY_FAILED,
             HandsError::Appliance(error) => error.code(),
+        }
+    }
+}
+
+impl ApiError for ControlError {
+    fn code(&self) -> &'static Code {
+        match self {
+            ControlError::NotAllowed => codes::NOT_ALLOWED,
+            ControlError::Ended => codes::NOT_LOGGED_IN,
+            ControlError::HoldLength | ControlError::ChordLength | ControlError::TextLength => codes::MALFORMED,
+            ControlError::CannotType(_) => codes::CANNOT_TYPE,
+            ControlError::Hands(error) => error.code(),
         }
     }
 }
@@ -72,29 +72,11 @@ impl Endpoint for Type {
     type Answers = Shown<Typed>;
 
     async fn act(context: Context<Seated>, Json(request): Self::Accepts) -> Result<Shown<Typed>, Problem> {
-        let Context { site, caller: Seated { seat, .. }, .. } = context;
-        let owner = Owner(site.next_id());
+        let Context { site, caller: Seated { principal, seat }, .. } = context;
+        let (control, owner) = (Control::of(&seat, site.hands()), Owner(site.next_id()));
         let typed = match request {
-            KeysRequest { chord: Some(codes), text: None } => {
-                if !(1..=LARGEST_CHORD).contains(&codes.len()) {
-                    return Err(BodyError::Malformed(format!("a chord has 1 to {LARGEST_CHORD} keys")).into());
-                }
-                let usage = |code: &String| {
-                    keymap::usage(code).ok_or_else(|| CannotType(format!("no key has the code {code:?}")))
-                };
-                let usages: Vec<_> = codes.iter().map(usage).collect::<Result<_, _>>()?;
-                site.hands().chord(&seat.seat, owner, usages).await?;
-                codes.len()
-            }
-            KeysRequest { chord: None, text: Some(text) } => {
-                let typed = text.chars().count();
-                if !(1..=MOST_STROKES).contains(&typed) {
-                    return Err(BodyError::Malformed(format!("a text has 1 to {MOST_STROKES} characters")).into());
-                }
-                let strokes = text::strokes(&text).map_err(|error| CannotType(error.to_string()))?;
-                site.hands().type_strokes(&seat.seat, owner, strokes).await?;
-                typed
-            }
+            KeysRequest { chord: Some(codes), text: None } => control.chord(&principal, owner, &codes).await?,
+            KeysRequest { chord: None, text: Some(text) } => control.type_text(&principal, owner, &text).await?,
             _ => return Err(BodyError::Malformed("give either chord or text".into()).into()),
         };
         Ok(Shown(Typed { typed }))

@@ -27,6 +27,7 @@ use crate::net::http::endpoint::{Access, Context, Endpoint, Method, Semantics};
 use crate::net::http::problem::{ApiError, Problem};
 use crate::net::http::row::Row;
 use crate::net::site::end_of;
+use crate::seat::places::TooManyViewers;
 
 /// What there is.
 pub const ROWS: &[Row] = &[Row::of::<Snapshot>(), Row::of::<Stream>()];
@@ -101,14 +102,24 @@ impl Endpoint for Stream {
     const ACCESS: Access = Access::Needs(Privilege::View);
     const SEMANTICS: Semantics = Semantics::SHOWS;
     const SUMMARY: &'static str = "gives pictures until the session ends; the latest wins";
+    const ERRORS: &'static [&'static Code] = &[codes::TOO_MANY_VIEWERS];
     type Caller = Seated;
     type Accepts = Nothing;
     type Answers = Pictures;
 
     async fn act(context: Context<Seated>, _: Nothing) -> Result<Pictures, Problem> {
-        let Context { caller: Seated { principal, seat }, connection, head, .. } = context;
+        let Context { site, caller: Seated { principal, seat }, connection, head, .. } = context;
+        let place = site.places().take(site.next_id(), &principal, &seat.seat)?;
         let end = end_of(principal, connection.stop());
+        // The place goes with the stream, however that ends.
+        let end = async move { (end.await, drop(place)).0 };
         Ok(Pictures(Multipart::new(&seat.frames, is_drawn(&head.headers), end)))
+    }
+}
+
+impl ApiError for TooManyViewers {
+    fn code(&self) -> &'static Code {
+        codes::TOO_MANY_VIEWERS
     }
 }
 

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use log::info;
 use serde::{Deserialize, Serialize};
 
 use crate::auth::role::Privilege;
-use crate::base::front_panel::Contact;
 use crate::net::http::accepts::{BodyError, Json, MEMBERS};
 use crate::net::http::answers::Begun;
 use crate::net::http::caller::Seated;
@@ -14,15 +12,10 @@ use crate::net::http::codes::{self, Code};
 use crate::net::http::endpoint::{Access, Context, Endpoint, Method, Semantics};
 use crate::net::http::problem::Problem;
 use crate::net::http::row::Row;
+use crate::seat::control::{self, Control, ControlError};
 
 /// What there is.
 pub const ROWS: &[Row] = &[Row::of::<PressButton>()];
-
-/// What a finger does: every board takes it as a press, none as a hold.
-const TAP: Duration = Duration::from_millis(500);
-
-/// Boards cut power after four seconds; the margin covers slow ones.
-const HOLD_SECONDS: f64 = 5.5;
 
 struct PressButton;
 
@@ -54,17 +47,18 @@ pub struct Pressed {
 }
 
 impl PowerRequest {
-    fn time(&self) -> Result<Duration, BodyError> {
+    fn press(&self) -> Result<control::Press, Problem> {
         match (self.press, self.seconds) {
-            (Press::Hold, seconds) => {
-                let seconds = seconds.unwrap_or(HOLD_SECONDS);
-                if !(1.0..=12.0).contains(&seconds) {
-                    return Err(BodyError::Malformed("seconds must be 1 to 12".into()));
-                }
-                Ok(Duration::from_secs_f64(seconds))
+            (Press::Hold, None) => Ok(control::Press::Hold(None)),
+            (Press::Hold, Some(seconds)) => {
+                let time = Duration::try_from_secs_f64(seconds).map_err(|_| ControlError::HoldLength)?;
+                Ok(control::Press::Hold(Some(time)))
             }
-            (Press::Tap | Press::Reset, None) => Ok(TAP),
-            (Press::Tap | Press::Reset, Some(_)) => Err(BodyError::Malformed("seconds goes with hold only".into())),
+            (Press::Tap, None) => Ok(control::Press::Tap),
+            (Press::Reset, None) => Ok(control::Press::Reset),
+            (Press::Tap | Press::Reset, Some(_)) => {
+                Err(BodyError::Malformed("seconds goes with hold only".into()).into())
+            }
         }
     }
 }
@@ -82,10 +76,7 @@ impl Endpoint for PressButton {
 
     async fn act(context: Context<Seated>, Json(request): Self::Accepts) -> Result<Begun<Pressed>, Problem> {
         let Seated { principal, seat } = context.caller;
-        let time = request.time()?;
-        let contact = if request.press == Press::Reset { Contact::Reset } else { Contact::Power };
-        context.site.hands().press(&seat.seat, contact, time).await?;
-        info!("{} pressed {contact:?} of {} for {:.1} s", principal.name.as_str(), seat.seat, time.as_secs_f64());
+        let time = Control::of(&seat, context.site.hands()).press(&principal, request.press()?).await?;
         Ok(Begun(Pressed { press: request.press, seconds: time.as_secs_f64() }))
     }
 }

@@ -15,7 +15,7 @@ use crate::net::http::codes::{self, Code};
 use crate::net::http::endpoint::{Access, Context, Endpoint, Method, Semantics};
 use crate::net::http::problem::{ApiError, Problem};
 use crate::net::http::row::Row;
-use crate::net::ws::socket;
+use crate::net::ws::socket::{self, Upgrade};
 
 /// What there is.
 pub const ROWS: &[Row] = &[Row::of::<OpenSocket>()];
@@ -57,7 +57,7 @@ impl Endpoint for OpenSocket {
     const ACCESS: Access = Access::Needs(Privilege::View);
     const SEMANTICS: Semantics = Semantics::SHOWS;
     const SUMMARY: &'static str = "opens a WebSocket: pictures and status out, keys in";
-    const ERRORS: &'static [&'static Code] = &[codes::NOT_A_WEBSOCKET];
+    const ERRORS: &'static [&'static Code] = &[codes::NOT_A_WEBSOCKET, codes::TOO_MANY_VIEWERS];
     type Caller = Seated;
     type Accepts = Handshake;
     type Answers = Opened;
@@ -66,8 +66,9 @@ impl Endpoint for OpenSocket {
         let response = create_response(&request).map_err(|error| HandshakeError(error.to_string()))?;
         let Context { site, caller: Seated { principal, seat: bus }, connection, .. } = context;
         let stop = connection.stop();
+        let upgrade = Upgrade::new(&site, principal, bus)?;
         connection.upgrade_with(Box::new(move |transport, early| {
-            Box::pin(async move { socket::run(transport, early, principal, bus, &site, stop).await })
+            Box::pin(async move { socket::run(transport, early, upgrade, &site, stop).await })
         }));
         Ok(Opened(response))
     }

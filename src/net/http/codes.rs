@@ -39,6 +39,8 @@ codes! {
     NO_AUTHORITY = NOT_FOUND, "no-authority";
     /// A part of the daemon hangs, or cannot be used.
     UNWELL = SERVICE_UNAVAILABLE, "unwell";
+    /// Too many sockets and streams: of this session, of this name or at this seat.
+    TOO_MANY_VIEWERS = TOO_MANY_REQUESTS, "too-many-viewers";
     /// There is no owner yet.
     UNCLAIMED = FORBIDDEN, "unclaimed";
     /// There is an owner already.

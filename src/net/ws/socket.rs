@@ -17,10 +17,13 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::auth::role::Privilege;
 use crate::base::tasks::Stop;
-use crate::bus::{self, Frame, SeatBus};
-use crate::hands::client::Owner;
+use crate::bus::{Frame, SeatBus};
+use crate::hands::protocol::Input;
 use crate::net::ws::messages;
 use crate::net::ws::messages::{FromDaemon, Status, ToDaemon};
+use crate::seat::control::{Control, ControlError};
+use crate::seat::pace::Pace;
+use crate::seat::places::{Place, TooManyViewers};
 use crate::seat::viewer::{Action, Refusal, Viewer};
 use crate::update::{Progress, System};
 
@@ -44,6 +47,26 @@ const MOST_IN_TURN: usize = 32;
 /// How long the closing frame may take to leave.
 const GRACE: Duration = Duration::from_millis(500);
 
+/// Who has opened a socket, and where.
+#[derive(Debug)]
+pub struct Upgrade {
+    principal: Principal,
+    bus: SeatBus,
+    /// Theirs alone, as a viewer and as the owner of keys.
+    id: u64,
+    /// Given back when the socket has closed.
+    _place: Place,
+}
+
+impl Upgrade {
+    /// Takes a place for this viewer, if there is one.
+    pub fn new(site: &Site, principal: Principal, bus: SeatBus) -> Result<Upgrade, TooManyViewers> {
+        let id = site.next_id();
+        let place = site.places().take(id, &principal, &bus.seat)?;
+        Ok(Upgrade { principal, bus, id, _place: place })
+    }
+}
+
 /// Why we close.
 struct Closing {
     code: u16,
@@ -60,12 +83,12 @@ impl Closing {
 }
 
 /// Serves one viewer until either end has enough.
-pub async fn run(transport: Transport, early: Bytes, principal: Principal, bus: SeatBus, site: &Arc<Site>, stop: Stop) {
+pub async fn run(transport: Transport, early: Bytes, upgrade: Upgrade, site: &Arc<Site>, stop: Stop) {
     let mut wire = PictureSocket::new(transport, early, messages::LONGEST).await;
-    let ended = view(&mut wire, &principal, &bus, site, stop).await;
+    let ended = view(&mut wire, &upgrade, site, stop).await;
     // By now everything that was held has been let go, whatever becomes of the connection.
     if let Ok(Some(Closing { code, reason })) = ended {
-        debug!("closing {}'s socket with {code}: {reason}", principal.name.as_str());
+        debug!("closing {}'s socket with {code}: {reason}", upgrade.principal);
         if wire.close(code, reason).is_ok() {
             let _ = timeout(GRACE, poll_fn(|context| wire.poll_write(context))).await;
         }
@@ -75,14 +98,13 @@ pub async fn run(transport: Transport, early: Bytes, principal: Principal, bus: 
 
 async fn view(
     wire: &mut PictureSocket<Transport>,
-    principal: &Principal,
-    bus: &SeatBus,
+    upgrade: &Upgrade,
     site: &Arc<Site>,
     mut stop: Stop,
 ) -> Result<Option<Closing>, Error> {
-    let id = site.next_id();
-    let (queue, mut drops) = site.hands().attach(&bus.seat, Owner(id)).await;
-    let presence = Presence::new(bus, id, principal);
+    let Upgrade { principal, bus, id, .. } = upgrade;
+    let id = *id;
+    let (attachment, mut drops) = Control::of(bus, site.hands()).attach(principal, id).await;
     let mut viewer = Viewer::new(Instant::now(), principal.may(Privilege::Input, Some(&bus.seat)));
     let (mut frames, mut status) = (bus.frames.watch(), bus.status.watch());
     frames.mark_changed();
@@ -94,7 +116,7 @@ async fn view(
     let hello = FromDaemon::Hello { seat: &bus.seat, id, user, role, privileges: role.privileges() };
     wire.say(hello.to_text())?;
     viewer.tick(Instant::now());
-    let mut taken: usize = 0;
+    let (mut pace, mut taken) = (Pace::new(Instant::now()), 0_usize);
     loop {
         if let Some(updates) = &mut updates
             && wire.has_room()
@@ -105,17 +127,18 @@ async fn view(
                 told = progress;
             }
         }
-        while queue.has_room()
+        while attachment.has_room()
             && let Some(action) = viewer.poll(wire.has_room())
         {
             match action {
-                Action::Input(input) => {
-                    principal.lease().touch();
-                    if let Err(error) = queue.send(input) {
+                Action::Input(input) => match attachment.input(input) {
+                    Ok(()) => (),
+                    Err(ControlError::Ended) => return Ok(session_ended()),
+                    Err(error) => {
                         let Problem { code, message, .. } = error.into();
                         viewer.refuse(Instant::now(), Refusal { code, message });
                     }
-                }
+                },
                 Action::Refuse(Refusal { code, message }) => {
                     wire.say(FromDaemon::Refused { code, message: &message }.to_text())?
                 }
@@ -123,23 +146,25 @@ async fn view(
                 Action::Latency(latency) => {
                     wire.say(FromDaemon::Latency { ms: (latency.as_secs_f64() * 10_000.0).round() / 10.0 }.to_text())?
                 }
-                Action::Typing(typing) => presence.typing(typing),
+                Action::Typing(typing) => attachment.typing(typing),
                 Action::Again => frames.mark_changed(),
             }
         }
         // Nothing is made for a page that is hidden.
         frames.want(viewer.watches());
-        let deadline = viewer.deadline();
-        // Who sends faster than the hands take is not read meanwhile, so that it is they who wait.
-        let reads = queue.has_room();
+        // Who sends faster than the hands take, or than anybody can, is not read meanwhile, so that it is they who wait.
+        let (has_room, paused) = (attachment.has_room(), pace.deadline(Instant::now()));
+        let reads = has_room && paused.is_none();
+        let deadline = [viewer.deadline(), paused].into_iter().flatten().min();
         tokio::select! {
             // In this order: the end before everything, since a wire that never runs dry would keep it waiting; then input
             // before pictures, and both before what can wait.
             biased;
             () = stop.requested() => return Ok(Closing::new(GOING_AWAY, "the daemon stops")),
-            () = &mut gone => return Ok(Closing::new(SESSION_ENDED, "the session has ended")),
+            () = &mut gone => return Ok(session_ended()),
             event = poll_fn(|context| wire.poll(context, reads)) => match event {
                 Some(Ok(Event::Message(message))) => {
+                    pace.take(Instant::now());
                     if let Some(closing) = receive(&mut viewer, message) {
                         return Ok(Some(closing));
                     }
@@ -163,7 +188,7 @@ async fn view(
                 let Problem { code, message, .. } = error.into();
                 viewer.refuse(Instant::now(), Refusal { code, message });
             }
-            () = queue.room(), if !reads => (),
+            () = attachment.room(), if !has_room => (),
             Ok(()) = status.changed() => viewer.status_changed(),
             () = changed(&mut updates), if wire.has_room() => (),
             () = sleep_until(deadline.unwrap_or_else(Instant::now).into()), if deadline.is_some() => (),
@@ -186,7 +211,7 @@ async fn changed(updates: &mut Option<watch::Receiver<System>>) {
 fn receive(viewer: &mut Viewer, message: Message) -> Option<Closing> {
     match message {
         Message::Text(text) => match ToDaemon::parse(&text) {
-            Ok(message) => viewer.receive(Instant::now(), message),
+            Ok(message) => pass_on(viewer, Instant::now(), message),
             Err(reason) => return Closing::new(MALFORMED, reason),
         },
         Message::Binary(_) => return Closing::new(NOT_TEXT, "messages are text"),
@@ -194,6 +219,22 @@ fn receive(viewer: &mut Viewer, message: Message) -> Option<Closing> {
         Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => (),
     }
     None
+}
+
+fn pass_on(viewer: &mut Viewer, now: Instant, message: ToDaemon) {
+    match message {
+        ToDaemon::Key { code, down } => viewer.key(now, &code, down),
+        ToDaemon::Pointer { x, y, buttons } => viewer.input(now, Input::Pointer { x, y, buttons }),
+        ToDaemon::Wheel { dx, dy } => viewer.input(now, Input::Wheel { dx, dy }),
+        ToDaemon::Release {} => viewer.input(now, Input::Release),
+        ToDaemon::Held {} => viewer.held(now),
+        ToDaemon::Shown { seq } => viewer.shown(now, seq),
+        ToDaemon::Pictures { on } => viewer.pictures(now, on),
+    }
+}
+
+fn session_ended() -> Option<Closing> {
+    Closing::new(SESSION_ENDED, "the session has ended")
 }
 
 /// Whether an error is a mistake of the other end that it should be told of, or just the end.
@@ -219,30 +260,4 @@ fn header(frame: &Frame) -> [u8; 16] {
     header[12..14].copy_from_slice(&frame.size.width.to_be_bytes());
     header[14..].copy_from_slice(&frame.size.height.to_be_bytes());
     header
-}
-
-/// Somebody's place among a seat's viewers, until it is dropped.
-struct Presence<'a> {
-    bus: &'a SeatBus,
-    id: u64,
-}
-
-impl<'a> Presence<'a> {
-    fn new(bus: &'a SeatBus, id: u64, principal: &Principal) -> Presence<'a> {
-        let viewer = bus::Viewer { id, user: principal.name.as_str().to_string(), typing: false };
-        bus.status.update(|status| status.viewers.push(viewer));
-        Presence { bus, id }
-    }
-
-    fn typing(&self, typing: bool) {
-        self.bus.status.update(|status| {
-            status.viewers.iter_mut().filter(|viewer| viewer.id == self.id).for_each(|viewer| viewer.typing = typing);
-        });
-    }
-}
-
-impl Drop for Presence<'_> {
-    fn drop(&mut self) {
-        self.bus.status.update(|status| status.viewers.retain(|viewer| viewer.id != self.id));
-    }
 }

@@ -535,6 +535,122 @@ async fn a_token_that_expires_or_is_replaced_loses_its_socket() {
     }
 }
 
+/// Opens a socket without TLS, and sends one message over and over on a thread of its own until the other end has enough.
+fn flood(bench: &Bench, cookie: &str, text: &str) -> std::thread::JoinHandle<()> {
+    use std::io::{Read, Write};
+    let (at, origin) = (bench.plain, format!("Origin: http://{}\r\n", bench.plain));
+    let request = format!("GET {PATH} HTTP/1.1\r\nHost: {at}\r\n{HANDSHAKE}{cookie}{origin}\r\n");
+    let frame = [&[0x81, 0x80 | text.len() as u8, 0, 0, 0, 0], text.as_bytes()].concat();
+    let frames = frame.repeat(1000);
+    std::thread::spawn(move || {
+        let mut stream = std::net::TcpStream::connect(at).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).unwrap();
+        assert_eq!(b"HTTP/1.1 101", &answer);
+        // Nothing is read from here on: what the daemon says fits into the buffers.
+        while stream.write_all(&frames).is_ok() {}
+    })
+}
+
+#[tokio::test]
+async fn a_session_that_was_logged_out_types_no_more_however_its_sockets_are_flooded() {
+    let bench = Bench::new().await;
+    let cookie = bench.login().await;
+    let wheel = r#"{"type":"wheel","dx":0,"dy":1}"#;
+    let floods: Vec<_> = (0..8).map(|_| flood(&bench, &cookie, wheel)).collect();
+    let mut status = bench.status.watch();
+    soon("eight have come", status.wait_for(|status| status.viewers.len() == 8)).await.unwrap();
+    bench.machine.until("the wheel turns", |state| 100 < state.reports.len()).await;
+    assert_eq!(204, bench.ask("POST /api/v1/logout", &cookie, "").await.status);
+    soon("no viewer is left", status.wait_for(|status| status.viewers.is_empty())).await.unwrap();
+    // What had been taken by then may still be on its way; a key of somebody else's, sent now, comes after it.
+    let mut operator = Socket::operator(&bench).await;
+    for usage in [4, 0, 4, 0] {
+        operator.key("KeyA", usage != 0).await;
+        bench.machine.until_keys([0, 0, usage, 0, 0, 0, 0, 0]).await;
+    }
+    let turned = bench.machine.look(|state| state.reports.len());
+    for usage in [4, 0] {
+        operator.key("KeyA", usage != 0).await;
+        bench.machine.until_keys([0, 0, usage, 0, 0, 0, 0, 0]).await;
+    }
+    assert_eq!(turned + 2, bench.machine.look(|state| state.reports.len()), "the wheel goes on turning");
+    for flood in floods {
+        soon("the flood ends", tokio::task::spawn_blocking(|| flood.join())).await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_burst_costs_nobody_else_a_key_nor_itself_one() {
+    let bench = Bench::new().await;
+    let (mut anna, mut bert) = (Socket::operator(&bench).await, Socket::operator(&bench).await);
+    anna.key("ShiftLeft", true).await;
+    bench.machine.until_keys([2, 0, 0, 0, 0, 0, 0, 0]).await;
+    let text = format!(r#"{{"text":"{}"}}"#, "x".repeat(20));
+    let typing = bench.request("POST /api/v1/seats/main/keys", &bearer(Role::Operator), &text);
+    let mut client = bench.connect().await;
+    client.send(&typing).await;
+    let burst = async {
+        for n in 0..3000 {
+            bert.key("KeyB", n % 2 == 0).await;
+        }
+        bert.key("KeyA", true).await;
+    };
+    let held = async {
+        // As often as a page says it.
+        let mut beat = tokio::time::interval(Duration::from_millis(250));
+        loop {
+            beat.tick().await;
+            anna.say(json!({"type": "held"})).await;
+        }
+    };
+    tokio::select! {
+        () = held => unreachable!("it has no end"),
+        () = async {
+            burst.await;
+            bench.machine.until("the last key came", |state| state.keys() == [2, 0, 4, 0, 0, 0, 0, 0]).await;
+        } => (),
+    }
+    assert_eq!(200, client.answer().await.status);
+    let keys: Vec<[u8; 8]> = bench.machine.look(|state| {
+        let keys = |report: &Report| if let Report::Keyboard(keys) = report { Some(*keys) } else { None };
+        state.reports.iter().filter_map(keys).skip_while(|keys| keys[0] == 0).collect()
+    });
+    assert!(keys.iter().all(|keys| keys[0] == 2), "Shift was let go");
+    let downs = |usage: u8| {
+        let is_down: Vec<bool> = keys.iter().map(|keys| keys[2..].contains(&usage)).collect();
+        is_down.windows(2).filter(|pair| !pair[0] && pair[1]).count()
+    };
+    assert_eq!((1500, 20), (downs(5), downs(0x1B)));
+}
+
+#[tokio::test]
+async fn a_session_has_eight_sockets_or_streams_and_the_next_is_told_so() {
+    let bench = Bench::new().await;
+    let mut held = Vec::new();
+    for _ in 0..8 {
+        held.push(Socket::open(&bench, &bearer(Role::Viewer)).await);
+    }
+    for path in [PATH, "/api/v1/seats/main/stream.mjpeg"] {
+        let answer = bench.ask(&format!("GET {path}"), &format!("{HANDSHAKE}{}", bearer(Role::Viewer)), "").await;
+        assert_eq!((429, "too-many-viewers".into()), (answer.status, answer.code()));
+    }
+    Socket::operator(&bench).await;
+    let mut status = bench.status.watch();
+    drop(held.pop());
+    soon("one has left", status.wait_for(|status| status.viewers.len() < 8)).await.unwrap();
+    let again = async {
+        loop {
+            let lines = format!("{HANDSHAKE}{}", bearer(Role::Viewer));
+            if bench.ask(&format!("GET {PATH}"), &lines, "").await.status == 101 {
+                return;
+            }
+        }
+    };
+    soon("there is a place again", again).await;
+}
+
 #[tokio::test]
 async fn a_session_that_makes_room_for_another_loses_its_socket() {
     let bench = Bench::new().await;

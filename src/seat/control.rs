@@ -1,0 +1,184 @@
+//! Works one seat: the only way to do something to a target, whatever a person came by.
+//!
+//! Each front (the API, a WebSocket) says what is wanted; here it is decided whether this person may do it now, what is
+//! meant by a tap or a hold, and how much may be asked for at once. What is done is logged before and after, with who did
+//! it. Of what is typed only that it was.
+
+use std::time::Duration;
+
+use log::{info, warn};
+
+use super::attachment::Attachment;
+pub use super::error::ControlError;
+use super::error::HOLDS;
+use super::rights::check;
+use crate::auth::principal::Principal;
+use crate::auth::role::Privilege;
+use crate::base::front_panel::Contact;
+use crate::base::seat_id::SeatId;
+use crate::bus::SeatBus;
+use crate::hands::client::{Drops, Hands};
+use crate::hands::protocol::{HandsError, LARGEST_CHORD, MOST_STROKES};
+use crate::hid::keyboard::Owner;
+use crate::hid::{keymap, text};
+
+/// What a finger does: every board takes it as a press, none as a hold.
+const TAP: Duration = Duration::from_millis(500);
+
+/// Boards cut power after four seconds; the margin covers slow ones.
+const HOLD: Duration = Duration::from_millis(5500);
+
+/// What is to be done with a front-panel button.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Press {
+    /// Power, as a finger does it.
+    Tap,
+    /// Power until the machine is off: for this long, or for as long as any board needs.
+    Hold(Option<Duration>),
+    /// Reset.
+    Reset,
+}
+
+impl Press {
+    fn contact_and_time(self) -> Result<(Contact, Duration), ControlError> {
+        match self {
+            Press::Tap => Ok((Contact::Power, TAP)),
+            Press::Reset => Ok((Contact::Reset, TAP)),
+            Press::Hold(time) => {
+                let time = time.unwrap_or(HOLD);
+                if (HOLDS.0..=HOLDS.1).contains(&time) {
+                    Ok((Contact::Power, time))
+                } else {
+                    Err(ControlError::HoldLength)
+                }
+            }
+        }
+    }
+}
+
+/// One seat, as it is worked. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Control {
+    bus: SeatBus,
+    hands: Hands,
+}
+
+impl Control {
+    /// Works this seat with these hands.
+    pub fn of(bus: &SeatBus, hands: &Hands) -> Control {
+        Control { bus: bus.clone(), hands: hands.clone() }
+    }
+
+    /// Which seat.
+    pub fn seat(&self) -> &SeatId {
+        &self.bus.seat
+    }
+
+    /// Presses a front-panel button, and gives for how long; it has been closed by then and opens by itself.
+    pub async fn press(&self, principal: &Principal, press: Press) -> Result<Duration, ControlError> {
+        self.check(principal, Privilege::Power)?;
+        let (contact, time) = press.contact_and_time()?;
+        let what = format!("press {contact:?} of {} for {:.1} s", self.seat(), time.as_secs_f64());
+        let audit = Audit::begin(principal, what);
+        audit.end(self.hands.press(self.seat(), contact, time).await)?;
+        Ok(time)
+    }
+
+    /// Presses keys, given by their UI Events codes, and lets go of them; gives how many when the target has them all.
+    pub async fn chord(&self, principal: &Principal, owner: Owner, codes: &[String]) -> Result<usize, ControlError> {
+        self.check(principal, Privilege::Input)?;
+        if !(1..=LARGEST_CHORD).contains(&codes.len()) {
+            return Err(ControlError::ChordLength);
+        }
+        let unknown = |code: &String| ControlError::CannotType(format!("no key has the code {code:?}"));
+        let usage = |code: &String| keymap::usage(code).ok_or_else(|| unknown(code));
+        let usages: Vec<_> = codes.iter().map(usage).collect::<Result<_, _>>()?;
+        let audit = Audit::begin(principal, format!("press a chord at {}", self.seat()));
+        let typed = self.hands.chord(self.seat(), owner, usages);
+        audit.end(while_allowed(principal, typed).await)?;
+        Ok(codes.len())
+    }
+
+    /// Types a text; gives how many characters when the target has them all.
+    pub async fn type_text(&self, principal: &Principal, owner: Owner, text: &str) -> Result<usize, ControlError> {
+        self.check(principal, Privilege::Input)?;
+        let length = text.chars().count();
+        if !(1..=MOST_STROKES).contains(&length) {
+            return Err(ControlError::TextLength);
+        }
+        let strokes = text::strokes(text).map_err(|error| ControlError::CannotType(error.to_string()))?;
+        let audit = Audit::begin(principal, format!("type {length} characters at {}", self.seat()));
+        let typed = self.hands.type_strokes(self.seat(), owner, strokes);
+        audit.end(while_allowed(principal, typed).await)?;
+        Ok(length)
+    }
+
+    /// Joins somebody to those who watch and work the seat, until they leave. `id` is theirs alone.
+    pub async fn attach(&self, principal: &Principal, id: u64) -> (Attachment, Drops) {
+        let (queue, drops) = self.hands.attach(self.seat(), Owner(id)).await;
+        (Attachment::new(&self.bus, id, principal.clone(), queue), drops)
+    }
+
+    fn check(&self, principal: &Principal, privilege: Privilege) -> Result<(), ControlError> {
+        check(principal, privilege, self.seat())
+    }
+}
+
+/// Waits for what may last, but no longer than whoever asked for it may act.
+async fn while_allowed(
+    principal: &Principal,
+    work: impl Future<Output = Result<(), HandsError>>,
+) -> Result<(), ControlError> {
+    tokio::select! {
+        done = work => Ok(done?),
+        () = principal.lease().ended() => Err(ControlError::Ended),
+    }
+}
+
+/// A line in the log before something is done, and one after, also if nobody waits for the end.
+struct Audit {
+    who: String,
+    what: String,
+    has_ended: bool,
+}
+
+impl Audit {
+    fn begin(principal: &Principal, what: String) -> Audit {
+        let audit = Audit { who: principal.to_string(), what, has_ended: false };
+        info!("{} begins to {}", audit.who, audit.what);
+        audit
+    }
+
+    fn end<E: std::fmt::Display>(mut self, outcome: Result<(), E>) -> Result<(), E> {
+        self.has_ended = true;
+        match &outcome {
+            Ok(()) => info!("done: {} asked to {}", self.who, self.what),
+            Err(error) => warn!("not done: {} asked to {}: {error}", self.who, self.what),
+        }
+        outcome
+    }
+}
+
+impl Drop for Audit {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            warn!("left: {} asked to {} and did not wait for the end", self.who, self.what);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_press_has_its_contact_and_time() {
+        let hold = |seconds| Press::Hold(Some(Duration::from_millis(seconds))).contact_and_time();
+        assert_eq!(Ok((Contact::Power, TAP)), Press::Tap.contact_and_time());
+        assert_eq!(Ok((Contact::Reset, TAP)), Press::Reset.contact_and_time());
+        assert_eq!(Ok((Contact::Power, HOLD)), Press::Hold(None).contact_and_time());
+        assert_eq!(Ok((Contact::Power, HOLDS.0)), hold(1000));
+        assert_eq!(Ok((Contact::Power, HOLDS.1)), hold(12_000));
+        assert_eq!((Err(ControlError::HoldLength), Err(ControlError::HoldLength)), (hold(999), hold(12_001)));
+    }
+}

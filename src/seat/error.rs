@@ -1,0 +1,36 @@
+//! Names everything for which a person's wish is not carried out, in words for that person.
+//!
+//! How a front says it, with a status or a code, is the front's business.
+
+use std::time::Duration;
+
+use crate::hands::protocol::{HandsError, LARGEST_CHORD, MOST_STROKES};
+
+/// A shorter hold is a tap, and a longer one is an accident.
+pub const HOLDS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(12));
+
+/// Why somebody's wish was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ControlError {
+    /// They may watch, or something else, but not this.
+    #[error("your role does not include this; ask an administrator")]
+    NotAllowed,
+    /// Their session or token has ended.
+    #[error("the session has ended; log in again")]
+    Ended,
+    /// A hold outside its range.
+    #[error("seconds must be {} to {}", HOLDS.0.as_secs(), HOLDS.1.as_secs())]
+    HoldLength,
+    /// No keys, or more than hands have fingers.
+    #[error("a chord has 1 to {LARGEST_CHORD} keys")]
+    ChordLength,
+    /// Nothing to type, or too much at once.
+    #[error("a text has 1 to {MOST_STROKES} characters")]
+    TextLength,
+    /// Something that no key gives.
+    #[error("{0}")]
+    CannotType(String),
+    /// The hands did not do it.
+    #[error(transparent)]
+    Hands(#[from] HandsError),
+}
