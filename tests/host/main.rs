@@ -6,6 +6,7 @@
 mod adopt;
 mod appliance;
 mod command;
+mod control;
 mod floors;
 mod hands;
 mod install;

@@ -535,13 +535,15 @@ async fn a_token_that_expires_or_is_replaced_loses_its_socket() {
     }
 }
 
-/// Opens a socket without TLS, and sends one message over and over on a thread of its own until the other end has enough.
-fn flood(bench: &Bench, cookie: &str, text: &str) -> std::thread::JoinHandle<()> {
+/// Opens a socket without TLS, and floods it on a thread of its own until the other end has enough: with messages that cost
+/// the hands nothing, and now and then one that turns the wheel.
+fn flood(bench: &Bench, cookie: &str) -> std::thread::JoinHandle<()> {
     use std::io::{Read, Write};
     let (at, origin) = (bench.plain, format!("Origin: http://{}\r\n", bench.plain));
     let request = format!("GET {PATH} HTTP/1.1\r\nHost: {at}\r\n{HANDSHAKE}{cookie}{origin}\r\n");
-    let frame = [&[0x81, 0x80 | text.len() as u8, 0, 0, 0, 0], text.as_bytes()].concat();
-    let frames = frame.repeat(1000);
+    let frame = |text: &str| [&[0x81, 0x80 | text.len() as u8, 0, 0, 0, 0], text.as_bytes()].concat();
+    let idle = frame(r#"{"type":"pictures","on":false}"#).repeat(50);
+    let frames = [idle, frame(r#"{"type":"wheel","dx":0,"dy":1}"#)].concat().repeat(100);
     std::thread::spawn(move || {
         let mut stream = std::net::TcpStream::connect(at).unwrap();
         stream.write_all(request.as_bytes()).unwrap();
@@ -557,8 +559,7 @@ fn flood(bench: &Bench, cookie: &str, text: &str) -> std::thread::JoinHandle<()>
 async fn a_session_that_was_logged_out_types_no_more_however_its_sockets_are_flooded() {
     let bench = Bench::new().await;
     let cookie = bench.login().await;
-    let wheel = r#"{"type":"wheel","dx":0,"dy":1}"#;
-    let floods: Vec<_> = (0..8).map(|_| flood(&bench, &cookie, wheel)).collect();
+    let floods: Vec<_> = (0..8).map(|_| flood(&bench, &cookie)).collect();
     let mut status = bench.status.watch();
     soon("eight have come", status.wait_for(|status| status.viewers.len() == 8)).await.unwrap();
     bench.machine.until("the wheel turns", |state| 100 < state.reports.len()).await;

@@ -1,0 +1,137 @@
+//! What somebody may do at a seat, and for how long.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use farhand::auth::accounts::Name;
+use farhand::auth::authenticator::Authenticator;
+use farhand::auth::clock::SystemClock;
+use farhand::auth::principal::{Credential, Principal};
+use farhand::auth::role::Role;
+use farhand::base::heartbeat::Heartbeat;
+use farhand::base::seat_id::SeatId;
+use farhand::base::tasks::{Stopper, Tasks, stop};
+use farhand::bus::{FrameBus, SeatBus, StatusBus, SystemBus};
+use farhand::hands::appliance::ApplianceClient;
+use farhand::hands::client::{Hands, Input, Owner};
+use farhand::hands::link::ServerSource;
+use farhand::hands::server::{ClientSource, run};
+use farhand::hid::keyboard::Usage;
+use farhand::seat::control::{Control, ControlError, Press};
+use tokio::sync::mpsc;
+
+use crate::machine::Machine;
+
+const A: Input = Input::Key { usage: Usage(4), down: true };
+const OWNER: Owner = Owner(9);
+
+/// A seat with a machine, and those who may come in.
+struct Bench {
+    auth: Arc<Authenticator>,
+    anna: Principal,
+    machine: Machine,
+    status: StatusBus,
+    control: Control,
+    _folder: Folder,
+    _running: (Stopper, Tasks),
+}
+
+/// A folder that is removed with the test.
+struct Folder(std::path::PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+impl Bench {
+    async fn new(name: &str) -> Bench {
+        let folder = Folder(std::env::temp_dir().join(format!("farhand-control-{}-{name}", std::process::id())));
+        let at = |part| folder.0.join(part);
+        let (auth, code) = Authenticator::open(&at("data"), &at("run"), Arc::new(SystemClock)).unwrap();
+        let peer = IpAddr::from(Ipv4Addr::LOCALHOST);
+        let code = code.unwrap().to_string();
+        let session = auth.claim(peer, &code, "anna", "correct horse").await.unwrap();
+        let anna = auth.recognise(&Credential::Cookie(session.reveal())).unwrap();
+        let (machine, status) = (Machine::new(), StatusBus::default());
+        let seat = SeatId::try_from("main".to_string()).unwrap();
+        let heartbeat = Heartbeat::new(Instant::now());
+        let bus = SeatBus { seat: seat.clone(), frames: FrameBus::default(), status: status.clone(), heartbeat };
+        let (stopper, stop) = stop();
+        let tasks = Tasks::new(stop.clone());
+        let (connect, clients) = mpsc::channel(1);
+        let boards = BTreeMap::from([(seat, machine.board())]);
+        tasks.spawn("hands", run(ClientSource::Inside(clients), boards, ApplianceClient::simulated(), stop));
+        let (hands, link) = Hands::new(std::slice::from_ref(&bus), SystemBus::default());
+        link.start(ServerSource::Inside(connect), &tasks).unwrap();
+        status.watch().wait_for(|status| status.target.takes_keys()).await.unwrap();
+        let control = Control::of(&bus, &hands);
+        Bench { auth, anna, machine, status, control, _folder: folder, _running: (stopper, tasks) }
+    }
+
+    async fn viewer(&self) -> Principal {
+        let name = Name::try_from("camera".to_string()).unwrap();
+        let token = self.auth.make_token(&self.anna, name, Role::Viewer, None).await.unwrap();
+        self.auth.recognise(&Credential::Bearer(token.reveal())).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn after_the_end_of_a_session_nothing_can_be_done_with_it() {
+    let bench = Bench::new("ended").await;
+    let (attachment, _drops) = bench.control.attach(&bench.anna, 1).await;
+    assert_eq!(Ok(()), attachment.input(A));
+    bench.machine.until_keys([0, 0, 4, 0, 0, 0, 0, 0]).await;
+    bench.auth.logout(&bench.anna);
+    // Not by a future that somebody must poll: the very next input is refused.
+    assert_eq!(Err(ControlError::Ended), attachment.input(A));
+    let chord = ["KeyA".to_string()];
+    assert_eq!(Err(ControlError::Ended), bench.control.press(&bench.anna, Press::Tap).await);
+    assert_eq!(Err(ControlError::Ended), bench.control.chord(&bench.anna, OWNER, &chord).await);
+    assert_eq!(Err(ControlError::Ended), bench.control.type_text(&bench.anna, OWNER, "a").await);
+    assert_eq!(Ok(()), attachment.input(Input::Release), "letting go needs nobody's leave");
+    bench.machine.until_keys([0; 8]).await;
+}
+
+#[tokio::test]
+async fn a_text_ends_with_the_session_of_who_had_it_typed() {
+    let bench = Bench::new("text").await;
+    let text = "x".repeat(1000);
+    let typing = bench.control.type_text(&bench.anna, OWNER, &text);
+    let logout = async {
+        bench.machine.until("typing has begun", |state| state.keys()[2] == 0x1B).await;
+        bench.auth.logout(&bench.anna);
+    };
+    let (outcome, ()) = tokio::join!(typing, logout);
+    assert_eq!(Err(ControlError::Ended), outcome);
+    bench.machine.until_keys([0; 8]).await;
+}
+
+#[tokio::test]
+async fn who_may_only_watch_is_on_the_list_and_does_nothing() {
+    let bench = Bench::new("watch").await;
+    let viewer = bench.viewer().await;
+    let (attachment, _drops) = bench.control.attach(&viewer, 1).await;
+    assert_eq!("token camera", bench.status.now().viewers[0].user);
+    assert_eq!(Err(ControlError::NotAllowed), attachment.input(A));
+    assert_eq!(Err(ControlError::NotAllowed), bench.control.press(&viewer, Press::Reset).await);
+    assert_eq!(Err(ControlError::NotAllowed), bench.control.type_text(&viewer, OWNER, "a").await);
+    drop(attachment);
+    assert!(bench.status.now().viewers.is_empty());
+    assert!(bench.machine.look(|state| state.reports.is_empty() && state.closed().is_empty()));
+}
+
+#[tokio::test]
+async fn who_leaves_lets_go_even_if_their_queue_is_full() {
+    let bench = Bench::new("leave").await;
+    let (attachment, _drops) = bench.control.attach(&bench.anna, 1).await;
+    // Nothing is awaited in between, and the key stays down.
+    while attachment.has_room() {
+        attachment.input(A).unwrap();
+    }
+    drop(attachment);
+    bench.machine.until("the key was down and is up", |state| 2 <= state.reports.len() && state.keys() == [0; 8]).await;
+}
