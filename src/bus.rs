@@ -165,7 +165,7 @@ impl TargetStatus {
 
 /// Someone who has the seat's page open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Viewer {
+pub struct ListedViewer {
     /// Counts up over the life of the process; what `hello` told them.
     pub id: u64,
     /// Their user or token name.
@@ -182,7 +182,7 @@ pub struct SeatStatus {
     /// The target.
     pub target: TargetStatus,
     /// The people.
-    pub viewers: Vec<Viewer>,
+    pub viewers: Vec<ListedViewer>,
 }
 
 /// Hands the newest status to everyone who watches.

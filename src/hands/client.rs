@@ -14,7 +14,7 @@ use tokio::sync::mpsc::OwnedPermit;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::link::Link;
-use super::pending::{Attachment, KnownSeat, Request, Shared};
+use super::pending::{KnownSeat, OwnerInputs, Request, Shared};
 pub use super::protocol::{HandsError, Input};
 use super::protocol::{LARGEST_CHORD, MOST_STROKES, ToHands};
 use crate::base::front_panel::Contact;
@@ -39,7 +39,7 @@ const MOST_TYPED: usize = 64;
 pub struct Hands {
     requests: mpsc::Sender<Request>,
     cancels: mpsc::Sender<ToHands>,
-    attachments: mpsc::Sender<Attachment>,
+    newcomers: mpsc::Sender<OwnerInputs>,
     shared: Arc<Shared>,
 }
 
@@ -49,7 +49,7 @@ impl Hands {
     pub fn new(seats: &[SeatBus], system: SystemBus) -> (Hands, Link) {
         let (requests, asked) = mpsc::channel(MOST_WAITING);
         let (cancels, cancelled) = mpsc::channel(MOST_TYPED);
-        let (attachments, attached) = mpsc::channel(MOST_WAITING);
+        let (newcomers, came) = mpsc::channel(MOST_WAITING);
         let known = |bus: &SeatBus| {
             (bus.seat.clone(), KnownSeat { status: bus.status.clone(), takes_keys: AtomicBool::new(false) })
         };
@@ -60,17 +60,17 @@ impl Hands {
             system,
             last_id: AtomicU64::new(0),
         });
-        let link = Link::new(shared.clone(), asked, cancelled, attached);
-        (Hands { requests, cancels, attachments, shared }, link)
+        let link = Link::new(shared.clone(), asked, cancelled, came);
+        (Hands { requests, cancels, newcomers, shared }, link)
     }
 
     /// Opens a queue for what one owner does at one seat, with the news of what is dropped of it.
     pub async fn attach(&self, seat: &SeatId, owner: Owner) -> (InputQueue, Drops) {
         let (inputs, waiting) = mpsc::channel(MOST_INPUTS);
         let (dropped, drops) = watch::channel(None);
-        let attachment = Attachment::new(seat.clone(), owner, waiting, dropped);
+        let theirs = OwnerInputs::new(seat.clone(), owner, waiting, dropped);
         // If the link has ended, so does the process; until then everything is refused.
-        let _ = self.attachments.send(attachment).await;
+        let _ = self.newcomers.send(theirs).await;
         (InputQueue { seat: seat.clone(), inputs, shared: self.shared.clone() }, Drops(drops))
     }
 

@@ -18,7 +18,7 @@ use tokio::runtime::Builder;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
-use super::pending::{Answer, Attachment, Request, Shared, Turns};
+use super::pending::{Answer, OwnerInputs, Request, Shared, Turns};
 use super::protocol::{Decoder, FrameError, FromHands, HandsError, ToHands, encode};
 use crate::base::tasks::Tasks;
 use crate::bus::TargetStatus;
@@ -50,7 +50,7 @@ pub struct Link {
     shared: Arc<Shared>,
     asked: mpsc::Receiver<Request>,
     cancelled: mpsc::Receiver<ToHands>,
-    attached: mpsc::Receiver<Attachment>,
+    newcomers: mpsc::Receiver<OwnerInputs>,
     turns: Turns,
 }
 
@@ -66,9 +66,9 @@ impl Link {
         shared: Arc<Shared>,
         asked: mpsc::Receiver<Request>,
         cancelled: mpsc::Receiver<ToHands>,
-        attached: mpsc::Receiver<Attachment>,
+        newcomers: mpsc::Receiver<OwnerInputs>,
     ) -> Link {
-        Link { shared, asked, cancelled, attached, turns: Turns::default() }
+        Link { shared, asked, cancelled, newcomers, turns: Turns::default() }
     }
 
     /// Runs on a thread of its own, for as long as anybody may ask something.
@@ -118,14 +118,14 @@ impl Link {
     /// The next thing to pass on: of requests, cancels and inputs whichever comes, and of inputs one of each owner in turn.
     async fn next(&mut self) -> Next {
         loop {
-            let Link { asked, cancelled, attached, turns, .. } = self;
+            let Link { asked, cancelled, newcomers, turns, .. } = self;
             tokio::select! {
                 request = asked.recv() => match request {
                     Some(request) => return Next::Request(request),
                     None => return Next::Unneeded,
                 },
                 Some(message) = cancelled.recv() => return Next::Message(message),
-                Some(attachment) = attached.recv() => turns.push(attachment),
+                Some(theirs) = newcomers.recv() => turns.push(theirs),
                 message = poll_fn(|context| turns.poll(context)) => return Next::Message(message),
             }
         }

@@ -61,7 +61,7 @@ impl Shared {
 
 /// One owner's inputs at one seat.
 #[derive(Debug)]
-pub struct Attachment {
+pub struct OwnerInputs {
     seat: SeatId,
     owner: Owner,
     inputs: mpsc::Receiver<Input>,
@@ -70,15 +70,15 @@ pub struct Attachment {
     has_acted: bool,
 }
 
-impl Attachment {
+impl OwnerInputs {
     /// An owner who has just come. Why inputs of theirs are dropped goes to `dropped`.
     pub fn new(
         seat: SeatId,
         owner: Owner,
         inputs: mpsc::Receiver<Input>,
         dropped: watch::Sender<Option<HandsError>>,
-    ) -> Attachment {
-        Attachment { seat, owner, inputs, dropped, has_acted: false }
+    ) -> OwnerInputs {
+        OwnerInputs { seat, owner, inputs, dropped, has_acted: false }
     }
 
     /// Their next input; `None` once they have gone and nothing of theirs waits.
@@ -91,24 +91,24 @@ impl Attachment {
 
 /// Everybody who may send inputs. Whose turn it is stands first.
 #[derive(Debug, Default)]
-pub struct Turns(VecDeque<Attachment>);
+pub struct Turns(VecDeque<OwnerInputs>);
 
 impl Turns {
     /// Takes in an owner.
-    pub fn push(&mut self, attachment: Attachment) {
-        self.0.push_back(attachment);
+    pub fn push(&mut self, theirs: OwnerInputs) {
+        self.0.push_back(theirs);
     }
 
     /// Takes one input of whoever has waited longest for their turn. Whoever has gone lets go, without having asked for it.
     pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<ToHands> {
         for _ in 0..self.0.len() {
-            let Some(mut attachment) = self.0.pop_front() else { break };
-            let (seat, owner) = (attachment.seat.clone(), attachment.owner);
-            match attachment.poll(context) {
-                Poll::Pending => self.0.push_back(attachment),
+            let Some(mut theirs) = self.0.pop_front() else { break };
+            let (seat, owner) = (theirs.seat.clone(), theirs.owner);
+            match theirs.poll(context) {
+                Poll::Pending => self.0.push_back(theirs),
                 Poll::Ready(None) => return Poll::Ready(ToHands::Input { seat, owner, input: Input::Release }),
                 Poll::Ready(Some(input)) => {
-                    self.0.push_back(attachment);
+                    self.0.push_back(theirs);
                     return Poll::Ready(ToHands::Input { seat, owner, input });
                 }
             }
@@ -118,16 +118,16 @@ impl Turns {
 
     /// Tells an owner that what they sent has been dropped.
     pub fn tell_dropped(&self, seat: &SeatId, owner: Owner, error: HandsError) {
-        if let Some(attachment) = self.0.iter().find(|theirs| theirs.owner == owner && theirs.seat == *seat) {
-            attachment.dropped.send_replace(Some(error));
+        if let Some(theirs) = self.0.iter().find(|theirs| theirs.owner == owner && theirs.seat == *seat) {
+            theirs.dropped.send_replace(Some(error));
         }
     }
 
     /// Tells everybody who has done something that all of it has been let go.
     pub fn all_dropped(&mut self, error: &HandsError) {
-        for attachment in self.0.iter_mut().filter(|attachment| attachment.has_acted) {
-            attachment.has_acted = false;
-            attachment.dropped.send_replace(Some(error.clone()));
+        for theirs in self.0.iter_mut().filter(|theirs| theirs.has_acted) {
+            theirs.has_acted = false;
+            theirs.dropped.send_replace(Some(error.clone()));
         }
     }
 }
@@ -145,7 +145,7 @@ mod tests {
             sender.try_send(Input::Key { usage: Usage(4), down }).unwrap();
         }
         let seat = SeatId::try_from("main".to_string()).unwrap();
-        turns.push(Attachment::new(seat, Owner(owner), receiver, watch::channel(None).0));
+        turns.push(OwnerInputs::new(seat, Owner(owner), receiver, watch::channel(None).0));
         sender
     }
 

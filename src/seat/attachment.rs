@@ -24,7 +24,7 @@ pub struct Attachment {
 
 impl Attachment {
     pub(super) fn new(bus: &SeatBus, id: u64, principal: Principal, queue: InputQueue) -> Attachment {
-        let viewer = bus::Viewer { id, user: principal.name.as_str().to_string(), typing: false };
+        let viewer = bus::ListedViewer { id, user: principal.name.as_str().to_string(), typing: false };
         bus.status.update(|status| status.viewers.push(viewer));
         Attachment { principal, queue, listed: ViewerGuard { bus: bus.clone(), id } }
     }

@@ -9,7 +9,7 @@ use crate::base::front_panel::Lamps;
 use crate::base::seat_id::SeatId;
 use crate::base::signal::{Signal, Size};
 use crate::base::usb::{KeyboardLeds, Udc};
-use crate::bus::{SeatStatus, Viewer};
+use crate::bus::{ListedViewer, SeatStatus};
 use crate::hid::pointer::{BUTTONS, FAR};
 use crate::update::Progress;
 
@@ -131,7 +131,7 @@ pub struct Status {
     leds: Lamps,
     keyboard_leds: KeyboardLeds,
     udc: Option<Udc>,
-    viewers: Vec<Viewer>,
+    viewers: Vec<ListedViewer>,
 }
 
 /// Whether the target has power, as far as its lamp tells.
@@ -257,7 +257,7 @@ mod tests {
                 keyboard_leds: KeyboardLeds { num: true, caps: false, scroll: false },
                 udc: Some(Udc { name: "fe980000.usb".into(), state: "configured".into() }),
             },
-            viewers: vec![Viewer { id: 3, user: "anna".into(), typing: true }],
+            viewers: vec![ListedViewer { id: 3, user: "anna".into(), typing: true }],
         };
         let documented = include_str!("../../../docs/api.md");
         let example = documented.split("```json").nth(1).unwrap().split("```").next().unwrap();
