@@ -251,6 +251,7 @@ fn room(all: u64, free: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::update::{Machine, slots};
 
     #[test]
     fn a_part_of_the_card_stays_free() {
@@ -260,6 +261,33 @@ mod tests {
         assert_eq!(42 * MIB, room(64 * MIB, 50 * MIB), "on a card that has not grown yet a bundle still fits");
         assert_eq!(0, room(64 * MIB, 8 * MIB));
         assert_eq!(0, room(0, 0));
+    }
+
+    #[test]
+    fn the_end_of_one_upload_leaves_the_next_ones_file_alone() {
+        let data = std::env::temp_dir().join(format!("farhand-uploads-{}", std::process::id()));
+        let (bus, slots) = (SystemBus::default(), slots::read(slots::Slot::A, "1.0.0", "", ""));
+        bus.update(|system| {
+            system.machine = Some(Machine { real: true, slots: Some(slots), update: Progress::default() });
+            true
+        });
+        let begin = || Upload::begin(&bus, &data, Phase::Receiving);
+        let first = begin().unwrap();
+        assert_eq!(Some(ApplianceError::Busy), begin().err());
+        // Its end is told before a thread that still makes its file has come to do so.
+        let late = first.file.clone();
+        drop(first);
+        let second = begin().unwrap();
+        reserve(&second.file, 4096).unwrap();
+        reserve(&late, 4096).unwrap();
+        remove(&late);
+        assert!(second.file.exists() && !late.exists());
+        drop(second);
+        assert_eq!(0, fs::read_dir(folder(&data)).unwrap().count());
+        fs::write(folder(&data).join("arriving-7"), "").unwrap();
+        clear(&data);
+        assert_eq!(0, fs::read_dir(folder(&data)).unwrap().count());
+        fs::remove_dir_all(data).unwrap();
     }
 
     #[test]

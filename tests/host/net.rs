@@ -1,5 +1,6 @@
 //! The whole network side, over real sockets, with the real hands behind it.
 
+mod acts;
 mod bench;
 mod door;
 mod entry;

@@ -1,9 +1,7 @@
 //! Takes an update of the appliance, or has it fetched.
 
-use std::time::Duration;
-
 use log::{info, warn};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use crate::auth::authenticator::AuthError;
 use crate::auth::role::Privilege;
@@ -22,9 +20,6 @@ use crate::update::{ApplianceError, LARGEST, Phase, Progress};
 
 /// What there is.
 pub const ROWS: &[Row] = &[Row::of::<Receive>(), Row::of::<Fetch>(), Row::of::<Cancel>()];
-
-/// How often somebody who sends is noted to be there still.
-const TOUCH: Duration = Duration::from_secs(30);
 
 struct Receive;
 struct Fetch;
@@ -114,13 +109,7 @@ impl Endpoint for Receive {
         let upload = begin(&site, Phase::Receiving)?;
         info!("{} uploads an update of {len} bytes", principal.name.as_str());
         // Who is sending is there, however long it takes.
-        let mut touched = Instant::now();
-        let touch = || {
-            if TOUCH <= touched.elapsed() {
-                touched = Instant::now();
-                principal.lease().touch();
-            }
-        };
+        let touch = || principal.lease().touch();
         let stop = connection.stop();
         let stored = tokio::select! {
             stored = timeout(LONGEST, upload.store(len, &mut body, touch)) => stored.unwrap_or(Err(UploadError::Endless)),

@@ -36,6 +36,8 @@ pub struct Accepted {
     pub most: u64,
     /// Whether the request opens a WebSocket.
     pub handshake: bool,
+    /// The codes by which it is refused.
+    pub errors: &'static [&'static Code],
 }
 
 /// A body that an endpoint takes.
@@ -108,7 +110,7 @@ impl ApiError for BodyError {
 }
 
 impl Accepts for Nothing {
-    const ACCEPTED: Accepted = Accepted { media: None, most: 0, handshake: false };
+    const ACCEPTED: Accepted = Accepted { media: None, most: 0, handshake: false, errors: &[] };
 
     async fn take(_: &Parts, _: Incoming) -> Result<Nothing, BodyError> {
         Ok(Nothing)
@@ -116,7 +118,7 @@ impl Accepts for Nothing {
 }
 
 impl Accepts for Handshake {
-    const ACCEPTED: Accepted = Accepted { media: None, most: 0, handshake: true };
+    const ACCEPTED: Accepted = Accepted { media: None, most: 0, handshake: true, errors: &[] };
 
     async fn take(head: &Parts, _: Incoming) -> Result<Handshake, BodyError> {
         let mut request = Request::new(());
@@ -128,7 +130,12 @@ impl Accepts for Handshake {
 }
 
 impl<T: DeserializeOwned + Send + 'static, const MOST: u64> Accepts for Json<T, MOST> {
-    const ACCEPTED: Accepted = Accepted { media: Some("application/json"), most: MOST, handshake: false };
+    const ACCEPTED: Accepted = Accepted {
+        media: Some("application/json"),
+        most: MOST,
+        handshake: false,
+        errors: &[codes::NOT_JSON, codes::TOO_LONG, codes::TOO_SLOW, codes::MALFORMED],
+    };
 
     async fn take(head: &Parts, body: Incoming) -> Result<Self, BodyError> {
         if !is_labelled(head, "application/json") {
@@ -149,7 +156,12 @@ impl<T: DeserializeOwned + Send + 'static, const MOST: u64> Accepts for Json<T, 
 }
 
 impl<const MOST: u64> Accepts for Octets<MOST> {
-    const ACCEPTED: Accepted = Accepted { media: Some("application/octet-stream"), most: MOST, handshake: false };
+    const ACCEPTED: Accepted = Accepted {
+        media: Some("application/octet-stream"),
+        most: MOST,
+        handshake: false,
+        errors: &[codes::NOT_OCTETS, codes::NO_LENGTH, codes::TOO_LONG, codes::TOO_SLOW, codes::MALFORMED],
+    };
 
     async fn take(head: &Parts, body: Incoming) -> Result<Self, BodyError> {
         if !is_labelled(head, "application/octet-stream") {

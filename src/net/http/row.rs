@@ -172,7 +172,7 @@ use super::accepts::{Accepted, Accepts};
 use super::answers::{Answered, Answers};
 use super::body::Body;
 use super::caller::{Caller, Known};
-use super::codes::Code;
+use super::codes::{self, Code};
 use super::connection::{Connection, Running};
 use super::endpoint::{Access, Context, Endpoint, Method, Semantics};
 use super::problem::Problem;
@@ -248,6 +248,27 @@ impl Row {
             summary: E::SUMMARY,
             run: run::<E>,
         }
+    }
+
+    /// Every code by which a request for it may fail.
+    pub fn codes(&self) -> Vec<&'static Code> {
+        let mut codes = vec![codes::UNKNOWN_HOST];
+        if self.semantics.acts {
+            codes.extend([codes::FOREIGN_ORIGIN, codes::INTERNAL]);
+        }
+        if self.accepts.handshake {
+            codes.push(codes::FOREIGN_ORIGIN);
+        }
+        match self.access {
+            Access::Public => (),
+            Access::Session => codes.extend([codes::UNCLAIMED, codes::NOT_LOGGED_IN]),
+            Access::Needs(_) => codes.extend([codes::UNCLAIMED, codes::NOT_LOGGED_IN, codes::NOT_ALLOWED]),
+        }
+        if contains(self.path, SEAT) {
+            codes.push(codes::UNKNOWN_SEAT);
+        }
+        codes.extend(self.accepts.errors.iter().chain(self.errors));
+        codes
     }
 
     /// Has the endpoint do what was asked.

@@ -24,6 +24,8 @@ use farhand::hands::appliance::ApplianceClient;
 use farhand::hands::client::Hands;
 use farhand::hands::link::ServerSource;
 use farhand::hands::server::ClientSource;
+use farhand::net::api::TABLE;
+use farhand::net::http::table::Found;
 use farhand::net::serve::{self, ListenerKind};
 use farhand::net::site::{self, Mode, Site};
 use farhand::net::{self, download};
@@ -310,7 +312,9 @@ impl Bench {
     pub async fn ask(&self, request: &str, lines: &str, body: &str) -> Answer {
         let mut client = self.connect().await;
         client.send(&self.request(request, lines, body)).await;
-        client.answer().await
+        let answer = client.answer().await;
+        answer.check(request);
+        answer
     }
 
     pub fn request(&self, request: &str, lines: &str, body: &str) -> String {
@@ -366,6 +370,40 @@ fn connector(certificate: &Path) -> tokio_rustls::TlsConnector {
         .with_root_certificates(roots)
         .with_no_client_auth();
     tokio_rustls::TlsConnector::from(Arc::new(config))
+}
+
+thread_local! {
+    /// What has been logged on this thread, which is this test's alone.
+    static LOG: watch::Sender<Vec<String>> = watch::Sender::default();
+}
+
+struct Logger;
+
+impl log::Log for Logger {
+    fn enabled(&self, _: &log::Metadata) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record) {
+        // At its end a thread has none any more.
+        let _ = LOG.try_with(|log| log.send_modify(|lines| lines.push(record.args().to_string())));
+    }
+
+    fn flush(&self) {}
+}
+
+/// Has what is logged from now on kept.
+pub fn keep_log() {
+    // Another test may have done so already.
+    let _ = log::set_logger(&Logger);
+    log::set_max_level(log::LevelFilter::Debug);
+}
+
+/// Waits until a line with all of these parts has been logged.
+pub async fn logged(parts: &[&str]) {
+    let mut log = LOG.with(watch::Sender::subscribe);
+    let is_there = |lines: &Vec<String>| lines.iter().any(|line| parts.iter().all(|part| line.contains(part)));
+    soon(&format!("{parts:?} in the log"), log.wait_for(is_there)).await.unwrap();
 }
 
 pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
@@ -424,7 +462,8 @@ impl Client {
         self.held.drain(..length).collect()
     }
 
-    async fn more(&mut self) -> bool {
+    /// Whether there is more to read.
+    pub async fn more(&mut self) -> bool {
         let mut piece = vec![0; 64 * 1024];
         let read = soon("something to read", self.stream.read(&mut piece)).await.unwrap_or(0);
         self.held.extend_from_slice(&piece[..read]);
@@ -442,9 +481,9 @@ impl Client {
     /// An answer without its body.
     pub async fn header(&mut self) -> Answer {
         let head = String::from_utf8(self.until(b"\r\n\r\n").await).unwrap();
-        let (status, lines) = head.split_once("\r\n").unwrap();
+        let (status, lines) = head.split_once("\r\n").unwrap_or((&head, ""));
         let status = status.split(' ').nth(1).unwrap().parse().unwrap();
-        let lines = lines.split("\r\n").map(|line| line.split_once(": ").unwrap());
+        let lines = lines.split("\r\n").filter(|line| !line.is_empty()).map(|line| line.split_once(": ").unwrap());
         let lines: Vec<_> = lines.map(|(name, value)| (name.to_string(), value.to_string())).collect();
         Answer { status, lines, body: Vec::new() }
     }
@@ -460,6 +499,21 @@ pub struct Answer {
 impl Answer {
     pub fn line(&self, name: &str) -> Option<&str> {
         self.lines.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Checks that what went wrong is what the table says may go wrong with such a request.
+    fn check(&self, request: &str) {
+        let (method, path) = request.split_once(' ').unwrap();
+        let path = path.split('?').next().unwrap();
+        if let Ok(Found::Row(row, _)) = TABLE.find(&method.parse().unwrap(), path)
+            && 400 <= self.status
+            // What can be no header is refused before anybody looks for a row, and to HEAD nothing is said.
+            && !self.body.is_empty()
+        {
+            let code = self.code();
+            let known = row.codes().iter().any(|known| (known.name, known.status.as_u16()) == (&*code, self.status));
+            assert!(known, "{row:?} says nothing of {} {code}", self.status);
+        }
     }
 
     pub fn text(&self) -> String {

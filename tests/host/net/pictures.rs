@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use farhand::auth::role::Role;
+use farhand::net::api::TABLE;
 
 use super::bench::{Bench, Client, bearer, soon};
 
@@ -209,6 +210,25 @@ async fn logging_out_ends_the_stream() {
     assert_eq!(200, client.answer().await.status);
     assert_eq!(204, bench.ask("POST /api/v1/logout", &cookie, "").await.status);
     client.until(b"\r\n0\r\n\r\n").await;
+}
+
+#[tokio::test]
+async fn logging_out_ends_what_streams_though_nobody_reads() {
+    let bench = Bench::new().await;
+    for row in TABLE.rows().filter(|row| row.answers.streams) {
+        let cookie = bench.login().await;
+        bench.publish(large(1));
+        let mut client = bench.connect().await;
+        let path = row.path.replace("{seat}", "main");
+        client.send(&bench.request(&format!("{} {path}", row.method), &cookie, "")).await;
+        assert_eq!(200, client.header().await.status, "{row:?}");
+        let mut audience = bench.frames.audience();
+        soon("it watches", audience.wait_for(|count| *count == 1)).await.unwrap();
+        assert_eq!(204, bench.ask("POST /api/v1/logout", &cookie, "").await.status);
+        // Sooner than who takes nothing is cut off for that.
+        soon("it has gone", audience.wait_for(|count| *count == 0)).await.unwrap();
+        while client.more().await {}
+    }
 }
 
 #[tokio::test]

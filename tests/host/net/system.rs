@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use farhand::auth::role::Role;
 use farhand::base::front_panel::Contact;
@@ -242,6 +243,33 @@ async fn an_upload_ends_with_the_session_it_came_from() {
     assert_eq!((401, "not-logged-in".into()), (answer.status, answer.code()));
     phase(&bench, &["idle"]).await;
     assert_eq!(Vec::<PathBuf>::new(), left(&bench.folders));
+}
+
+#[tokio::test]
+async fn an_upload_keeps_its_session_as_long_as_it_flows() {
+    let (bench, _appliance) = Bench::with_slots().await;
+    let cookie = bench.login().await;
+    let mut client = bench.connect().await;
+    client.send(&(head(&bench, 12).replace(&bearer(ADMIN), &cookie) + "good")).await;
+    for (more, percent) in [(" ", 41), ("is", 58), (" it", 83)] {
+        bench.advance(Duration::from_secs(20 * 60));
+        client.send(more).await;
+        bench.update_is(&format!("{percent} %"), |update| update.percent == percent).await;
+    }
+    client.send("!!").await;
+    let answer = client.answer().await;
+    assert_eq!(202, answer.status, "{}", answer.text());
+}
+
+#[tokio::test]
+async fn an_upload_that_the_end_of_the_daemon_ends_says_so() {
+    let (bench, _appliance) = Bench::with_slots().await;
+    let mut client = bench.connect().await;
+    client.send(&(head(&bench, 1000) + "half of it")).await;
+    phase(&bench, &["receiving"]).await;
+    bench.stopper.stop();
+    let answer = client.answer().await;
+    assert_eq!((503, "stopping".into()), (answer.status, answer.code()));
 }
 
 #[tokio::test]
