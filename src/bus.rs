@@ -164,7 +164,7 @@ impl TargetStatus {
 }
 
 /// Someone who has the seat's page open.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(schemars::JsonSchema, Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ListedViewer {
     /// Counts up over the life of the process; what `hello` told them.
     pub id: u64,

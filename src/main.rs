@@ -15,6 +15,8 @@ use farhand::config::{Config, Redirect, layers, network};
 use farhand::daemon::{self, Places};
 use farhand::hw::note::Note;
 use farhand::hw::reset_pin;
+use farhand::net::api;
+use farhand::net::http::openapi;
 use farhand::start::StartError;
 
 /// Keyboard, screen, mouse and power button of another machine, over the network.
@@ -119,6 +121,8 @@ enum Job {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<String>,
     },
+    /// Print the description of the network interface, as OpenAPI.
+    Openapi,
     /// Print what init's scripts must know of a configuration, as shell assignments.
     Settings {
         #[command(flatten)]
@@ -236,6 +240,10 @@ fn run(job: Job) -> Result<(), StartError> {
         Job::Note { file, device } => commands::note(&device, file),
         Job::ResetPin { chip, line } => commands::reset_pin(&chip, line, reset_pin::HOLD),
         Job::Carrier { interface, command } => commands::carrier(&interface, &command),
+        Job::Openapi => {
+            println!("{:#}", openapi::document(api::TABLE));
+            Ok(())
+        }
         Job::Settings { common } => {
             let config = common.read()?;
             print!("{}", network::assignments(&config.network, &config.time));

@@ -25,7 +25,7 @@ const MOST_LINES: usize = 32;
 const LONGEST_LINE: usize = 300;
 
 /// How far an update is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(schemars::JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
     /// There is none.
@@ -46,7 +46,7 @@ pub enum Phase {
 }
 
 /// How an update is going.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(schemars::JsonSchema, Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Progress {
     /// How far it is.
     pub phase: Phase,

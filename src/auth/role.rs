@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 /// One thing that somebody may be allowed to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(schemars::JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Privilege {
     /// See the target's screen and status.
@@ -24,7 +24,7 @@ pub enum Privilege {
 }
 
 /// What somebody is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(schemars::JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Sees, touches nothing.

@@ -16,7 +16,7 @@ pub struct Readings {
 }
 
 /// What has become of the card that holds what survives a restart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(schemars::JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CardState {
     /// It does what it must.

@@ -15,7 +15,7 @@ pub enum Contact {
 }
 
 /// The front panel's lamps; `None` where no input is configured or it cannot be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(schemars::JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Lamps {
     /// The power lamp.
     pub power: Option<bool>,

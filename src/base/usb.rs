@@ -14,7 +14,7 @@ pub enum Report {
 }
 
 /// The lamps of the keyboard as the target sets them (HID 1.11 appendix B.1, output report).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(schemars::JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct KeyboardLeds {
     /// Num Lock.
     pub num: bool,
@@ -25,7 +25,7 @@ pub struct KeyboardLeds {
 }
 
 /// Our USB device controller as the kernel describes it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(schemars::JsonSchema, Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Udc {
     /// Its name under `/sys/class/udc`.
     pub name: String,

@@ -23,6 +23,8 @@ const CALM: Duration = Duration::from_secs(60);
 const QUIET: Duration = Duration::from_secs(3600);
 
 /// How the board is; `None` for what it cannot say.
+#[derive(schemars::JsonSchema)]
+#[schemars(rename = "BoardHealth")]
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Report {
@@ -37,7 +39,7 @@ pub struct Report {
 }
 
 /// Something that comes and goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(schemars::JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Trouble {
     /// It is so, or was within the last minute.

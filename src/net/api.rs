@@ -4,6 +4,7 @@ pub mod authority;
 pub mod health;
 pub mod keys;
 pub mod logs;
+pub mod openapi;
 pub mod picture;
 pub mod power;
 pub mod seats;
@@ -18,6 +19,7 @@ use crate::net::http::table::Table;
 /// Everything below `/api`.
 pub const TABLE: Table = Table(&[
     health::ROWS,
+    openapi::ROWS,
     session::ROWS,
     authority::ROWS,
     tokens::ROWS,

@@ -15,6 +15,7 @@ pub mod connection;
 pub mod door;
 pub mod endpoint;
 mod json;
+pub mod openapi;
 pub mod problem;
 pub mod row;
 pub mod table;

@@ -17,7 +17,7 @@ const LONGEST: usize = 64;
 const ATTEMPTS: &str = "3";
 
 /// One of the two places for a system on the card.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(schemars::JsonSchema, Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Slot {
     /// The first.
     A,
@@ -58,6 +58,8 @@ impl fmt::Display for Slot {
 }
 
 /// What is in a slot, as far as it is known.
+#[derive(schemars::JsonSchema)]
+#[schemars(rename = "SlotContent")]
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Content {
     /// Which version is in it. Unknown of what was there when the card was written and does not run.

@@ -6,6 +6,7 @@ mod door;
 mod entry;
 mod fetch;
 mod health;
+mod openapi;
 mod origin;
 mod pictures;
 mod seats;

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::base::heartbeat::STALLED_AFTER;
@@ -21,7 +22,7 @@ pub const ROWS: &[Row] = &[Row::of::<ShowHealth>()];
 struct ShowHealth;
 
 /// That every part moves.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct Health {
     ok: bool,
 }

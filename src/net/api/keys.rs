@@ -1,5 +1,6 @@
 //! Types a chord or a text on a target's keyboard.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::auth::role::Privilege;
@@ -19,7 +20,7 @@ pub const ROWS: &[Row] = &[Row::of::<Type>()];
 struct Type;
 
 /// Either of these.
-#[derive(Deserialize)]
+#[derive(JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeysRequest {
     chord: Option<Vec<String>>,
@@ -27,7 +28,7 @@ pub struct KeysRequest {
 }
 
 /// How much was typed: keys of a chord, or characters.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct Typed {
     typed: usize,
 }

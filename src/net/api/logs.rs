@@ -17,7 +17,7 @@ use crate::net::http::answers::{Answered, Answers, labelled};
 use crate::net::http::body::Body;
 use crate::net::http::caller::Person;
 use crate::net::http::codes::{self, Code};
-use crate::net::http::endpoint::{Access, Context, Endpoint, Method, Semantics};
+use crate::net::http::endpoint::{Access, Context, Endpoint, Method, Query, Semantics};
 use crate::net::http::problem::{ApiError, Problem};
 use crate::net::http::row::Row;
 use crate::net::site::Site;
@@ -71,6 +71,7 @@ impl Endpoint for ShowLog {
     const ACCESS: Access = Access::Needs(Privilege::Configure);
     const SEMANTICS: Semantics = Semantics::SHOWS;
     const SUMMARY: &'static str = "shows the end of a service's log";
+    const QUERY: &'static [Query] = &[Query { name: "service", values: SERVICES }];
     const ERRORS: &'static [&'static Code] = &[codes::UNKNOWN_SERVICE, codes::NO_LOG];
     type Caller = Person;
     type Accepts = Nothing;

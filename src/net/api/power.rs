@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::auth::role::Privilege;
@@ -20,7 +21,7 @@ pub const ROWS: &[Row] = &[Row::of::<PressButton>()];
 struct PressButton;
 
 /// Which button, and how long.
-#[derive(Deserialize)]
+#[derive(JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PowerRequest {
     press: Press,
@@ -28,7 +29,7 @@ pub struct PowerRequest {
 }
 
 /// What is done to a button.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, JsonSchema, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Press {
     /// The power button, for a moment.
@@ -40,7 +41,7 @@ pub enum Press {
 }
 
 /// A press that has begun.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct Pressed {
     press: Press,
     seconds: f64,

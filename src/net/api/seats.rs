@@ -1,5 +1,6 @@
 //! Shows the seats with their status.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::auth::role::Privilege;
@@ -19,7 +20,7 @@ struct ListSeats;
 struct ShowSeat;
 
 /// Every seat's status.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct Seats {
     seats: Vec<Status>,
 }

@@ -2,6 +2,7 @@
 
 use hyper::Response;
 use hyper::header::{HeaderMap, HeaderValue, SET_COOKIE};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::auth::authenticator::AuthError;
@@ -28,7 +29,7 @@ struct Login;
 struct Logout;
 
 /// What a page must show first.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct Session {
     claimed: bool,
     user: Option<String>,
@@ -46,7 +47,7 @@ impl Session {
 }
 
 /// Who claims the device, with what stands on its console.
-#[derive(Deserialize)]
+#[derive(JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClaimRequest {
     code: String,
@@ -55,7 +56,7 @@ pub struct ClaimRequest {
 }
 
 /// Who logs in.
-#[derive(Deserialize)]
+#[derive(JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LoginRequest {
     user: String,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 
@@ -40,7 +41,7 @@ struct Restart;
 struct FactoryReset;
 
 /// What the appliance is, runs and does to itself.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct System {
     host: String,
     version: &'static str,
@@ -58,7 +59,7 @@ pub struct System {
 
 /// Why the machine last started, as the guard found out. It may be another version's guard that says it, so words that we do
 /// not know are passed on.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, JsonSchema, Serialize, Deserialize)]
 struct Started {
     why: String,
     #[serde(default)]
@@ -66,7 +67,7 @@ struct Started {
 }
 
 /// The name of the device that is to forget.
-#[derive(Deserialize)]
+#[derive(JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ResetRequest {
     confirm: String,

@@ -1,5 +1,6 @@
 //! Makes tokens, by which programs are known.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::auth::accounts::Name;
@@ -19,7 +20,7 @@ pub const ROWS: &[Row] = &[Row::of::<MakeToken>()];
 struct MakeToken;
 
 /// Whom a token is for, and until when.
-#[derive(Deserialize)]
+#[derive(JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TokenRequest {
     name: String,
@@ -28,7 +29,7 @@ pub struct TokenRequest {
 }
 
 /// A fresh token, shown this once.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct Token {
     token: String,
 }

@@ -11,6 +11,7 @@ use hyper::Request;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::CONTENT_TYPE;
 use hyper::http::request::Parts;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
@@ -38,7 +39,12 @@ pub struct Accepted {
     pub handshake: bool,
     /// The codes by which it is refused.
     pub errors: &'static [&'static Code],
+    /// What JSON it is.
+    pub schema: Option<ToSchema>,
 }
+
+/// Describes a type, for the documentation.
+pub type ToSchema = fn(&mut SchemaGenerator) -> Schema;
 
 /// A body that an endpoint takes.
 pub trait Accepts: Sized + Send + 'static {
@@ -110,7 +116,7 @@ impl ApiError for BodyError {
 }
 
 impl Accepts for Nothing {
-    const ACCEPTED: Accepted = Accepted { media: None, most: 0, handshake: false, errors: &[] };
+    const ACCEPTED: Accepted = Accepted { media: None, most: 0, handshake: false, errors: &[], schema: None };
 
     async fn take(_: &Parts, _: Incoming) -> Result<Nothing, BodyError> {
         Ok(Nothing)
@@ -118,7 +124,7 @@ impl Accepts for Nothing {
 }
 
 impl Accepts for Handshake {
-    const ACCEPTED: Accepted = Accepted { media: None, most: 0, handshake: true, errors: &[] };
+    const ACCEPTED: Accepted = Accepted { media: None, most: 0, handshake: true, errors: &[], schema: None };
 
     async fn take(head: &Parts, _: Incoming) -> Result<Handshake, BodyError> {
         let mut request = Request::new(());
@@ -129,12 +135,13 @@ impl Accepts for Handshake {
     }
 }
 
-impl<T: DeserializeOwned + Send + 'static, const MOST: u64> Accepts for Json<T, MOST> {
+impl<T: DeserializeOwned + JsonSchema + Send + 'static, const MOST: u64> Accepts for Json<T, MOST> {
     const ACCEPTED: Accepted = Accepted {
         media: Some("application/json"),
         most: MOST,
         handshake: false,
         errors: &[codes::NOT_JSON, codes::TOO_LONG, codes::TOO_SLOW, codes::MALFORMED],
+        schema: Some(SchemaGenerator::subschema_for::<T>),
     };
 
     async fn take(head: &Parts, body: Incoming) -> Result<Self, BodyError> {
@@ -161,6 +168,7 @@ impl<const MOST: u64> Accepts for Octets<MOST> {
         most: MOST,
         handshake: false,
         errors: &[codes::NOT_OCTETS, codes::NO_LENGTH, codes::TOO_LONG, codes::TOO_SLOW, codes::MALFORMED],
+        schema: None,
     };
 
     async fn take(head: &Parts, body: Incoming) -> Result<Self, BodyError> {

@@ -3,9 +3,11 @@
 use bytes::Bytes;
 use hyper::header::{CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH};
 use hyper::{Response, StatusCode};
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use super::accepts::ToSchema;
 use super::body::Body;
 use super::codes::{self, Code};
 use super::problem::{ApiError, Problem};
@@ -19,17 +21,24 @@ pub struct Answered {
     pub media: Option<&'static str>,
     /// Whether the answer goes on without end. Its connection ends with the session, then.
     pub streams: bool,
+    /// What JSON the body is.
+    pub schema: Option<ToSchema>,
 }
 
 impl Answered {
     /// An answer without a body.
     pub const fn empty(status: StatusCode) -> Answered {
-        Answered { status, media: None, streams: false }
+        Answered { status, media: None, streams: false, schema: None }
     }
 
     /// An answer with a body.
     pub const fn labelled(status: StatusCode, media: &'static str) -> Answered {
-        Answered { status, media: Some(media), streams: false }
+        Answered { status, media: Some(media), streams: false, schema: None }
+    }
+
+    /// An answer that is this type as JSON.
+    pub const fn json<T: JsonSchema>(status: StatusCode) -> Answered {
+        Answered { schema: Some(SchemaGenerator::subschema_for::<T>), ..Answered::labelled(status, JSON) }
     }
 }
 
@@ -59,7 +68,7 @@ pub struct Begun<T>(pub T);
 pub struct Tagged<T>(pub T);
 
 /// Nothing but that it is so: an empty object.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct Empty {}
 
 impl Answers for Done {
@@ -70,39 +79,41 @@ impl Answers for Done {
     }
 }
 
-impl<T: Serialize + Send + 'static> Answers for Shown<T> {
-    const ANSWERED: Answered = Answered::labelled(StatusCode::OK, JSON);
+impl<T: Serialize + JsonSchema + Send + 'static> Answers for Shown<T> {
+    const ANSWERED: Answered = Answered::json::<T>(StatusCode::OK);
 
     fn give(self, _: &HeaderMap) -> Result<Response<Body>, Problem> {
         Ok(json(StatusCode::OK, &self.0))
     }
 }
 
-impl<T: Serialize + Send + 'static> Answers for Begun<T> {
-    const ANSWERED: Answered = Answered::labelled(StatusCode::ACCEPTED, JSON);
+impl<T: Serialize + JsonSchema + Send + 'static> Answers for Begun<T> {
+    const ANSWERED: Answered = Answered::json::<T>(StatusCode::ACCEPTED);
 
     fn give(self, _: &HeaderMap) -> Result<Response<Body>, Problem> {
         Ok(json(StatusCode::ACCEPTED, &self.0))
     }
 }
 
-impl<T: Serialize + Send + 'static> Answers for Tagged<T> {
-    const ANSWERED: Answered = Answered::labelled(StatusCode::OK, JSON);
+impl<T: Serialize + JsonSchema + Send + 'static> Answers for Tagged<T> {
+    const ANSWERED: Answered = Answered::json::<T>(StatusCode::OK);
 
     fn give(self, asked: &HeaderMap) -> Result<Response<Body>, Problem> {
-        let mut response = json(StatusCode::OK, &self.0);
-        let Body::Whole(bytes) = response.body() else { return Ok(response) };
-        let tag = tag(bytes);
-        if is_changed(asked, &tag) {
-            return Err(Changed.into());
-        }
-        if names(asked, IF_NONE_MATCH, &tag, Comparison::Weak) == Some(true) {
-            response = empty(StatusCode::NOT_MODIFIED);
-        }
-        let tag = HeaderValue::try_from(tag).expect("hexadecimal digits and quotation marks fit a header");
-        response.headers_mut().insert(ETAG, tag);
-        Ok(response)
+        tagged(asked, JSON, text(&self.0))
     }
+}
+
+/// A response with a tag, or less if the client knows the tag already.
+pub fn tagged(asked: &HeaderMap, media: &'static str, bytes: Bytes) -> Result<Response<Body>, Problem> {
+    let tag = tag(&bytes);
+    if is_changed(asked, &tag) {
+        return Err(Changed.into());
+    }
+    let is_known = names(asked, IF_NONE_MATCH, &tag, Comparison::Weak) == Some(true);
+    let mut response = if is_known { empty(StatusCode::NOT_MODIFIED) } else { labelled(media, bytes) };
+    let tag = HeaderValue::try_from(tag).expect("hexadecimal digits and quotation marks fit a header");
+    response.headers_mut().insert(ETAG, tag);
+    Ok(response)
 }
 
 /// Refuses a request that was made for another state than the one that is shown now.
@@ -121,7 +132,8 @@ impl ApiError for Changed {
     }
 }
 
-const JSON: &str = "application/json";
+/// The label of JSON.
+pub const JSON: &str = "application/json";
 
 /// A response without a body.
 pub fn empty(status: StatusCode) -> Response<Body> {

@@ -83,6 +83,15 @@ impl Semantics {
     }
 }
 
+/// One of the values that may stand behind the `?` of an address.
+#[derive(Debug)]
+pub struct Query {
+    /// What it is called. It must be there.
+    pub name: &'static str,
+    /// What it may be.
+    pub values: &'static [&'static str],
+}
+
 /// One thing that can be asked for over HTTP.
 pub trait Endpoint: 'static {
     /// Method and path, with `{seat}` for the name of a seat.
@@ -93,6 +102,8 @@ pub trait Endpoint: 'static {
     const SEMANTICS: Semantics;
     /// What it does, in a line for the documentation.
     const SUMMARY: &'static str;
+    /// What may stand behind the `?`.
+    const QUERY: &'static [Query] = &[];
     /// The codes by which it may fail, beside those of access, body and seat.
     const ERRORS: &'static [&'static Code] = &[];
     /// Who asks, as far as it needs to know.

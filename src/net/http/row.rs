@@ -174,7 +174,7 @@ use super::body::Body;
 use super::caller::{Caller, Known};
 use super::codes::{self, Code};
 use super::connection::{Connection, Running};
-use super::endpoint::{Access, Context, Endpoint, Method, Semantics};
+use super::endpoint::{Access, Context, Endpoint, Method, Query, Semantics};
 use super::problem::Problem;
 use crate::auth::principal::Credential;
 use crate::net::site::Site;
@@ -213,6 +213,8 @@ pub struct Row {
     pub accepts: Accepted,
     /// What it gives.
     pub answers: Answered,
+    /// What may stand behind the `?`.
+    pub query: &'static [Query],
     /// The codes of its own by which it may fail.
     pub errors: &'static [&'static Code],
     /// What it does, in words.
@@ -244,6 +246,7 @@ impl Row {
             semantics: E::SEMANTICS,
             accepts: E::Accepts::ACCEPTED,
             answers: E::Answers::ANSWERED,
+            query: E::QUERY,
             errors: E::ERRORS,
             summary: E::SUMMARY,
             run: run::<E>,

@@ -120,7 +120,7 @@ impl FromDaemon<'_> {
 }
 
 /// A seat's status as the API shows it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Debug, Clone, PartialEq, Serialize)]
 pub struct Status {
     seat: SeatId,
     signal: Signal,
@@ -135,7 +135,7 @@ pub struct Status {
 }
 
 /// Whether the target has power, as far as its lamp tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(schemars::JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Power {
     On,
