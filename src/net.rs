@@ -1,7 +1,7 @@
 //! Serves page, API and pictures over HTTPS. The only place that names hyper.
 //!
-//! [`gate`] accepts and bounds connections, [`http`] turns tables of endpoints into answers, [`api`] is the table, and [`ws`]
-//! speaks with a page once it has opened its socket. Neither pictures nor sockets ever wait for a slow viewer.
+//! [`gate`] accepts and bounds connections, [`http`] turns tables of endpoints into answers, [`api`] is the table, and
+//! [`ws`] speaks with a page once it has opened its socket. Neither pictures nor sockets ever wait for a slow viewer.
 
 pub mod addresses;
 pub mod api;

@@ -1,9 +1,9 @@
 //! Fetches an update from the one address that the configuration names, when an administrator says so.
 //!
-//! The request that asks for it is answered at once; the file comes by a task of its own, through the same spool and under the
-//! same limits as an upload, and what came of it is told where an installation's end is. Without an address in the
-//! configuration there is no such task. What is believed is the bundle's signature: who stands on the way can hold an update
-//! back, and do no worse.
+//! The request that asks for it is answered at once; the file comes by a task of its own, through the same spool and
+//! under the same limits as an upload, and its outcome is reported where an installation's end is. Without an address
+//! in the configuration there is no such task. What is believed is the bundle's signature: who stands on the way can
+//! hold an update back, and do no worse.
 
 mod client;
 mod error;

@@ -52,7 +52,7 @@ pub struct Site {
     seats: BTreeMap<SeatId, SeatBus>,
     hands: Hands,
     system: SystemBus,
-    /// By which we answer, beside addresses and `localhost`.
+    /// By which we answer, in addition to addresses and `localhost`.
     names: Vec<String>,
     certificates: Arc<Certificates>,
     folders: Folders,
@@ -70,8 +70,8 @@ pub struct Site {
 }
 
 impl Site {
-    /// Gathers the parts and reads who there is. The certificates' names are those of [`names`](crate::net::names). The code, if the device
-    /// has no owner yet, is for its console and nowhere else.
+    /// Gathers the parts and reads who there is. The certificates' names are those of [`names`](crate::net::names). The
+    /// code, if the device has no owner yet, is for its console and nowhere else.
     #[expect(clippy::too_many_arguments, reason = "each is a part of its own, made in daemon.rs")]
     pub fn open(
         seats: BTreeMap<SeatId, SeatBus>,

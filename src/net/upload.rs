@@ -1,10 +1,11 @@
 //! Stores an update that arrives in the spool folder, for the hands to take over.
 //!
-//! Whether somebody sends it or it is [fetched](super::download), it is the one body that is not small. So it never lies in
-//! memory: each piece goes to a thread that writes it. The space is asked for first, and a part of the card left free: an
-//! appliance that cannot save its owner's settings because of an upload would be worse off than without one. Whatever ends an
-//! upload early, nothing of it stays. Each has a file of its own name until it is whole, so that the end of one never takes
-//! the next one's; and files are removed by another thread, since a card may be long about it.
+//! Whether somebody sends it or it is [fetched](super::download), it is the one body that is not small. So it never
+//! lies in memory: each piece goes to a thread that writes it. The space is asked for first, and a part of the card
+//! left free: an appliance that cannot save its owner's settings because of an upload would be worse off than without
+//! one. Whatever ends an upload early, nothing of it stays. Each has a file of its own name until it is whole, so that
+//! the end of one never takes the next one's; and files are removed by another thread, since a card may be long about
+//! it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -43,7 +44,7 @@ const MOST_WAITING: usize = 8;
 /// What stays free on a card of the usual size, and on a small one the eighth part.
 const RESERVE: u64 = 64 << 20;
 
-/// Why an upload came to nothing.
+/// Why an upload failed.
 #[derive(Debug, thiserror::Error)]
 pub enum UploadError {
     /// The card is full.
@@ -77,7 +78,7 @@ pub struct Upload {
     /// Where the hands look for it.
     whole: PathBuf,
     phase: Phase,
-    /// What is told of it once it has gone.
+    /// What is reported of it once it has gone.
     last: Progress,
     /// Set when nobody waits for the file any more, which may be about to be made.
     gone: Arc<AtomicBool>,
@@ -90,7 +91,7 @@ fn folder(data: &Path) -> PathBuf {
     data.join("spool")
 }
 
-/// Removes what an earlier life left.
+/// Removes what an earlier run left.
 pub fn clear(data: &Path) {
     for entry in fs::read_dir(folder(data)).into_iter().flatten().flatten() {
         remove(&entry.path());
@@ -210,7 +211,7 @@ impl Drop for Upload {
             leave(&bus, phase, last);
         };
         match Handle::try_current() {
-            // At the daemon's end this may not come to run; the next life clears up.
+            // At the daemon's end this may not come to run; the next run clears up.
             Ok(runtime) => drop(runtime.spawn_blocking(clear)),
             Err(_) => clear(),
         }
@@ -274,7 +275,7 @@ mod tests {
         let begin = || Upload::begin(&bus, &data, Phase::Receiving);
         let first = begin().unwrap();
         assert_eq!(Some(ApplianceError::Busy), begin().err());
-        // Its end is told before a thread that still makes its file has come to do so.
+        // Its end is reported before a thread that still makes its file has come to do so.
         let late = first.file.clone();
         drop(first);
         let second = begin().unwrap();

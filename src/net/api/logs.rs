@@ -1,7 +1,7 @@
 //! Shows the end of a service's log.
 //!
-//! The logs are in memory and bounded where they are written; here a request gets the last part of one. What is in them comes
-//! also from outside (names, devices, the kernel), so that nothing but plain text leaves.
+//! The logs are in memory and bounded where they are written; here a request gets the last part of one. What is in them
+//! comes also from outside (names, devices, the kernel), so that nothing but plain text leaves.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -134,8 +134,8 @@ fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
 }
 
-/// The kernel's records as `dmesg` shows them. One reads `TIME 6,339,5140900,-;text` behind svlogd's time; below it may stand
-/// more about its device, indented.
+/// The kernel's records as `dmesg` shows them. One reads `TIME 6,339,5140900,-;text` behind svlogd's time; below it may
+/// stand more about its device, indented.
 fn kernel(text: &str) -> String {
     let mut lines = String::new();
     for line in plain(text).lines() {

@@ -1,8 +1,9 @@
 //! Gives pictures: the newest, and one after another without end.
 //!
-//! The next picture is taken when hyper asks for it, which it does when the one before has all but left, since its buffer is
-//! smaller than any: so a slow reader skips pictures and never sees an old one. What comes after a picture is sent with it, since Chromium draws a picture only when the next one's header
-//! has come, and would otherwise be one behind.
+//! The next picture is taken when hyper asks for it, which it does when the one before has all but left, since its
+//! buffer is smaller than any: so a slow reader skips pictures and never sees an old one. What comes after a picture is
+//! sent with it, since Chromium draws a picture only when the next one's header has come, and would otherwise be one
+//! behind.
 
 use std::fmt;
 use std::future::Future;
@@ -41,10 +42,11 @@ const FIRST: &[u8] = b"--farhand\r\nContent-Type: image/jpeg\r\n";
 /// What comes after each part: the beginning of the next, up to what depends on the next picture.
 const NEXT: &[u8] = b"\r\n--farhand\r\nContent-Type: image/jpeg\r\n";
 
-/// How long a picture is waited for before one is told that there is none.
+/// How long a picture is waited for before the answer is that there is none.
 const FIRST_PICTURE: Duration = Duration::from_secs(2);
 
-/// How long a fresh picture is waited for where the newest is a moment old: the slowest device seen gives five a second.
+/// How long a fresh picture is waited for where the newest is a moment old: the slowest device seen gives five a
+/// second.
 const FRESH: Duration = Duration::from_millis(500);
 
 /// There is no picture to give.
@@ -133,8 +135,8 @@ impl ApiError for NoPicture {
 async fn newest(bus: &FrameBus) -> Result<Frame, NoPicture> {
     let mut frames = bus.watch();
     if bus.is_behind() {
-        // Nobody watched, so what there is may be from before the key that the caller has just pressed. Now that somebody
-        // does, the next one is on its way; if it is not, an old one is better than none.
+        // Nobody watched, so what there is may be from before the key that the caller has just pressed. Now that
+        // somebody does, the next one is on its way; if it is not, an old one is better than none.
         let _ = timeout(FRESH, frames.changed()).await;
     }
     match timeout(FIRST_PICTURE, frames.wait_for(Option::is_some)).await {
@@ -150,8 +152,8 @@ fn timestamp(frame: &Frame) -> String {
     format!("{}.{:06}", since.as_secs(), since.subsec_micros())
 }
 
-/// Whether a request comes from an `<img>`. That needs the whole header of the next part to come early, which leaves no way to
-/// say how long the next picture will be. Programs do not say this, and get lengths.
+/// Whether a request comes from an `<img>`. That needs the whole header of the next part to come early, which leaves no
+/// way to say how long the next picture will be. Programs do not say this, and get lengths.
 fn is_drawn(headers: &HeaderMap) -> bool {
     headers.get("sec-fetch-dest").is_some_and(|dest| dest == "image")
 }

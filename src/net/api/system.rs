@@ -57,8 +57,8 @@ pub struct System {
     update_from: Option<String>,
 }
 
-/// Why the machine last started, as the guard found out. It may be another version's guard that says it, so words that we do
-/// not know are passed on.
+/// Why the machine last started, as the guard found out. It may be another version's guard that says it, so words that
+/// we do not know are passed on.
 #[derive(Debug, JsonSchema, Serialize, Deserialize)]
 struct Started {
     why: String,

@@ -1,7 +1,7 @@
 //! Asks a web server for one file.
 //!
-//! No more of HTTP than that needs: one request on a connection of its own, without a cookie, a password or a cache. The
-//! address that was checked is the one that is connected to, whatever its name means a moment later.
+//! No more of HTTP than that needs: one request on a connection of its own, without a cookie, a password or a cache.
+//! The address that was checked is the one that is connected to, whatever its name means a moment later.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

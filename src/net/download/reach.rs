@@ -1,8 +1,8 @@
 //! Says to which addresses the appliance may be led.
 //!
 //! A name server or a redirect could point the appliance at itself, at what listens on its loopback alone, or into its
-//! owner's own network, where a stranger on the web could not go. What the configuration writes as an address is meant; a name
-//! may be the owner's own server; and from the open web no redirect leads inward.
+//! owner's own network, where a stranger on the web could not go. What the configuration writes as an address is meant;
+//! a name may be the owner's own server; and from the open web no redirect leads inward.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -47,8 +47,8 @@ impl Reach {
         match first {
             // Loopback, the unspecified one, and RFC 4291's first way to write an IPv4 address.
             0 => Reach::Here,
-            // RFC 6052: a translator makes the last four bytes an IPv4 address. RFC 8215: one of one's own may take others.
-            // RFC 3056: 6to4 has them in the middle.
+            // RFC 6052: a translator makes the last four bytes an IPv4 address. RFC 8215: one of one's own may take
+            // others. RFC 3056: 6to4 has them in the middle.
             0x64 if second == 0xff9b && [third, fourth, fifth, sixth] == [0; 4] => Reach::of_v4(embedded(address, 12)),
             0x64 if second == 0xff9b => Reach::Site,
             0x2002 => Reach::of_v4(embedded(address, 2)),

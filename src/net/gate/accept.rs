@@ -19,8 +19,8 @@ use crate::net::gate::unauthenticated::{ConnectionLimiter, UnauthenticatedConnec
 /// Connections in all, on one listener. Beyond this, new ones are closed at once; strangers alone never get this far.
 const CONNECTIONS: usize = 768;
 
-/// Connections from this machine beyond that: the guard must get its answer, however many have logged in, or it would restart
-/// the machine.
+/// Connections from this machine beyond that: the guard must get its answer, however many have logged in, or it would
+/// restart the machine.
 const SPARE: usize = 8;
 
 /// How long open connections may take to end once they have been told to.

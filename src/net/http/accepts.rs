@@ -1,7 +1,7 @@
 //! Takes the body of a request, under the limits that its row names.
 //!
-//! What is announced as too long, or labelled otherwise, is refused before its first byte, and before hyper asks for it with
-//! 100 Continue.
+//! What is announced as too long, or labelled otherwise, is refused before its first byte, and before hyper asks for it
+//! with 100 Continue.
 
 use std::future::Future;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Answers one request: by which name, for what, from which page, from whom, and then lets the endpoint do it.
 //!
-//! This is the only way to an endpoint. What acts is carried out by a task of the site's own, so that a client that hangs up
-//! leaves nothing half done and nothing unrecorded; what shows ends with its client.
+//! This is the only way to an endpoint. What acts is carried out by a task of the site's own, so that a client that
+//! hangs up leaves nothing half done and nothing unrecorded; what shows ends with its client.
 
 use std::fmt;
 use std::sync::Arc;
@@ -155,8 +155,8 @@ impl Record {
     fn begin(principal: Option<&Principal>, head: &Parts, connection: &Connection) -> Record {
         let who = principal.map_or("somebody", |principal| principal.name.as_str());
         let what = format!("{who} at {}: {} {}", connection.peer(), head.method, head.uri.path());
-        // Of those who are not known yet, the log says what came of it where their credential is looked at, so that nobody
-        // fills it from outside.
+        // Of those who are not known yet, the log says what came of it where their credential is looked at, so that
+        // nobody fills it from outside.
         let level = if principal.is_some() { Level::Info } else { Level::Debug };
         log!(level, "{what} begins");
         Record { level, what, outcome: Outcome::Lost }
@@ -206,9 +206,9 @@ pub fn dress(headers: &mut HeaderMap, hsts: Option<&'static str>) {
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
 }
 
-/// For how long a browser may insist on a certificate that it believes. One of our own making may be another after a factory
-/// reset, and the rescue page's is: whoever insisted could not get in any more. What an earlier release promised for a year is
-/// taken back.
+/// For how long a browser may insist on a certificate that it believes. One of our own making may be another after a
+/// factory reset, and the rescue page's is: whoever insisted could not get in any more. What an earlier release
+/// promised for a year is taken back.
 fn hsts(site: &Site) -> &'static str {
     let is_lasting = site.mode() == Mode::Usual && site.certificates().authority().is_none();
     if is_lasting { "max-age=86400" } else { "max-age=0" }

@@ -160,7 +160,7 @@ fn text(value: &impl Serialize) -> Bytes {
     serde_json::to_vec(value).expect("what is answered is plain data with string keys").into()
 }
 
-/// The tag of an answer: the same for the same bytes, whichever life of the daemon gives them.
+/// The tag of an answer: the same for the same bytes, whichever run of the daemon gives them.
 fn tag(bytes: &[u8]) -> String {
     let digest = Sha256::digest(bytes);
     let hex: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();

@@ -1,6 +1,6 @@
-//! Lists every code by which an error is told, with its HTTP status.
+//! Lists every code by which an error is reported, with its HTTP status.
 //!
-//! Programs rely on a code; people read the message beside it. So a code is data: an error names one by
+//! Programs rely on a code; people read the message next to it. So a code is data: an error names one by
 //! [`ApiError`](super::problem::ApiError), and the table in `docs/api.md` is compared with [`ALL`] both ways.
 
 use hyper::StatusCode;

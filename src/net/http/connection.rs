@@ -1,7 +1,7 @@
 //! Speaks HTTP/1.1 on one connection.
 //!
-//! Everything that a stranger could use up has a bound here: time for a handshake, time and space for a header. A connection
-//! ends with the session whose pictures it carries, whether or not the other end still reads.
+//! Everything that a stranger could use up has a bound here: time for a handshake, time and space for a header. A
+//! connection ends with the session whose pictures it carries, whether or not the other end still reads.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -33,8 +33,8 @@ use crate::net::gate::unauthenticated::UnauthenticatedConnection;
 /// A handshake, or a header, that takes longer is not meant to end.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The longest header, and at the same time hyper's smallest buffer: nobody needs more, and each connection holds one. It also
-/// keeps hyper from taking the next picture of a stream before the last 8 KiB of the one before are leaving.
+/// The longest header, and at the same time hyper's smallest buffer: nobody needs more, and each connection holds one.
+/// It also keeps hyper from taking the next picture of a stream before the last 8 KiB of the one before are leaving.
 const HEADER: usize = 8 * 1024;
 
 /// How many lines a header may have: browsers send twenty.

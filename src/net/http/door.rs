@@ -87,7 +87,7 @@ pub fn has_origin(headers: &HeaderMap) -> bool {
 }
 
 /// Finds out with what the sender identifies itself. Two answers are none: which one counts would be anyone's guess.
-/// What is said in another scheme is meant for somebody else, such as a proxy that stands before us.
+/// A credential of another scheme is meant for somebody else, such as a proxy that stands before us.
 pub fn credential(headers: &HeaderMap) -> Credential {
     let authorizations: Vec<_> = headers.get_all(AUTHORIZATION).iter().map(bearer).collect();
     match authorizations[..] {
@@ -107,7 +107,8 @@ pub fn credential(headers: &HeaderMap) -> Credential {
     }
 }
 
-/// The token in an `Authorization` of our scheme, which has no case: RFC 9110 section 11.1. One that cannot be read is empty.
+/// The token in an `Authorization` of our scheme, which has no case: RFC 9110 section 11.1. One that cannot be read is
+/// empty.
 fn bearer(authorization: &HeaderValue) -> Option<&str> {
     let Ok(text) = authorization.to_str() else { return Some("") };
     let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));

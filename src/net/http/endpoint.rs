@@ -64,8 +64,8 @@ pub enum Access {
 /// What using an endpoint means, as data: so that a test can walk it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Semantics {
-    /// Whether it changes something. Such a request must come from our own page or from a program, prolongs the session, is
-    /// written down, and is carried out to its end though its client hangs up.
+    /// Whether it changes something. Such a request must come from our own page or from a program, prolongs the
+    /// session, is written down, and is carried out to its end though its client hangs up.
     pub acts: bool,
     /// The exception to the last of these.
     pub ends_with_client: bool,
@@ -77,7 +77,7 @@ impl Semantics {
     /// Changes something.
     pub const ACTS: Semantics = Semantics { acts: true, ends_with_client: false };
 
-    /// The same, but given up when its client hangs up.
+    /// The same, but abandoned when its client hangs up.
     pub const fn ending_with_client(self) -> Semantics {
         Semantics { ends_with_client: true, ..self }
     }
@@ -104,7 +104,7 @@ pub trait Endpoint: 'static {
     const SUMMARY: &'static str;
     /// What may stand behind the `?`.
     const QUERY: &'static [Query] = &[];
-    /// The codes by which it may fail, beside those of access, body and seat.
+    /// The codes by which it may fail, in addition to those of access, body and seat.
     const ERRORS: &'static [&'static Code] = &[];
     /// Who asks, as far as it needs to know.
     type Caller: Caller;

@@ -1,7 +1,7 @@
 //! Tells an error to a client: a stable code for programs, a sentence for people.
 //!
-//! [`ApiError`] is the only way to a [`Problem`], and it is implemented beside the face that shows the error first. So this
-//! module knows the errors of no other, and no error knows HTTP.
+//! [`ApiError`] is the only way to a [`Problem`], and it is implemented next to the face that shows the error first. So
+//! this module knows the errors of no other, and no error knows HTTP.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use super::codes::Code;
 
 /// An error that may be told to a client. Its `Display` is what the client reads: what to do, and nothing that leaks.
 pub trait ApiError: Display {
-    /// The code by which it is told.
+    /// The code by which it is reported.
     fn code(&self) -> &'static Code;
 
     /// After how long another try makes sense.

@@ -1,7 +1,7 @@
 //! Makes a row of the table out of an endpoint: the same, without its types.
 //!
-//! Router, tests and documentation see rows alone. What an endpoint must not be is an error of compilation here. This one is
-//! as it should be:
+//! Router, tests and documentation see rows alone. What an endpoint must not be is an error of compilation here. This
+//! one is as it should be:
 //!
 //! ```
 //! use farhand::net::http::accepts::Nothing;

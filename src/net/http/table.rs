@@ -1,7 +1,7 @@
 //! Finds the row for a request.
 //!
-//! The tests walk the table, so that an endpoint added to it is covered by the tests for strangers, wrong methods, foreign
-//! origins and long bodies on the day it is added.
+//! The tests walk the table, so that an endpoint added to it is covered by the tests for strangers, wrong methods,
+//! foreign origins and long bodies on the day it is added.
 
 use hyper::Method;
 
@@ -53,8 +53,8 @@ impl Table {
         self.0.iter().flat_map(|rows| rows.iter())
     }
 
-    /// Finds the row for a request. Paths are compared as they are: what needs decoding, or has a slash too many, is another
-    /// path. `HEAD` is found wherever `GET` is.
+    /// Finds the row for a request. Paths are compared as they are: what needs decoding, or has a slash too many, is
+    /// another path. `HEAD` is found wherever `GET` is.
     pub fn find<'a>(self, method: &Method, path: &'a str) -> Result<Found<'a>, RouteError> {
         let wanted = if *method == Method::HEAD { "GET" } else { method.as_str() };
         let fitting: Vec<_> = self.rows().filter_map(|row| Some((row, fit(row.path, path)?))).collect();
