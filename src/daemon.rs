@@ -235,7 +235,8 @@ async fn listen(
     stop: &Stop,
 ) -> Result<(), StartError> {
     let hostname = nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let names = net::names(&hostname, &config.server.names);
+    let others: Vec<_> = config.server.names.iter().cloned().chain(net::domain::full_name(&hostname)).collect();
+    let names = net::names(&hostname, &others);
     let is_rescue = seats.is_empty();
     let seats = seats.into_iter().map(|bus| (bus.seat.clone(), bus)).collect();
 

@@ -7,6 +7,7 @@ pub mod addresses;
 pub mod api;
 pub mod assets;
 mod coding;
+pub mod domain;
 pub mod download;
 pub mod gate;
 pub mod http;

@@ -162,6 +162,28 @@ fn on_the_way_down_the_guard_goes_first_and_whatever_hangs_is_fed_for_a_minute_o
 }
 
 #[test]
+fn the_page_learns_the_networks_domain_and_is_started_again_only_when_that_changes() {
+    let root = Root::new("lease-domain");
+    root.put("run/settings", "name_servers=''\n");
+    root.put("proc/uptime", "7.00 5.00\n");
+    root.program("ip", "");
+    root.program("sv", "echo sv \"$@\" >>\"$ROOT/done\"");
+    let lease = |domain: &str| {
+        root.put("done", "");
+        let mut command = root.script("etc/network/udhcpc", &["bound"]);
+        command.envs([("interface", "eth0"), ("ip", "192.0.2.7"), ("mask", "24"), ("router", "192.0.2.1")]);
+        let output = command.envs([("dns", "192.0.2.1"), ("ntpsrv", ""), ("domain", domain)]).output().unwrap();
+        assert_eq!("", String::from_utf8_lossy(&output.stderr), "{domain}");
+        (root.text("run/dhcp-domain"), root.text("done"))
+    };
+    assert_eq!((String::new(), String::new()), lease(""), "a network without one");
+    assert_eq!(("lan\n".into(), "sv term serve\n".into()), lease("lan"));
+    assert_eq!(("lan\n".into(), String::new()), lease("lan"), "renewed");
+    assert_eq!(("fritz.box\n".into(), "sv term serve\n".into()), lease("fritz.box"));
+    assert_eq!(("\n".into(), "sv term serve\n".into()), lease(""));
+}
+
+#[test]
 fn a_watchdog_that_nobody_has_started_is_not_opened() {
     let root = Root::new("feeder");
     root.program("sleep", "echo sleep \"$@\" >>\"$ROOT/done\"");
