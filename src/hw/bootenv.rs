@@ -3,7 +3,7 @@
 //! They know where it lies (`/etc/fw_env.config`), and keep its two copies so that a power cut leaves one whole. An installer
 //! changes the same variables, one after the other; so nobody writes what was read before the other had its turn.
 
-use std::fs::{OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
@@ -46,14 +46,16 @@ impl BootEnv {
         }
         let found = self.read()?;
         let Some(wanted) = found.to_confirm(slot) else { return Ok(Some(found)) };
-        self.write(&wanted)?;
+        self.write(&wanted, &lock)?;
         self.read().map(Some)
     }
 
     /// Writes it in one go.
-    fn write(&self, environment: &Environment) -> io::Result<()> {
+    fn write(&self, environment: &Environment, lock: &File) -> io::Result<()> {
         let mut command = Command::new(&self.setenv);
-        command.args(["-s", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // It says nothing there. But it has the lock for as long as it may write, even if it hangs and outlives us.
+        let held = Stdio::from(lock.try_clone()?);
+        command.args(["-s", "-"]).stdin(Stdio::piped()).stdout(held).stderr(Stdio::piped());
         let mut child = command.spawn()?;
         if let Some(mut stdin) = child.stdin.take() {
             stdin.write_all(environment.script().as_bytes())?;

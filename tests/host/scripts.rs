@@ -392,3 +392,19 @@ fn a_confirmation_never_undoes_what_an_installation_has_done() {
     // Not each time: whoever looks late, on a busy machine, finds it done.
     assert!(9 < kept_away, "they met {kept_away} times");
 }
+
+#[test]
+fn the_lock_is_held_for_as_long_as_anything_may_still_write() {
+    let root = Root::new("late-writer");
+    root.memory(COUNTED);
+    mkfifo(&root.0.join("hangs"), Mode::S_IRWXU).unwrap();
+    // Leaves a process behind that is not done, as one does that hangs when the guard ends.
+    root.program("fw_setenv", "cat >/dev/null; (read -r _ <\"$ROOT/hangs\") 2>/dev/null &");
+    let (bin, lock) = (root.0.join("bin"), root.0.join("run/install-bundle.lock"));
+    let memory = BootEnv { printenv: bin.join("fw_printenv"), setenv: bin.join("fw_setenv"), lock: lock.clone() };
+    assert!(memory.confirm(Slot::A).unwrap().is_some());
+    assert_eq!(None, memory.confirm(Slot::A).unwrap(), "it may still write");
+    drop(fs::OpenOptions::new().write(true).open(root.0.join("hangs")).unwrap());
+    // Waits until it is gone.
+    fs::File::open(&lock).unwrap().lock().unwrap();
+}
