@@ -93,7 +93,8 @@ mod tests {
 
     #[test]
     fn neither_a_link_nor_a_pipe_nor_a_folder_is_read() {
-        let folder = std::env::temp_dir().join(format!("farhand-store-{}", std::process::id()));
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = temporary.path().join("store");
         create_folder(&folder).unwrap();
         write_whole(&folder.join("file"), b"text").unwrap();
         std::os::unix::fs::symlink("file", folder.join("link")).unwrap();
@@ -103,18 +104,17 @@ mod tests {
         for other in ["link", "pipe", "."] {
             assert!(read(&folder.join(other)).is_err(), "{other}");
         }
-        std::fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]
     fn a_file_that_is_too_long_is_refused_and_not_cut() {
-        let path = std::env::temp_dir().join(format!("farhand-long-{}", std::process::id()));
+        let temporary = tempfile::tempdir().unwrap();
+        let path = temporary.path().join("long");
         for (length, whole) in [(LONGEST, true), (LONGEST + 1, false)] {
             std::fs::write(&path, vec![b'#'; length as usize]).unwrap();
             let length = read(&path).map(|text| text.unwrap().len() as u64);
             assert_eq!(whole.then_some(LONGEST), length.as_ref().ok().copied(), "{length:?}");
         }
-        std::fs::remove_file(path).unwrap();
     }
 
     #[test]
@@ -128,7 +128,8 @@ mod tests {
 
     #[test]
     fn a_link_in_the_way_of_a_new_file_is_not_followed() {
-        let folder = std::env::temp_dir().join(format!("farhand-link-{}", std::process::id()));
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = temporary.path().join("link");
         create_folder(&folder).unwrap();
         let (victim, path) = (folder.join("victim"), folder.join("started.json"));
         std::fs::write(&victim, "whole").unwrap();
@@ -139,6 +140,5 @@ mod tests {
         assert_eq!(("whole".to_string(), "{}".to_string()), {
             (std::fs::read_to_string(&victim).unwrap(), std::fs::read_to_string(&path).unwrap())
         });
-        std::fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -102,7 +102,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_read_is_left_for_the_page_and_outlives_its_reader() {
-        let folder = std::env::temp_dir().join(format!("farhand-rounds-{}", std::process::id()));
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = temporary.path().join("rounds");
         std::fs::create_dir_all(&folder).unwrap();
         assert_eq!(None, report_file::read(&folder));
         let low = |low| Readings { low_voltage: Some(low), celsius: Some(48.0), slowed: None };
@@ -122,12 +123,12 @@ mod tests {
             let ended = tokio::time::timeout(Duration::from_secs(20), rounds).await;
             ended.expect("it ends in time").unwrap();
         }
-        std::fs::remove_dir_all(folder).unwrap();
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_a_sensor_said_before_it_hung_is_not_shown_for_ever() {
-        let folder = std::env::temp_dir().join(format!("farhand-hung-{}", std::process::id()));
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = temporary.path().join("hung");
         std::fs::create_dir_all(&folder).unwrap();
         let warm = Readings { low_voltage: Some(true), celsius: Some(48.0), slowed: None };
         let (say, heard) = mpsc::channel(1);
@@ -149,6 +150,5 @@ mod tests {
         stopper.stop();
         drop(say);
         monitor.await.unwrap();
-        std::fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -86,39 +86,31 @@ fn is_given(address: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::PathBuf;
     use std::time::Duration;
-
-    fn folder(name: &str) -> PathBuf {
-        let path = std::env::temp_dir().join(format!("farhand-condition-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        path
-    }
 
     #[test]
     fn storage_is_proven_by_writing_and_leaves_nothing() {
-        let data = folder("data");
-        assert!(store(&data).is_err(), "there is no folder for it");
+        let temporary = tempfile::tempdir().unwrap();
+        let data = temporary.path();
+        assert!(store(data).is_err(), "there is no folder for it");
         fs::create_dir(data.join("state")).unwrap();
         fs::write(data.join("state/.examined"), "left").unwrap();
-        store(&data).unwrap();
+        store(data).unwrap();
         assert_eq!(0, fs::read_dir(data.join("state")).unwrap().count());
-        fs::remove_dir_all(data).unwrap();
     }
 
     #[test]
     fn a_gadget_is_bound_or_has_nothing_to_be_bound_to() {
-        let (controllers, gadgets) = (folder("controllers"), folder("gadgets"));
-        assert!(is_plugged(&controllers, &gadgets) && is_plugged(Path::new("/nowhere"), &gadgets));
+        let temporary = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let [controllers, gadgets] = temporary.each_ref().map(tempfile::TempDir::path);
+        assert!(is_plugged(controllers, gadgets) && is_plugged(Path::new("/nowhere"), gadgets));
         fs::write(controllers.join("dummy_udc.0"), "").unwrap();
-        assert!(!is_plugged(&controllers, &gadgets));
+        assert!(!is_plugged(controllers, gadgets));
         fs::create_dir_all(gadgets.join("farhand-main")).unwrap();
         for (udc, plugged) in [("\n", false), ("dummy_udc.0\n", true)] {
             fs::write(gadgets.join("farhand-main/UDC"), udc).unwrap();
-            assert_eq!(plugged, is_plugged(&controllers, &gadgets), "{udc:?}");
+            assert_eq!(plugged, is_plugged(controllers, gadgets), "{udc:?}");
         }
-        fs::remove_dir_all(controllers).unwrap();
-        fs::remove_dir_all(gadgets).unwrap();
     }
 
     #[test]

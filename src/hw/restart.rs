@@ -50,7 +50,8 @@ mod tests {
 
     #[test]
     fn a_note_is_one_line_whatever_is_wrong_and_the_last_one_counts() {
-        let state = std::env::temp_dir().join(format!("farhand-restart-{}", std::process::id()));
+        let temporary = tempfile::tempdir().unwrap();
+        let state = temporary.path().join("restart");
         std::fs::create_dir_all(&state).unwrap();
         for (reason, line) in [
             (Reason::Person, "person\n"),
@@ -63,6 +64,5 @@ mod tests {
         take_back(&state).unwrap();
         take_back(&state).unwrap();
         assert_eq!(0, std::fs::read_dir(&state).unwrap().count());
-        std::fs::remove_dir_all(state).unwrap();
     }
 }

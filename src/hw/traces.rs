@@ -105,30 +105,33 @@ fn take_records(pstore: &Path) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tempfile::TempDir;
+
     use crate::hw::restart;
 
-    fn folder(name: &str) -> PathBuf {
-        let path = std::env::temp_dir().join(format!("farhand-traces-{name}-{}", std::process::id()));
-        fs::create_dir_all(path.join("state")).unwrap();
-        path
+    fn folder() -> TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("state")).unwrap();
+        folder
     }
 
     #[test]
     fn a_note_is_read_as_often_as_it_is_asked_for_and_one_that_is_no_text_is_a_note() {
-        let data = folder("note");
+        let temporary = folder();
+        let data = temporary.path();
         let note = data.join("state/restart");
         assert_eq!(None, read_note(&note));
         restart::note(&data.join("state"), &restart::Reason::Person).unwrap();
         assert_eq!([Some("person\n".to_string()), Some("person\n".into())], [read_note(&note), read_note(&note)]);
         fs::write(&note, [0xff; 3000]).unwrap();
         assert_eq!(Some(NOTE as usize), read_note(&note).map(|text| text.chars().count()));
-        fs::remove_dir_all(data).unwrap();
     }
 
     #[test]
     fn what_a_release_had_is_known_to_the_next_and_the_time_with_it() {
-        let data = folder("needs");
-        let traces = Traces::new(&data);
+        let temporary = folder();
+        let data = temporary.path();
+        let traces = Traces::new(data);
         let clock = || fs::metadata(data.join("state/clock")).and_then(|clock| clock.modified());
         assert_eq!(None, traces.needs());
         traces.remember(Some(Needs::STORAGE)).unwrap();
@@ -141,35 +144,36 @@ mod tests {
         traces.remember(None).unwrap();
         assert_eq!(Some(Needs::STORAGE), traces.needs());
         assert!(std::time::UNIX_EPOCH < clock().unwrap(), "a later time is kept, though no more is known");
-        fs::remove_dir_all(&data).unwrap();
+        fs::remove_dir_all(data).unwrap();
         assert!(traces.remember(None).is_err());
     }
 
     #[test]
     fn a_mark_stays_until_it_is_forgiven() {
-        let data = folder("mark");
-        let traces = Traces::new(&data);
+        let temporary = folder();
+        let data = temporary.path();
+        let traces = Traces::new(data);
         for _ in 0..2 {
             assert!(traces.mark().unwrap());
             assert!(!traces.mark().unwrap());
             traces.forgive();
         }
-        fs::remove_dir_all(&data).unwrap();
+        fs::remove_dir_all(data).unwrap();
         assert!(traces.mark().is_err(), "a restart would be forgotten");
     }
 
     #[test]
     fn records_are_put_in_order_bounded_and_removed() {
-        let pstore = folder("pstore");
+        let temporary = folder();
+        let pstore = temporary.path();
         assert_eq!(None, take_records(&pstore.join("nowhere")));
         fs::remove_dir(pstore.join("state")).unwrap();
-        assert_eq!(None, take_records(&pstore));
+        assert_eq!(None, take_records(pstore));
         fs::write(pstore.join("dmesg-ramoops-0"), "the end\n").unwrap();
         fs::write(pstore.join("dmesg-ramoops-1"), "before it\n").unwrap();
         fs::write(pstore.join("dmesg-ramoops-2"), vec![b'x'; PANIC_LOG]).unwrap();
         fs::write(pstore.join("console-ramoops-0"), "chatter\n").unwrap();
-        assert_eq!(Some("before it\nthe end\n".to_string()), take_records(&pstore));
-        assert_eq!(0, fs::read_dir(&pstore).unwrap().count());
-        fs::remove_dir_all(pstore).unwrap();
+        assert_eq!(Some("before it\nthe end\n".to_string()), take_records(pstore));
+        assert_eq!(0, fs::read_dir(pstore).unwrap().count());
     }
 }

@@ -115,7 +115,8 @@ mod tests {
 
     #[test]
     fn hardware_comes_before_software() {
-        let list = std::env::temp_dir().join(format!("farhand-watchdogs-{}", std::process::id()));
+        let temporary = tempfile::tempdir().unwrap();
+        let list = temporary.path().join("watchdogs");
         let add = |name: &str, identity: &str| {
             fs::create_dir_all(list.join(name)).unwrap();
             fs::write(list.join(name).join("identity"), identity).unwrap();
@@ -126,7 +127,6 @@ mod tests {
         add("watchdog2", "Broadcom BCM2835 Watchdog timer\n");
         add("watchdog1", "i6300ESB timer\n");
         assert_eq!(Some("/dev/watchdog1".into()), choose(&list));
-        fs::remove_dir_all(list).unwrap();
     }
 
     #[test]
@@ -137,7 +137,8 @@ mod tests {
 
     #[test]
     fn a_cell_of_a_device_tree_is_four_bytes_or_none() {
-        let path = std::env::temp_dir().join(format!("farhand-cell-{}", std::process::id()));
+        let temporary = tempfile::tempdir().unwrap();
+        let path = temporary.path().join("cell");
         assert_eq!(None, read_cell(&path));
         for (bytes, status) in
             [(&[0, 0, 0x10, 0][..], Some(0x1000)), (&[0, 0, 0, 0x20], Some(0x20)), (&[0, 0, 0x20], None), (&[], None)]
@@ -145,6 +146,5 @@ mod tests {
             fs::write(&path, bytes).unwrap();
             assert_eq!(status, read_cell(&path), "{bytes:?}");
         }
-        fs::remove_file(path).unwrap();
     }
 }

@@ -6,16 +6,20 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
+use tempfile::TempDir;
+
 /// A card and a place for data, gone with the test.
 struct Bench {
     folder: PathBuf,
+    _temporary: TempDir,
 }
 
 impl Bench {
-    fn new(name: &str) -> Bench {
-        let folder = std::env::temp_dir().join(format!("farhand-adopt-{}-{name}", std::process::id()));
-        fs::create_dir_all(folder.join("data")).unwrap();
-        Bench { folder }
+    fn new() -> Bench {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = temporary.path().to_path_buf();
+        fs::create_dir(folder.join("data")).unwrap();
+        Bench { folder, _temporary: temporary }
     }
 
     /// Boots with this on the card.
@@ -28,12 +32,6 @@ impl Bench {
 
     fn kept(&self, file: &str) -> Option<String> {
         fs::read_to_string(self.folder.join("data").join(file)).ok()
-    }
-}
-
-impl Drop for Bench {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
@@ -54,7 +52,7 @@ const GOOD: &str = "[network]\nhost = \"rack-7\"\n";
 
 #[test]
 fn a_card_counts_until_there_is_an_owner() {
-    let bench = Bench::new("owner");
+    let bench = Bench::new();
     assert_eq!((true, "took farhand.toml from the card\n".into()), bench.adopt(GOOD));
     assert_eq!(Some(GOOD), bench.kept("farhand.toml").as_deref());
     let mode = fs::metadata(bench.folder.join("data/farhand.toml")).unwrap().permissions().mode();
@@ -79,7 +77,7 @@ fn a_card_counts_until_there_is_an_owner() {
 
 #[test]
 fn a_bad_card_changes_nothing_and_says_why() {
-    let bench = Bench::new("bad");
+    let bench = Bench::new();
     bench.adopt(GOOD);
     for (bad, parts) in [
         ("[network]\nhost = \"a b\"\n", ["not taken", "1 to 63"]),
@@ -97,7 +95,7 @@ fn a_bad_card_changes_nothing_and_says_why() {
 
 #[test]
 fn damaged_accounts_are_not_taken_for_no_owner() {
-    let bench = Bench::new("damaged");
+    let bench = Bench::new();
     fs::write(bench.folder.join("data/users.json"), "{").unwrap();
     let (taken, words) = bench.adopt(GOOD);
     assert!(!taken && words.contains("users.json is damaged"), "{words}");
@@ -106,7 +104,7 @@ fn damaged_accounts_are_not_taken_for_no_owner() {
 
 #[test]
 fn a_file_that_is_too_long_is_refused_and_not_cut() {
-    let bench = Bench::new("long");
+    let bench = Bench::new();
     let long = format!("{GOOD}{}bad", "#\n".repeat(1 << 19));
     let (taken, said) = bench.adopt(&long);
     assert!(!taken && said.contains("farhand.toml") && said.contains("longer than 1 MiB"), "{said}");

@@ -42,7 +42,8 @@ fn a_configuration_of_the_next_version_is_good_and_what_is_passed_over_is_said()
 
 #[test]
 fn a_bad_configuration_is_refused_by_every_job_before_it_touches_anything() {
-    let folder = std::env::temp_dir().join(format!("farhand-command-{}", std::process::id()));
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path().join("command");
     fs::create_dir_all(&folder).unwrap();
     let file = folder.join("bad.toml");
     fs::write(&file, "[seats.main.power]\ndriver = \"rppal\"\npower = 45\n").unwrap();
@@ -50,12 +51,12 @@ fn a_bad_configuration_is_refused_by_every_job_before_it_touches_anything() {
     for job in [["check", file].as_slice(), &["serve", "--config", file], &["hands", "--config", file]] {
         refuses(job, &["bad.toml", "seats.main.power.power", "45", "2 to 27"]);
     }
-    fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]
 fn a_source_of_updates_is_checked_with_the_certificates_that_vouch_for_it() {
-    let folder = std::env::temp_dir().join(format!("farhand-source-{}", std::process::id()));
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path().join("source");
     fs::create_dir_all(&folder).unwrap();
     let file = folder.join("source.toml");
     let key = rcgen::KeyPair::generate().unwrap();
@@ -71,12 +72,12 @@ fn a_source_of_updates_is_checked_with_the_certificates_that_vouch_for_it() {
         write(&broken);
         refuses(&["check", file.to_str().unwrap()], &["source.toml", "update.ca", "-----BEGIN", "certificates in PEM"]);
     }
-    fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]
 fn the_rescue_page_comes_in_spite_of_a_bad_configuration() {
-    let folder = std::env::temp_dir().join(format!("farhand-rescue-{}", std::process::id()));
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path().join("rescue");
     fs::create_dir_all(&folder).unwrap();
     let file = folder.join("bad.toml");
     fs::write(&file, "[seats.main.power]\ndriver = \"rppal\"\npower = 45\n").unwrap();
@@ -90,12 +91,12 @@ fn the_rescue_page_comes_in_spite_of_a_bad_configuration() {
     let said = String::from_utf8_lossy(&said.stderr).into_owned();
     assert!(address.is_some_and(|address| address.starts_with("address: https://127.0.0.1:")), "{said}");
     assert!(said.contains("seats.main.power.power") && said.contains("going on with the defaults"), "{said}");
-    fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]
 fn the_rescue_page_comes_without_storage_and_lets_nobody_in() {
-    let folder = std::env::temp_dir().join(format!("farhand-stranded-{}", std::process::id()));
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path().join("stranded");
     fs::create_dir_all(&folder).unwrap();
     // No folder can be made in it, by nobody.
     fs::write(folder.join("data"), "").unwrap();
@@ -142,7 +143,6 @@ fn the_rescue_page_comes_without_storage_and_lets_nobody_in() {
         let told = answer.split("\r\n\r\n").nth(1).unwrap();
         assert!(!told.contains(&*folder.to_string_lossy()) && !told.contains("os error"), "{told}");
     }
-    fs::remove_dir_all(folder).unwrap();
 }
 
 /// Two seats, each with relays on a chip that is not there.
@@ -159,17 +159,18 @@ power = { driver = "gpiocdev", chip = "/dev/no-chip-two", power = 1, power_led =
 
 #[test]
 fn the_failsafe_tries_every_seat_and_tells_every_error() {
-    let folder = std::env::temp_dir().join(format!("farhand-failsafe-{}", std::process::id()));
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path().join("failsafe");
     fs::create_dir_all(&folder).unwrap();
     let file = folder.join("no-chips.toml");
     fs::write(&file, NO_CHIPS).unwrap();
     refuses(&["failsafe", "--config", file.to_str().unwrap()], &["/dev/no-chip-one", "/dev/no-chip-two", "seat one"]);
-    fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]
 fn hands_without_their_relays_serve_all_the_same_and_say_so_once() {
-    let folder = std::env::temp_dir().join(format!("farhand-no-chips-{}", std::process::id()));
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path().join("no-chips");
     fs::create_dir_all(&folder).unwrap();
     let (file, socket) = (folder.join("no-chips.toml"), folder.join("hands.sock"));
     fs::write(&file, NO_CHIPS).unwrap();
@@ -186,12 +187,12 @@ fn hands_without_their_relays_serve_all_the_same_and_say_so_once() {
     for chip in ["/dev/no-chip-one", "/dev/no-chip-two"] {
         assert_eq!(2, said.iter().filter(|line| line.contains(chip)).count(), "once for each line: {said:?}");
     }
-    fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]
 fn a_page_at_an_address_that_has_not_come_yet_is_served_within_the_machine_meanwhile() {
-    let folder = std::env::temp_dir().join(format!("farhand-early-{}", std::process::id()));
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path().join("early");
     let mut command = Command::new(env!("CARGO_BIN_EXE_farhand"));
     // For documentation, RFC 5737: no machine has it.
     command.args(["serve", "--board", "sim", "--https", "192.0.2.1:0", "--data"]).arg(&folder);
@@ -204,12 +205,12 @@ fn a_page_at_an_address_that_has_not_come_yet_is_served_within_the_machine_meanw
     let log = String::from_utf8_lossy(&log.stderr).into_owned();
     assert!(matches!(answered, Some(Ok(()))), "{said:?}: {answered:?} {log}");
     assert!(log.contains("192.0.2.1 is no address of this machine yet"), "{log}");
-    fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]
 fn what_a_windows_editor_writes_is_read_or_said_to_be_saved_otherwise() {
-    let folder = std::env::temp_dir().join(format!("farhand-encoding-{}", std::process::id()));
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path().join("encoding");
     fs::create_dir_all(&folder).unwrap();
     let file = folder.join("windows.toml");
     fs::write(&file, "\u{feff}[network]\r\nhost = \"rack-7\"\r\n").unwrap();
@@ -218,7 +219,6 @@ fn what_a_windows_editor_writes_is_read_or_said_to_be_saved_otherwise() {
     let wide: Vec<u8> = "\u{feff}[network]".encode_utf16().flat_map(u16::to_le_bytes).collect();
     fs::write(&file, wide).unwrap();
     refuses(&["check", file.to_str().unwrap()], &["windows.toml", "UTF-16", "save it as UTF-8"]);
-    fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]

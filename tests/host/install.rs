@@ -9,6 +9,8 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
 
+use tempfile::TempDir;
+
 /// What RAUC does when all is well, a line each. The slot is a file; what is written to it is seen.
 const GOOD: [&str; 7] = [
     "echo ' 40% Updating slots'",
@@ -30,7 +32,7 @@ else
 	set_one "$1" "$2"
 fi"#;
 
-struct Card(PathBuf);
+struct Card(PathBuf, #[expect(dead_code, reason = "removed with this")] TempDir);
 
 struct Ended {
     /// None if it was killed.
@@ -39,12 +41,13 @@ struct Ended {
 }
 
 impl Card {
-    fn new(name: &str) -> Card {
-        let path = std::env::temp_dir().join(format!("farhand-install-{}-{name}", std::process::id()));
+    fn new() -> Card {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = temporary.path().to_path_buf();
         for folder in ["bin", "run", "proc"] {
             fs::create_dir_all(path.join(folder)).unwrap();
         }
-        let card = Card(path);
+        let card = Card(path, temporary);
         card.write("proc/mounts", "");
         card.write("proc/cmdline", "rauc.slot=A console=ttyS0\n");
         card.write("env", WAITING);
@@ -97,15 +100,9 @@ impl Card {
     }
 }
 
-impl Drop for Card {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 #[test]
 fn an_update_that_was_written_starts_next_with_three_tries() {
-    let card = Card::new("good");
+    let card = Card::new();
     let ended = card.installs(&GOOD);
     assert_eq!((Some(0), "whole\n"), (ended.status, card.read("slot").as_str()), "{}", ended.said);
     for line in ["BOOT_ORDER=B A", "BOOT_A_LEFT=3", "BOOT_B_LEFT=3"] {
@@ -130,19 +127,19 @@ fn however_else_rauc_ends_is_a_refusal_and_what_it_wrote_is_not_tried() {
         ("odd", "exit 42"),
     ] {
         for done in 2..GOOD.len() {
-            let card = Card::new(name);
+            let card = Card::new();
             let ended = card.installs(&[&GOOD[..done], &[end]].concat());
             assert_eq!((Some(1), false), (ended.status, card.is_next("B")), "{name} after {done}: {}", ended.said);
         }
     }
-    let card = Card::new("silent");
+    let card = Card::new();
     let silent = GOOD.map(|line| if line.contains("succeeded") { "" } else { line });
     assert_eq!((Some(1), false), (card.installs(&silent).status, card.is_next("B")));
 }
 
 #[test]
 fn a_refusal_before_the_writing_leaves_the_update_that_waits() {
-    let card = Card::new("waiting");
+    let card = Card::new();
     for end in ["exit 1", "kill -ABRT $$"] {
         assert_eq!(Some(1), card.installs(&["echo 'signature verification failed'", end]).status);
         assert_eq!((WAITING, "old\n"), (card.read("env").as_str(), card.read("slot").as_str()));
@@ -153,7 +150,7 @@ fn a_refusal_before_the_writing_leaves_the_update_that_waits() {
 fn an_update_that_u_boot_would_not_start_is_not_called_installed() {
     // The card takes nothing any more: it says so, or it does not, or what it gives back is something else.
     for (name, setenv) in [("says", "exit 1"), ("silent", "exit 0"), ("other", "echo BOOT_ORDER=A >env")] {
-        let card = Card::new(name);
+        let card = Card::new();
         let setenv = format!("[ \"$1\" != -s ] || {{ {setenv}; exit; }}\n{SETENV}");
         card.program("fw_setenv", &setenv);
         let ended = card.installs(&GOOD);
@@ -166,7 +163,7 @@ fn an_update_that_u_boot_would_not_start_is_not_called_installed() {
 fn a_cut_at_any_moment_leaves_a_whole_slot_or_one_that_is_not_tried() {
     let mut seen = [0, 0];
     for done in 0..=GOOD.len() {
-        let card = Card::new(&format!("cut{done}"));
+        let card = Card::new();
         // All of it at once, as the hands do, or as the power goes. The last cut is in the switch itself.
         let rauc = if done == GOOD.len() { GOOD.to_vec() } else { [&GOOD[..done], &["kill -KILL 0"]].concat() };
         card.program("fw_setenv", &format!("{SETENV}\n[ \"$1\" != -s ] || kill -KILL 0"));

@@ -6,11 +6,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-struct Data(PathBuf);
+use tempfile::TempDir;
+
+struct Data(PathBuf, #[expect(dead_code, reason = "removed with this")] TempDir);
 
 impl Data {
-    fn new(name: &str) -> Data {
-        let path = std::env::temp_dir().join(format!("farhand-reset-{}-{name}", std::process::id()));
+    fn new() -> Data {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = temporary.path().to_path_buf();
         for folder in ["tls", "rauc", "state", "lost+found", "spool/deep", ".hidden"] {
             fs::create_dir_all(path.join(folder)).unwrap();
         }
@@ -30,7 +33,7 @@ impl Data {
             fs::write(path.join(file), file).unwrap();
         }
         std::os::unix::fs::symlink(path.join("rauc"), path.join("link")).unwrap();
-        Data(path)
+        Data(path, temporary)
     }
 
     /// Runs the script; `tools` comes before the system's own programs.
@@ -56,19 +59,13 @@ impl Data {
     }
 }
 
-impl Drop for Data {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 fn forgotten() -> BTreeSet<String> {
     ["lost+found", "rauc", "rauc/central.raucs", "state"].map(String::from).into()
 }
 
 #[test]
 fn a_reset_keeps_what_is_installed_and_nothing_else() {
-    let data = Data::new("all");
+    let data = Data::new();
     assert!(data.reset(Path::new("/nowhere")));
     assert_eq!(forgotten(), data.left());
     assert!(data.reset(Path::new("/nowhere")), "on a card that has just been written");
@@ -77,9 +74,8 @@ fn a_reset_keeps_what_is_installed_and_nothing_else() {
 
 #[test]
 fn a_reset_cut_short_is_taken_up_again() {
-    let data = Data::new("cut");
-    let tools = data.0.with_extension("tools");
-    fs::create_dir_all(&tools).unwrap();
+    let temporary = tempfile::tempdir().unwrap();
+    let tools = temporary.path();
     let allowed = |count: usize| {
         // Removes so many times, then the power is gone.
         let rm = format!(
@@ -93,18 +89,17 @@ fn a_reset_cut_short_is_taken_up_again() {
     let mut cuts = 0;
     loop {
         allowed(cuts);
-        let data = Data::new(&format!("cut{cuts}"));
-        if data.reset(&tools) {
+        let data = Data::new();
+        if data.reset(tools) {
             assert_eq!(forgotten(), data.left());
             break;
         }
         let left = data.left();
         assert!(left.contains("state/factory-reset") || left == forgotten(), "after {cuts}: {left:?}");
         allowed(1000);
-        assert!(data.reset(&tools));
+        assert!(data.reset(tools));
         assert_eq!(forgotten(), data.left(), "after {cuts}");
         cuts += 1;
     }
     assert!(8 < cuts, "{cuts} is fewer than there were things to remove");
-    fs::remove_dir_all(tools).unwrap();
 }

@@ -11,20 +11,22 @@ use farhand::hw::bootenv::BootEnv;
 use farhand::update::slots::{Slot, SlotState};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
+use tempfile::TempDir;
 
 /// What a script names by its whole path, and a test has a copy of.
 const PLACES: [&str; 6] = ["/proc/", "/sys/", "/run/", "/data/", "/dev/", "/etc/"];
 
 /// A root with programs.
-struct Root(PathBuf);
+struct Root(PathBuf, #[expect(dead_code, reason = "removed with this")] TempDir);
 
 impl Root {
-    fn new(name: &str) -> Root {
-        let root = std::env::temp_dir().join(format!("farhand-scripts-{}-{name}", std::process::id()));
+    fn new() -> Root {
+        let temporary = tempfile::tempdir().unwrap();
+        let root = temporary.path().to_path_buf();
         for folder in ["bin", "run", "proc", "sys/fs/pstore", "etc", "dev", "data/state"] {
             fs::create_dir_all(root.join(folder)).unwrap();
         }
-        Root(root)
+        Root(root, temporary)
     }
 
     fn put(&self, path: &str, bytes: impl AsRef<[u8]>) {
@@ -89,12 +91,6 @@ impl Root {
     }
 }
 
-impl Drop for Root {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 const COUNTED: &str = "BOOT_ORDER=A B\nBOOT_A_LEFT=2\nBOOT_B_LEFT=3\nCONFIRMED=A\n";
 const RSTS: &str = "proc/device-tree/chosen/bootloader/rsts";
 
@@ -107,7 +103,7 @@ fn left(root: &Root, arguments: &[&str]) -> String {
 
 #[test]
 fn a_confirmed_slot_gets_its_tries_back_but_not_after_a_hang_or_a_panic() {
-    let root = Root::new("slot-counter");
+    let root = Root::new();
     root.put("proc/cmdline", "console=ttyAMA0 rauc.slot=A ro\n");
     assert_eq!("3", left(&root, &[]), "a board that does not tell how it came up");
     // Power-on; a card's voltage switched off and on; half a word.
@@ -128,7 +124,7 @@ fn a_confirmed_slot_gets_its_tries_back_but_not_after_a_hang_or_a_panic() {
 
 #[test]
 fn a_slot_on_trial_and_a_machine_without_slots_get_nothing_back() {
-    let root = Root::new("slot-counter-trial");
+    let root = Root::new();
     for line in ["rauc.slot=B ro\n", "root=/dev/vda ro\n"] {
         root.put("proc/cmdline", line);
         assert_eq!("2", left(&root, &["orderly"]), "{line}");
@@ -138,7 +134,7 @@ fn a_slot_on_trial_and_a_machine_without_slots_get_nothing_back() {
 
 #[test]
 fn on_the_way_down_the_guard_goes_first_and_whatever_hangs_is_fed_for_a_minute_only() {
-    let root = Root::new("rck");
+    let root = Root::new();
     for name in ["sv", "umount", "sync"] {
         root.program(name, &format!("echo {name} \"$@\" >>\"$ROOT/done\""));
     }
@@ -163,7 +159,7 @@ fn on_the_way_down_the_guard_goes_first_and_whatever_hangs_is_fed_for_a_minute_o
 
 #[test]
 fn the_page_learns_the_networks_domain_and_is_started_again_only_when_that_changes() {
-    let root = Root::new("lease-domain");
+    let root = Root::new();
     root.put("run/settings", "name_servers=''\n");
     root.put("proc/uptime", "7.00 5.00\n");
     root.program("ip", "");
@@ -185,7 +181,7 @@ fn the_page_learns_the_networks_domain_and_is_started_again_only_when_that_chang
 
 #[test]
 fn a_watchdog_that_nobody_has_started_is_not_opened() {
-    let root = Root::new("feeder");
+    let root = Root::new();
     root.program("sleep", "echo sleep \"$@\" >>\"$ROOT/done\"");
     let fed = |line: &str, state: Option<&str>| {
         root.put("proc/cmdline", line);
@@ -205,7 +201,7 @@ fn a_watchdog_that_nobody_has_started_is_not_opened() {
 
 #[test]
 fn a_watchdog_that_takes_no_food_is_offered_it_to_the_end_and_no_feeder_leaves_its_number() {
-    let root = Root::new("feeder-fails");
+    let root = Root::new();
     root.program("sleep", "echo sleep \"$@\" >>\"$ROOT/done\"");
     root.put("proc/cmdline", "rauc.slot=A\n");
     // One that can be opened and takes nothing, and one that cannot be opened where no terminal belongs to the process.
@@ -226,7 +222,7 @@ fn a_watchdog_that_takes_no_food_is_offered_it_to_the_end_and_no_feeder_leaves_i
 
 #[test]
 fn a_bundle_is_refused_where_the_boot_loaders_memory_or_raucs_word_is_missing() {
-    let root = Root::new("gate");
+    let root = Root::new();
     let content = root.0.join("content");
     for name in ["boot.img", "root.img", "manifest.raucm"] {
         root.put(&format!("content/{name}"), name);
@@ -267,7 +263,7 @@ fn lost(root: &Root, uptime: &str, said: &str, variables: &[(&str, &str)]) -> (b
 
 #[test]
 fn an_address_is_kept_until_its_lease_is_over_or_it_is_refused() {
-    let root = Root::new("lease");
+    let root = Root::new();
     root.put("run/settings", "");
     root.program("ip", "echo \"$@\" >>\"$ROOT/done\"");
     root.program("sv", "");
@@ -317,7 +313,7 @@ fn floor(root: &Root, now: u64, seen: Option<u64>, arguments: &[&str]) -> String
 
 #[test]
 fn the_clock_starts_no_earlier_than_the_build_and_when_it_was_last_on() {
-    let root = Root::new("clock");
+    let root = Root::new();
     root.program("date", "case $1 in +%s) cat \"$ROOT/now\" ;; -s) printf %s \"${2#@}\" >\"$ROOT/now\" ;; esac");
     let clock = root.0.join("data/state/clock").display().to_string();
     let at_start = [clock.as_str()];
@@ -336,7 +332,7 @@ fn the_clock_starts_no_earlier_than_the_build_and_when_it_was_last_on() {
 
 #[test]
 fn what_is_vital_is_spared_when_memory_runs_out_and_the_page_goes_first() {
-    let root = Root::new("memory");
+    let root = Root::new();
     root.program("farhand", "cat \"$ROOT/proc/self/oom_score_adj\" >\"$ROOT/$1\"");
     root.program("chpst", "shift 2; exec \"$@\"");
     root.program("show-claim", "cat >>\"$ROOT/claim\"");
@@ -361,7 +357,7 @@ const INSTALLER: &str = r#"exec 5>"$ROOT/steps"
 
 #[test]
 fn a_confirmation_never_undoes_what_an_installation_has_done() {
-    let root = Root::new("two-writers");
+    let root = Root::new();
     root.put("proc/mounts", "");
     root.put("proc/cmdline", "rauc.slot=A\n");
     root.put("proc/self/oom_score_adj", "");
@@ -395,7 +391,7 @@ fn a_confirmation_never_undoes_what_an_installation_has_done() {
 
 #[test]
 fn the_lock_is_held_for_as_long_as_anything_may_still_write() {
-    let root = Root::new("late-writer");
+    let root = Root::new();
     root.memory(COUNTED);
     mkfifo(&root.0.join("hangs"), Mode::S_IRWXU).unwrap();
     // Leaves a process behind that is not done, as one does that hangs when the guard ends.

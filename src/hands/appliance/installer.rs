@@ -102,7 +102,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_the_installer_has_started_is_killed_with_it() {
-        let folder = std::env::temp_dir().join(format!("farhand-installer-{}", std::process::id()));
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = temporary.path().join("installer");
         fs::create_dir_all(&folder).unwrap();
         let (program, lives) = (folder.join("install"), folder.join("lives"));
         fs::write(&program, FORKS).unwrap();
@@ -117,6 +118,5 @@ mod tests {
         outcome.shutdown().await;
         let end = timeout(Duration::from_secs(5), alive.read(&mut [0])).await;
         assert_eq!(0, end.expect("something of the installer lives on").unwrap());
-        fs::remove_dir_all(folder).unwrap();
     }
 }

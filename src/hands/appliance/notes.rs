@@ -130,7 +130,8 @@ mod tests {
     #[tokio::test]
     #[expect(clippy::await_holding_lock, reason = "it is the card that hangs")]
     async fn a_reset_that_was_refused_does_not_come_when_the_card_wakes_up() {
-        let folder = std::env::temp_dir().join(format!("farhand-notes-{}", std::process::id()));
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = temporary.path().join("notes");
         let mut notes = Notes::new(folder.join("state"));
         pause();
         let card = notes.card.clone();
@@ -156,6 +157,5 @@ mod tests {
         assert_eq!(Vec::<String>::new(), names(&notes.state));
         notes.leave(Reason::Update, false).await.unwrap();
         assert_eq!(["restart"], names(&notes.state)[..]);
-        std::fs::remove_dir_all(folder).unwrap();
     }
 }

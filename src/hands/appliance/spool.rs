@@ -81,21 +81,23 @@ mod tests {
     use super::*;
     use std::fs;
 
-    struct Folders(PathBuf);
+    use tempfile::TempDir;
+
+    struct Folders(TempDir);
 
     impl Folders {
-        fn new(name: &str) -> Folders {
-            let path = std::env::temp_dir().join(format!("farhand-spool-{}-{name}", std::process::id()));
-            fs::create_dir_all(path.join("spool")).unwrap();
-            Folders(path)
+        fn new() -> Folders {
+            let folder = tempfile::tempdir().unwrap();
+            fs::create_dir(folder.path().join("spool")).unwrap();
+            Folders(folder)
         }
 
         fn spool(&self) -> PathBuf {
-            self.0.join("spool")
+            self.0.path().join("spool")
         }
 
         fn taken(&self) -> PathBuf {
-            self.0.join("taken")
+            self.0.path().join("taken")
         }
 
         #[track_caller]
@@ -106,15 +108,9 @@ mod tests {
         }
     }
 
-    impl Drop for Folders {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
-
     #[test]
     fn a_file_is_moved_to_where_only_we_can_touch_it() {
-        let folders = Folders::new("good");
+        let folders = Folders::new();
         fs::write(file(&folders.spool()), "bundle").unwrap();
         let taken = upgrade_with(&folders.spool(), &folders.taken(), 6).unwrap();
         assert_eq!("bundle", fs::read_to_string(&taken).unwrap());
@@ -128,7 +124,7 @@ mod tests {
 
     #[test]
     fn what_is_not_a_plain_file_of_its_length_is_refused() {
-        let folders = Folders::new("odd");
+        let folders = Folders::new();
         let spooled = file(&folders.spool());
         folders.refuses(1, "No such file");
         fs::write(&spooled, "bundle").unwrap();
@@ -136,7 +132,7 @@ mod tests {
         fs::write(&spooled, "bundle").unwrap();
         fs::hard_link(&spooled, folders.spool().join("other")).unwrap();
         folders.refuses(6, "another name");
-        let elsewhere = folders.0.join("elsewhere");
+        let elsewhere = folders.0.path().join("elsewhere");
         fs::write(&elsewhere, "secret").unwrap();
         std::os::unix::fs::symlink(&elsewhere, &spooled).unwrap();
         folders.refuses(6, "symbolic links");
@@ -147,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_folder_that_is_open_to_others_or_elsewhere_is_not_used() {
-        let folders = Folders::new("open");
+        let folders = Folders::new();
         fs::write(file(&folders.spool()), "bundle").unwrap();
         fs::create_dir(folders.taken()).unwrap();
         fs::set_permissions(folders.taken(), Permissions::from_mode(0o770)).unwrap();
@@ -156,9 +152,9 @@ mod tests {
         std::os::unix::fs::symlink(folders.spool(), folders.taken()).unwrap();
         assert!(upgrade_with(&folders.spool(), &folders.taken(), 6).is_err());
         fs::remove_file(folders.taken()).unwrap();
-        fs::rename(folders.spool(), folders.0.join("away")).unwrap();
-        std::os::unix::fs::symlink(folders.0.join("away"), folders.spool()).unwrap();
+        fs::rename(folders.spool(), folders.0.path().join("away")).unwrap();
+        std::os::unix::fs::symlink(folders.0.path().join("away"), folders.spool()).unwrap();
         assert!(upgrade_with(&folders.spool(), &folders.taken(), 6).is_err());
-        assert!(folders.0.join("away").join(NAME).exists(), "it is still where it was");
+        assert!(folders.0.path().join("away").join(NAME).exists(), "it is still where it was");
     }
 }
