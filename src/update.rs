@@ -41,7 +41,7 @@ pub enum Phase {
     Installing,
     /// It has been written, and is what starts next.
     Ready,
-    /// It came to nothing, and what runs is as it was.
+    /// It failed, and what runs is as it was.
     Failed,
 }
 

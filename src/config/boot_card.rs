@@ -1,6 +1,6 @@
 //! Reads the configuration that an owner leaves on the card before the first boot.
 //!
-//! It is an ordinary one, and may say beside that who the owner is: a table `[claim]` with a name and a hashed password. That
+//! It is an ordinary one, and may also say who the owner is: a table `[claim]` with a name and a hashed password. That
 //! table is no configuration. It counts once, and what is kept afterwards is the same text without it.
 
 use serde::Deserialize;
@@ -17,7 +17,7 @@ use super::{Config, layers};
 pub struct Card {
     /// What is configured.
     pub config: Config,
-    /// What of it is passed over, because a newer version knows it; see [`forward`](super::forward).
+    /// What of it is ignored, because a newer version knows it; see [`forward`](super::forward).
     pub warnings: Vec<String>,
     /// The file without `[claim]`, each line where it was.
     pub text: String,

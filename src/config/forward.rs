@@ -1,7 +1,7 @@
 //! Reads a configuration that a newer version has written, as far as this one understands it.
 //!
 //! After an update was taken back, the older version meets a file with keys it has never heard of. To refuse it would leave
-//! the owner without a page at the moment they need it most. So what is not understood is passed over, and said. A file of
+//! the owner without a page at the moment they need it most. So what is not understood is ignored, and reported. A file of
 //! our own time is read strictly all the same: there an unknown key is a misspelt one.
 //!
 //! ```toml
@@ -25,11 +25,11 @@ use toml::de::{DeTable, DeValue, Deserializer};
 use super::error::ConfigError;
 use super::{Config, SCHEMA};
 
-/// How many bytes are read in all. Each thing that is passed over costs another reading of the whole file: thousands in one
+/// How many bytes are read in all. Each thing that is ignored costs another reading of the whole file: thousands in one
 /// of a kilobyte, and dozens in one of a megabyte, which no owner writes.
 const MOST_READ: usize = 16 << 20;
 
-/// A configuration, with what was passed over to get it.
+/// A configuration, with what was ignored to get it.
 #[derive(Debug, PartialEq)]
 pub struct Reading {
     /// What counts.

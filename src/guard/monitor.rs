@@ -26,7 +26,7 @@ pub async fn run(mut sensors: Box<dyn Sensors>, folder: impl AsRef<Path>, mut st
             () = sleep_until(health.deadline().into()) => (),
         }
         let wants_card = health.wants_card(now());
-        // A driver may keep one waiting, and whoever else is in this process feeds a watchdog.
+        // A driver may block, and another task of this process feeds the watchdog.
         let mut looked = spawn_blocking(move || {
             let (readings, card) = (sensors.read(), wants_card.then(|| sensors.card()));
             (sensors, readings, card)

@@ -97,7 +97,7 @@ struct Shell {
 }
 
 impl Shell {
-    /// Takes up what the life before this one left.
+    /// Collects what the previous run of the machine left.
     fn gather(&self) -> JoinHandle<Evidence> {
         let (traces, slot) = (self.traces.clone(), self.slot);
         spawn_blocking(move || {
@@ -302,14 +302,14 @@ fn restart_services() {
 #[derive(Debug, Default)]
 struct Feeder {
     open: Option<Watchdog>,
-    /// What was last wrong with it, so that it is said once.
+    /// What was last wrong with it, so that it is logged once.
     wrong: String,
     /// What the start was judged by, until a watchdog that came later has been heard.
     evidence: Option<Evidence>,
 }
 
 impl Feeder {
-    /// Feeds the watchdog. Gives the evidence anew, once, if the one that has just come adds to it.
+    /// Feeds the watchdog. Returns the evidence again, once, if a watchdog that has just come adds to it.
     ///
     /// A machine with slots was started by U-Boot, which starts the watchdog, too.
     fn feed(&mut self, which: &config::Watchdog, has_slots: bool) -> Option<Evidence> {

@@ -16,7 +16,7 @@ pub const APART: Duration = Duration::from_secs(5);
 const PROVEN: Duration = Duration::from_secs(30);
 /// Two good answers further apart than this do not make one unbroken time: nobody knows what was in between.
 const GAP: Duration = Duration::from_secs(20);
-/// How long the machine may be unwell before it is given up. What has crashed is back in seconds.
+/// How long the machine may be unwell before it is restarted. What has crashed is back in seconds.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The same at the start: the first one makes keys and waits for devices, on a card that is slow.
 const START: Duration = Duration::from_secs(90);
@@ -151,7 +151,7 @@ enum Confirmation {
 /// What is done about a machine that is not well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Supervision {
-    /// It is fed for as long as somebody answers who can be left to go on.
+    /// The watchdog is fed for as long as a page answers, be it the rescue page.
     Watching,
     /// It is fed no more, unless it comes round before it is reset.
     GivenUp,
@@ -169,7 +169,7 @@ pub struct Guard {
     next: Instant,
     /// How closely it is being looked at just now.
     looking: Option<Depth>,
-    /// When somebody last answered who can be left to go on.
+    /// When a page last answered, be it the rescue page.
     alive: Option<Instant>,
     well: Run,
     fit: Run,
@@ -186,7 +186,7 @@ pub struct Guard {
     /// What crashed in an earlier life has been forgiven.
     forgiven: bool,
     supervision: Supervision,
-    /// What was last said to be wrong, so that it is said once.
+    /// What was last said to be wrong, so that it is logged once.
     wrong: String,
     actions: VecDeque<Action>,
 }
@@ -293,7 +293,7 @@ impl Guard {
                     self.warn(format!("slot {slot} is not confirmed: read back {environment}"));
                 }
             },
-            // So is this: whoever installs is done within minutes.
+            // So is this: an installation is done within minutes.
             Ok(ReadBack::Busy) => (),
             Err(why) => {
                 self.memory_failed(now);

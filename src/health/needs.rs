@@ -14,7 +14,7 @@ const AGAIN: Duration = Duration::from_secs(60);
 /// What a machine has is there by then, as far as it is worth a first note.
 const SETTLED: Duration = Duration::from_secs(30);
 
-/// A set of what a machine needs beside a page that answers.
+/// A set of what a machine needs in addition to a page that answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Needs(u8);
 
@@ -39,7 +39,7 @@ impl Needs {
 
     /// Reads a note. One without storage is none, since it could not have been written.
     pub fn parse(note: &str) -> Option<Needs> {
-        // A word of a newer release is passed over: what it asks for is not looked at here.
+        // A word of a newer release is ignored: what it asks for is not looked at here.
         let named = |word: &str| Needs::NAMES.iter().find(|(_, name)| *name == word).map(|(need, _)| *need);
         let all = note.split_whitespace().filter_map(named).fold(Needs::default(), Needs::with);
         all.has(Needs::STORAGE).then_some(all)

@@ -15,7 +15,7 @@ const LONGEST: usize = 300;
 const POWER_ON: u32 = 0x1000;
 const WATCHDOG_RESET: u32 = 0x20;
 
-/// What ended the life before this one.
+/// What ended the previous run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ResetReason {
@@ -51,7 +51,7 @@ pub struct Evidence {
     pub environment: Option<Environment>,
     /// What a kernel that panicked said last.
     pub panic_log: Option<String>,
-    /// What whoever restarted the machine wrote down first: a word, then a sentence.
+    /// The note that was written before a restart: a word, then a sentence.
     pub note: Option<String>,
     /// Whether a hardware watchdog's driver says that it reset the machine.
     pub watchdog_reset: bool,
@@ -70,7 +70,7 @@ impl Evidence {
         });
         let (why, detail) = match (self.fallen_from(), panic, note) {
             (Some(slot), panic, note) => {
-                // That it was installed, or restarted by somebody, is not what it died of.
+                // That it was installed, or restarted by somebody, is not why it failed.
                 let noted = note.filter(|(word, _)| ["watchdog", "crashes"].contains(word));
                 let silent = self.was_reset().then(|| "it hung, or could not be loaded".to_string());
                 let cause = panic.or(noted.map(|(_, rest)| rest.to_string())).or(silent);
@@ -207,7 +207,7 @@ mod tests {
         let panicked = Evidence { panic_log: Some(PANIC.into()), ..fallen.clone() };
         let detail = "slot B did not prove itself in three attempts: Kernel panic - not syncing: Fatal exception";
         check(&panicked, ResetReason::Fallback, detail);
-        // What was noted before it was ever started is not what it died of.
+        // What was noted before it was ever started is not why it failed.
         let hung = Evidence { reset_status: Some(0x20), note: Some("update 0.2.0".into()), ..fallen.clone() };
         let detail = "slot B did not prove itself in three attempts: it hung, or could not be loaded";
         check(&hung, ResetReason::Fallback, detail);

@@ -17,7 +17,7 @@ pub struct BootEnv {
     pub printenv: PathBuf,
     /// Changes it.
     pub setenv: PathBuf,
-    /// Locked by whoever installs an update (`/usr/libexec/install-bundle`).
+    /// Locked while an update is installed (`/usr/libexec/install-bundle`).
     pub lock: PathBuf,
 }
 

@@ -1,4 +1,4 @@
-//! Examines what a machine needs beside a page that answers: storage, clock, network, and the cable to its target.
+//! Examines what a machine needs in addition to a page that answers: storage, clock, network, and the cable to its target.
 //!
 //! A new version that lacks one of these must not be confirmed, even if everything of ours runs.
 

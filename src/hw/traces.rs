@@ -12,7 +12,7 @@ use crate::health::needs::Needs;
 
 /// Where the kernel shows what it kept.
 const PSTORE: &str = "/sys/fs/pstore";
-/// Where rcS has put the note that the life before left. On the card it would be found again by the next start, and again, if
+/// Where rcS has put the note of the previous run. On the card it would be found again by the next start, and again, if
 /// each hung before anybody had taken it.
 const NOTED: &str = "/run/restarted";
 /// The most that is kept of a kernel's panic log, from their end: the cause and the registers are a tenth of it.
@@ -72,7 +72,7 @@ impl Traces {
     }
 }
 
-/// The note that the life before this one left, whoever asks and however often.
+/// The note of the previous run; it stays until the machine restarts.
 pub fn noted() -> Option<String> {
     read_note(Path::new(NOTED))
 }

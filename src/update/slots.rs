@@ -10,7 +10,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// More of a version than this is somebody's novel.
+/// A version longer than this is cut.
 const LONGEST: usize = 64;
 
 /// How often U-Boot tries a slot that is not confirmed.
