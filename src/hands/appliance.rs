@@ -208,8 +208,7 @@ impl ApplianceTask {
                 },
                 () = &mut look => {
                     self.look().await;
-                    let proven = self.slots.as_ref().is_none_or(|slots| slots.confirmed == Some(true));
-                    look.set(sleep_until(Instant::now() + if proven { Duration::from_secs(86400) } else { LOOK_AGAIN }));
+                    look.set(sleep_until(Instant::now() + look_again(self.slots.as_ref())));
                 }
                 () = sleep_until(late.unwrap_or_else(Instant::now)), if late.is_some() => {
                     if self.updater.tick(Instant::now().into_std()) {
@@ -332,6 +331,16 @@ impl ApplianceTask {
     }
 }
 
+/// When to look at the slots again.
+fn look_again(slots: Option<&Slots>) -> Duration {
+    match slots.map(|slots| slots.confirmed) {
+        Some(Some(false)) => LOOK_AGAIN,
+        // The boot loader's memory cannot be read, and that seldom changes.
+        Some(None) => Duration::from_secs(60),
+        Some(Some(true)) | None => Duration::from_secs(86400),
+    }
+}
+
 async fn news(install: &mut Option<Install>) -> News {
     let Some(Install { lines, outcome }) = install else { return std::future::pending().await };
     // Everything that was said comes before the end.
@@ -356,4 +365,18 @@ async fn finish(path: &Path) -> Result<String, ProgramError> {
     }
     let said = String::from_utf8_lossy(&output.stderr).trim().to_string();
     Err(ProgramError::Failed { program, status: output.status.to_string(), said })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_memory_that_cannot_be_read_is_not_asked_every_few_seconds_for_ever() {
+        let slots = |environment: &str| slots::read(Slot::A, "1.0.0", environment, "");
+        assert_eq!(LOOK_AGAIN, look_again(Some(&slots("CONFIRMED=B\n"))), "it may be confirmed any moment");
+        assert_eq!(Duration::from_secs(60), look_again(Some(&slots(""))));
+        let seldom = [look_again(Some(&slots("CONFIRMED=A\n"))), look_again(None)];
+        assert_eq!([Duration::from_secs(86400); 2], seldom);
+    }
 }
