@@ -19,6 +19,9 @@ const TOKENS: usize = 64;
 /// Times closer together than this are not worth a write: cards wear out, and tokens last for days.
 const COARSE: u64 = 3600;
 
+/// In seconds; as `clock-floor` has it.
+const TEN_YEARS: u64 = 315_360_000;
+
 /// The form of the file that this version writes. A file without a number is of the first.
 const SCHEMA: u32 = 1;
 
@@ -213,6 +216,16 @@ impl Accounts {
     /// The latest time that was noted.
     pub fn seen(&self) -> u64 {
         self.seen
+    }
+
+    /// Takes back a time that cannot be right, and says whether it was one: no appliance is off for ten years, and a server of
+    /// the time that was wrong once must not end every token for ever.
+    pub fn doubt(&mut self, wall: u64) -> bool {
+        let is_wrong = wall.saturating_add(TEN_YEARS) < self.seen;
+        if is_wrong {
+            self.seen = 0;
+        }
+        is_wrong
     }
 
     /// Notes what time it is.

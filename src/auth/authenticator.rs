@@ -95,7 +95,10 @@ impl Authenticator {
         }
         let (users_file, code_file) = (data.join("users.json"), data.join("claim-code"));
         let places_file = data.join("known-places.json");
-        let (accounts, places) = (store::read_accounts(&users_file)?, store::read_places(&places_file)?);
+        let (mut accounts, places) = (store::read_accounts(&users_file)?, store::read_places(&places_file)?);
+        if accounts.doubt(clock.wall()) {
+            warn!("the latest time that was noted is more than ten years away, and not believed any more");
+        }
         let clock = Arc::new(TokenClock::new(clock, accounts.seen()));
         let leases = Arc::new(Leases::open(run, clock.clone())?);
         let code = if accounts.claimed() {
@@ -239,7 +242,7 @@ impl Authenticator {
     pub async fn keep_time(self: Arc<Self>, mut stop: Stop) {
         loop {
             self.leases.tick();
-            let is_due = self.state().accounts.time_is_worth_noting(self.clock.time());
+            let is_due = self.state().accounts.time_is_worth_noting(self.clock.kept());
             // A change of nothing notes the time as every other does.
             if is_due && self.change(|_| Ok(())).await.is_err() {
                 warn!("a token that expires may be good again after a reboot: the time could not be noted");
@@ -288,7 +291,7 @@ impl Authenticator {
         let all = self.clone();
         let work = spawn_blocking(move || {
             let mut accounts = all.state().accounts.clone();
-            accounts.see(all.clock.time());
+            accounts.see(all.clock.kept());
             change(&mut accounts)?;
             files::write_whole(&all.users_file, store::accounts_text(&accounts).as_bytes()).map_err(|error| {
                 log::error!("cannot write {}: {error}", all.users_file.display());

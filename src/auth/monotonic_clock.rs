@@ -3,30 +3,66 @@
 //! A board without a battery for its clock starts each boot at the time its image was built, and may never learn a better
 //! one. What expires there would be valid again after every reboot. So the latest time that anybody has seen is kept, and it
 //! is never earlier than that; from there on the time since boot counts, so that even such a board reaches an end.
+//!
+//! A server of the time may be wrong, too, and what is kept cannot be taken back. So only what the wall clock has said for
+//! an hour, in step with the time since boot, is worth keeping. (The kernel's word that its clock is synchronised would say
+//! less: busybox's ntpd leaves that unset.)
 
 use std::time::Duration;
+
+/// How long the wall clock has to have said the same for it to be kept.
+const STEADY: Duration = Duration::from_secs(3600);
+
+/// By how many seconds it may differ from the boot clock meanwhile, and still be the same.
+const DRIFT: u64 = 60;
 
 /// What time it is, in seconds since 1970: by the wall clock, or later.
 #[derive(Debug)]
 pub struct MonotonicClock {
-    latest: u64,
-    /// When it was that time, on the boot clock.
+    latest: Reading,
+    kept: Reading,
+    /// What the wall clock began to say, which may be kept one day.
+    said: Option<Reading>,
+}
+
+/// A time in seconds since 1970, and when it was that time, on the boot clock.
+#[derive(Debug, Clone, Copy)]
+struct Reading {
+    time: u64,
     at: Duration,
+}
+
+impl Reading {
+    /// What time it is by now.
+    fn time(self, now: Duration) -> u64 {
+        self.time.saturating_add(now.saturating_sub(self.at).as_secs())
+    }
 }
 
 impl MonotonicClock {
     /// Goes on from the latest time that was kept, at `now` on the boot clock.
     pub fn new(now: Duration, latest: u64) -> MonotonicClock {
-        MonotonicClock { latest, at: now }
+        let kept = Reading { time: latest, at: now };
+        MonotonicClock { latest: kept, kept, said: None }
     }
 
     /// The time, given what the boot clock and the wall clock say.
     pub fn time(&mut self, now: Duration, wall: u64) -> u64 {
-        let counted = self.latest.saturating_add(now.saturating_sub(self.at).as_secs());
-        if counted < wall {
-            *self = MonotonicClock::new(now, wall);
+        let reading = Reading { time: wall, at: now };
+        let said = self.said.filter(|said| said.time(now).abs_diff(wall) <= DRIFT).unwrap_or(reading);
+        self.said = Some(said);
+        if said.at + STEADY <= now && self.kept.time(now) < wall {
+            self.kept = reading;
         }
-        counted.max(wall)
+        if self.latest.time(now) < wall {
+            self.latest = reading;
+        }
+        self.latest.time(now)
+    }
+
+    /// The time that is worth keeping beyond this boot.
+    pub fn kept(&self, now: Duration) -> u64 {
+        self.kept.time(now)
     }
 }
 
@@ -59,6 +95,28 @@ mod tests {
         let mut calendar = MonotonicClock::new(boot(0), 0);
         assert_eq!(1000, calendar.time(boot(10), 1000));
         assert_eq!(1010, calendar.time(boot(20), 500));
+    }
+
+    #[test]
+    fn a_time_is_worth_keeping_once_the_wall_clock_has_said_it_for_an_hour() {
+        let mut calendar = MonotonicClock::new(boot(0), 1000);
+        for minute in 0..60 {
+            calendar.time(boot(minute * 60), 50_000 + minute * 60);
+            assert_eq!(1000 + minute * 60, calendar.kept(boot(minute * 60)));
+        }
+        calendar.time(boot(3600), 53_601);
+        assert_eq!(53_601, calendar.kept(boot(3600)), "a second of drift is none");
+    }
+
+    #[test]
+    fn a_wrong_answer_is_not_kept() {
+        let mut calendar = MonotonicClock::new(boot(0), 1000);
+        const YEAR_2106: u64 = u32::MAX as u64;
+        for minute in 0..600 {
+            let wrong = if minute % 50 == 0 { YEAR_2106 } else { 2000 + minute * 60 };
+            calendar.time(boot(minute * 60), wrong);
+            assert!(calendar.kept(boot(minute * 60)) < 100_000, "after {minute} minutes");
+        }
     }
 
     #[test]

@@ -26,6 +26,14 @@ impl TokenClock {
         monotonic.time(self.clock.since_boot(), self.clock.wall())
     }
 
+    /// The time that is worth keeping beyond this boot.
+    pub fn kept(&self) -> u64 {
+        // Looked at first, so that who only keeps the time sees the wall clock, too.
+        self.time();
+        let monotonic = self.monotonic.lock().unwrap_or_else(PoisonError::into_inner);
+        monotonic.kept(self.clock.since_boot())
+    }
+
     /// The time since boot.
     pub fn since_boot(&self) -> Duration {
         self.clock.since_boot()
