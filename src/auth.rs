@@ -3,9 +3,11 @@
 //! The rules are pure; [`authenticator`] joins them, [`lease`] ends what must end at once, and [`store`] reads and
 //! writes their files.
 
+pub mod account_store;
 pub mod accounts;
 pub mod authenticator;
 pub mod clock;
+pub mod guessing;
 pub mod hashing;
 pub mod known_places;
 pub mod lease;

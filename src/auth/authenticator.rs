@@ -1,7 +1,6 @@
 //! Lets people in and out: claim, login, logout, tokens.
 //!
-//! The rules are in the modules beside this one; here they meet the files, the hashing of passwords and each other. Accounts
-//! are written to the data folder before a change counts.
+//! The rules are in the modules beside this one; here they meet each other.
 
 use std::io;
 use std::net::IpAddr;
@@ -13,19 +12,18 @@ use log::{info, warn};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
+use crate::auth::account_store::AccountStore;
 use crate::auth::accounts::{AccountError, Accounts, Name, check_password};
 use crate::auth::clock::{Clock, seconds};
+use crate::auth::guessing::Guessing;
 use crate::auth::hashing::{HashingQueue, Place};
-use crate::auth::known_places::KnownPlaces;
 use crate::auth::lease::{Key, Leases};
-use crate::auth::limiter::{Limiter, Try};
 use crate::auth::principal::{Credential, Principal};
 use crate::auth::role::Role;
 use crate::auth::secret;
 use crate::auth::secret::{Bearer, ClaimCode, Digest};
 use crate::auth::store::{self, StoreError, random};
 use crate::auth::token_clock::TokenClock;
-use crate::base::files;
 use crate::base::tasks::Stop;
 
 /// How often sessions that have ended are struck out, and the time is noted if it is worth it.
@@ -34,24 +32,15 @@ const ROUND: Duration = Duration::from_secs(600);
 /// Everyone who may come in.
 #[derive(Debug)]
 pub struct Authenticator {
-    state: Mutex<State>,
+    accounts: AccountStore,
     clock: Arc<TokenClock>,
     leases: Arc<Leases>,
+    guessing: Arc<Guessing>,
     hashing: HashingQueue,
     claimed: watch::Sender<bool>,
-    /// Held while a file is being written, which takes an await, so that an older version never replaces a newer one.
-    writing: Arc<tokio::sync::Mutex<()>>,
-    users_file: PathBuf,
+    /// With which the first may claim the device.
+    code: Mutex<Option<ClaimCode>>,
     code_file: PathBuf,
-    places_file: PathBuf,
-}
-
-#[derive(Debug)]
-struct State {
-    accounts: Accounts,
-    limiter: Limiter,
-    places: KnownPlaces,
-    code: Option<ClaimCode>,
 }
 
 /// Why somebody was not let in.
@@ -80,7 +69,7 @@ pub enum AuthError {
     Account(#[from] AccountError),
     /// The accounts could not be written.
     #[error("the account could not be stored; see the log")]
-    Store(#[source] io::Error),
+    Store(#[from] io::Error),
 }
 
 impl Authenticator {
@@ -93,31 +82,26 @@ impl Authenticator {
         for folder in [data, run] {
             store::create_folder(folder)?;
         }
-        let (users_file, code_file) = (data.join("users.json"), data.join("claim-code"));
-        let places_file = data.join("known-places.json");
-        let (mut accounts, places) = (store::read_accounts(&users_file)?, store::read_places(&places_file)?);
-        if accounts.doubt(clock.wall()) {
-            warn!("the latest time that was noted is more than ten years away, and not believed any more");
-        }
-        let clock = Arc::new(TokenClock::new(clock, accounts.seen()));
-        let leases = Arc::new(Leases::open(run, clock.clone())?);
-        let code = if accounts.claimed() {
+        let accounts = AccountStore::open(data, clock.wall())?;
+        let seen = accounts.read().seen();
+        let is_claimed = accounts.read().claimed();
+        let clock = Arc::new(TokenClock::new(clock, seen));
+        let code_file = data.join("claim-code");
+        let code = if is_claimed {
             store::forget_code(&code_file);
             None
         } else {
             Some(store::claim_code(&code_file)?)
         };
-        let claimed = watch::Sender::new(accounts.claimed());
         let authenticator = Authenticator {
-            state: Mutex::new(State { accounts, limiter: Limiter::default(), places, code: code.clone() }),
+            accounts,
+            leases: Arc::new(Leases::open(run, clock.clone())?),
+            guessing: Arc::new(Guessing::open(data, clock.clone())?),
             clock,
-            leases,
             hashing: HashingQueue::default(),
-            claimed,
-            writing: Arc::default(),
-            users_file,
+            claimed: watch::Sender::new(is_claimed),
+            code: Mutex::new(code.clone()),
             code_file,
-            places_file,
         };
         Ok((Arc::new(authenticator), code))
     }
@@ -154,18 +138,15 @@ impl Authenticator {
         // What could not be used whatever the code is costs no try.
         let name = Name::try_from(user.to_string())?;
         check_password(password)?;
-        {
-            let mut state = self.state();
-            if state.accounts.claimed() {
-                return Err(AuthError::Claimed);
-            }
-            let attempt = self.attempt(&mut state, peer, None)?;
-            if !state.code.as_ref().is_some_and(|right| right.matches(code)) {
-                info!("somebody at {peer} tried a wrong claim code");
-                return Err(AuthError::WrongCode);
-            }
-            state.limiter.right(attempt);
+        if self.claimed() {
+            return Err(AuthError::Claimed);
         }
+        let attempt = self.guessing.attempt(peer, None).map_err(AuthError::TooManyTries)?;
+        if !self.code().as_ref().is_some_and(|right| right.matches(code)) {
+            info!("somebody at {peer} tried a wrong claim code");
+            return Err(AuthError::WrongCode);
+        }
+        self.guessing.right(attempt);
         let (password, salt) = (password.to_string(), random().map_err(no_random)?);
         let place = self.place()?;
         let hash = self.hashing.run(place, move || secret::hash_password(&password, salt)).await;
@@ -178,27 +159,26 @@ impl Authenticator {
             Ok(())
         })
         .await?;
-        self.state().code = None;
+        *self.code() = None;
         store::forget_code(&self.code_file);
         info!("{} claimed this device from {peer}", name.as_str());
-        self.remember(peer, &name).await;
+        self.guessing.remember(peer, &name).await;
         self.begin(name)
     }
 
     /// Logs somebody in.
-    pub async fn login(self: &Arc<Self>, peer: IpAddr, user: &str, password: &str) -> Result<Bearer, AuthError> {
+    pub async fn login(&self, peer: IpAddr, user: &str, password: &str) -> Result<Bearer, AuthError> {
         // Nobody has such a name, so this tells nothing: phones put a space behind what they complete.
         let name = Name::try_from(user.to_string())?;
         // Whoever does not even get a place in the queue has not tried yet.
         let place = self.place()?;
-        let (attempt, hash, dearest) = {
-            let mut state = self.state();
-            if !state.accounts.claimed() {
-                return Err(AuthError::Unclaimed);
-            }
-            let attempt = self.attempt(&mut state, peer, Some(&name))?;
-            let (hash, dearest) = (state.accounts.password_hash(&name), state.accounts.dearest_hash());
-            (attempt, hash.map(String::from), dearest.map(String::from))
+        if !self.claimed() {
+            return Err(AuthError::Unclaimed);
+        }
+        let attempt = self.guessing.attempt(peer, Some(&name)).map_err(AuthError::TooManyTries)?;
+        let (hash, dearest) = {
+            let accounts = self.accounts.read();
+            (accounts.password_hash(&name).map(String::from), accounts.dearest_hash().map(String::from))
         };
         let password = password.to_string();
         let verify = move || secret::verify_password(&password, hash.as_deref(), dearest.as_deref());
@@ -207,9 +187,9 @@ impl Authenticator {
             info!("somebody at {peer} tried a wrong user name or password");
             return Err(AuthError::WrongPassword);
         }
-        self.state().limiter.right(attempt);
+        self.guessing.right(attempt);
         info!("{} logged in from {peer}", name.as_str());
-        self.remember(peer, &name).await;
+        self.guessing.remember(peer, &name).await;
         self.begin(name)
     }
 
@@ -242,7 +222,7 @@ impl Authenticator {
     pub async fn keep_time(self: Arc<Self>, mut stop: Stop) {
         loop {
             self.leases.tick();
-            let is_due = self.state().accounts.time_is_worth_noting(self.clock.kept());
+            let is_due = self.accounts.read().time_is_worth_noting(self.clock.kept());
             // A change of nothing notes the time as every other does.
             if is_due && self.change(|_| Ok(())).await.is_err() {
                 warn!("a token that expires may be good again after a reboot: the time could not be noted");
@@ -256,15 +236,15 @@ impl Authenticator {
 
     fn session(&self, secret: Digest) -> Option<Principal> {
         let (name, epoch) = self.leases.session(secret)?;
-        let role = self.state().accounts.user(&name, epoch)?;
+        let role = self.accounts.read().user(&name, epoch)?;
         let key = Key::Session(secret);
         let lease = self.leases.lease(key, &name, role, None);
         Some(Principal::new(&name, role, key, lease))
     }
 
     fn token(&self, secret: Digest) -> Option<Principal> {
-        let state = self.state();
-        let (name, role, expires) = state.accounts.token(self.clock.time(), secret)?;
+        let accounts = self.accounts.read();
+        let (name, role, expires) = accounts.token(self.clock.time(), secret)?;
         let key = Key::Token(secret);
         let lease = self.leases.lease(key, name, role, expires);
         Some(Principal::new(name, role, key, lease))
@@ -273,7 +253,7 @@ impl Authenticator {
     fn begin(&self, name: Name) -> Result<Bearer, AuthError> {
         let bearer = Bearer::new(random().map_err(no_random)?);
         // Whoever was deleted while their password was worked on has no epoch, and is not let in.
-        let epoch = self.state().accounts.epoch(&name).ok_or(AuthError::WrongPassword)?;
+        let epoch = self.accounts.read().epoch(&name).ok_or(AuthError::WrongPassword)?;
         self.leases.begin(bearer.digest(), name, epoch);
         Ok(bearer)
     }
@@ -282,62 +262,30 @@ impl Authenticator {
         self.hashing.enter().ok_or(AuthError::TooManyTries(Duration::ZERO))
     }
 
-    /// Changes the accounts: on disc first, then for everyone.
+    /// Changes the accounts, and ends what they do not bear out any more.
     async fn change(
         self: &Arc<Self>,
         change: impl FnOnce(&mut Accounts) -> Result<(), AuthError> + Send + 'static,
     ) -> Result<(), AuthError> {
-        let writing = self.writing.clone().lock_owned().await;
-        let all = self.clone();
+        let own = self.clone();
         let work = spawn_blocking(move || {
-            let mut accounts = all.state().accounts.clone();
-            accounts.see(all.clock.kept());
-            change(&mut accounts)?;
-            files::write_whole(&all.users_file, store::accounts_text(&accounts).as_bytes()).map_err(|error| {
-                log::error!("cannot write {}: {error}", all.users_file.display());
-                AuthError::Store(error)
-            })?;
-            let mut state = all.state();
-            state.accounts = accounts;
-            let accounts = &state.accounts;
-            all.leases.retain(
-                |name, epoch| accounts.epoch(name) == Some(epoch),
-                |key, name, role| match key {
+            own.accounts.change(own.clock.kept(), change, |accounts| {
+                let is_role = |key, name: &Name, role| match key {
                     Key::Session(_) => accounts.role(name) == Some(role),
                     Key::Token(secret) => {
                         accounts.token(0, secret).is_some_and(|token| (token.0, token.1) == (name, role))
                     }
-                },
-            );
-            all.claimed.send_if_modified(|claimed| !std::mem::replace(claimed, accounts.claimed()) && *claimed);
-            drop(writing);
-            Ok(())
+                };
+                own.leases.retain(|name, epoch| accounts.epoch(name) == Some(epoch), is_role);
+                own.claimed.send_if_modified(|claimed| !std::mem::replace(claimed, accounts.claimed()) && *claimed);
+            })
         });
         work.await.expect("writing does not panic, and the runtime outlives its requests")
     }
 
-    fn attempt(&self, state: &mut State, peer: IpAddr, name: Option<&Name>) -> Result<Try, AuthError> {
-        let familiar = name.is_some_and(|name| state.places.knows(self.clock.time(), peer, name));
-        state.limiter.attempt(self.clock.since_boot(), peer, name, familiar).map_err(AuthError::TooManyTries)
-    }
-
-    /// Remembers from where somebody has logged in.
-    async fn remember(self: &Arc<Self>, peer: IpAddr, name: &Name) {
-        if !self.state().places.note(self.clock.time(), peer, name) {
-            return;
-        }
-        let (writing, all) = (self.writing.clone().lock_owned().await, self.clone());
-        let work = spawn_blocking(move || {
-            let places = all.state().places.clone();
-            store::write_places(&all.places_file, &places);
-            drop(writing);
-        });
-        work.await.expect("writing does not panic, and the runtime outlives its requests");
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        // Whoever panicked has changed nothing by halves: each change is one call.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn code(&self) -> MutexGuard<'_, Option<ClaimCode>> {
+        // Whoever panicked has changed nothing by halves: each change is one assignment.
+        self.code.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

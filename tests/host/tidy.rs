@@ -13,6 +13,7 @@ const PURE: &[&str] = &["auth", "gadget", "health", "hid", "power", "seat", "sim
 const SHELLS: &[&str] = &[
     "auth/authenticator.rs",
     "auth/clock.rs",
+    "auth/guessing.rs",
     "auth/hashing.rs",
     "auth/lease.rs",
     "auth/store.rs",
