@@ -39,6 +39,12 @@ pub enum Disconnect {
     Io(#[from] io::Error),
 }
 
+/// Whether something has come that nobody has read yet. The runtime may not know of it, if its thread stood still just now;
+/// so whoever judges the other end's silence must ask.
+pub fn has_unread(stream: &UnixStream) -> bool {
+    recv(stream.as_raw_fd(), &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT).is_ok()
+}
+
 /// The connection to one client.
 #[derive(Debug)]
 pub struct Connection {
@@ -61,13 +67,8 @@ impl Connection {
 
     /// Whether the client has been silent for too long. Call [`Connection::exchange`] first.
     pub fn tick(&self, now: Instant) -> Result<(), Disconnect> {
-        let is_silent = self.deadline() <= now && !self.has_unread();
+        let is_silent = self.deadline() <= now && !has_unread(&self.stream);
         if is_silent { Err(Disconnect::Silent) } else { Ok(()) }
-    }
-
-    /// Whether something has come that the runtime does not know of yet, as when its thread stood still just now.
-    fn has_unread(&self) -> bool {
-        recv(self.stream.as_raw_fd(), &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT).is_ok()
     }
 
     /// Waits until [`Connection::exchange`] has something to do.

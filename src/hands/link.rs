@@ -18,6 +18,7 @@ use tokio::runtime::Builder;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
+use super::connection::has_unread;
 use super::pending::{Answer, OwnerInputs, Request, Shared, Turns};
 use super::protocol::{Decoder, FrameError, FromHands, HandsError, ToHands, encode};
 use crate::base::tasks::Tasks;
@@ -242,7 +243,7 @@ impl Conversation {
                 // The beat first: whatever else there is to do, it is what keeps keys and relays held.
                 biased;
                 _ = beat.tick() => {
-                    if SILENCE < heard.elapsed() {
+                    if SILENCE < heard.elapsed() && !has_unread(&self.stream) {
                         return Err(End::Silent);
                     }
                     self.say(&ToHands::Beat).await?;

@@ -490,6 +490,20 @@ async fn a_pause_of_the_hands_is_not_the_silence_of_their_client() {
     assert_eq!([0, 0, 4, 0, 0, 0, 0, 0], machine.look(State::keys));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_pause_of_the_line_is_not_the_silence_of_the_hands() {
+    let (_hands, link) = Hands::new(&[bus().0], SystemBus::default());
+    let (ours, mut connections) = mpsc::channel(1);
+    let line = tokio::spawn(link.run(ServerSource::Inside(ours)));
+    let mut server = inside_server(&mut connections).await;
+    for _ in 0..20 {
+        server.tell(&FromHands::Beat).await;
+        tokio::time::advance(Duration::from_secs(4)).await;
+        assert_eq!(ToHands::Beat, server.hear().await);
+    }
+    line.abort();
+}
+
 #[tokio::test]
 async fn a_network_side_that_stands_still_does_not_end_a_press() {
     let (machine, (stopper, stop)) = (Machine::new(), stop());
