@@ -36,7 +36,7 @@ pub fn document(table: Table) -> Value {
     let mut schemas = reads.take_definitions(true);
     schemas.extend(writes.take_definitions(true));
     schemas.insert("Error".into(), error());
-    json!({
+    let mut document = json!({
         "openapi": "3.1.0",
         "info": {
             "title": "Farhand",
@@ -53,7 +53,25 @@ pub fn document(table: Table) -> Value {
                 "token": { "type": "http", "scheme": "bearer" },
             },
         },
-    })
+    });
+    join_lines(&mut document);
+    document
+}
+
+/// Makes a line of each paragraph, so that a comment in our sources may be wrapped otherwise without changing what is
+/// described.
+fn join_lines(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            if let Some(Value::String(text)) = map.get_mut("description") {
+                let paragraphs = text.split("\n\n").map(|paragraph| paragraph.replace('\n', " "));
+                *text = paragraphs.collect::<Vec<_>>().join("\n\n");
+            }
+            map.values_mut().for_each(join_lines);
+        }
+        Value::Array(list) => list.iter_mut().for_each(join_lines),
+        _ => (),
+    }
 }
 
 fn operation(row: &Row, reads: &mut SchemaGenerator, writes: &mut SchemaGenerator) -> Value {
