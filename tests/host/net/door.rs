@@ -7,6 +7,7 @@ use farhand::net::api::TABLE;
 use farhand::net::http::endpoint::{Access, Method};
 use farhand::net::http::row::Row;
 use farhand::net::http::table;
+use tokio::time::Instant;
 
 use super::bench::{Bench, Client, Folders, ROLES, bearer};
 
@@ -277,6 +278,22 @@ async fn a_body_of_the_longest_length_is_read() {
         let answer = bench.ask(&request(row), &bearer(Role::Administrator), &body).await;
         assert_eq!((400, "malformed".into()), (answer.status, answer.code()), "{row:?}");
     }
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_waited_for_for_fifteen_seconds() {
+    let bench = Bench::new().await;
+    let mut client = Client::plain(bench.plain).await;
+    let head = "POST /api/v1/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
+    client.send(&format!("{head}Expect: 100-continue\r\nContent-Length: 10\r\n\r\n")).await;
+    assert_eq!(100, client.header().await.status);
+    client.send("{").await;
+    // Time that nobody else uses passes at once.
+    tokio::time::pause();
+    let begun = Instant::now();
+    let answer = client.answer().await;
+    assert_eq!((408, "too-slow".into()), (answer.status, answer.code()));
+    assert!((14..=16).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
