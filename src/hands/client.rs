@@ -1,9 +1,9 @@
 //! Asks the process with the hardware to type, point and press.
 //!
-//! A [`Hands`] is cheap to clone, and every clone speaks over the same [`Link`]. Input goes through a queue of its sender's
-//! own, and who sends faster than the link takes waits, alone: nothing that one person sends is in the way of another's.
-//! Dropping the queue lets go of what its owner holds, after what waits in it. Requests that want an answer go apart from
-//! all input.
+//! A [`Hands`] is cheap to clone, and every clone speaks over the same [`Link`]. Input goes through a queue of its
+//! sender's own, and who sends faster than the link takes waits, alone: nothing that one person sends is in the way of
+//! another's. Dropping the queue releases what its owner holds, after what waits in it. Requests that want an answer
+//! go apart from all input.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -31,7 +31,8 @@ const MOST_INPUTS: usize = 32;
 /// Requests, and newcomers, that wait for the link. When they are full, the next one waits, too.
 const MOST_WAITING: usize = 16;
 
-/// Texts and chords that may have to be cancelled. Each has its place from before it begins, so that cancelling never waits.
+/// Texts and chords that may have to be cancelled. Each has its place from before it begins, so that cancelling never
+/// waits.
 const MOST_TYPED: usize = 64;
 
 /// The network process's end of the hands. Cheap to clone.
@@ -44,8 +45,8 @@ pub struct Hands {
 }
 
 impl Hands {
-    /// Both ends within this process: what asks, and the link that must be started to carry it. What the hands say of the
-    /// targets goes to the buses of `seats`, and what they say of the appliance to `system`.
+    /// Both ends within this process: what asks, and the link that must be started to carry it. What the hands say of
+    /// the targets goes to the buses of `seats`, and what they say of the appliance to `system`.
     pub fn new(seats: &[SeatBus], system: SystemBus) -> (Hands, Link) {
         let (requests, asked) = mpsc::channel(MOST_WAITING);
         let (cancels, cancelled) = mpsc::channel(MOST_TYPED);
@@ -150,7 +151,7 @@ impl Hands {
     }
 }
 
-/// What one owner does at one seat, in order. Dropped, it lets go of all that they hold.
+/// What one owner does at one seat, in order. Dropped, it releases all that they hold.
 #[derive(Debug)]
 pub struct InputQueue {
     seat: SeatId,

@@ -39,8 +39,8 @@ pub enum Disconnect {
     Io(#[from] io::Error),
 }
 
-/// Whether something has come that nobody has read yet. The runtime may not know of it, if its thread stood still just now;
-/// so whoever judges the other end's silence must ask.
+/// Whether something has come that nobody has read yet. The runtime may not know of it, if its thread stood still just
+/// now; so whoever judges the other end's silence must ask.
 pub fn has_unread(stream: &UnixStream) -> bool {
     recv(stream.as_raw_fd(), &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT).is_ok()
 }

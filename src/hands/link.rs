@@ -1,8 +1,8 @@
 //! Carries what is asked to the process with the hardware, and what that one says to everybody.
 //!
-//! The other end lets go of everything when it hears nothing for a second, so the link beats on a thread of its own, where
-//! nothing that the network sends can delay it. If the connection breaks, everything held has already been let go at the other end; the link connects
-//! again by itself, and until it has, whoever asks is told [`HandsError::Away`].
+//! The other end releases everything when it hears nothing for a second, so the link beats on a thread of its own,
+//! where nothing that the network sends can delay it. If the connection breaks, everything held has already been let go
+//! at the other end; the link connects again by itself, and until it has, whoever asks is told [`HandsError::Away`].
 
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -78,8 +78,8 @@ impl Link {
         tasks.thread("the line to the hands", move |_| runtime.block_on(self.run(source)))
     }
 
-    /// Runs on whatever runtime this is called. The daemon [starts](Link::start) it apart from everything else; a test that
-    /// holds the clock still wants both ends to have the same clock.
+    /// Runs on whatever runtime this is called. The daemon [starts](Link::start) it apart from everything else; a test
+    /// that holds the clock still wants both ends to have the same clock.
     pub async fn run(mut self, source: ServerSource) {
         let mut back_off = BACK_OFF.0;
         loop {
@@ -116,7 +116,8 @@ impl Link {
         }
     }
 
-    /// The next thing to pass on: of requests, cancels and inputs whichever comes, and of inputs one of each owner in turn.
+    /// The next thing to pass on: of requests, cancels and inputs whichever comes, and of inputs one of each owner in
+    /// turn.
     async fn next(&mut self) -> Next {
         loop {
             let Link { asked, cancelled, newcomers, turns, .. } = self;

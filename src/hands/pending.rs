@@ -99,7 +99,8 @@ impl Turns {
         self.0.push_back(theirs);
     }
 
-    /// Takes one input of whoever has waited longest for their turn. Whoever has gone lets go, without having asked for it.
+    /// Takes one input of whoever has waited longest for their turn. Whoever has gone releases all, without having
+    /// asked for it.
     pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<ToHands> {
         for _ in 0..self.0.len() {
             let Some(mut theirs) = self.0.pop_front() else { break };

@@ -1,8 +1,8 @@
 //! The messages between the network process and the hands, and the limits of their frames.
 //!
-//! A frame is a length of four bytes, big-endian, and as much JSON. The network process is the one that an attacker would
-//! take over, so nothing it sends is believed: lengths are limited before anything is kept, and [`ToHands::check`] repeats
-//! what the network process has checked already.
+//! A frame is a length of four bytes, big-endian, and as much JSON. The network process is the one that an attacker
+//! would take over, so nothing it sends is believed: lengths are limited before anything is kept, and
+//! [`ToHands::check`] repeats what the network process has checked already.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -205,7 +205,8 @@ impl ToHands {
         }
     }
 
-    /// Whether an honest client would send it. The length of a press is left to the sequencer, which has an answer for it.
+    /// Whether an honest client would send it. The length of a press is left to the sequencer, which has an answer for
+    /// it.
     pub fn check(&self) -> Result<(), FrameError> {
         let holds = |fine: bool, what| if fine { Ok(()) } else { Err(FrameError::Forbidden(what)) };
         match self {

@@ -1,7 +1,7 @@
 //! Joins one target's hardware to what decides about it.
 //!
-//! Reports that wait, presses that last and lamps that change all end here at a port. Whatever becomes of the loop around
-//! it, dropping a [`SeatDevices`] opens its relays.
+//! Reports that wait, presses that last and lamps that change all end here at a port. Whatever becomes of the loop
+//! around it, dropping a [`SeatDevices`] opens its relays.
 
 use std::io;
 use std::task::{Context, Poll};

@@ -258,7 +258,7 @@ struct Move {
 }
 
 impl Move {
-    /// What is left when moves are dropped. It lets go of buttons, and may not be moved by what comes after.
+    /// What is left when moves are dropped. It releases buttons, and may not be moved by what comes after.
     fn released(report: [u8; 7]) -> Move {
         Move { report, dx: 0, dy: 0, pinned: true }
     }

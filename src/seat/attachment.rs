@@ -1,7 +1,7 @@
-//! Keeps somebody joined to a seat: listed among its viewers, able to work it, and let go of when they leave.
+//! Keeps somebody joined to a seat: listed among its viewers, able to work it, and gone without trace when they leave.
 //!
-//! However a front ends (its connection breaks, its task is dropped), what it leaves behind is undone here: nobody stays on
-//! the list, and nothing stays held.
+//! However a front ends (its connection breaks, its task is dropped), what it leaves behind is undone here: nobody
+//! stays on the list, and nothing stays held.
 
 use log::info;
 
@@ -17,7 +17,7 @@ use crate::hands::protocol::Input;
 #[derive(Debug)]
 pub struct Attachment {
     principal: Principal,
-    // Dropped with us, it lets go of all that they hold.
+    // Dropped with us, it releases all that they hold.
     queue: InputQueue,
     listed: ViewerGuard,
 }
@@ -41,7 +41,7 @@ impl Attachment {
 
     /// Passes one input on, if they may still do that. Only when there [is room](Attachment::has_room).
     pub fn input(&self, input: Input) -> Result<(), ControlError> {
-        // What only lets go needs nobody's leave.
+        // A release needs no permission.
         if input.acts() {
             check(&self.principal, Privilege::Input, &self.listed.bus.seat)?;
         }

@@ -1,8 +1,8 @@
 //! Works one seat: the only way to do something to a target, whatever a person came by.
 //!
 //! Each front (the API, a WebSocket) says what is wanted; here it is decided whether this person may do it now, what is
-//! meant by a tap or a hold, and how much may be asked for at once. What is done is logged before and after, with who did
-//! it. Of what is typed only that it was.
+//! meant by a tap or a hold, and how much may be asked for at once. What is done is logged before and after, with who
+//! did it. Of what is typed only that it was.
 
 use std::time::Duration;
 
@@ -84,7 +84,7 @@ impl Control {
         Ok(time)
     }
 
-    /// Presses keys, given by their UI Events codes, and lets go of them; gives how many when the target has them all.
+    /// Presses keys, given by their UI Events codes, and releases them; gives how many when the target has them all.
     pub async fn chord(&self, principal: &Principal, owner: Owner, codes: &[String]) -> Result<usize, ControlError> {
         self.check(principal, Privilege::Input)?;
         if !(1..=LARGEST_CHORD).contains(&codes.len()) {

@@ -1,7 +1,8 @@
 //! Bounds how many messages one viewer may send, without losing any.
 //!
-//! A hand on a fast mouse sends a thousand messages a second, and a page that has hung for a moment sends what it kept at
-//! once. Who sends more than that is not read for a while, and the network holds the rest back. The clock is passed in.
+//! A hand on a fast mouse sends a thousand messages a second, and a page that has hung for a moment sends what it kept
+//! at once. Who sends more than that is not read for a while, and the network holds the rest back. The clock is passed
+//! in.
 
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
 //! Counts those who watch, so that nobody takes every place.
 //!
-//! Each socket and each stream costs the processor something for every picture, and every viewer is listed to all others.
-//! So there is a bound for one session or token, for all that come under one name, and for a seat.
+//! Each socket and each stream costs the processor something for every picture, and every viewer is listed to all
+//! others. So there is a bound for one session or token, for all that come under one name, and for a seat.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,8 @@ use crate::auth::lease::Key;
 use crate::auth::principal::Principal;
 use crate::base::seat_id::SeatId;
 
-/// Sockets and streams of one session or token: some tabs, and a browser that reconnects before its old socket has ended.
+/// Sockets and streams of one session or token: some tabs, and a browser that reconnects before its old socket has
+/// ended.
 const PER_KEY: usize = 8;
 
 /// Of one name, with however many sessions.

@@ -1,7 +1,8 @@
 //! Decides what may be sent to one viewer now, and what their messages do.
 //!
-//! Two promises live here. At most [`WINDOW`] pictures are on their way, however large the buffers between us are, so that
-//! what is seen is recent. And what a viewer holds down is let go when they fall silent, however the connection fails.
+//! Two promises live here. At most [`WINDOW`] pictures are on their way, however large the buffers between us are, so
+//! that what is seen is recent. And what a viewer holds down is let go when they fall silent, however the connection
+//! fails.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -185,8 +186,8 @@ impl Viewer {
         }
     }
 
-    /// Takes the next action; drain this after every call that takes `now`. What is to be said to the viewer comes only if
-    /// there is `room`; what they do never waits for that.
+    /// Takes the next action; drain this after every call that takes `now`. What is to be said to the viewer comes only
+    /// if there is `room`; what they do never waits for that.
     pub fn poll(&mut self, room: bool) -> Option<Action> {
         let events = &mut self.events;
         self.actions.pop_front().or_else(|| {

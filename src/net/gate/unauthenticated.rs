@@ -1,12 +1,13 @@
 //! Bounds how many connections may be open on which nobody has said who they are.
 //!
-//! When there are too many, an old one goes, not the newest: an honest client needs a moment to become known, while whoever
-//! opens connections to hold them is the one who has the old ones. It is taken from the neighbourhood that has most, so that
-//! a crowd makes room for others at its own cost. Nobody outside takes the place of somebody on this very machine: the guard
-//! asks from here how the page is, and a flood must not have it restart the machine for want of an answer.
+//! When there are too many, an old one goes, not the newest: an honest client needs a moment to become known, while
+//! whoever opens connections to hold them is the one who has the old ones. It is taken from the neighbourhood that has
+//! most, so that a crowd makes room for others at its own cost. Nobody outside takes the place of somebody on this very
+//! machine: the guard asks from here how the page is, and a flood must not have it restart the machine for want of an
+//! answer.
 //!
-//! Those who are known cannot take everything, either: some places are only for connections on which nobody is, so that an
-//! owner gets as far as showing who they are, whatever somebody does with their token.
+//! Those who are known cannot take everything, either: some places are only for connections on which nobody is, so that
+//! an owner gets as far as showing who they are, whatever somebody does with their token.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{IpAddr, Ipv6Addr};
@@ -20,8 +21,8 @@ const FROM_ONE: usize = 64;
 /// Unknown connections in all.
 const IN_ALL: usize = 512;
 
-/// Connections on which somebody is known. There are places for some more than these and [`RESERVED`] together, for those
-/// that make room and have not ended yet.
+/// Connections on which somebody is known. There are places for some more than these and [`RESERVED`] together, for
+/// those that make room and have not ended yet.
 const KNOWN: usize = 720;
 
 /// Places that only unknown connections may take.
@@ -75,7 +76,8 @@ impl ConnectionLimiter {
 }
 
 impl State {
-    /// The neighbourhood outside this machine that most unknown connections come from; of several the one with the oldest.
+    /// The neighbourhood outside this machine that most unknown connections come from; of several the one with the
+    /// oldest.
     fn most_crowded(&self) -> Option<IpAddr> {
         let mut counts: HashMap<IpAddr, (usize, u64)> = HashMap::new();
         for (number, (address, _)) in self.unknown.iter().filter(|(_, (address, _))| !address.is_loopback()) {
@@ -89,7 +91,8 @@ impl State {
     }
 }
 
-/// The smallest part of the network that somebody is usually given whole: an IPv4 address, or the /64 of an IPv6 address.
+/// The smallest part of the network that somebody is usually given whole: an IPv4 address, or the /64 of an IPv6
+/// address.
 fn neighbourhood(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) if !address.is_loopback() => {
@@ -101,8 +104,8 @@ fn neighbourhood(address: IpAddr) -> IpAddr {
 }
 
 impl UnauthenticatedConnection {
-    /// Notes that somebody has identified themselves here: this connection will not be cut to make room. When too many are
-    /// known already it stays one of the others.
+    /// Notes that somebody has identified themselves here: this connection will not be cut to make room. When too many
+    /// are known already it stays one of the others.
     pub fn mark_authenticated(&self) {
         let mut state = self.limiter.lock();
         // One that has been evicted is about to end, and takes no place any more.

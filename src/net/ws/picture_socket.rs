@@ -1,9 +1,9 @@
 //! Speaks WebSocket on a connection that pictures are also written to, without copying them.
 //!
-//! The library frames what is small: messages in, events and answers out. A picture's frame is written here by hand, straight
-//! from the driver's buffer. Both write to one stream, so a [`Gated`] stream keeps the library's writes back while a frame of
-//! ours is half out, and a picture begins only when the library has nothing half out. Reading goes on through all of it: a
-//! key must not wait until a slow viewer has taken a picture.
+//! The library frames what is small: messages in, events and answers out. A picture's frame is written here by hand,
+//! straight from the driver's buffer. Both write to one stream, so a [`Gated`] stream keeps the library's writes back
+//! while a frame of ours is half out, and a picture begins only when the library has nothing half out. Reading goes on
+//! through all of it: a key must not wait until a slow viewer has taken a picture.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -18,7 +18,8 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-/// What the library may read at once, and hold back for a stalled viewer: more than it can have to hold, see `has_room`.
+/// What the library may read at once, and hold back for a stalled viewer: more than it can have to hold, see
+/// `has_room`.
 const BUFFER: usize = 4 * 1024;
 const HELD_BACK: usize = 64 * 1024;
 

@@ -152,13 +152,14 @@ async fn view(
         }
         // Nothing is made for a page that is hidden.
         frames.want(viewer.watches());
-        // Who sends faster than the hands take, or than anybody can, is not read meanwhile, so that it is they who wait.
+        // Who sends faster than the hands take, or than anybody can, is not read meanwhile, so that it is they who
+        // wait.
         let (has_room, paused) = (attachment.has_room(), pace.deadline(Instant::now()));
         let reads = has_room && paused.is_none();
         let deadline = [viewer.deadline(), paused].into_iter().flatten().min();
         tokio::select! {
-            // In this order: the end before everything, since a wire that never runs dry would keep it waiting; then input
-            // before pictures, and both before what can wait.
+            // In this order: the end before everything, since a wire that never runs dry would keep it waiting; then
+            // input before pictures, and both before what can wait.
             biased;
             () = stop.requested() => return Ok(Closing::new(GOING_AWAY, "the daemon stops")),
             () = &mut gone => return Ok(session_ended()),

@@ -535,8 +535,8 @@ async fn a_token_that_expires_or_is_replaced_loses_its_socket() {
     }
 }
 
-/// Opens a socket without TLS, and floods it on a thread of its own until the other end has enough: with messages that cost
-/// the hands nothing, and now and then one that turns the wheel.
+/// Opens a socket without TLS, and floods it on a thread of its own until the other end has enough: with messages that
+/// cost the hands nothing, and now and then one that turns the wheel.
 fn flood(bench: &Bench, cookie: &str) -> std::thread::JoinHandle<()> {
     use std::io::{Read, Write};
     let (at, origin) = (bench.plain, format!("Origin: http://{}\r\n", bench.plain));
