@@ -583,6 +583,47 @@ async fn a_session_that_was_logged_out_types_no_more_however_its_sockets_are_flo
 }
 
 #[tokio::test]
+async fn three_hundred_sockets_of_a_viewer_end_no_press_and_no_key() {
+    let bench = Bench::new().await;
+    let mut operator = Socket::operator(&bench).await;
+    operator.key("ShiftLeft", true).await;
+    bench.machine.until_keys([2, 0, 0, 0, 0, 0, 0, 0]).await;
+    let hold = r#"{"press":"hold","seconds":2}"#;
+    assert_eq!(202, bench.ask("POST /api/v1/seats/main/power", &bearer(Role::Operator), hold).await.status);
+    let crowd = async {
+        let (mut open, mut refused) = (Vec::new(), 0);
+        for _ in 0..300 {
+            let mut client = Client::plain(bench.plain).await;
+            let lines = format!("Host: {}\r\n{HANDSHAKE}{}", bench.plain, bearer(Role::Viewer));
+            client.send(&format!("GET {PATH} HTTP/1.1\r\n{lines}\r\n")).await;
+            match client.answer().await.status {
+                101 => open.push(client),
+                429 => refused += 1,
+                status => panic!("{status}"),
+            }
+        }
+        assert_eq!((8, 292), (open.len(), refused));
+        bench.machine.until("the relay is open", |state| state.closed().is_empty()).await;
+    };
+    let held = async {
+        // As often as a page says it.
+        let mut beat = tokio::time::interval(Duration::from_millis(250));
+        loop {
+            beat.tick().await;
+            operator.say(json!({"type": "held"})).await;
+        }
+    };
+    tokio::select! {
+        () = held => unreachable!("it has no end"),
+        () = crowd => (),
+    }
+    bench.machine.look(|state| {
+        assert!(Duration::from_secs(2) <= state.press(), "{:?}", state.press());
+        assert_eq!([2, 0, 0, 0, 0, 0, 0, 0], state.keys());
+    });
+}
+
+#[tokio::test]
 async fn a_burst_costs_nobody_else_a_key_nor_itself_one() {
     let bench = Bench::new().await;
     let (mut anna, mut bert) = (Socket::operator(&bench).await, Socket::operator(&bench).await);
