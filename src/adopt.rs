@@ -1,7 +1,7 @@
 //! Takes the configuration that an owner left on the card, as long as the device has no owner.
 //!
-//! Whoever can write the card can do anything to it, so this gives nobody more than they have. After the claim it stops all the
-//! same: a card that somebody borrows for a minute must not change who owns the device, nor what its relays do.
+//! Whoever can write the card can do anything to it, so this gives nobody more than they have. After the claim it stops
+//! all the same: a card that somebody borrows for a minute must not change who owns the device, nor what its relays do.
 
 use std::io;
 use std::os::unix::fs::chown;
@@ -55,7 +55,8 @@ pub enum AdoptError {
     Authenticator(#[from] StoreError),
 }
 
-/// Puts the card's configuration into force, over what is in `board`. `serve` is the user and group that the accounts must belong to.
+/// Puts the card's configuration into force, over what is in `board`. `serve` is the user and group that the accounts
+/// must belong to.
 pub fn adopt(card: &Path, board: &str, data: &Path, serve: Option<(u32, u32)>) -> Result<Outcome, AdoptError> {
     let users_file = data.join("users.json");
     let mut accounts = store::read_accounts(&users_file)?;

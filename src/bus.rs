@@ -1,7 +1,7 @@
 //! Carries pictures and status from the few who know to the many who watch.
 //!
-//! Both buses hold one value, the newest. Nobody who publishes ever waits, and nobody who is slow can make another wait:
-//! there is no queue to fill.
+//! Both buses hold one value, the newest. Nobody who publishes ever waits, and nobody who is slow can make another
+//! wait: there is no queue to fill.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -101,7 +101,8 @@ pub struct Frames {
 }
 
 impl Frames {
-    /// Says whether pictures are wanted now: not by a page that is hidden. What is shown to others is received all the same.
+    /// Says whether pictures are wanted now: not by a page that is hidden. What is shown to others is received all the
+    /// same.
     pub fn want(&mut self, wanted: bool) {
         match (self.wanted, wanted) {
             (false, true) => self.audience.send_modify(|count| *count += 1),

@@ -1,7 +1,7 @@
 //! Does what init or a person asks for once: each job runs to its end and says how it went.
 //!
-//! Init's scripts run these before the services start. They are here and not in shell because each reads or writes something
-//! that a script would get wrong: accounts, a partition table, a password.
+//! Init's scripts run these before the services start. They are here and not in shell because each reads or writes
+//! something that a script would get wrong: accounts, a partition table, a password.
 
 use std::io::{self, BufRead as _, Read as _};
 use std::path::Path;
@@ -76,7 +76,8 @@ pub fn reset_pin(chip: &str, line: u16, time: Duration) -> Result<(), StartError
     Ok(())
 }
 
-/// Runs a command each time that a network cable has been plugged in again, for as long as the process lives that began us.
+/// Runs a command each time that a network cable has been plugged in again, for as long as the process lives that began
+/// us.
 pub fn carrier(interface: &str, command: &[String]) -> Result<(), StartError> {
     // What the command is for ends with the service; one of these left behind each time would be many in the end.
     let parent = getppid();

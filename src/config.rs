@@ -1,7 +1,7 @@
 //! Reads the configuration: one documented struct, parsed by a pure function, each value valid by its type.
 //!
-//! Nothing downstream checks a value again. A bad one is reported with its key, the value and the accepted range, and the
-//! daemon does not start on it: a relay on the wrong pin can switch the target off.
+//! Nothing downstream checks a value again. A bad one is reported with its key, the value and the accepted range, and
+//! the daemon does not start on it: a relay on the wrong pin can switch the target off.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv6Addr, SocketAddr};
@@ -140,8 +140,8 @@ impl Config {
         Ok(config)
     }
 
-    /// Refuses seats that would take each other's devices: each works while it is alone, so nothing else would say why the
-    /// other one is dead.
+    /// Refuses seats that would take each other's devices: each works while it is alone, so nothing else would say why
+    /// the other one is dead.
     fn check_shared(&self) -> Result<(), ConfigError> {
         let seats: Vec<_> = self.seats.iter().collect();
         for (at, (id, seat)) in seats.iter().enumerate() {

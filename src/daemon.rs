@@ -1,7 +1,7 @@
 //! Builds every part of the daemon in order, and says what each is for.
 //!
-//! There are two processes on an appliance, and one in the simulation that runs the same parts. Each function below is one
-//! of them, from the first part to the last; what they have in common follows.
+//! There are two processes on an appliance, and one in the simulation that runs the same parts. Each function below is
+//! one of them, from the first part to the last; what they have in common follows.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
@@ -113,8 +113,8 @@ pub fn serve_sim(config: Config, places: Places) -> Result<(), StartError> {
 
 /// Holds keyboard, pointer and relays, and lets go of them when `serve` dies or falls silent.
 pub fn hands(config: &Config, socket: &Path) -> Result<(), StartError> {
-    // A keyboard of an earlier life may still hold a key. Relays are not let go of here only to be taken again: in between
-    // a line would float, and taking it opens its contact anyway.
+    // A keyboard of an earlier life may still hold a key. Relays are not let go of here only to be taken again: in
+    // between a line would float, and taking it opens its contact anyway.
     unplug();
     run(async move |tasks, stop| {
         let mut boards = BTreeMap::new();
@@ -273,7 +273,8 @@ async fn listen(
     serve_on("https", https, ListenerKind::Tls(tls.clone()), &site, tasks, stop);
     let inner = net::gate::listen::loopback_twin(address);
     if !address.ip().is_unspecified() && inner != address {
-        // The guard must find the page while the one address that it listens on is away, or it would give the machine up.
+        // The guard must find the page while the one address that it listens on is away, or it would give the machine
+        // up.
         serve_on("https within", bind(inner)?, ListenerKind::Tls(tls), &site, tasks, stop);
     }
 

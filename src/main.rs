@@ -95,7 +95,8 @@ enum Job {
         #[arg(long, default_value = "/data")]
         mounted: PathBuf,
     },
-    /// Have a note on the card's first partition say what standard input says, for an owner with a laptop. Init's scripts run it.
+    /// Have a note on the card's first partition say what standard input says, for an owner with a laptop. Init's
+    /// scripts run it.
     Note {
         /// Which, by its file: claim-code.txt or farhand-error.txt.
         #[arg(value_parser = note)]
@@ -258,7 +259,8 @@ fn run(job: Job) -> Result<(), StartError> {
         Job::Serve(serve) => {
             let mut config = if serve.rescue { serve.common.read_or_default() } else { serve.common.read()? };
             if serve.board == Board::Sim && serve.common.config.is_none() {
-                // Someone who tries it out has no rights to the appliance's ports, and no wish to serve the whole network.
+                // Someone who tries it out has no rights to the appliance's ports, and no wish to serve the whole
+                // network.
                 config.server.https = SocketAddr::from(([127, 0, 0, 1], 8443));
                 config.server.http = Redirect::None;
             }

@@ -1,4 +1,5 @@
-//! Says why a job of the binary did not start, or ended: one error for `serve`, `hands`, `guard` and every short command.
+//! Says why a job of the binary did not start, or ended: one error for `serve`, `hands`, `guard` and every short
+//! command.
 
 use std::io;
 use std::path::PathBuf;

@@ -1,8 +1,8 @@
 //! Follows an update from its first byte to a system that waits to be started.
 //!
-//! The network process receives the file and the hands have it installed, so each knows a part of the way: [`System`] puts
-//! them together for whoever looks, and [`Updater`] follows the installer. What the installer says is for engineers;
-//! [`rauc`] turns it into words for the person who chose the file.
+//! The network process receives the file and the hands have it installed, so each knows a part of the way: [`System`]
+//! puts them together for whoever looks, and [`Updater`] follows the installer. What the installer says is for
+//! engineers; [`rauc`] turns it into words for the person who chose the file.
 
 pub mod rauc;
 pub mod slots;

@@ -36,7 +36,8 @@ impl AccountStore {
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the accounts, and notes what time it is; `then` sees them before anybody else does. This waits for the card.
+    /// Changes the accounts, and notes what time it is; `then` sees them before anybody else does. This waits for the
+    /// card.
     pub fn change<E: From<io::Error>>(
         &self,
         now: u64,

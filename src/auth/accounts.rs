@@ -1,8 +1,8 @@
 //! Keeps who may come in: people with passwords and programs with tokens.
 //!
-//! This is what outlives a reboot, as one JSON file. It holds hashes only: reading the card gives nobody a way in over the
-//! network. After an update was taken back the file may be one that a newer version wrote: what we do not know of it is kept
-//! for that version, and lets nobody in.
+//! This is what outlives a reboot, as one JSON file. It holds hashes only: reading the card gives nobody a way in over
+//! the network. After an update was taken back the file may be one that a newer version wrote: what we do not know of
+//! it is kept for that version, and lets nobody in.
 
 use std::collections::BTreeMap;
 
@@ -87,7 +87,8 @@ impl Default for Accounts {
     }
 }
 
-/// The name of a person or a program: 1 to 32 of letters, digits and `.-_@`, so that it can stand in a log line as it is.
+/// The name of a person or a program: 1 to 32 of letters, digits and `.-_@`, so that it can stand in a log line as it
+/// is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Name(String);
@@ -109,7 +110,8 @@ impl Name {
     }
 }
 
-/// Tells one life of an account from the next: it changes with the password, and when somebody is deleted and made again.
+/// Tells one life of an account from the next: it changes with the password, and when somebody is deleted and made
+/// again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Epoch(u64);
@@ -218,8 +220,8 @@ impl Accounts {
         self.seen
     }
 
-    /// Takes back a time that cannot be right, and says whether it was one: no appliance is off for ten years, and a server of
-    /// the time that was wrong once must not end every token for ever.
+    /// Takes back a time that cannot be right, and says whether it was one: no appliance is off for ten years, and a
+    /// server of the time that was wrong once must not end every token for ever.
     pub fn doubt(&mut self, wall: u64) -> bool {
         let is_wrong = wall.saturating_add(TEN_YEARS) < self.seen;
         if is_wrong {

@@ -218,7 +218,8 @@ impl Authenticator {
         Ok(bearer)
     }
 
-    /// Strikes out sessions that have ended, and notes the time now and then, as long as there is a token that it may end.
+    /// Strikes out sessions that have ended, and notes the time now and then, as long as there is a token that it may
+    /// end.
     pub async fn keep_time(self: Arc<Self>, mut stop: Stop) {
         loop {
             self.leases.tick();

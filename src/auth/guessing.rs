@@ -32,8 +32,8 @@ impl Guessing {
         Ok(Guessing { clock, limiter: Mutex::default(), places, places_file, writing: Mutex::default() })
     }
 
-    /// Asks whether somebody may try the password of this name, or the code of a device without an owner. The error is how
-    /// long they must wait.
+    /// Asks whether somebody may try the password of this name, or the code of a device without an owner. The error is
+    /// how long they must wait.
     pub fn attempt(&self, peer: IpAddr, name: Option<&Name>) -> Result<Try, Duration> {
         let familiar = name.is_some_and(|name| lock(&self.places).knows(self.clock.time(), peer, name));
         lock(&self.limiter).attempt(self.clock.since_boot(), peer, name, familiar)

@@ -1,7 +1,7 @@
 //! Remembers from where people have logged in, so that a flood of strangers does not keep them out.
 //!
-//! What is kept is a digest of address and name under a secret of this device: enough to recognise a place that is shown
-//! again. A place is forgotten after thirty days.
+//! What is kept is a digest of address and name under a secret of this device: enough to recognise a place that is
+//! shown again. A place is forgotten after thirty days.
 
 use core::net::IpAddr;
 

@@ -1,7 +1,8 @@
 //! Says for how long somebody may stay, and ends that at once when their session, token or account ends.
 //!
-//! Whoever acts for somebody holds their [`Lease`] and asks it for each thing that is done: a flag and a deadline, which no
-//! flood of requests can keep from being seen. [`Leases`] keeps the sessions, hands the leases out and ends them.
+//! Whoever acts for somebody holds their [`Lease`] and asks it for each thing that is done: a flag and a deadline,
+//! which no flood of requests can keep from being seen. [`Leases`] keeps the sessions, hands the leases out and ends
+//! them.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -144,8 +145,8 @@ impl Leases {
         state.table.user(self.clock.since_boot(), secret).map(|(name, epoch)| (name.clone(), epoch))
     }
 
-    /// The lease of a session or token that has just been recognised as this person's or program's. `expires` is a token's
-    /// own end.
+    /// The lease of a session or token that has just been recognised as this person's or program's. `expires` is a
+    /// token's own end.
     pub fn lease(self: &Arc<Self>, key: Key, name: &Name, role: Role, expires: Option<u64>) -> Lease {
         let mut state = self.lock();
         let end = match key {
@@ -164,8 +165,8 @@ impl Leases {
         Lease { grant, leases: self.clone() }
     }
 
-    /// Ends what the accounts do not bear out any more: sessions of another epoch, and leases of another role or of a token
-    /// that is gone.
+    /// Ends what the accounts do not bear out any more: sessions of another epoch, and leases of another role or of a
+    /// token that is gone.
     pub fn retain(&self, session: impl Fn(&Name, Epoch) -> bool, holder: impl Fn(Key, &Name, Role) -> bool) {
         let mut state = self.lock();
         state.table.retain(session);

@@ -1,11 +1,11 @@
 //! Slows down whoever guesses passwords and codes, without locking out whoever knows them.
 //!
-//! Tokens do not pass here: 256 random bits cannot be guessed, and a script that goes on with an expired one must not keep its
-//! owner, at the same address, from logging in. Wrong tries count against the address and the name together, so that being
-//! right as one person forgives no guess at another, and against the address alone, so that many names help nobody. Across
-//! all strangers there are budgets, for each name and in all: one for addresses that have been wrong lately or did not wait
-//! when they were told to, one for those that are fresh. Who comes from a place where they have logged in before is none of
-//! these strangers, and has a budget of their own that no flood can touch.
+//! Tokens do not pass here: 256 random bits cannot be guessed, and a script that goes on with an expired one must not
+//! keep its owner, at the same address, from logging in. Wrong tries count against the address and the name together,
+//! so that being right as one person forgives no guess at another, and against the address alone, so that many names
+//! help nobody. Across all strangers there are budgets, for each name and in all: one for addresses that have been
+//! wrong lately or did not wait when they were told to, one for those that are fresh. Who comes from a place where they
+//! have logged in before is none of these strangers, and has a budget of their own that no flood can touch.
 
 use core::net::IpAddr;
 use std::collections::HashMap;
@@ -32,7 +32,8 @@ const MEMORY: Duration = Duration::from_secs(900);
 /// How often who is to be forgotten is looked for.
 const FORGETTING: Duration = Duration::from_secs(5);
 
-/// How many addresses, and addresses with names, are remembered. Beyond that the one that was quiet longest is forgotten.
+/// How many addresses, and addresses with names, are remembered. Beyond that the one that was quiet longest is
+/// forgotten.
 const ADDRESSES: usize = 4096;
 
 /// How many names have budgets of their own at a time.
@@ -107,8 +108,8 @@ pub struct Try {
 
 impl Default for Limiter {
     fn default() -> Limiter {
-        // Strangers have at most 30 in any minute: 10 + 5 + 10 + 5 in the first one after a quiet time. Those at one name have
-        // less, so that a flood at one leaves something for another.
+        // Strangers have at most 30 in any minute: 10 + 5 + 10 + 5 in the first one after a quiet time. Those at one
+        // name have less, so that a flood at one leaves something for another.
         let all = Budgets { known: Budget::new(5, 5), fresh: Budget::new(10, 10) };
         let name = || Budgets { known: Budget::new(4, 4), fresh: Budget::new(8, 8) };
         let makes = Makes { name, familiar: || Budget::new(10, 10) };
@@ -130,8 +131,8 @@ impl Limiter {
         }
     }
 
-    /// Asks whether an address may try a name now; the error is how long it must wait. A try counts as wrong until it was
-    /// right. `familiar`: this person has logged in from there before.
+    /// Asks whether an address may try a name now; the error is how long it must wait. A try counts as wrong until it
+    /// was right. `familiar`: this person has logged in from there before.
     pub fn attempt(
         &mut self,
         now: Duration,
@@ -422,9 +423,9 @@ mod tests {
         assert!(bert.is_ok(), "{bert:?}");
     }
 
-    /// Lets this many attackers guess, each from an address of its own and each exactly when it may again, and an owner try
-    /// to log in from the first minute on, who comes back when `Retry-After` says. Gives how long that takes, if it takes
-    /// less than an hour.
+    /// Lets this many attackers guess, each from an address of its own and each exactly when it may again, and an owner
+    /// try to log in from the first minute on, who comes back when `Retry-After` says. Gives how long that takes, if it
+    /// takes less than an hour.
     fn siege(attackers: u32, familiar: bool) -> Option<Duration> {
         let (begin, hour) = (MINUTE, 60 * MINUTE);
         let mut limiter = Limiter::default();

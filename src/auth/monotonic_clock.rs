@@ -1,12 +1,13 @@
 //! Keeps the date from going back, for what must not come to life again.
 //!
-//! A board without a battery for its clock starts each boot at the time its image was built, and may never learn a better
-//! one. What expires there would be valid again after every reboot. So the latest time that anybody has seen is kept, and it
-//! is never earlier than that; from there on the time since boot counts, so that even such a board reaches an end.
+//! A board without a battery for its clock starts each boot at the time its image was built, and may never learn a
+//! better one. What expires there would be valid again after every reboot. So the latest time that anybody has seen is
+//! kept, and it is never earlier than that; from there on the time since boot counts, so that even such a board reaches
+//! an end.
 //!
-//! A server of the time may be wrong, too, and what is kept cannot be taken back. So only what the wall clock has said for
-//! an hour, in step with the time since boot, is worth keeping. (The kernel's word that its clock is synchronised would say
-//! less: busybox's ntpd leaves that unset.)
+//! A server of the time may be wrong, too, and what is kept cannot be taken back. So only what the wall clock has said
+//! for an hour, in step with the time since boot, is worth keeping. (The kernel's word that its clock is synchronised
+//! would say less: busybox's ntpd leaves that unset.)
 
 use std::time::Duration;
 

@@ -52,8 +52,8 @@ impl fmt::Display for Principal {
     }
 }
 
-/// What somebody is called in the log and to others. Tokens have names of their own choosing, and one must not pass for the
-/// person of the same name; a person's name has no space, so that no person passes for a token either.
+/// What somebody is called in the log and to others. Tokens have names of their own choosing, and one must not pass for
+/// the person of the same name; a person's name has no space, so that no person passes for a token either.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DisplayName(String);
 

@@ -1,7 +1,7 @@
 //! Gathers privileges into roles.
 //!
-//! Routes and messages ask for a privilege, never for a role, so that a role can be cut differently later without looking
-//! for every place that named it.
+//! Routes and messages ask for a privilege, never for a role, so that a role can be cut differently later without
+//! looking for every place that named it.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,7 @@
 //! Makes and checks passwords, claim codes and bearer secrets.
 //!
-//! Randomness is passed in, so that this stays a pure function of its inputs. Everything here that compares a secret does so
-//! in a time that does not depend on where the two differ.
+//! Randomness is passed in, so that this stays a pure function of its inputs. Everything here that compares a secret
+//! does so in a time that does not depend on where the two differ.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -17,8 +17,8 @@ const LETTERS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 /// Letters in a claim code: 40 bits, beyond guessing at the limiter's thirty tries a minute.
 const CODE_LEN: usize = 8;
 
-/// What a hash from elsewhere may cost. The least is what OWASP still recommends, with more passes; at the most, the two
-/// that are worked on at once leave a Pi with 1 GiB enough for pictures.
+/// What a hash from elsewhere may cost. The least is what OWASP still recommends, with more passes; at the most, the
+/// two that are worked on at once leave a Pi with 1 GiB enough for pictures.
 const MEMORY_KIB: RangeInclusive<u32> = 9 * 1024..=64 * 1024;
 const PASSES: RangeInclusive<u32> = 1..=10;
 const LANES: RangeInclusive<u32> = 1..=4;
@@ -115,7 +115,8 @@ impl Bearer {
 
 /// The SHA-256 of a [`Bearer`]: finds the session or token, and opens nothing when it is stolen.
 ///
-/// It may be looked up in an ordinary map: to learn anything from the time that takes, one would need to choose digests.
+/// It may be looked up in an ordinary map: to learn anything from the time that takes, one would need to choose
+/// digests.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest([u8; 32]);
 
@@ -168,8 +169,8 @@ pub fn hash_password(password: &str, salt: [u8; 16]) -> String {
     argon2().hash_password(password.as_bytes(), &salt).expect("parameters and salt are constant and valid").to_string()
 }
 
-/// A password's hash that somebody made elsewhere: Argon2id, as [`hash_password`] writes it or dearer, but not so dear that
-/// a login would take memory or time from everybody else, nor so cheap that the hash gives the password away.
+/// A password's hash that somebody made elsewhere: Argon2id, as [`hash_password`] writes it or dearer, but not so dear
+/// that a login would take memory or time from everybody else, nor so cheap that the hash gives the password away.
 #[derive(Clone, PartialEq, serde::Deserialize)]
 #[serde(try_from = "String")]
 pub struct PasswordDigest(String);
@@ -233,8 +234,8 @@ pub fn verify_password(password: &str, hash: Option<&str>, dearest: Option<&str>
     fits && work(hash, None).is_some()
 }
 
-/// The hash that a password is worked on with. One that does not parse is treated like none, so that a damaged file costs an
-/// account, not the device.
+/// The hash that a password is worked on with. One that does not parse is treated like none, so that a damaged file
+/// costs an account, not the device.
 fn work<'a>(hash: Option<&'a str>, dearest: Option<&'a str>) -> Option<PasswordHash<'a>> {
     [hash, dearest].into_iter().flatten().find_map(|hash| PasswordHash::new(hash).ok())
 }
@@ -245,8 +246,8 @@ pub fn cost(hash: &str) -> u64 {
     params.map_or(0, |params| u64::from(params.m_cost()) * u64::from(params.t_cost()))
 }
 
-/// Argon2id with OWASP's second recommendation, 19 MiB and two passes: a quarter of a second on a Pi 4, and two at once fit
-/// beside everything else in its smallest memory.
+/// Argon2id with OWASP's second recommendation, 19 MiB and two passes: a quarter of a second on a Pi 4, and two at once
+/// fit beside everything else in its smallest memory.
 fn argon2() -> Argon2<'static> {
     let params = Params::new(19 * 1024, 2, 1, None).expect("constant and within Argon2's ranges");
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)

@@ -1,8 +1,8 @@
 //! Writes down who is logged in, and strikes out whose time is over.
 //!
-//! Times are on the boot clock: a session ends when it should even if somebody sets the date, and no session outlives the
-//! boot it began in. The book can be stored and read back, so that the daemon may restart without anybody noticing; it
-//! holds digests, so that the file lets nobody in.
+//! Times are on the boot clock: a session ends when it should even if somebody sets the date, and no session outlives
+//! the boot it began in. The book can be stored and read back, so that the daemon may restart without anybody noticing;
+//! it holds digests, so that the file lets nobody in.
 
 use std::collections::HashMap;
 use std::time::Duration;

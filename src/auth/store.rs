@@ -46,8 +46,8 @@ pub(super) fn random<const N: usize>() -> Result<[u8; N], getrandom::Error> {
     Ok(bytes)
 }
 
-/// The code of a device without an owner. It stays the same until there is one: an owner without a screen reads it from the
-/// card, for which the device has to be off.
+/// The code of a device without an owner. It stays the same until there is one: an owner without a screen reads it from
+/// the card, for which the device has to be off.
 pub fn claim_code(file: &Path) -> Result<ClaimCode, StoreError> {
     if let Some(code) = files::read(file).ok().flatten().and_then(|text| ClaimCode::parse(&text)) {
         return Ok(code);

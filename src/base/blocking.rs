@@ -1,7 +1,8 @@
 //! Does work that may hang on a thread of its own, for as long as its caller can wait.
 //!
-//! A card that does not answer keeps a thread for minutes, and no time limit can interrupt it. So a [`Lane`] has one job at a
-//! time: while one hangs, the next is refused at once, and a caller who asks again and again leaves no thread behind each time.
+//! A card that does not answer keeps a thread for minutes, and no time limit can interrupt it. So a [`Lane`] has one
+//! job at a time: while one hangs, the next is refused at once, and a caller who asks again and again leaves no thread
+//! behind each time.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! Tells how long a part has not moved.
 //!
-//! A thread that hangs in a driver is alive to everybody who only asks whether it exists. So each part that must go round
-//! says so itself, every time it does, and whoever judges compares that with a clock of its own.
+//! A thread that hangs in a driver is alive to everybody who only asks whether it exists. So each part that must go
+//! round says so itself, every time it does, and whoever judges compares that with a clock of its own.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

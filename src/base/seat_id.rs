@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 /// Names one target machine with its capture device, gadget and relays.
 ///
-/// It appears in paths, configuration tables and log lines, so it is 1 to 32 of `a-z`, `0-9` and `-`, and starts with a letter.
+/// It appears in paths, configuration tables and log lines, so it is 1 to 32 of `a-z`, `0-9` and `-`, and starts with a
+/// letter.
 #[derive(schemars::JsonSchema)]
 #[schemars(with = "String")]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

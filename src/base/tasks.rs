@@ -1,7 +1,7 @@
 //! Starts every long-lived task and thread by name, and ends the program when the first of them ends.
 //!
-//! A daemon with a dead part is worse than one that restarts: it answers, and does nothing. So nothing is detached: what
-//! ends, for whatever reason, takes the program down with its name in the log, and init starts it again whole.
+//! A daemon with a dead part is worse than one that restarts: it answers, and does nothing. So nothing is detached:
+//! what ends, for whatever reason, takes the program down with its name in the log, and init starts it again whole.
 
 use std::future::Future;
 use std::io;

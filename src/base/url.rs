@@ -1,7 +1,7 @@
 //! Reads the few web addresses that the appliance may open by itself, and says where a redirect may lead.
 //!
-//! A parser for all that browsers take would take what no owner means. This one knows scheme, host, port and path, refuses a
-//! user name in front of the host, and takes as a number only what everybody reads as the same address.
+//! A parser for all that browsers take would take what no owner means. This one knows scheme, host, port and path,
+//! refuses a user name in front of the host, and takes as a number only what everybody reads as the same address.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -1,8 +1,8 @@
 //! Reads a configuration that a newer version has written, as far as this one understands it.
 //!
-//! After an update was taken back, the older version meets a file with keys it has never heard of. To refuse it would leave
-//! the owner without a page at the moment they need it most. So what is not understood is ignored, and reported. A file of
-//! our own time is read strictly all the same: there an unknown key is a misspelt one.
+//! After an update was taken back, the older version meets a file with keys it has never heard of. To refuse it would
+//! leave the owner without a page at the moment they need it most. So what is not understood is ignored, and reported.
+//! A file of our own time is read strictly all the same: there an unknown key is a misspelt one.
 //!
 //! ```toml
 //! schema = 2                 # newer than ours, so this file is read for what we know
@@ -53,7 +53,8 @@ fn is_newer(text: &str) -> bool {
     schema.is_some_and(|schema: u64| u64::from(SCHEMA) < schema)
 }
 
-/// Takes away what the strict reader objects to until it objects no more. Each round takes something, so there is an end.
+/// Takes away what the strict reader objects to until it objects no more. Each round takes something, so there is an
+/// end.
 fn pass_over(text: &str) -> Result<Reading, ConfigError> {
     let mut table = DeTable::parse(text)?;
     let newer = format!("this file is of a newer schema than {SCHEMA}, which this version knows");
@@ -85,8 +86,8 @@ fn pass_over(text: &str) -> Result<Reading, ConfigError> {
 /// A key after those of the tables that it is in. A key may have a dot in it.
 type Place = Vec<String>;
 
-/// The whole table of a seat's relays for any key in it. Half of what is said of a relay is worse than nothing: with its
-/// polarity unknown, it would be closed to be opened.
+/// The whole table of a seat's relays for any key in it. Half of what is said of a relay is worse than nothing: with
+/// its polarity unknown, it would be closed to be opened.
 fn whole_relay(mut place: Place) -> Place {
     if place.first().is_some_and(|key| key == "seats") && place.get(2).is_some_and(|key| key == "power") {
         place.truncate(3);

@@ -1,7 +1,8 @@
 //! Lays an owner's configuration over that of their board.
 //!
-//! A board's own says which pins its relays hang on. An owner who wants a host name writes that and nothing else, and must not
-//! lose the relays by it. So tables are joined, key by key, and of a key that both have the owner's value counts.
+//! A board's own says which pins its relays hang on. An owner who wants a host name writes that and nothing else, and
+//! must not lose the relays by it. So tables are joined, key by key, and of a key that both have the owner's value
+//! counts.
 
 use toml::{Table, Value};
 

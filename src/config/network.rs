@@ -1,7 +1,7 @@
 //! Who the appliance is on the network, how it gets its address, and whom it asks for the time.
 //!
-//! Init's scripts read these values, too, as the output of [`assignments`]: they are shell, so each type here admits only
-//! characters that mean nothing to a shell.
+//! Init's scripts read these values, too, as the output of [`assignments`]: they are shell, so each type here admits
+//! only characters that mean nothing to a shell.
 
 use std::net::IpAddr;
 

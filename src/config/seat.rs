@@ -163,7 +163,8 @@ pub struct Power {
     pub driver: RelayDriver,
     /// For `gpiocdev`: the chip's node or label, such as `"/dev/gpiochip0"` or `"pinctrl-bcm2711"`.
     pub chip: Option<String>,
-    /// The line of the relay over the power button; `"none"` takes away what the board's file names, as with the other lines.
+    /// The line of the relay over the power button; `"none"` takes away what the board's file names, as with the other
+    /// lines.
     #[serde(deserialize_with = "line_or_none")]
     pub power: Option<Line>,
     /// The line of the relay over the reset button.
@@ -198,7 +199,8 @@ pub enum RelayDriver {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Line(pub u16);
 
-/// Reads a line's number, or `"none"`: TOML has no value for nothing, and a key that is left out leaves what lies below it.
+/// Reads a line's number, or `"none"`: TOML has no value for nothing, and a key that is left out leaves what lies below
+/// it.
 fn line_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Line>, D::Error> {
     struct LineVisitor;
 
@@ -262,8 +264,8 @@ impl Device {
 /// What the chip behind a Pi's header is called: by its driver, and by the node that it has, because it is the first.
 const HEADER: [&str; 3] = ["pinctrl-bcm2711", "/dev/gpiochip0", "gpiochip0"];
 
-/// Lines of a Pi's header that the appliance uses itself. A relay there would close with what the console says, or make the
-/// appliance believe at power-on that somebody asks for a factory reset.
+/// Lines of a Pi's header that the appliance uses itself. A relay there would close with what the console says, or make
+/// the appliance believe at power-on that somebody asks for a factory reset.
 const SPOKEN_FOR: [(u16, &str); 3] = [(14, "the console's"), (15, "the console's"), (26, "the factory reset's")];
 
 impl Power {

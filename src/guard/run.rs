@@ -1,7 +1,7 @@
 //! Carries out what the guard decides: asks, feeds, writes, and restarts.
 //!
-//! Nothing in here ends it, and nothing keeps it from feeding for longer than the watchdog's timeout: what may hang (a card that
-//! does not answer, a command) has a thread of its own and a time limit.
+//! Nothing in here ends it, and nothing keeps it from feeding for longer than the watchdog's timeout: what may hang (a
+//! card that does not answer, a command) has a thread of its own and a time limit.
 
 use std::fs;
 use std::future::pending;
@@ -35,7 +35,8 @@ use crate::update::slots::{Environment, Slot};
 const PATIENCE: Duration = Duration::from_secs(3);
 
 // A machine whose page and storage are slow is not to be reset for it. The longest gap between two feeds is: the page's
-// answer, the examination, a confirmation written, and crashes forgiven or the time kept; or a pause, a mark, and the page's answer.
+// answer, the examination, a confirmation written, and crashes forgiven or the time kept; or a pause, a mark, and the
+// page's answer.
 const _: () = assert!(probe::PATIENCE.as_secs() + 3 * PATIENCE.as_secs() < watchdog::TIMEOUT_SECS as u64);
 const _: () = assert!(APART.as_secs() + PATIENCE.as_secs() + probe::PATIENCE.as_secs() < watchdog::TIMEOUT_SECS as u64);
 

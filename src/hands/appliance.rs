@@ -1,8 +1,8 @@
 //! Updates, restarts and resets the appliance itself, on the network process's request.
 //!
-//! A task of its own, apart from the loop that opens relays, because all of this waits for a card. What the network process has
-//! received is taken out of its reach before anybody looks at it, and what is wrong with it is the installer's decision:
-//! that one checks the signature, the board and the version, and writes only where we do not run.
+//! A task of its own, apart from the loop that opens relays, because all of this waits for a card. What the network
+//! process has received is taken out of its reach before anybody looks at it, and what is wrong with it is the
+//! installer's decision: that one checks the signature, the board and the version, and writes only where we do not run.
 
 mod installer;
 mod notes;

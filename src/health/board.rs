@@ -1,8 +1,8 @@
 //! Knows how the board itself is: its supply, its heat, its card.
 //!
-//! Each wears a machine down while everything of ours runs, and each is mended by a person's hands, so it is shown for as
-//! long as it matters and logged when it changes, not at every reading. [`BoardHealth`] does no I/O and reads no clock: the caller
-//! reads the sensors at [`Health::deadline`] and hands the [`Readings`] in.
+//! Each wears a machine down while everything of ours runs, and each is mended by a person's hands, so it is shown for
+//! as long as it matters and logged when it changes, not at every reading. [`BoardHealth`] does no I/O and reads no
+//! clock: the caller reads the sensors at [`Health::deadline`] and hands the [`Readings`] in.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -140,7 +140,8 @@ impl BoardHealth {
         self.report.card = card;
     }
 
-    /// Takes in that the sensors have not answered for a long time, so that nothing of what they said need be so any more.
+    /// Takes in that the sensors have not answered for a long time, so that nothing of what they said need be so any
+    /// more.
     pub fn lost(&mut self) {
         self.report = Report::default();
         self.news.push_back(News::Warn("the board's sensors do not answer".into()));

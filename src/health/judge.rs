@@ -1,8 +1,9 @@
 //! Decides whether the machine is well, and what follows from that.
 //!
-//! What judges health is none of the judged: a process of its own asks the page as a browser would. While it is well the
-//! hardware watchdog is fed, and a slot that is tried for the first time is confirmed once that has lasted. [`Guard`] does
-//! no I/O and reads no clock: the caller carries out each [`Action`], says what came of it, and is back at [`Guard::deadline`].
+//! What judges health is none of the judged: a process of its own asks the page as a browser would. While it is well
+//! the hardware watchdog is fed, and a slot that is tried for the first time is confirmed once that has lasted.
+//! [`Guard`] does no I/O and reads no clock: the caller carries out each [`Action`], says what came of it, and is back
+//! at [`Guard::deadline`].
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -54,7 +55,8 @@ pub struct Observation {
     pub page: Page,
     /// Whether the daemon runs in its rescue mode.
     pub rescue: bool,
-    /// What is wrong with the machine though the page may be well. Storage is tried only in a whole look: that is a write.
+    /// What is wrong with the machine though the page may be well. Storage is tried only in a whole look: that is a
+    /// write.
     pub faults: Vec<Fault>,
     /// What the boot loader remembers, unless the look was quick.
     pub environment: Option<Result<Environment, String>>,
@@ -228,8 +230,8 @@ impl Guard {
         }
     }
 
-    /// How closely to look: on trial everything counts, and the trial has an end. Otherwise a card is not worn out by a boot
-    /// loader's memory that cannot be read.
+    /// How closely to look: on trial everything counts, and the trial has an end. Otherwise a card is not worn out by a
+    /// boot loader's memory that cannot be read.
     fn depth(&self, now: Instant) -> Depth {
         match self.confirmation {
             Confirmation::Settled => Depth::Quick,

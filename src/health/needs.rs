@@ -1,13 +1,14 @@
 //! Remembers what a confirmed release had, so that the next one is held to the same and to no more.
 //!
-//! An appliance may be fit without an address from anybody, because its owner reaches it over a plain cable. An update that was
-//! held to what its machine never had would be taken back, and the next one, too. So what a release meets while it is confirmed
-//! is noted down, and a trial asks for that.
+//! An appliance may be fit without an address from anybody, because its owner reaches it over a plain cable. An update
+//! that was held to what its machine never had would be taken back, and the next one, too. So what a release meets
+//! while it is confirmed is noted down, and a trial asks for that.
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// How long something must have been missing before a new release may lack it, too: a router that restarts takes minutes.
+/// How long something must have been missing before a new release may lack it, too: a router that restarts takes
+/// minutes.
 const FORGOTTEN: Duration = Duration::from_secs(3600);
 /// Between two tries to write the same note.
 const AGAIN: Duration = Duration::from_secs(60);
@@ -100,8 +101,9 @@ impl Record {
         self.noted.flatten().unwrap_or(Needs::ALL)
     }
 
-    /// Takes in what a confirmed release meets. Gives what is to be noted down: at once when that is more than before, and
-    /// after an hour when it was less all the time; and again after a minute if [`Record::written`] has not been told.
+    /// Takes in what a confirmed release meets. Gives what is to be noted down: at once when that is more than before,
+    /// and after an hour when it was less all the time; and again after a minute if [`Record::written`] has not been
+    /// told.
     pub fn met(&mut self, now: Instant, met: Needs) -> Option<Needs> {
         let noted = self.noted?;
         let since = *self.since.get_or_insert(now);

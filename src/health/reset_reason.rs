@@ -1,6 +1,7 @@
 //! Says why the machine last started, from the traces that the end before it left.
 //!
-//! Nobody sees an appliance restart, so what it says afterwards is all there is. No trace at all means that the power went.
+//! Nobody sees an appliance restart, so what it says afterwards is all there is. No trace at all means that the power
+//! went.
 
 use serde::Serialize;
 
@@ -88,8 +89,8 @@ impl Evidence {
         Started { why, detail: detail.chars().filter(|c| !c.is_control()).take(LONGEST).collect() }
     }
 
-    /// Whether the machine was reset, rather than switched on. Who restarts it in order leaves a note, and a kernel that panics its
-    /// last words; without either it hung.
+    /// Whether the machine was reset, rather than switched on. Who restarts it in order leaves a note, and a kernel
+    /// that panics its last words; without either it hung.
     fn was_reset(&self) -> bool {
         self.watchdog_reset || self.reset_status.is_some_and(is_reset)
     }
@@ -100,8 +101,8 @@ impl Evidence {
     }
 }
 
-/// A Pi restarts by its watchdog whatever asked for it, so that this alone does not tell a hang from a restart. Its own driver
-/// tells neither: it never sets a boot status.
+/// A Pi restarts by its watchdog whatever asked for it, so that this alone does not tell a hang from a restart. Its own
+/// driver tells neither: it never sets a boot status.
 fn is_reset(status: u32) -> bool {
     status & (POWER_ON | WATCHDOG_RESET) == WATCHDOG_RESET
 }

@@ -1,7 +1,8 @@
 //! Reads and writes the boot loader's memory with the commands of libubootenv.
 //!
-//! They know where it lies (`/etc/fw_env.config`), and keep its two copies so that a power cut leaves one whole. An installer
-//! changes the same variables, one after the other; so nobody writes what was read before the other had its turn.
+//! They know where it lies (`/etc/fw_env.config`), and keep its two copies so that a power cut leaves one whole. An
+//! installer changes the same variables, one after the other; so nobody writes what was read before the other had its
+//! turn.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
@@ -34,7 +35,8 @@ impl BootEnv {
         Ok(Environment::parse(&said(output, "fw_printenv")?))
     }
 
-    /// Has it remember that `slot` is confirmed, and gives what is read back. None: an update is being installed meanwhile.
+    /// Has it remember that `slot` is confirmed, and gives what is read back. None: an update is being installed
+    /// meanwhile.
     ///
     /// What is to be written is made from what is read now, not from what was read when that was decided.
     pub fn confirm(&self, slot: Slot) -> io::Result<Option<Environment>> {

@@ -1,4 +1,5 @@
-//! Examines what a machine needs in addition to a page that answers: storage, clock, network, and the cable to its target.
+//! Examines what a machine needs in addition to a page that answers: storage, clock, network, and the cable to its
+//! target.
 //!
 //! A new version that lacks one of these must not be confirmed, even if everything of ours runs.
 
@@ -18,8 +19,8 @@ use crate::health::needs::{Fault, Needs};
 /// What a clock must not be before: when the image was built.
 const STAMP: &str = "/etc/os-release";
 
-/// Everything that is wrong but for storage, which cannot be tried without writing. `wants_gadget`: whether some seat has a
-/// keyboard.
+/// Everything that is wrong but for storage, which cannot be tried without writing. `wants_gadget`: whether some seat
+/// has a keyboard.
 pub fn faults(wants_gadget: bool) -> Vec<Fault> {
     let fault = |lacks, text: String| Fault { lacks, text };
     let gadget = (wants_gadget && !is_plugged(Path::new(CONTROLLERS), Path::new(GADGETS)))
@@ -74,8 +75,8 @@ fn has_address() -> io::Result<()> {
     if reachable { Ok(()) } else { Err(io::Error::other("no interface has an address")) }
 }
 
-/// Whether a network, or an owner, has given this address. What a machine gives itself, it has without either: the kernel
-/// makes a link-local one wherever there is a cable, even if nobody answers DHCP.
+/// Whether a network, or an owner, has given this address. What a machine gives itself, it has without either: the
+/// kernel makes a link-local one wherever there is a cable, even if nobody answers DHCP.
 fn is_given(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => !(v4.is_loopback() || v4.is_unspecified() || v4.is_link_local()),

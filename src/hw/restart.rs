@@ -1,7 +1,8 @@
 //! Restarts the machine, and notes for the next start who asked for it.
 //!
-//! The note is one line below `/data/state`: a word, then perhaps a sentence. `rcS` moves it away at the next start, and
-//! [`crate::health::reset_reason`] reads it; `service-crashed`, which must work without us, writes the same with `crashes`.
+//! The note is one line below `/data/state`: a word, then perhaps a sentence. `rcS` moves it away at the next start,
+//! and [`crate::health::reset_reason`] reads it; `service-crashed`, which must work without us, writes the same with
+//! `crashes`.
 
 use std::io;
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! Keeps, and takes up, what one life of the machine leaves for the next to read.
 //!
-//! What a kernel said when it panicked is in RAM that survives a reset (pstore, ramoops), and taken from there at once, so
-//! that the next panic finds room. Everything else is a line below `/data/state`, which is root's alone to write.
+//! What a kernel said when it panicked is in RAM that survives a reset (pstore, ramoops), and taken from there at once,
+//! so that the next panic finds room. Everything else is a line below `/data/state`, which is root's alone to write.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};

@@ -1,7 +1,7 @@
 //! Holds the hardware watchdog (Linux watchdog API, Documentation/watchdog/watchdog-api.rst).
 //!
-//! Once open it resets the machine unless it is fed, whatever becomes of us: that is its use. So it is opened by the one
-//! process that feeds it, which asks for the time it needs and takes what it gets.
+//! Once open it resets the machine unless it is fed, whatever becomes of us: that is its use. So it is opened by the
+//! one process that feeds it, which asks for the time it needs and takes what it gets.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -19,8 +19,8 @@ const LIST: &str = "/sys/class/watchdog";
 /// What the kernel's own timer calls itself. It hangs with the kernel, so hardware is better.
 const SOFTWARE: &str = "Software Watchdog";
 
-/// Where a Raspberry Pi's firmware leaves `PM_RSTS` as it found it: four bytes, the highest first. Reading the register itself
-/// would be too late, since the firmware clears it; and older firmware does not tell.
+/// Where a Raspberry Pi's firmware leaves `PM_RSTS` as it found it: four bytes, the highest first. Reading the register
+/// itself would be too late, since the firmware clears it; and older firmware does not tell.
 const RESET_STATUS: &str = "/proc/device-tree/chosen/bootloader/rsts";
 
 /// `WDIOF_CARDRESET`: the card reset the machine.
@@ -45,8 +45,8 @@ pub struct Watchdog {
 impl Watchdog {
     /// Opens the one that the configuration means. `NotFound`: there is none, or not yet.
     ///
-    /// Where U-Boot has `started` it, it is opened whatever the configuration means: nobody can stop it, and the kernel feeds
-    /// it for us only so long. The kernel does not tell: it calls one `inactive` that it feeds by itself.
+    /// Where U-Boot has `started` it, it is opened whatever the configuration means: nobody can stop it, and the kernel
+    /// feeds it for us only so long. The kernel does not tell: it calls one `inactive` that it feeds by itself.
     pub fn open(which: &config::Watchdog, started: bool) -> io::Result<Watchdog> {
         let chosen = match which {
             config::Watchdog::Path(path) if path.exists() => Some(path.clone()),

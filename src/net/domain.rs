@@ -1,7 +1,7 @@
 //! Finds the name by which the network knows this machine: its own in the domain that DHCP gives out.
 //!
-//! A router's list links to NAME.lan or NAME.fritz.box, and a page that did not answer to that would refuse whoever clicks there.
-//! The lease's script leaves the domain in a file, and has `serve` started again when it changes.
+//! A router's list links to NAME.lan or NAME.fritz.box, and a page that did not answer to that would refuse whoever
+//! clicks there. The lease's script leaves the domain in a file, and has `serve` started again when it changes.
 
 use std::path::Path;
 

@@ -1,7 +1,7 @@
 //! Makes this device known to machines nearby: `NAME.local`, and a web page in the list of those who look for one.
 //!
-//! An owner whose router shows no list of names has no other way to find the address that DHCP gave. It is a convenience, so
-//! nothing that happens here, not even its end, is a reason to take the page away.
+//! An owner whose router shows no list of names has no other way to find the address that DHCP gave. It is a
+//! convenience, so nothing that happens here, not even its end, is a reason to take the page away.
 
 use log::{info, warn};
 use mdns_sd::{DaemonEvent, IfKind, ServiceDaemon, ServiceInfo};
@@ -14,8 +14,8 @@ const SERVICE: &str = "_https._tcp.local.";
 
 /// Answers to `host` with whatever addresses the machine has at the time, until it is time to end.
 ///
-/// The library has a thread of its own, looks for changed addresses every five seconds, answers only what is asked of this
-/// name, and keeps nothing of what others say.
+/// The library has a thread of its own, looks for changed addresses every five seconds, answers only what is asked of
+/// this name, and keeps nothing of what others say.
 pub async fn run(host: String, port: u16, mut stop: Stop) {
     if let Err(error) = announce(&host, port, &mut stop).await {
         warn!("nobody nearby will find {host}.local: {}", chain(&error));

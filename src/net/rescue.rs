@@ -1,7 +1,7 @@
 //! Serves the page of the rescue mode: a form each to log in, to update, to restart, and to read what happened.
 //!
-//! It stands in for the page proper when a part of the daemon kept on crashing or hung, so it needs nothing of that page's build.
-//! Everything it does goes through the same routes, with the same privileges.
+//! It stands in for the page proper when a part of the daemon kept on crashing or hung, so it needs nothing of that
+//! page's build. Everything it does goes through the same routes, with the same privileges.
 
 use bytes::Bytes;
 

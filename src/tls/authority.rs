@@ -1,8 +1,8 @@
 //! Vouches for this device's own certificates.
 //!
-//! A browser that has been told to trust the authority believes every certificate that it issues, so these may be short-lived
-//! and change with names and addresses, and nobody is asked again. The authority may issue certificates for servers and for
-//! no further authority. Its key is made at the first start and never leaves the data folder.
+//! A browser that has been told to trust the authority believes every certificate that it issues, so these may be
+//! short-lived and change with names and addresses, and nobody is asked again. The authority may issue certificates for
+//! servers and for no further authority. Its key is made at the first start and never leaves the data folder.
 
 use std::time::Duration;
 
@@ -149,8 +149,8 @@ fn name(common_name: &str) -> DistinguishedName {
     name
 }
 
-/// A number that no other certificate of the same issuer has; browsers refuse a second one. The library would make it from the
-/// key, which stays the same.
+/// A number that no other certificate of the same issuer has; browsers refuse a second one. The library would make it
+/// from the key, which stays the same.
 fn serial() -> Result<SerialNumber, TlsError> {
     let mut bytes = random::<16>()?;
     // RFC 5280 section 4.1.2.2: positive, and not zero.

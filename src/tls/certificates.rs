@@ -1,9 +1,9 @@
 //! Makes, keeps, renews and offers the certificate of this device.
 //!
-//! Every device makes its own key at its first start, so that no two share one and no image contains one. The certificate
-//! comes from the device's own [`Authority`], names what the device answers to, and is made anew when that changes or when its
-//! time comes to an end. Whoever wants another authority's blessing puts their own two files in the place of ours; these
-//! are left alone.
+//! Every device makes its own key at its first start, so that no two share one and no image contains one. The
+//! certificate comes from the device's own [`Authority`], names what the device answers to, and is made anew when that
+//! changes or when its time comes to an end. Whoever wants another authority's blessing puts their own two files in the
+//! place of ours; these are left alone.
 
 use std::fs;
 use std::io;
@@ -101,7 +101,8 @@ struct Made {
 }
 
 impl Certificates {
-    /// Reads key and certificate from `folder`, and makes what is missing or out of date. `now` is in seconds since 1970.
+    /// Reads key and certificate from `folder`, and makes what is missing or out of date. `now` is in seconds since
+    /// 1970.
     pub fn open(
         folder: &Path,
         names: &[String],
@@ -118,7 +119,8 @@ impl Certificates {
             vouched: at("authority.crt"),
         };
         files::create_folder(folder).map_err(|source| file(folder, "create", source))?;
-        // First the key, then the certificate: a power cut between the two leaves a key without a certificate, which is fine.
+        // First the key, then the certificate: a power cut between the two leaves a key without a certificate, which is
+        // fine.
         if !exists(&files.key)? {
             let key = KeyPair::generate()?;
             files::write_whole(&files.key, key.serialize_pem().as_bytes())
@@ -159,8 +161,8 @@ impl Certificates {
         Ok(TlsAcceptor::from(Arc::new(config)))
     }
 
-    /// Makes the certificate anew if names, addresses or the time ask for it, and offers what there is from then on. Says
-    /// whether that is another.
+    /// Makes the certificate anew if names, addresses or the time ask for it, and offers what there is from then on.
+    /// Says whether that is another.
     pub fn renew(&self, now: u64, addresses: &[IpAddr]) -> Result<bool, TlsError> {
         let authority = self.files.refresh(&self.names, now, addresses)?;
         *lock(&self.authority) = authority;
@@ -198,8 +200,8 @@ impl Certificates {
 }
 
 impl Files {
-    /// Makes a certificate of ours anew if it is out of date or missing, and gives its authority's. One of somebody else's is
-    /// left alone.
+    /// Makes a certificate of ours anew if it is out of date or missing, and gives its authority's. One of somebody
+    /// else's is left alone.
     fn refresh(&self, names: &[String], now: u64, addresses: &[IpAddr]) -> Result<Option<String>, TlsError> {
         let hash = self.certificate_hash()?;
         let made = self.made()?;

@@ -1,8 +1,8 @@
 //! Understands what RAUC 1.13's `rauc install` says, and says it again for people.
 //!
-//! It prints a percentage with a step's name for each step, and between them what it does in words. The reason of a failure is
-//! one of many such lines: what our own check before the writing says stands behind `Error:`, everything else in RAUC's event
-//! of the failure. So whatever is no percentage is remembered, and looked through at the end.
+//! It prints a percentage with a step's name for each step, and between them what it does in words. The reason of a
+//! failure is one of many such lines: what our own check before the writing says stands behind `Error:`, everything
+//! else in RAUC's event of the failure. So whatever is no percentage is remembered, and looked through at the end.
 
 /// From this percentage on all checks are over, and a slot is being written.
 pub const WRITING: u8 = 40;
@@ -38,8 +38,8 @@ const COMMONPLACE: &[&str] = &[
     "Installing `",
 ];
 
-/// A phrase of RAUC's and what it means to whoever chose the file. The first that fits counts, so what is particular stands
-/// before what is general.
+/// A phrase of RAUC's and what it means to whoever chose the file. The first that fits counts, so what is particular
+/// stands before what is general.
 const MEANINGS: &[(&str, &str)] = &[
     ("still on trial", "What runs now has not proven itself yet. Wait half a minute and try again."),
     ("another update is being installed", "Another update is being installed already. Wait until that is done."),
@@ -120,7 +120,8 @@ pub fn explain(lines: &[String]) -> String {
     }
 }
 
-/// The words that come nearest to a reason: our own check's, RAUC's of its failure, or the last that were not said every time.
+/// The words that come nearest to a reason: our own check's, RAUC's of its failure, or the last that were not said
+/// every time.
 fn reason(lines: &[String]) -> &str {
     let ours = lines.iter().rev().find_map(|line| line.strip_prefix("Error: "));
     let events = lines.iter().rev().filter(|line| line.starts_with("rauc-event-Message: "));

@@ -1,9 +1,9 @@
 //! Knows the two systems on the card: which one runs, whether it has proven itself, and what is in the other.
 //!
-//! Three texts tell it: the kernel's command line names the slot that runs, the boot loader's variables count the attempts
-//! and name the last system that was confirmed, and RAUC's status file says what it has written where. What is missing or odd
-//! in one of them is not known. Who writes the variables can make a machine that never starts, so what is written is made here
-//! from what was read, and compared with what is read back.
+//! Three texts tell it: the kernel's command line names the slot that runs, the boot loader's variables count the
+//! attempts and name the last system that was confirmed, and RAUC's status file says what it has written where. What is
+//! missing or odd in one of them is not known. Who writes the variables can make a machine that never starts, so what
+//! is written is made here from what was read, and compared with what is read back.
 
 use std::collections::BTreeMap;
 use std::fmt;

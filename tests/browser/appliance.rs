@@ -1,7 +1,7 @@
 //! Serves a simulated machine with an appliance around it, whose installer, boot loader and restart are scripts.
 //!
-//! Usage: appliance FOLDER ADDRESS [URL], the last to fetch updates from. Everything is below the folder; `farhand` itself
-//! takes no such thing on its command line.
+//! Usage: appliance FOLDER ADDRESS [URL], the last to fetch updates from. Everything is below the folder; `farhand`
+//! itself takes no such thing on its command line.
 
 // The test that starts it sees why it failed.
 #![allow(clippy::unwrap_used)]

@@ -1,13 +1,14 @@
 //! Holds the modules to their floors: each imports what lies below it, never what lies above, and never in a circle.
 //!
-//! The order is that of `ARCHITECTURE.md`. Imports are read from `use` trees and from paths within the code, resolved as the
-//! compiler does; tests within a source file may import what they like.
+//! The order is that of `ARCHITECTURE.md`. Imports are read from `use` trees and from paths within the code, resolved
+//! as the compiler does; tests within a source file may import what they like.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Modules by floor, from the ground up; the longest name that fits counts. Modules of one floor do not import each other.
+/// Modules by floor, from the ground up; the longest name that fits counts. Modules of one floor do not import each
+/// other.
 const FLOORS: &[&[&str]] = &[
     &["base"],
     &["auth"],

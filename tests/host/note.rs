@@ -1,7 +1,8 @@
-//! Writes notes on the card's first partition as the image build makes it, and judges that as a laptop and a board would.
+//! Writes notes on the card's first partition as the image build makes it, and judges that as a laptop and a board
+//! would.
 //!
-//! The partition is what a board boots from, and an owner who wants to read a note switches off. So whatever moment the power
-//! fails, and whatever is damaged already, only the note may have changed.
+//! The partition is what a board boots from, and an owner who wants to read a note switches off. So whatever moment the
+//! power fails, and whatever is damaged already, only the note may have changed.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};

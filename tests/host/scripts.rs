@@ -249,7 +249,8 @@ fn a_bundle_is_refused_where_the_boot_loaders_memory_or_raucs_word_is_missing() 
     }
 }
 
-/// Whether an address and a default route are taken away when udhcpc says this, `uptime` seconds after the machine's start.
+/// Whether an address and a default route are taken away when udhcpc says this, `uptime` seconds after the machine's
+/// start.
 fn lost(root: &Root, uptime: &str, said: &str, variables: &[(&str, &str)]) -> (bool, bool) {
     root.put("proc/uptime", format!("{uptime}.50 1.00\n"));
     root.put("done", "");

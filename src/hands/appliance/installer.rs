@@ -1,8 +1,8 @@
 //! Runs the installer, and lets nothing of it outlive us.
 //!
-//! It is a script that starts RAUC, which starts programs of its own. If only the script were killed, the rest would go on
-//! writing a slot that everybody believes to be left alone, and keep the lock that the next installation waits for. So all of
-//! it is one process group, and that is killed.
+//! It is a script that starts RAUC, which starts programs of its own. If only the script were killed, the rest would go
+//! on writing a slot that everybody believes to be left alone, and keep the lock that the next installation waits for.
+//! So all of it is one process group, and that is killed.
 
 use std::io;
 use std::path::PathBuf;

@@ -1,8 +1,8 @@
 //! Leaves notes for the next start, and takes them back if there is none.
 //!
-//! A card that fails may keep a write for minutes and carry it out in the end. So every write has a thread and a time limit, and
-//! a note that has been taken back is not written by a thread that wakes up later: an owner would be surprised by a factory
-//! reset days after it was refused.
+//! A card that fails may keep a write for minutes and carry it out in the end. So every write has a thread and a time
+//! limit, and a note that has been taken back is not written by a thread that wakes up later: an owner would be
+//! surprised by a factory reset days after it was refused.
 
 use std::io;
 use std::path::{Path, PathBuf};

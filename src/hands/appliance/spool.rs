@@ -1,8 +1,8 @@
 //! Takes an uploaded file out of the network process's reach.
 //!
-//! The network process is the one that an attacker would take over, and the folder in which it leaves the file is its own. So
-//! nothing about that file is believed: it is moved to where only we can touch it, and looked at there. A writer that still
-//! has it open is found by the installer, which takes a lease on it before it reads.
+//! The network process is the one that an attacker would take over, and the folder in which it leaves the file is its
+//! own. So nothing about that file is believed: it is moved to where only we can touch it, and looked at there. A
+//! writer that still has it open is found by the installer, which takes a lease on it before it reads.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io;

@@ -1,7 +1,7 @@
 //! Finds the one sector of a small file on a FAT32 volume. No I/O: the caller reads the sectors that are asked for.
 //!
-//! A board boots from this volume, and nobody repairs it. So what is not exactly as our image has it is left alone: whatever is
-//! damaged, the answer is an error, or the file's own sector.
+//! A board boots from this volume, and nobody repairs it. So what is not exactly as our image has it is left alone:
+//! whatever is damaged, the answer is an error, or the file's own sector.
 
 use std::io;
 
@@ -63,8 +63,8 @@ struct Volume {
     root: u32,
 }
 
-/// The sector that is the whole of the file `name` in the root folder of a volume with room for this many sectors, and what is in
-/// it, which must begin with `opening`.
+/// The sector that is the whole of the file `name` in the root folder of a volume with room for this many sectors, and
+/// what is in it, which must begin with `opening`.
 ///
 /// `name` must be one that only a long entry can hold, as those of our notes are.
 pub fn find(
@@ -161,7 +161,8 @@ impl Volume {
     }
 }
 
-/// What a long name's entries have said so far. They stand before the short one that they belong to, the last part first.
+/// What a long name's entries have said so far. They stand before the short one that they belong to, the last part
+/// first.
 #[derive(Default)]
 struct LongName {
     /// The parts that are still to come; none, and the name is whole.

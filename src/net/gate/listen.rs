@@ -1,7 +1,7 @@
 //! Opens the sockets on which the appliance is reached.
 //!
-//! An address that the configuration names may come later than we do, by DHCP or with the cable, and go again. To wait for it
-//! or to give up would cost the owner the page, so it is listened on before it is there.
+//! An address that the configuration names may come later than we do, by DHCP or with the cable, and go again. To wait
+//! for it or to give up would cost the owner the page, so it is listened on before it is there.
 
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -37,8 +37,8 @@ fn open(address: SocketAddr, early: bool) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Where on this machine a page is to be found that listens at `address`, whatever addresses the machine has just now. If it
-/// does not listen there by itself, it must do so besides: the guard asks it there.
+/// Where on this machine a page is to be found that listens at `address`, whatever addresses the machine has just now.
+/// If it does not listen there by itself, it must do so besides: the guard asks it there.
 pub fn loopback_twin(address: SocketAddr) -> SocketAddr {
     // What takes every IPv6 address takes IPv4 as well, and a kernel without IPv6 has no ::1.
     let ip = if address.ip().is_loopback() { address.ip() } else { Ipv4Addr::LOCALHOST.into() };

@@ -1,7 +1,7 @@
 //! Joins a TCP connection, with or without TLS, to hyper and to the WebSocket.
 //!
-//! Both forward vectored writes, so that header and picture leave in one call without being copied together first. A peer
-//! that takes nothing for too long is cut off here, under everything that might be waiting for it.
+//! Both forward vectored writes, so that header and picture leave in one call without being copied together first. A
+//! peer that takes nothing for too long is cut off here, under everything that might be waiting for it.
 
 use std::future::Future as _;
 use std::io::{self, IoSlice};
@@ -18,12 +18,13 @@ use tokio_rustls::server::TlsStream;
 /// A peer that has taken no byte for this long is gone, or means harm.
 const WRITE_IDLE: Duration = Duration::from_secs(30);
 
-/// Bytes that may wait in the kernel before it calls the socket full. What waits there is old when it arrives: a reader of
-/// 2 MB/s was 228 ms behind with this, 258 ms with 64 KiB and 275 ms with 128 KiB, and fast readers saw no difference.
+/// Bytes that may wait in the kernel before it calls the socket full. What waits there is old when it arrives: a reader
+/// of 2 MB/s was 228 ms behind with this, 258 ms with 64 KiB and 275 ms with 128 KiB, and fast readers saw no
+/// difference.
 const NOT_SENT: u32 = 16 * 1024;
 
-/// Nothing tells us that a machine was switched off or a cable pulled: a silent connection is asked this often whether anybody
-/// is there, so that nobody stays on the list of viewers who has gone.
+/// Nothing tells us that a machine was switched off or a cable pulled: a silent connection is asked this often whether
+/// anybody is there, so that nobody stays on the list of viewers who has gone.
 const PROBE_AFTER: Duration = Duration::from_secs(10);
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 const PROBES: u32 = 3;
@@ -109,8 +110,8 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// Closes a connection so that what was sent last arrives: closing with unread bytes would make the kernel send a reset,
-    /// which overtakes it. How much is read and how long is bounded, since the other end may go on for ever.
+    /// Closes a connection so that what was sent last arrives: closing with unread bytes would make the kernel send a
+    /// reset, which overtakes it. How much is read and how long is bounded, since the other end may go on for ever.
     pub async fn part(&mut self) -> io::Result<()> {
         let mut sink = [0; 4096];
         let parting = async {

@@ -146,8 +146,8 @@ async fn a_flood_of_strangers_keeps_nobody_out_of_where_they_have_logged_in_even
         client.send(&bench.request("POST /api/v1/login", "", &login(password))).await;
         client.answer().await.status
     };
-    // Each from an address of its own, until there is nothing left for strangers, whether they know the password or not. On a
-    // busy machine a try may come back in between.
+    // Each from an address of its own, until there is nothing left for strangers, whether they know the password or
+    // not. On a busy machine a try may come back in between.
     let mut strangers = 2..100;
     loop {
         let (one, two) = (strangers.next().expect("a flood is slowed down"), strangers.next().unwrap());

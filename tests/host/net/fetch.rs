@@ -321,8 +321,8 @@ async fn after_a_failure_the_next_one_works_and_the_failure_is_forgotten() {
     phase(&bench, &["ready"]).await;
 }
 
-/// Has time pass quickly, in steps in which everybody who is to show signs of life does. By itself a clock that is held does
-/// not go on while a thread waits for pieces to write.
+/// Has time pass quickly, in steps in which everybody who is to show signs of life does. By itself a clock that is held
+/// does not go on while a thread waits for pieces to write.
 async fn pass_time_until(done: impl Future<Output = ()>) {
     let mut done = std::pin::pin!(done);
     tokio::time::pause();
