@@ -1,6 +1,6 @@
 //! Builds every part of the daemon in order, and says what each is for.
 //!
-//! There are two processes on an appliance, and one in the simulation that runs the same parts. Each function below is
+//! There are three processes on an appliance, and one in the simulation that runs the parts of two. Each function below is
 //! one of them, from the first part to the last; what they have in common follows.
 
 use std::collections::BTreeMap;
