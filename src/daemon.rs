@@ -1,7 +1,7 @@
 //! Builds every part of the daemon in order, and says what each is for.
 //!
-//! There are three processes on an appliance, and one in the simulation that runs the parts of two. Each function below is
-//! one of them, from the first part to the last; what they have in common follows.
+//! There are three processes on an appliance, and one in the simulation that runs the parts of two. Each function below
+//! is one of them, from the first part to the last; what they have in common follows.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};

@@ -2,8 +2,8 @@
 //!
 //! `ARCHITECTURE.md` is the map. [`daemon`] builds every part in order and says why: read it first.
 //!
-//! The modules below `hands` that decide something are pure cores: they do no I/O and read no clock. All are driven in the
-//! same way. The caller passes `now` in, drains what is to be done, and comes back at the deadline:
+//! The modules below `hands` that decide something are pure cores: they do no I/O and read no clock. All are driven in
+//! the same way. The caller passes `now` in, drains what is to be done, and comes back at the deadline:
 //!
 //! ```
 //! use std::time::{Duration, Instant};
