@@ -5,6 +5,7 @@
 
 pub mod account_store;
 pub mod accounts;
+pub mod act;
 pub mod authenticator;
 pub mod clock;
 pub mod guessing;

@@ -22,6 +22,7 @@
 //! ```
 
 pub mod adopt;
+pub mod appliance;
 pub mod auth;
 pub mod base;
 pub mod bus;

@@ -18,7 +18,6 @@ mod redirect;
 mod rescue;
 pub mod serve;
 pub mod site;
-pub mod upload;
 pub mod ws;
 
 /// The names by which this machine may be called: its own, the same in multicast DNS, and those configured.

@@ -11,17 +11,18 @@ pub mod reach;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use http_body_util::BodyExt as _;
 use log::{info, warn};
 use rustls::ClientConfig;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use crate::appliance::upload::{LONGEST, Upload, UploadError};
 use crate::base::error_chain::chain;
 use crate::base::tasks::Stop;
 use crate::base::url::Url;
 use crate::config::update::Update;
 use crate::hands::client::Hands;
-use crate::net::upload::{LONGEST, Upload, UploadError};
 use crate::update::ApplianceError;
 
 use crate::tls::authorities::{self, TrustError};
@@ -126,9 +127,9 @@ impl Downloader {
         for _ in 0..=MOST_REDIRECTS {
             match client::ask(&url, &mut way, &self.tls).await? {
                 Reply::Elsewhere(to) => url = to,
-                Reply::File(mut file) => {
+                Reply::File(file) => {
                     info!("fetching {} bytes from {}", file.len, url.authority());
-                    upload.store(file.len, &mut file.body, || ()).await?;
+                    upload.store(file.len, file.body.into_data_stream(), || ()).await?;
                     return Ok(file.len);
                 }
             }

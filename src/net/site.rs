@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
+use crate::appliance::control::Control;
+use crate::appliance::upload;
 use crate::auth::authenticator::Authenticator;
 use crate::auth::clock::Clock;
 use crate::auth::principal::Principal;
@@ -20,7 +22,6 @@ use crate::bus::{SeatBus, SystemBus};
 use crate::hands::client::Hands;
 use crate::net::download::Fetcher;
 use crate::net::gate::unauthenticated::ConnectionLimiter;
-use crate::net::upload;
 use crate::seat::places::Places;
 use crate::tls::certificates::Certificates;
 
@@ -118,6 +119,11 @@ impl Site {
     /// What is known of the appliance itself.
     pub fn system(&self) -> &SystemBus {
         &self.system
+    }
+
+    /// The appliance, as people work it.
+    pub fn appliance(&self) -> Control<'_> {
+        Control::of(&self.hands, &self.system, &self.folders.data)
     }
 
     /// Our own names.

@@ -6,12 +6,11 @@
 
 use std::time::Duration;
 
-use log::{info, warn};
-
 use super::attachment::Attachment;
 pub use super::error::ControlError;
 use super::error::HOLDS;
 use super::rights::check;
+use crate::auth::act::Act;
 use crate::auth::principal::Principal;
 use crate::auth::role::Privilege;
 use crate::base::front_panel::Contact;
@@ -79,8 +78,8 @@ impl Control {
         self.check(principal, Privilege::Power)?;
         let (contact, time) = press.contact_and_time()?;
         let what = format!("press {contact:?} of {} for {:.1} s", self.seat(), time.as_secs_f64());
-        let audit = Audit::begin(principal, what);
-        audit.end(self.hands.press(self.seat(), contact, time).await)?;
+        let act = Act::begin(principal, what);
+        act.end(self.hands.press(self.seat(), contact, time).await)?;
         Ok(time)
     }
 
@@ -93,9 +92,9 @@ impl Control {
         let unknown = |code: &String| ControlError::CannotType(format!("no key has the code {code:?}"));
         let usage = |code: &String| keymap::usage(code).ok_or_else(|| unknown(code));
         let usages: Vec<_> = codes.iter().map(usage).collect::<Result<_, _>>()?;
-        let audit = Audit::begin(principal, format!("press a chord at {}", self.seat()));
+        let act = Act::begin(principal, format!("press a chord at {}", self.seat()));
         let typed = self.hands.chord(self.seat(), owner, usages);
-        audit.end(while_allowed(principal, typed).await)?;
+        act.end(while_allowed(principal, typed).await)?;
         Ok(codes.len())
     }
 
@@ -107,9 +106,9 @@ impl Control {
             return Err(ControlError::TextLength);
         }
         let strokes = text::strokes(text).map_err(|error| ControlError::CannotType(error.to_string()))?;
-        let audit = Audit::begin(principal, format!("type {length} characters at {}", self.seat()));
+        let act = Act::begin(principal, format!("type {length} characters at {}", self.seat()));
         let typed = self.hands.type_strokes(self.seat(), owner, strokes);
-        audit.end(while_allowed(principal, typed).await)?;
+        act.end(while_allowed(principal, typed).await)?;
         Ok(length)
     }
 
@@ -132,38 +131,6 @@ async fn while_allowed(
     tokio::select! {
         done = work => Ok(done?),
         () = principal.lease().ended() => Err(ControlError::Ended),
-    }
-}
-
-/// A line in the log before something is done, and one after, also if nobody waits for the end.
-struct Audit {
-    who: String,
-    what: String,
-    has_ended: bool,
-}
-
-impl Audit {
-    fn begin(principal: &Principal, what: String) -> Audit {
-        let audit = Audit { who: principal.to_string(), what, has_ended: false };
-        info!("{} begins to {}", audit.who, audit.what);
-        audit
-    }
-
-    fn end<E: std::fmt::Display>(mut self, outcome: Result<(), E>) -> Result<(), E> {
-        self.has_ended = true;
-        match &outcome {
-            Ok(()) => info!("done: {} asked to {}", self.who, self.what),
-            Err(error) => warn!("not done: {} asked to {}: {error}", self.who, self.what),
-        }
-        outcome
-    }
-}
-
-impl Drop for Audit {
-    fn drop(&mut self) {
-        if !self.has_ended {
-            warn!("left: {} asked to {} and did not wait for the end", self.who, self.what);
-        }
     }
 }
 

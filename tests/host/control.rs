@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Instant;
 
+use farhand::appliance::control::{self as appliance, Control as Appliance};
+use farhand::appliance::status::hostname;
 use farhand::auth::accounts::Name;
 use farhand::auth::authenticator::Authenticator;
 use farhand::auth::clock::SystemClock;
@@ -20,6 +22,7 @@ use farhand::hands::link::ServerSource;
 use farhand::hands::server::{ClientSource, run};
 use farhand::hid::keyboard::Usage;
 use farhand::seat::control::{Control, ControlError, Press};
+use farhand::update::Phase;
 use tokio::sync::mpsc;
 
 use crate::machine::Machine;
@@ -34,7 +37,9 @@ struct Bench {
     machine: Machine,
     status: StatusBus,
     control: Control,
-    _folder: Folder,
+    hands: Hands,
+    system: SystemBus,
+    folder: Folder,
     _running: (Stopper, Tasks),
 }
 
@@ -65,11 +70,12 @@ impl Bench {
         let (connect, clients) = mpsc::channel(1);
         let boards = BTreeMap::from([(seat, machine.board())]);
         tasks.spawn("hands", run(ClientSource::Inside(clients), boards, ApplianceClient::simulated(), stop));
-        let (hands, link) = Hands::new(std::slice::from_ref(&bus), SystemBus::default());
+        let system = SystemBus::default();
+        let (hands, link) = Hands::new(std::slice::from_ref(&bus), system.clone());
         link.start(ServerSource::Inside(connect), &tasks).unwrap();
         status.watch().wait_for(|status| status.target.takes_keys()).await.unwrap();
         let control = Control::of(&bus, &hands);
-        Bench { auth, anna, machine, status, control, _folder: folder, _running: (stopper, tasks) }
+        Bench { auth, anna, machine, status, control, hands, system, folder, _running: (stopper, tasks) }
     }
 
     async fn viewer(&self) -> Principal {
@@ -94,6 +100,26 @@ async fn after_the_end_of_a_session_nothing_can_be_done_with_it() {
     assert_eq!(Err(ControlError::Ended), bench.control.type_text(&bench.anna, OWNER, "a").await);
     assert_eq!(Ok(()), attachment.input(Input::Release), "letting go needs nobody's leave");
     bench.machine.until_keys([0; 8]).await;
+}
+
+#[tokio::test]
+async fn the_appliance_obeys_administrators_alone_and_only_during_their_session() {
+    let bench = Bench::new("appliance").await;
+    let data = bench.folder.0.join("data");
+    let control = Appliance::of(&bench.hands, &bench.system, &data);
+    let viewer = bench.viewer().await;
+    let wrong_name = control.factory_reset(&bench.anna, "another").await;
+    assert_eq!(Err(appliance::ControlError::WrongName(hostname())), wrong_name);
+    // The simulated machine refuses to restart, so both are refused for who asks before that.
+    for (principal, expected) in
+        [(&viewer, appliance::ControlError::NotAllowed), (&bench.anna, appliance::ControlError::Ended)]
+    {
+        bench.auth.logout(&bench.anna);
+        assert_eq!(Err(expected.clone()), control.restart(principal).await);
+        assert_eq!(Err(expected.clone()), control.factory_reset(principal, &hostname()).await);
+        assert_eq!(Err(expected.clone()), control.install(principal, 1).await);
+        assert_eq!(Some(expected), control.begin_update(principal, Phase::Receiving).err());
+    }
 }
 
 #[tokio::test]

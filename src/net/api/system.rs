@@ -1,16 +1,11 @@
 //! Tells of the appliance itself, and restarts or resets it, for one request at a time.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use tokio::task::spawn_blocking;
+use serde::Deserialize;
 
+use crate::appliance::control::ControlError;
+use crate::appliance::status::{System, status};
 use crate::auth::role::Privilege;
-use crate::base::files;
-use crate::health::board::Report;
-use crate::health::report_file;
 use crate::net::http::accepts::{Json, MEMBERS, Nothing};
 use crate::net::http::answers::{Begun, Empty, Shown};
 use crate::net::http::caller::Person;
@@ -18,9 +13,6 @@ use crate::net::http::codes::{self, Code};
 use crate::net::http::endpoint::{Access, Context, Endpoint, Method, Semantics};
 use crate::net::http::problem::{ApiError, Problem};
 use crate::net::http::row::Row;
-use crate::net::site::Site;
-use crate::update::Progress;
-use crate::update::slots::{Content, Slot, Slots};
 
 /// What there is.
 pub const ROWS: &[Row] = &[Row::of::<ShowSystem>(), Row::of::<Restart>(), Row::of::<FactoryReset>()];
@@ -40,32 +32,6 @@ struct ShowSystem;
 struct Restart;
 struct FactoryReset;
 
-/// What the appliance is, runs and does to itself.
-#[derive(Debug, JsonSchema, Serialize)]
-pub struct System {
-    host: String,
-    version: &'static str,
-    build: Option<String>,
-    variant: Option<String>,
-    board: String,
-    slot: Option<Slot>,
-    confirmed: Option<bool>,
-    slots: Option<BTreeMap<Slot, Content>>,
-    started: Option<Started>,
-    health: Option<Report>,
-    update: Progress,
-    update_from: Option<String>,
-}
-
-/// Why the machine last started, as the guard found out. It may be another version's guard that says it, so words that
-/// we do not know are passed on.
-#[derive(Debug, JsonSchema, Serialize, Deserialize)]
-struct Started {
-    why: String,
-    #[serde(default)]
-    detail: String,
-}
-
 /// The name of the device that is to forget.
 #[derive(JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -73,63 +39,16 @@ pub struct ResetRequest {
     confirm: String,
 }
 
-/// Something confirmed with another name than ours.
-#[derive(Debug, thiserror::Error)]
-#[error("to confirm, give the host name of this device, {0:?}")]
-pub struct WrongName(String);
-
-impl ApiError for WrongName {
+impl ApiError for ControlError {
     fn code(&self) -> &'static Code {
-        codes::NOT_CONFIRMED
+        match self {
+            ControlError::NotAllowed => codes::NOT_ALLOWED,
+            ControlError::Ended => codes::NOT_LOGGED_IN,
+            ControlError::WrongName(_) => codes::NOT_CONFIRMED,
+            ControlError::Appliance(error) => error.code(),
+            ControlError::Hands(error) => error.code(),
+        }
     }
-}
-
-async fn status(site: &Site) -> System {
-    let system = site.system().now();
-    let is_real = system.machine.as_ref().is_none_or(|machine| machine.real);
-    let run = site.folders().run.clone();
-    let read = spawn_blocking(move || {
-        let text = |path: &Path| files::read(path).ok().flatten();
-        let release = text(Path::new("/etc/os-release")).unwrap_or_default();
-        let board = text(Path::new("/proc/device-tree/model"));
-        let started = text(&run.join("started.json")).and_then(|text| serde_json::from_str(&text).ok());
-        (release, board, started, report_file::read(&run))
-    });
-    let (release, board, started, health) = read.await.unwrap_or_default();
-    // On a laptop this file is somebody else's.
-    let word = |key| release_word(&release, key).filter(|_| release_word(&release, "ID").as_deref() == Some("farhand"));
-    let board = match board {
-        _ if !is_real => "simulated".into(),
-        Some(model) => model.trim_end_matches('\0').to_string(),
-        None => "unknown".into(),
-    };
-    let update = system.update();
-    let slots = system.machine.and_then(|machine| machine.slots);
-    let (slot, confirmed) = slots.as_ref().map_or((None, None), |slots| (Some(slots.running), slots.confirmed));
-    System {
-        host: hostname(),
-        version: env!("CARGO_PKG_VERSION"),
-        build: word("VARIANT_ID"),
-        variant: word("VARIANT"),
-        board,
-        slot,
-        confirmed,
-        slots: slots.map(|Slots { slots, .. }| slots),
-        started,
-        health,
-        update,
-        update_from: site.fetcher().map(|fetcher| fetcher.from().to_string()),
-    }
-}
-
-/// The value of a key in an os-release file.
-fn release_word(text: &str, key: &str) -> Option<String> {
-    let value = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
-    Some(value.trim_matches('"').to_string())
-}
-
-fn hostname() -> String {
-    nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 impl Endpoint for ShowSystem {
@@ -142,7 +61,9 @@ impl Endpoint for ShowSystem {
     type Answers = Shown<System>;
 
     async fn act(context: Context<Person>, _: Nothing) -> Result<Shown<System>, Problem> {
-        Ok(Shown(status(&context.site).await))
+        let site = context.site;
+        let update_from = site.fetcher().map(|fetcher| fetcher.from().to_string());
+        Ok(Shown(status(site.system(), &site.folders().run, update_from).await))
     }
 }
 
@@ -157,8 +78,7 @@ impl Endpoint for Restart {
     type Answers = Begun<Empty>;
 
     async fn act(context: Context<Person>, _: Nothing) -> Result<Begun<Empty>, Problem> {
-        context.site.system().now().check_restart()?;
-        context.site.hands().restart().await?;
+        context.site.appliance().restart(&context.caller.0).await?;
         Ok(Begun(Empty {}))
     }
 }
@@ -183,25 +103,7 @@ impl Endpoint for FactoryReset {
     type Answers = Begun<Empty>;
 
     async fn act(context: Context<Person>, Json(request): Self::Accepts) -> Result<Begun<Empty>, Problem> {
-        let name = hostname();
-        if request.confirm != name {
-            return Err(WrongName(name).into());
-        }
-        context.site.system().now().check_restart()?;
-        context.site.hands().factory_reset().await?;
+        context.site.appliance().factory_reset(&context.caller.0, &request.confirm).await?;
         Ok(Begun(Empty {}))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_release_file_gives_its_words() {
-        let text = "NAME=Farhand\nID=farhand\nVARIANT=\"development\"\nVARIANT_ID=quick\n";
-        let word = |key| release_word(text, key);
-        assert_eq!((Some("development"), Some("quick")), (word("VARIANT").as_deref(), word("VARIANT_ID").as_deref()));
-        assert_eq!((Some("farhand"), None), (word("ID").as_deref(), word("VERSION")));
     }
 }

@@ -1,8 +1,10 @@
 //! Takes an update of the appliance, or has it fetched.
 
+use http_body_util::BodyExt as _;
 use log::{info, warn};
 use tokio::time::timeout;
 
+use crate::appliance::upload::{LONGEST, UploadError};
 use crate::auth::authenticator::AuthError;
 use crate::auth::role::Privilege;
 use crate::base::error_chain::chain;
@@ -15,7 +17,6 @@ use crate::net::http::endpoint::{Access, Context, Endpoint, Method, Semantics};
 use crate::net::http::problem::{ApiError, Problem};
 use crate::net::http::row::Row;
 use crate::net::site::{Site, end_of};
-use crate::net::upload::{LONGEST, Upload, UploadError};
 use crate::update::{ApplianceError, LARGEST, Phase, Progress};
 
 /// What there is.
@@ -105,14 +106,14 @@ impl Endpoint for Receive {
 
     async fn act(context: Context<Person>, octets: Self::Accepts) -> Result<Begun<Progress>, Problem> {
         let Context { site, caller: Person(principal), connection, .. } = context;
-        let Octets { len, mut body } = octets;
-        let upload = begin(&site, Phase::Receiving)?;
+        let Octets { len, body } = octets;
+        let upload = site.appliance().begin_update(&principal, Phase::Receiving)?;
         info!("{} uploads an update of {len} bytes", principal.name.as_str());
         // Who is sending is there, however long it takes.
         let touch = || principal.lease().touch();
         let stop = connection.stop();
         let stored = tokio::select! {
-            stored = timeout(LONGEST, upload.store(len, &mut body, touch)) => stored.unwrap_or(Err(UploadError::Endless)),
+            stored = timeout(LONGEST, upload.store(len, body.into_data_stream(), touch)) => stored.unwrap_or(Err(UploadError::Endless)),
             () = end_of(principal.clone(), stop.clone()) => {
                 return Err(if stop.is_requested() { Stopping.into() } else { AuthError::NotLoggedIn.into() });
             }
@@ -122,7 +123,7 @@ impl Endpoint for Receive {
         }
         stored?;
         // From here on it is the hands' file, and theirs to remove.
-        site.hands().install(len).await?;
+        site.appliance().install(&principal, len).await?;
         Ok(Begun(upload.end()))
     }
 }
@@ -140,8 +141,10 @@ impl Endpoint for Fetch {
 
     async fn act(context: Context<Person>, _: Nothing) -> Result<Begun<Progress>, Problem> {
         let fetcher = fetcher(&context.site)?;
-        fetcher.begin(begin(&context.site, Phase::Fetching)?)?;
-        info!("{} has an update fetched from {}", context.caller.0.name.as_str(), fetcher.from());
+        let Person(principal) = &context.caller;
+        let upload = context.site.appliance().begin_update(principal, Phase::Fetching)?;
+        info!("{principal} has an update fetched from {}", fetcher.from());
+        fetcher.begin(upload)?;
         Ok(Begun(context.site.system().now().update()))
     }
 }
@@ -159,10 +162,6 @@ impl Endpoint for Cancel {
     async fn act(context: Context<Person>, _: Nothing) -> Result<Begun<Empty>, Problem> {
         if fetcher(&context.site)?.cancel() { Ok(Begun(Empty {})) } else { Err(OrderError::Idle.into()) }
     }
-}
-
-fn begin(site: &Site, phase: Phase) -> Result<Upload, ApplianceError> {
-    Upload::begin(site.system(), &site.folders().data, phase)
 }
 
 fn fetcher(site: &Site) -> Result<&Fetcher, OrderError> {

@@ -3,8 +3,8 @@
 use std::io;
 use std::net::IpAddr;
 
+use crate::appliance::upload::UploadError;
 use crate::base::url::UrlError;
-use crate::net::upload::UploadError;
 use crate::update::LARGEST;
 
 /// From a project's page to its store and to a mirror is three.

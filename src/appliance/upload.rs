@@ -1,6 +1,6 @@
 //! Stores an update that arrives in the spool folder, for the hands to take over.
 //!
-//! Whether somebody sends it or it is [fetched](super::download), it is the one body that is not small. So it never
+//! Whether somebody sends it or it is fetched, it is the one body that is not small. So it never
 //! lies in memory: each piece goes to a thread that writes it. The space is asked for first, and a part of the card
 //! left free: an appliance that cannot save its owner's settings because of an upload would be worse off than without
 //! one. Whatever ends an upload early, nothing of it stays. Each has a file of its own name until it is whole, so that
@@ -16,8 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
+use futures_util::{Stream, StreamExt as _};
 use log::warn;
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, OFlag, fallocate};
@@ -130,7 +129,12 @@ impl Upload {
     }
 
     /// Writes a body to the file, and calls `arrived` for each piece of it.
-    pub async fn store(&self, len: u64, body: &mut Incoming, mut arrived: impl FnMut()) -> Result<(), UploadError> {
+    pub async fn store<E>(
+        &self,
+        len: u64,
+        mut body: impl Stream<Item = Result<Bytes, E>> + Unpin,
+        mut arrived: impl FnMut(),
+    ) -> Result<(), UploadError> {
         let (path, gone) = (self.file.clone(), self.gone.clone());
         let reserved = spawn_blocking(move || {
             let reserved = reserve(&path, len);
@@ -155,9 +159,8 @@ impl Upload {
         });
         let mut received = 0;
         while received < len {
-            let frame = timeout(SILENCE, body.frame()).await.map_err(|_| UploadError::TooSlow)?;
-            let frame = frame.and_then(Result::ok).ok_or(UploadError::Broken)?;
-            let Ok(piece) = frame.into_data() else { continue };
+            let piece = timeout(SILENCE, body.next()).await.map_err(|_| UploadError::TooSlow)?;
+            let piece = piece.and_then(Result::ok).ok_or(UploadError::Broken)?;
             received += piece.len() as u64;
             arrived();
             self.bus.update(|system| {

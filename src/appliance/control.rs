@@ -1,0 +1,93 @@
+//! Acts on the appliance itself: the only way to restart, reset or update it, whatever a person came by.
+//!
+//! Each front says what is wanted; here it is decided whether this person may do it now. What is done is logged before and
+//! after, with who did it.
+
+use std::path::Path;
+
+use super::status::hostname;
+use super::upload::Upload;
+use crate::auth::act::Act;
+use crate::auth::principal::Principal;
+use crate::auth::role::Privilege;
+use crate::bus::SystemBus;
+use crate::hands::client::Hands;
+use crate::hands::protocol::HandsError;
+use crate::update::{ApplianceError, Phase};
+
+/// Why the appliance does not do as somebody wishes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ControlError {
+    /// They may do something else, but not this.
+    #[error("your role does not include this; ask an administrator")]
+    NotAllowed,
+    /// Their session or token has ended.
+    #[error("the session has ended; log in again")]
+    Ended,
+    /// Confirmed with another name than ours.
+    #[error("to confirm, give the host name of this device, {0:?}")]
+    WrongName(String),
+    /// Not now, or not here.
+    #[error(transparent)]
+    Appliance(#[from] ApplianceError),
+    /// The hands did not do it.
+    #[error(transparent)]
+    Hands(#[from] HandsError),
+}
+
+/// The appliance, as it is worked.
+#[derive(Debug)]
+pub struct Control<'a> {
+    hands: &'a Hands,
+    system: &'a SystemBus,
+    data: &'a Path,
+}
+
+impl Control<'_> {
+    /// Works the appliance whose updates arrive below `data`.
+    pub fn of<'a>(hands: &'a Hands, system: &'a SystemBus, data: &'a Path) -> Control<'a> {
+        Control { hands, system, data }
+    }
+
+    /// Restarts it; answers once that has begun.
+    pub async fn restart(&self, principal: &Principal) -> Result<(), ControlError> {
+        check(principal)?;
+        self.system.now().check_restart()?;
+        Ok(Act::begin(principal, "restart the appliance").end(self.hands.restart().await)?)
+    }
+
+    /// Makes it forget everything but what is installed, if its own name is given; answers once that has begun.
+    pub async fn factory_reset(&self, principal: &Principal, name: &str) -> Result<(), ControlError> {
+        check(principal)?;
+        let own = hostname();
+        if name != own {
+            return Err(ControlError::WrongName(own));
+        }
+        self.system.now().check_restart()?;
+        Ok(Act::begin(principal, "make the appliance forget its owner").end(self.hands.factory_reset().await)?)
+    }
+
+    /// Makes room for an update that somebody sends, or has fetched. There is one at a time.
+    pub fn begin_update(&self, principal: &Principal, phase: Phase) -> Result<Upload, ControlError> {
+        check(principal)?;
+        Ok(Upload::begin(self.system, self.data, phase)?)
+    }
+
+    /// Has an update of this length installed, which has arrived; answers once the installer runs.
+    pub async fn install(&self, principal: &Principal, len: u64) -> Result<(), ControlError> {
+        check(principal)?;
+        Ok(Act::begin(principal, format!("install an update of {len} bytes")).end(self.hands.install(len).await)?)
+    }
+}
+
+/// Whether somebody may do something to the appliance now. That they do it prolongs their session.
+fn check(principal: &Principal) -> Result<(), ControlError> {
+    if principal.lease().is_over() {
+        return Err(ControlError::Ended);
+    }
+    if !principal.may(Privilege::Configure, None) {
+        return Err(ControlError::NotAllowed);
+    }
+    principal.lease().touch();
+    Ok(())
+}
