@@ -23,7 +23,7 @@ use crate::update::System;
 /// One picture of the target's screen.
 #[derive(Debug, Clone)]
 pub struct Frame {
-    /// Counts up from 1; a gap means that pictures were passed over.
+    /// Counts up from 1; a gap means that pictures were skipped.
     pub seq: u64,
     /// When the capture device had it complete.
     pub captured: Instant,
@@ -40,7 +40,7 @@ pub struct FrameBus {
     /// How many of those who follow want pictures now.
     audience: watch::Sender<usize>,
     seq: Arc<AtomicU64>,
-    /// Whether a picture was passed over since the newest.
+    /// Whether a picture was skipped since the newest.
     behind: Arc<AtomicBool>,
 }
 

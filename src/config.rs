@@ -57,7 +57,7 @@ pub struct Server {
     pub https: SocketAddr,
     /// Address and port that only redirect there, or `"none"`.
     pub http: Redirect,
-    /// Host names by which browsers may call us, beside IP addresses, `localhost` and the machine's own name.
+    /// Host names by which browsers may call us, in addition to IP addresses, `localhost` and the machine's own name.
     pub names: Vec<String>,
 }
 

@@ -49,7 +49,7 @@ use crate::start::{SERVE_USER, StartError, cannot};
 use crate::tls::TlsError;
 use crate::tls::certificates::Certificates;
 
-/// Where a daemon keeps things and listens, beside what its configuration says.
+/// Where a daemon keeps things and listens, in addition to what its configuration says.
 #[derive(Debug)]
 pub struct Places {
     /// What survives a reboot: users, keys.
@@ -60,7 +60,7 @@ pub struct Places {
     pub logs: PathBuf,
     /// Where to serve without TLS, for measuring.
     pub plain: Option<SocketAddr>,
-    /// What plays an appliance, beside a simulated machine. Only a test has this.
+    /// What plays the appliance next to a simulated machine. Only a test has this.
     pub appliance: Option<appliance::Places>,
 }
 
@@ -111,9 +111,9 @@ pub fn serve_sim(config: Config, places: Places) -> Result<(), StartError> {
     })
 }
 
-/// Holds keyboard, pointer and relays, and lets go of them when `serve` dies or falls silent.
+/// Holds keyboard, pointer and relays, and releases them when `serve` dies or falls silent.
 pub fn hands(config: &Config, socket: &Path) -> Result<(), StartError> {
-    // A keyboard of an earlier life may still hold a key. Relays are not let go of here only to be taken again: in
+    // A keyboard of an earlier run may still hold a key. Relays we do not release here only to take them again: in
     // between a line would float, and taking it opens its contact anyway.
     unplug();
     run(async move |tasks, stop| {
@@ -196,7 +196,7 @@ fn run(start: impl AsyncFnOnce(&Tasks, Stop) -> Result<(), StartError>) -> Resul
         }
         info!("stopping");
         stopper.stop();
-        // Keys are let go of and sockets closed by the tasks themselves; the first to finish must not cut off the rest.
+        // The tasks themselves release keys and close sockets; the first to finish must not cut off the rest.
         tasks.all_ended().await;
         Ok(())
     });
@@ -255,7 +255,8 @@ async fn listen(
     let keeping = certificates.clone().keep(Arc::new(SystemClock), net::addresses::own, stop.clone());
     tasks.spawn("the certificate", keeping);
 
-    // Updates are fetched for who asks, and from nowhere unless it is configured. The rescue page takes them by hand.
+    // We fetch updates when an administrator asks, and from nowhere unless it is configured. The rescue page takes them
+    // by hand.
     let source = if is_rescue { None } else { download::source(&config.update)? };
     let fetcher = source.map(|(fetcher, downloader)| {
         tasks.spawn("the fetching of updates", downloader.run(hands.clone(), stop.clone()));
@@ -322,7 +323,7 @@ fn certificates(folders: &Folders, names: &[String]) -> Result<Arc<Certificates>
 const STAND_IN: &str = "stand-in";
 
 /// Gives a rescue page another folder if it cannot use the one that survives a reboot, and says why. A key that is made
-/// there serves to say so. Nobody can log in: there is no account, and the code for the first one is told to nobody.
+/// there serves to say so. Nobody can log in: there is no account, and nobody learns the code for the first one.
 fn stand_in(folders: &mut Folders, names: &[String]) -> Mode {
     let people =
         Authenticator::open(&folders.data, &folders.run, Arc::new(SystemClock)).map(drop).map_err(StartError::from);

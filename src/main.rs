@@ -31,7 +31,7 @@ struct Line {
 enum Job {
     /// Serve page, API and pictures. Prints its address and, until someone has claimed it, the claim code.
     Serve(Serve),
-    /// Hold keyboard, pointer and relays for `serve`, and let go of them when it dies.
+    /// Hold keyboard, pointer and relays for `serve`, and release them when it dies.
     Hands {
         #[command(flatten)]
         common: Common,
@@ -218,7 +218,7 @@ fn main() -> ExitCode {
 fn run(job: Job) -> Result<(), StartError> {
     match job {
         Job::Check { file } => {
-            // What an owner puts on the card is a configuration, and may name the owner beside that.
+            // What an owner puts on the card is a configuration, and may name the owner in addition.
             let card =
                 Card::parse("", &text(&file)?).map_err(|source| StartError::Config { file: file.clone(), source })?;
             for warning in card.warnings {

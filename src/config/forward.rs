@@ -86,8 +86,8 @@ fn pass_over(text: &str) -> Result<Reading, ConfigError> {
 /// A key after those of the tables that it is in. A key may have a dot in it.
 type Place = Vec<String>;
 
-/// The whole table of a seat's relays for any key in it. Half of what is said of a relay is worse than nothing: with
-/// its polarity unknown, it would be closed to be opened.
+/// The whole table of a seat's relays for any key in it. Half of a relay's keys are worse than none: with its polarity
+/// unknown, we would close it in order to open it.
 fn whole_relay(mut place: Place) -> Place {
     if place.first().is_some_and(|key| key == "seats") && place.get(2).is_some_and(|key| key == "power") {
         place.truncate(3);

@@ -26,7 +26,7 @@ pub fn read(base: &str, text: &str) -> Result<Reading, ConfigError> {
 /// The text of both together.
 pub fn join(base: &str, text: &str) -> Result<String, ConfigError> {
     let (mut table, over): (Table, Table) = (toml::from_str(base)?, toml::from_str(text)?);
-    // An owner who names the seats names all of them: a board's own must not stay beside one of another name.
+    // An owner who names the seats names all of them: a board's own must not stay next to one of another name.
     if let (Some(Value::Table(below)), Some(Value::Table(over))) = (table.get_mut("seats"), over.get("seats")) {
         below.retain(|seat, _| over.contains_key(seat));
     }

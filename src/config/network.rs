@@ -24,7 +24,7 @@ pub struct Network {
     pub host: Host,
     /// `"dhcp"`, or an address with its prefix length such as `"192.0.2.10/24"`.
     pub address: Address,
-    /// The router, beside a fixed address.
+    /// The router that goes with a fixed address.
     pub gateway: Option<IpAddr>,
     /// Name servers. They count before those that DHCP names.
     pub dns: Vec<IpAddr>,

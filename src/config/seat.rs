@@ -175,7 +175,7 @@ pub struct Power {
     /// The line of the power lamp.
     #[serde(deserialize_with = "line_or_none")]
     pub power_led: Option<Line>,
-    /// The line of the disc lamp.
+    /// The line of the disk lamp.
     #[serde(deserialize_with = "line_or_none")]
     pub disk_led: Option<Line>,
     /// Whether a low line means a lit lamp.
