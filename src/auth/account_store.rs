@@ -1,4 +1,4 @@
-//! Keeps the accounts, and changes them on disc before anybody sees the change.
+//! Keeps the accounts, and changes them on the card before anybody sees the change.
 
 use std::io;
 use std::path::{Path, PathBuf};

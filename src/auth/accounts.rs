@@ -110,8 +110,8 @@ impl Name {
     }
 }
 
-/// Tells one life of an account from the next: it changes with the password, and when somebody is deleted and made
-/// again.
+/// Tells an account from an earlier one of the same name: it changes with the password, and when somebody is deleted
+/// and made again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Epoch(u64);

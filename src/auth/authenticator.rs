@@ -1,6 +1,6 @@
 //! Lets people in and out: claim, login, logout, tokens.
 //!
-//! The rules are in the modules beside this one; here they meet each other.
+//! The rules are in the modules next to this one; this one applies them together.
 
 use std::io;
 use std::net::IpAddr;

@@ -8,7 +8,7 @@ use tokio::task::spawn_blocking;
 /// Password hashes worked on at once: each takes 19 MiB, and pictures need the other cores.
 const HASHING: usize = 2;
 
-/// Those, and the ones that may wait; the next is told to come back.
+/// Those, and the ones that may wait; the next must come back later.
 const HASHING_OR_WAITING: usize = HASHING + 4;
 
 /// The passwords that are worked on, and those that wait for it.

@@ -29,7 +29,7 @@ const LONGEST_DELAY: Duration = Duration::from_secs(300);
 /// How long an address is remembered after its last try.
 const MEMORY: Duration = Duration::from_secs(900);
 
-/// How often who is to be forgotten is looked for.
+/// How often to look for addresses to forget.
 const FORGETTING: Duration = Duration::from_secs(5);
 
 /// How many addresses, and addresses with names, are remembered. Beyond that the one that was quiet longest is

@@ -1,4 +1,4 @@
-//! Keeps the date from going back, for what must not come to life again.
+//! Keeps the date from going back, so that what has expired stays expired.
 //!
 //! A board without a battery for its clock starts each boot at the time its image was built, and may never learn a
 //! better one. What expires there would be valid again after every reboot. So the latest time that anybody has seen is

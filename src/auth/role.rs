@@ -13,7 +13,7 @@ pub enum Privilege {
     View,
     /// Type and point.
     Input,
-    /// Put discs in the target's drive.
+    /// Put media in the target's drive.
     Media,
     /// Press the target's buttons.
     Power,

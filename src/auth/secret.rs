@@ -247,7 +247,7 @@ pub fn cost(hash: &str) -> u64 {
 }
 
 /// Argon2id with OWASP's second recommendation, 19 MiB and two passes: a quarter of a second on a Pi 4, and two at once
-/// fit beside everything else in its smallest memory.
+/// fit into its smallest memory with everything else.
 fn argon2() -> Argon2<'static> {
     let params = Params::new(19 * 1024, 2, 1, None).expect("constant and within Argon2's ranges");
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)

@@ -1,4 +1,4 @@
-//! Writes down who is logged in, and strikes out whose time is over.
+//! Keeps the sessions of everyone who is logged in, and removes those that have expired.
 //!
 //! Times are on the boot clock: a session ends when it should even if somebody sets the date, and no session outlives
 //! the boot it began in. The book can be stored and read back, so that the daemon may restart without anybody noticing;

@@ -108,7 +108,7 @@ pub(super) struct SessionFile {
     boot: String,
 }
 
-/// Sessions as they are stored. Nothing in them outlives a boot, and so none is ever another version's that matters.
+/// Sessions as they are stored. None outlives a boot, so there is never another version's file to read.
 #[derive(Serialize, Deserialize)]
 struct Sessions {
     schema: u32,

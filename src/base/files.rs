@@ -23,7 +23,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// Replaces a file as one step; `mode` says who may read it.
 pub fn write_with_mode(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let temporary = path.with_extension("new");
-    // One that an earlier life left half-written is in the way of O_EXCL, which we want against planted links.
+    // One that an earlier run left half-written is in the way of O_EXCL, which we want against planted links.
     remove(&temporary)?;
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
     file.write_all(bytes)?;

@@ -19,6 +19,6 @@ pub enum Contact {
 pub struct Lamps {
     /// The power lamp.
     pub power: Option<bool>,
-    /// The disc lamp.
+    /// The disk lamp.
     pub disk: Option<bool>,
 }

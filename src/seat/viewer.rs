@@ -1,7 +1,7 @@
 //! Decides what may be sent to one viewer now, and what their messages do.
 //!
 //! Two promises live here. At most [`WINDOW`] pictures are on their way, however large the buffers between us are, so
-//! that what is seen is recent. And what a viewer holds down is let go when they fall silent, however the connection
+//! that what is seen is recent. And what a viewer holds down is released when they fall silent, however the connection
 //! fails.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
