@@ -63,7 +63,7 @@ pub async fn run(settings: Settings, mut stop: Stop) {
     let (traces, probe, feeder) = (Traces::new(&settings.data), Probe::default(), Feeder::default());
     let mut shell = Shell { traces, probe, feeder, settings, slot, lanes: Lanes::default() };
     // A card that takes its time must not cost the owner the reason; and nobody waits for it with the watchdog.
-    // One who starts again within the same life finds the traces taken already.
+    // A guard that starts again within the same boot finds the traces taken already.
     let mut gathering = (!shell.has_said()).then(|| shell.gather());
     let mut recalling = Some(shell.recall());
     let mut guard = Guard::new(now(), slot);
@@ -111,7 +111,7 @@ impl Shell {
         })
     }
 
-    /// Whether this life's start has been explained, and by us: others, too, can make files there.
+    /// Whether this boot's start has been explained, and by us: others, too, can make files there.
     fn has_said(&self) -> bool {
         fs::symlink_metadata(self.explanation()).is_ok_and(|file| file.is_file() && file.uid() == geteuid().as_raw())
     }

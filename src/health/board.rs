@@ -57,7 +57,7 @@ pub enum News {
     Note(String),
 }
 
-/// Follows the board's sensors through one life of the machine.
+/// Follows the board's sensors through one boot of the machine.
 #[derive(Debug)]
 pub struct BoardHealth {
     report: Report,
@@ -69,7 +69,7 @@ pub struct BoardHealth {
 }
 
 impl BoardHealth {
-    /// Begins to follow them. `before`: what was reported last in this life of the machine, if we have begun before.
+    /// Begins to follow them. `before`: what was reported last in this boot of the machine, if we have begun before.
     pub fn new(now: Instant, before: &Report) -> BoardHealth {
         let spell = |trouble: Option<Trouble>| Spell { ever: trouble.unwrap_or_default().ever, ..Spell::default() };
         BoardHealth {

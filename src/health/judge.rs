@@ -73,9 +73,9 @@ pub enum Action {
     Confirm(Slot),
     /// Note down the time, and what the machine has, if that has changed; answered by [`Guard::remembered`].
     Remember(Option<Needs>),
-    /// Forget that services crashed in an earlier life.
+    /// Forget that services crashed in an earlier boot.
     Forgive,
-    /// Mark the next life as one that a restart was to mend; answered by [`Guard::marked`].
+    /// Mark the next boot as one that was to repair what is wrong; answered by [`Guard::marked`].
     Mark,
     /// Note down why the machine is about to be reset, and restart it if so told.
     GiveUp {
@@ -84,7 +84,7 @@ pub enum Action {
         /// Whether to restart it rather than wait for the watchdog.
         restart: bool,
     },
-    /// Take that note back: it has come round.
+    /// Take that note back: the machine has recovered.
     TakeBack,
     /// Change to rescue mode, since a restart does not help.
     Rescue,
@@ -110,7 +110,7 @@ pub enum Depth {
 pub enum Mark {
     /// It is set, and lasts.
     Set,
-    /// An earlier life has set it, and nothing has been well for long enough since.
+    /// An earlier boot has set it, and nothing has been well for long enough since.
     Earlier,
     /// It cannot be set, so that a restart would be forgotten, and restarting never end.
     Failed(String),
@@ -155,15 +155,15 @@ enum Confirmation {
 enum Supervision {
     /// The watchdog is fed for as long as a page answers, be it the rescue page.
     Watching,
-    /// It is fed no more, unless it comes round before it is reset.
+    /// It is fed no more, unless the page answers again before the reset.
     GivenUp,
     /// In rescue mode by our own decision: it stays up whatever the page says, for anyone who comes to its console.
     Rescued,
-    /// Given up for good: it would not prove itself even if it came round now.
+    /// It is fed no more, whatever the page answers: the slot had its time to prove itself.
     Condemned,
 }
 
-/// Watches one life of the machine, from its start.
+/// Watches one boot of the machine, from its start.
 #[derive(Debug)]
 pub struct Guard {
     begun: Instant,
@@ -185,7 +185,7 @@ pub struct Guard {
     forgetful: String,
     /// When the time is kept next.
     hour: Instant,
-    /// What crashed in an earlier life has been forgiven.
+    /// What crashed in an earlier boot has been forgiven.
     forgiven: bool,
     supervision: Supervision,
     /// What was last said to be wrong, so that it is logged once.
@@ -242,7 +242,7 @@ impl Guard {
         }
     }
 
-    /// Takes in what an earlier life noted down of what this machine has; None if there is no note.
+    /// Takes in what an earlier boot noted down of what this machine has; None if there is no note.
     pub fn recall(&mut self, noted: Option<Needs>) {
         self.record.recall(noted);
     }
@@ -321,7 +321,7 @@ impl Guard {
 
     /// Takes in what has become of [`Action::Mark`].
     pub fn marked(&mut self, mark: Mark) {
-        // Whatever was forgiven in this life, this is not.
+        // Whatever was forgiven in this boot, this is not.
         self.forgiven = false;
         match mark {
             Mark::Set => return self.end(self.wrong.clone()),
@@ -430,7 +430,7 @@ impl Guard {
         }
     }
 
-    /// Feeds the watchdog, or gives the machine up.
+    /// Feeds the watchdog, or stops feeding it and ends the boot.
     fn judge(&mut self, now: Instant) {
         let since = |then: Instant| now.saturating_duration_since(then);
         let is_trial = self.confirmation == Confirmation::Trial;
@@ -542,7 +542,7 @@ mod tests {
             }
         }
 
-        /// Runs until this second of its life.
+        /// Runs until this second after its start.
         fn until(&mut self, secs: u64) {
             let end = self.begun + Duration::from_secs(secs);
             while self.now.max(self.guard.deadline()) < end {

@@ -40,7 +40,7 @@ pub fn storage_fault(data: &Path) -> Option<Fault> {
 /// Writes to the card itself, not only to the memory in front of it.
 fn store(data: &Path) -> io::Result<()> {
     let path = data.join("state/.examined");
-    // One of a life that was cut short is in the way of O_EXCL, which we want against planted links.
+    // One of a run that was cut short is in the way of O_EXCL, which we want against planted links.
     files::remove(&path)?;
     let mut file = OpenOptions::new().write(true).create_new(true).open(&path)?;
     file.write_all(b"written")?;

@@ -1,9 +1,9 @@
 //! Leaves notes for the owner on the card's FAT partition, where any laptop reads them.
 //!
 //! There is no other way to say something to an owner who sees neither console nor page, but it is the partition that
-//! the board boots from, and who reads a note switches off for it. So the image carries a file for each note, one
+//! the board boots from, and whoever reads a note switches off for it. So the image carries a file for each note, one
 //! sector long, and a note is that sector, written past the cache, which a card writes whole or not at all. Neither the
-//! volume's tables nor its folder ever change, and a file that somebody has removed or written anew is left alone.
+//! volume's tables nor its folder ever change, and a file that somebody has removed or rewritten is left alone.
 
 pub mod fat;
 
@@ -26,7 +26,7 @@ const REST: &str = "...";
 pub enum Note {
     /// How to become the owner.
     ClaimCode,
-    /// Why the `farhand.toml` beside it was not taken.
+    /// Why the `farhand.toml` next to it was not taken.
     Error,
 }
 
@@ -124,7 +124,7 @@ pub fn write(device: &Path, note: Note, text: &str) -> Result<(), NoteError> {
 struct Aligned(Sector);
 
 /// Printable text of at most so many bytes. The longest lines lose their ends first: they are an owner's own, shown
-/// again, while what is wrong with them is said in a short one.
+/// again, while a short one says what is wrong with them.
 fn shortened(text: &str, room: usize) -> String {
     let text: String = text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect();
     let lines: Vec<&str> = text.lines().collect();

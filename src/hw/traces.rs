@@ -1,4 +1,4 @@
-//! Keeps, and takes up, what one life of the machine leaves for the next to read.
+//! Keeps, and takes up, what one boot of the machine leaves for the next to read.
 //!
 //! What a kernel said when it panicked is in RAM that survives a reset (pstore, ramoops), and taken from there at once,
 //! so that the next panic finds room. Everything else is a line below `/data/state`, which is root's alone to write.
@@ -34,7 +34,7 @@ impl Traces {
         Traces { state: data.join("state") }
     }
 
-    /// Marks that a restart is to mend what is wrong. False: an earlier life has done so, and it did not help.
+    /// Marks that a restart is to repair what is wrong. False: an earlier boot has done so, and it did not help.
     pub fn mark(&self) -> io::Result<bool> {
         match OpenOptions::new().write(true).create_new(true).open(self.state.join("crash-loop")) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
@@ -43,7 +43,7 @@ impl Traces {
         File::open(&self.state)?.sync_all().map(|()| true)
     }
 
-    /// Forgets that services crashed in an earlier life.
+    /// Forgets that services crashed in an earlier boot.
     pub fn forgive(&self) {
         files::forget(&self.state.join("crash-loop"));
     }

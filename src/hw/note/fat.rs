@@ -38,7 +38,7 @@ pub enum FatError {
     /// Somebody has removed or renamed it.
     #[error("there is no such file")]
     Missing,
-    /// Somebody has written it anew.
+    /// Somebody has rewritten it.
     #[error("it has {0} bytes, and not {SECTOR} as in the image")]
     Resized(u32),
     /// Somebody has changed what is in it; or its folder is damaged, and this is another file's.
