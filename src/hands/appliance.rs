@@ -181,7 +181,7 @@ impl ApplianceTask {
         answers: mpsc::Sender<(u64, Option<ApplianceError>)>,
         mut stop: Stop,
     ) {
-        // What an earlier life was installing when it died is of no use any more.
+        // What an earlier run was installing when it died is of no use any more.
         let leftover = spool::file(&self.places.taken);
         let _ = spawn_blocking(move || files::remove(&leftover)).await;
         self.look().await;

@@ -174,7 +174,7 @@ impl InputQueue {
         }
     }
 
-    /// Sends one input. Only when there [is room](InputQueue::has_room). What fails later is told by [`Drops`].
+    /// Sends one input. Only when there [is room](InputQueue::has_room). [`Drops`] reports what fails later.
     pub fn send(&self, input: Input) -> Result<(), HandsError> {
         let known = self.shared.reach(&self.seat)?;
         if input.acts() && !known.takes_keys.load(Ordering::Relaxed) {
@@ -192,7 +192,7 @@ impl InputQueue {
 pub struct Drops(watch::Receiver<Option<HandsError>>);
 
 impl Drops {
-    /// Waits until something of this owner is dropped, and says why. Of drops in quick succession the last is told.
+    /// Waits until something of this owner is dropped, and says why. Of drops in quick succession it reports the last.
     pub async fn next(&mut self) -> HandsError {
         while self.0.changed().await.is_ok() {
             if let Some(error) = self.0.borrow_and_update().clone() {

@@ -28,7 +28,7 @@ pub enum Disconnect {
     /// It has not said anything for [`SILENCE`].
     #[error("it fell silent")]
     Silent,
-    /// It does not read what it is told.
+    /// It does not read what we send.
     #[error("it does not read")]
     NotReading,
     /// It said what it must not say.

@@ -1,8 +1,8 @@
-//! Carries what is asked to the process with the hardware, and what that one says to everybody.
+//! Carries requests to the process with the hardware, and its messages back to everybody.
 //!
 //! The other end releases everything when it hears nothing for a second, so the link beats on a thread of its own,
-//! where nothing that the network sends can delay it. If the connection breaks, everything held has already been let go
-//! at the other end; the link connects again by itself, and until it has, whoever asks is told [`HandsError::Away`].
+//! where nothing that the network sends can delay it. If the connection breaks, the other end has already released
+//! everything held; the link connects again by itself, and until it has, it answers requests with [`HandsError::Away`].
 
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -24,7 +24,7 @@ use super::protocol::{Decoder, FrameError, FromHands, HandsError, ToHands, encod
 use crate::base::tasks::Tasks;
 use crate::bus::TargetStatus;
 
-/// How often the other end hears from us. It lets go of everything after a second of silence.
+/// How often the other end hears from us. It releases everything after a second of silence.
 const BEAT: Duration = Duration::from_millis(200);
 
 /// How long the other end may be silent. It says something once a second.
@@ -150,7 +150,7 @@ impl Link {
         end
     }
 
-    /// Tells an owner that what they sent will not arrive. A release need not: all has been let go.
+    /// Tells an owner that what they sent will not arrive. A release need not: all has been released.
     fn drop_message(&self, message: &ToHands) {
         if let ToHands::Input { seat, owner, input } = message
             && input.acts()

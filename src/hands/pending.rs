@@ -124,7 +124,7 @@ impl Turns {
         }
     }
 
-    /// Tells everybody who has done something that all of it has been let go.
+    /// Tells everybody who has done something that all of it has been released.
     pub fn all_dropped(&mut self, error: &HandsError) {
         for theirs in self.0.iter_mut().filter(|theirs| theirs.has_acted) {
             theirs.has_acted = false;

@@ -53,12 +53,12 @@ pub enum Input {
         /// Up and down.
         dy: i8,
     },
-    /// Everything this owner holds is let go.
+    /// Release everything that this owner holds.
     Release,
 }
 
 impl Input {
-    /// Whether it may press something. What only lets go is sent even to a target that takes nothing.
+    /// Whether it may press something. What only releases is sent even to a target that takes nothing.
     pub fn acts(self) -> bool {
         !matches!(self, Input::Key { down: false, .. } | Input::Release)
     }
@@ -68,7 +68,7 @@ impl Input {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum ToHands {
-    /// "I am alive." Due several times a second, else everything is let go.
+    /// "I am alive." Due several times a second, else the hands release everything.
     Beat,
     /// Something done with keyboard or pointer. There is no answer.
     Input {
@@ -90,7 +90,7 @@ pub enum ToHands {
         /// Key and modifiers of each stroke: as pairs, since a text has many.
         strokes: Vec<(Usage, u8)>,
     },
-    /// Press keys in order and let go of them; answered when that has been fetched.
+    /// Press keys in order and release them; answered when that has been fetched.
     Chord {
         /// At which target.
         seat: SeatId,
@@ -126,7 +126,7 @@ pub enum ToHands {
         /// How long the file is.
         len: u64,
     },
-    /// Let go of everything and restart the appliance; answered once that has begun.
+    /// Release everything and restart the appliance; answered once that has begun.
     Restart {
         /// What the answer will name.
         id: u64,
@@ -153,7 +153,7 @@ pub enum FromHands {
         /// Why it failed, if it did.
         error: Option<HandsError>,
     },
-    /// Input that had been accepted was dropped, and what its owner held was let go.
+    /// Input that had been accepted was dropped, and what its owner held was released.
     Dropped {
         /// At which target.
         seat: SeatId,

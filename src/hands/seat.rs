@@ -88,7 +88,7 @@ impl SeatDevices {
         Err(HandsError::Relay(error.to_string()))
     }
 
-    /// Lets go of keys and buttons at once.
+    /// Releases keys and buttons at once.
     pub fn let_go(&mut self, now: Instant) {
         self.outbox.let_go(now);
     }
@@ -112,7 +112,7 @@ impl SeatDevices {
             UsbEvent::Udc(udc) => {
                 self.status.udc = udc;
                 if !self.status.takes_keys() {
-                    // Its lamps went dark with it, and whoever starts next will set them anew.
+                    // Its lamps went dark with it, and whoever starts next will set them again.
                     self.status.keyboard_leds = KeyboardLeds::default();
                     self.outbox.lost(now);
                 }

@@ -1,7 +1,7 @@
 //! Serves one client at a time with the target's keyboard, pointer and relays.
 //!
 //! One loop owns everything and never waits for anybody. When the client's connection ends, or nothing has come over it
-//! for a second, the same turn of the loop lets go of all keys and buttons and opens every relay. A press ends by the
+//! for a second, the same turn of the loop releases all keys and buttons and opens every relay. A press ends by the
 //! loop's own clock, whatever the client does.
 
 use std::collections::BTreeMap;
@@ -47,7 +47,7 @@ pub enum ClientSource {
     Inside(mpsc::Receiver<std::os::unix::net::UnixStream>),
 }
 
-/// Listens at a path to which, beside the owner, only a group may connect.
+/// Listens at a path to which only the owner and a group may connect.
 pub fn listen(path: &Path, group: Option<u32>) -> io::Result<UnixListener> {
     match std::fs::symlink_metadata(path) {
         // Left there by a process that died.
@@ -61,7 +61,7 @@ pub fn listen(path: &Path, group: Option<u32>) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// Serves until told to stop, then lets go of everything.
+/// Serves until told to stop, then releases everything.
 pub async fn run(
     mut source: ClientSource,
     boards: BTreeMap<SeatId, Board>,

@@ -28,7 +28,7 @@ const MOST_MOVES: usize = 64;
 /// Times as much for all owners together. No seat has so many people; a client that invents owners must find an end.
 const MOST_OWNERS: usize = 64;
 
-/// Who holds the keys of texts and chords. No client may use this number, or typing would let go of its keys.
+/// Who holds the keys of texts and chords. No client may use this number, or typing would release its keys.
 pub const TYPIST: Owner = Owner(u64::MAX);
 
 /// The target fetches keys and pointer independently; a BIOS fetches keys only.

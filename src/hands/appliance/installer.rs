@@ -22,7 +22,7 @@ use crate::update::Outcome;
 /// A line of the installer's that is longer says nothing more at its end.
 const LONGEST_LINE: usize = 1000;
 
-/// Has a file installed, and passes on what is said. Dropped before its end, it leaves no process behind.
+/// Has a file installed, and passes on what the installer says. Dropped before its end, it leaves no process behind.
 pub async fn run(program: PathBuf, file: PathBuf, say: mpsc::Sender<String>) -> Outcome {
     let ended = async {
         // One pipe for both of its outputs, so that what it says stays in order.
