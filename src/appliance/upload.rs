@@ -57,7 +57,7 @@ pub enum UploadError {
     /// Nothing came any more.
     #[error("nothing of the update arrived for {} seconds", SILENCE.as_secs())]
     TooSlow,
-    /// It came, and hardly.
+    /// It arrived too slowly to finish in time.
     #[error("the update did not arrive within {} minutes", LONGEST.as_secs() / 60)]
     Endless,
     /// It stopped in the middle.

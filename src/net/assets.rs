@@ -1,8 +1,8 @@
 //! Serves the built page from inside the binary.
 //!
 //! Vite puts a hash of the content into every name below `assets/`, so those may be kept for ever; the page itself may
-//! not, or an update would not be seen. Where the build has put compressed copies beside a file, the client gets the
-//! one that it likes best: a browser over a slow line waits for a third of the bytes.
+//! not, or an update would not be seen. Where the build has put compressed copies next to a file, the client gets the
+//! one that it prefers: a browser over a slow line waits for a third of the bytes.
 
 use bytes::Bytes;
 use hyper::header::HeaderMap;

@@ -78,7 +78,7 @@ impl Probe {
         let read = self.card.run(read).await.map_err(io::Error::other).flatten();
         match read {
             Ok(pem) => self.pem = pem.unwrap_or_default(),
-            // A card that cannot be read any more is no reason to give up the page that tells its owner so.
+            // A card that cannot be read any more is no reason to stop the page that tells its owner so.
             Err(_) if !self.pem.is_empty() => (),
             Err(error) => return Err(format!("cannot read its certificate: {error}")),
         }

@@ -23,7 +23,7 @@ const CERTIFICATE_DAYS: u64 = 397;
 /// How long before now either begins, for clients whose clocks are behind.
 const SLACK: u64 = DAY;
 
-/// One is made anew when it has no longer than this.
+/// We renew one that is valid for no longer than this.
 const RENEWAL: u64 = 30 * DAY;
 
 /// In seconds.

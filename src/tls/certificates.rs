@@ -1,9 +1,9 @@
 //! Makes, keeps, renews and offers the certificate of this device.
 //!
 //! Every device makes its own key at its first start, so that no two share one and no image contains one. The
-//! certificate comes from the device's own [`Authority`], names what the device answers to, and is made anew when that
-//! changes or when its time comes to an end. Whoever wants another authority's blessing puts their own two files in the
-//! place of ours; these are left alone.
+//! certificate comes from the device's own [`Authority`] and names what the device answers to. The device makes it
+//! again when those names change or when it is about to expire. Whoever wants another authority's certificate puts
+//! their own two files in the place of ours; these are left alone.
 
 use std::fs;
 use std::io;
@@ -39,7 +39,7 @@ const ROUND: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Certificates {
     files: Files,
-    /// By which we answer, beside addresses and `localhost`.
+    /// By which we answer, in addition to addresses and `localhost`.
     names: Vec<String>,
     offered: Arc<Offered>,
     /// Of our own making: the authority's certificate. `None` with a certificate that somebody else put there.
@@ -140,7 +140,7 @@ impl Certificates {
         Ok(Arc::new(Certificates { files, names, offered, authority }))
     }
 
-    /// The names by which this device answers, beside addresses and `localhost`.
+    /// The names by which this device answers, in addition to addresses and `localhost`.
     pub fn names(&self) -> &[String] {
         &self.names
     }
@@ -161,8 +161,8 @@ impl Certificates {
         Ok(TlsAcceptor::from(Arc::new(config)))
     }
 
-    /// Makes the certificate anew if names, addresses or the time ask for it, and offers what there is from then on.
-    /// Says whether that is another.
+    /// Makes the certificate again if names, addresses or the time require it, and offers what there is from then on.
+    /// Returns whether that is another.
     pub fn renew(&self, now: u64, addresses: &[IpAddr]) -> Result<bool, TlsError> {
         let authority = self.files.refresh(&self.names, now, addresses)?;
         *lock(&self.authority) = authority;
@@ -200,7 +200,7 @@ impl Certificates {
 }
 
 impl Files {
-    /// Makes a certificate of ours anew if it is out of date or missing, and gives its authority's. One of somebody
+    /// Makes a certificate of ours again if it is out of date or missing, and gives its authority's. One of somebody
     /// else's is left alone.
     fn refresh(&self, names: &[String], now: u64, addresses: &[IpAddr]) -> Result<Option<String>, TlsError> {
         let hash = self.certificate_hash()?;

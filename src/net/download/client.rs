@@ -116,7 +116,7 @@ where
 {
     let host = url.authority();
     let nonsense = |source| FetchError::Nonsense { host: host.clone(), source };
-    // No Accept-Encoding, so that what comes is as long as is said.
+    // No Accept-Encoding, so that what comes is as long as the header says.
     let request =
         Request::get(url.path()).header(HOST, &host).header(USER_AGENT, "farhand").body(Empty::<Bytes>::new());
     let request = request.map_err(|_| FetchError::Silent(host.clone()))?;

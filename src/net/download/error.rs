@@ -19,7 +19,7 @@ pub(super) enum FetchError {
     /// Nobody is there, or says nothing.
     #[error("{0} does not answer")]
     Silent(String),
-    /// There, nothing is fetched from.
+    /// The address is one that we refuse to fetch from.
     #[error("{host} leads to {address}, an address within this device or its network")]
     Inward { host: String, address: IpAddr },
     /// It may be somebody else.

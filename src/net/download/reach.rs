@@ -22,7 +22,7 @@ pub enum Reach {
 impl Reach {
     /// Judges an address.
     pub fn of(address: IpAddr) -> Reach {
-        // An IPv4 address in the clothes of IPv6 is connected to as what it is.
+        // The kernel connects to an IPv4 address that is mapped into IPv6 as what it is.
         match address.to_canonical() {
             IpAddr::V4(address) => Reach::of_v4(address),
             IpAddr::V6(address) => Reach::of_v6(address),

@@ -1,7 +1,7 @@
 //! Opens the sockets on which the appliance is reached.
 //!
 //! An address that the configuration names may come later than we do, by DHCP or with the cable, and go again. To wait
-//! for it or to give up would cost the owner the page, so it is listened on before it is there.
+//! for it or to fail would cost the owner the page, so we listen on it before it is there.
 
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -26,9 +26,9 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 
 fn open(address: SocketAddr, early: bool) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // Connections of an earlier life may still be on their way out.
+    // Connections of an earlier run may not have closed yet.
     socket.set_reuseaddr(true)?;
-    // Not always: what was typed wrongly is said, then.
+    // Only on the second attempt, so that a mistyped address still gets a warning.
     match address {
         SocketAddr::V4(_) => SockRef::from(&socket).set_freebind_v4(early)?,
         SocketAddr::V6(_) => SockRef::from(&socket).set_freebind_v6(early)?,

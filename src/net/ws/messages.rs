@@ -45,7 +45,7 @@ pub enum ToDaemon {
         /// Away from the user.
         dy: i8,
     },
-    /// Let go of everything.
+    /// Release everything.
     Release {},
     /// Still holding.
     Held {},
@@ -94,7 +94,7 @@ pub enum FromDaemon<'a> {
         /// What you may do at this seat.
         privileges: Vec<Privilege>,
     },
-    /// Everything there is to show beside the picture.
+    /// Everything there is to show in addition to the picture.
     Status(Status),
     /// How old a picture is when it is seen.
     Latency {

@@ -86,7 +86,7 @@ impl Closing {
 pub async fn run(transport: Transport, early: Bytes, upgrade: Upgrade, site: &Arc<Site>, stop: Stop) {
     let mut wire = PictureSocket::new(transport, early, messages::LONGEST).await;
     let ended = view(&mut wire, &upgrade, site, stop).await;
-    // By now everything that was held has been let go, whatever becomes of the connection.
+    // By now everything that was held has been released, whatever becomes of the connection.
     if let Ok(Some(Closing { code, reason })) = ended {
         debug!("closing {}'s socket with {code}: {reason}", upgrade.principal);
         if wire.close(code, reason).is_ok() {
