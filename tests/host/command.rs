@@ -177,7 +177,7 @@ fn hands_without_their_relays_serve_all_the_same_and_say_so_once() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_farhand"));
     command.arg("hands").arg("--config").arg(&file).arg("--socket").arg(&socket).env("RUST_LOG", "info");
     let mut hands = command.stderr(Stdio::piped()).spawn().unwrap();
-    // It says what it holds once it listens; a process that gives up ends the lines instead.
+    // It says what it holds once it listens; a process that fails to start ends the lines instead.
     let mut lines = BufReader::new(hands.stderr.take().unwrap()).lines().map(Result::unwrap);
     let said: Vec<_> = lines.by_ref().take_while(|line| !line.contains("holding one, two")).collect();
     let answered = UnixStream::connect(&socket);

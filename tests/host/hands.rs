@@ -96,7 +96,7 @@ impl Bench {
     }
 }
 
-/// A client that says only what it is told to say.
+/// A client that sends only what a test has it send.
 struct RawClient {
     stream: UnixStream,
     decoder: Decoder,
@@ -159,7 +159,7 @@ fn with_raw_client() -> (RawClient, Machine, Stopper) {
     (RawClient::new(ours), machine, stopper)
 }
 
-/// A directory that is removed with all it holds.
+/// A folder that is removed with all it holds.
 struct Directory(PathBuf);
 
 impl Directory {

@@ -25,7 +25,7 @@ struct Partition {
 }
 
 impl Partition {
-    /// As firmware.sh makes it, with what a board and an owner have there beside the notes.
+    /// As firmware.sh makes it, with what a board and an owner have there in addition to the notes.
     fn new(name: &str) -> Partition {
         // In the build's own folder: one in memory would not take direct I/O everywhere.
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("note-{}-{name}", std::process::id()));

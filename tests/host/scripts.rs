@@ -138,7 +138,7 @@ fn on_the_way_down_the_guard_goes_first_and_whatever_hangs_is_fed_for_a_minute_o
     for name in ["sv", "umount", "sync"] {
         root.program(name, &format!("echo {name} \"$@\" >>\"$ROOT/done\""));
     }
-    // The feeder's own line comes when it likes: it runs beside the rest.
+    // The feeder's own line comes at any time: it runs at the same time as the rest.
     root.program("feed-watchdog", "echo \"$@\" >\"$ROOT/fed\"; echo feeder >>\"$ROOT/feeders\"");
     root.program("umount", "n=0; until [ -s \"$ROOT/feeders\" ] || [ $n = 500 ]; do sleep 0.01; n=$((n + 1)); done; echo umount >>\"$ROOT/done\"; exit 1");
     root.run("etc/init.d/rcK", &[]);

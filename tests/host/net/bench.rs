@@ -107,7 +107,7 @@ impl Folders {
         self.0.join("appliance")
     }
 
-    /// Puts a user and a token for each role in place, as an earlier life of the daemon would have.
+    /// Puts a user and a token for each role in place, as an earlier run of the daemon would have.
     pub fn claim(&self) {
         static HASH: OnceLock<String> = OnceLock::new();
         let hash = HASH.get_or_init(|| hash_password(PASSWORD, [7; 16]));
@@ -507,7 +507,7 @@ impl Answer {
         let path = path.split('?').next().unwrap();
         if let Ok(Found::Row(row, _)) = TABLE.find(&method.parse().unwrap(), path)
             && 400 <= self.status
-            // What can be no header is refused before anybody looks for a row, and to HEAD nothing is said.
+            // What can be no header is refused before anybody looks for a row, and an answer to HEAD has no body.
             && !self.body.is_empty()
         {
             let code = self.code();

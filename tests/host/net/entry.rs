@@ -328,7 +328,7 @@ async fn a_token_stays_expired_when_the_clock_starts_again() {
     let is_seen = || read()["seen"].as_u64().is_some_and(|seen| now - 60 <= seen);
     assert!(!is_seen(), "what the clock says is kept once it has said so for an hour: {}", read());
 
-    // A life that was told of no time notes it by itself.
+    // A run that found no time noted notes it by itself.
     let store = |seen: u64| {
         let mut users = read();
         users["seen"] = serde_json::json!(seen);
@@ -346,7 +346,7 @@ async fn a_token_stays_expired_when_the_clock_starts_again() {
     })
     .await;
 
-    // A life that went on for two hours, after which the clock went back to now.
+    // A run that went on for two hours, after which the clock went back to now.
     store(now + 7200);
     let bench = bench.restart().await;
     assert_eq!(401, bench.ask("GET /api/v1/seats", &token, "").await.status);

@@ -37,7 +37,7 @@ async fn outcome(bench: &Bench) -> Value {
     phase(bench, &["ready", "failed"]).await
 }
 
-/// Checks that nothing can be fetched with this configuration, and that each of `parts` is said of it.
+/// Checks that nothing can be fetched with this configuration, and that the error has each of `parts`.
 async fn fails(source: &Update, parts: &[&str]) {
     let (bench, appliance) = Bench::with_source(source).await;
     let update = outcome(&bench).await;

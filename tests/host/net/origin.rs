@@ -102,7 +102,7 @@ impl Origin {
         Origin::new("127.0.0.1", None, move |_, mut wire| {
             let answer = answer.clone();
             async move {
-                // Who is told more than they asked for may hang up earlier.
+                // A client that gets more than it asked for may hang up earlier.
                 let _ = wire.write_all(&answer).await;
                 let _ = wire.shutdown().await;
             }

@@ -62,12 +62,12 @@ impl Socket {
         }
     }
 
-    /// The next event of this type; others and pictures are passed over.
+    /// The next event of this type; skips others and pictures.
     pub async fn event(&mut self, kind: &str) -> Value {
         self.until(kind).await.pop().unwrap()
     }
 
-    /// All events up to the next of this type; pictures are passed over.
+    /// All events up to the next of this type; skips pictures.
     pub async fn until(&mut self, kind: &str) -> Vec<Value> {
         let mut events: Vec<Value> = Vec::new();
         while events.last().is_none_or(|event| event["type"] != kind) {
@@ -78,7 +78,7 @@ impl Socket {
         events
     }
 
-    /// The next picture; events are passed over.
+    /// The next picture; skips events.
     async fn picture(&mut self) -> Picture {
         loop {
             if let Message::Binary(bytes) = self.next().await.expect("a picture before the end") {
@@ -252,7 +252,7 @@ async fn latency_counts_the_way_back() {
     let least = captured.elapsed();
     socket.shown(picture.seq).await;
     let latency = socket.event("latency").await["ms"].as_f64().unwrap();
-    // It is told in tenths.
+    // The daemon reports it in tenths.
     let ms = |time: Duration| time.as_secs_f64() * 1000.0;
     let (least, most) = (ms(least) - 0.1, ms(captured.elapsed()) + 0.1);
     assert!((least..=most).contains(&latency), "{latency} ms, not {least} to {most} ms");

@@ -151,7 +151,7 @@ async fn progress_is_told_to_administrators_on_their_sockets() {
     appliance.write("go", "");
     follow(&mut admin, &mut seen, "ready").await;
     assert_eq!(vec!["receiving", "checking", "installing", "ready"], phases(&seen));
-    // Whoever comes later is told what waits for a restart.
+    // Whoever comes later learns what waits for a restart.
     assert_eq!("ready", Socket::open(&bench, &bearer(ADMIN)).await.event("update").await["phase"]);
     // A key is answered with a status; if there had been news of updates, they would have come before it.
     operator.say(json!({"type": "key", "code": "Nonsense", "down": true})).await;

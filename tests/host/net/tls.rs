@@ -223,7 +223,7 @@ fn the_certificate_of_the_release_before_is_taken_over_with_its_key() {
 fn the_release_before_can_start_with_what_we_leave_and_we_with_what_it_leaves() {
     let folder = Folder::new();
     let authority = folder.open(&["kvm"]).authority();
-    // It knows a certificate of ours by these two, and then serves it with the key beside it, whole.
+    // It knows a certificate of ours by these two, and then serves it with the key next to it, whole.
     let made: serde_json::Value = serde_json::from_str(&folder.read("made.json")).unwrap();
     assert_eq!(serde_json::json!(["kvm"]), made["names"]);
     assert_eq!(sha256(&folder.read("certificate.pem")), made["sha256"]);
