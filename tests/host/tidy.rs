@@ -2,7 +2,6 @@
 //!
 //! A rule that only people keep is broken within a month. Each of these names the file and line that breaks it.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -56,58 +55,6 @@ const RIGHT_IN: &[(&str, &str)] = &[
     ("disc", "media"),
     ("discs", "media"),
 ];
-/// Lines of comments that still break a rule: area, rule, how many. The numbers may only shrink.
-const LEFT: &[(&str, &str, usize)] = &[
-    ("auth", "beside", 1),
-    ("auth", "disc", 1),
-    ("auth", "discs", 1),
-    ("auth", "is told", 1),
-    ("base", "disc", 1),
-    ("base", "earlier life", 1),
-    ("bus", "passed over", 2),
-    ("config", "beside", 4),
-    ("config", "disc", 1),
-    ("config", "is said", 1),
-    ("config", "passed over", 3),
-    ("daemon", "beside", 2),
-    ("daemon", "earlier life", 1),
-    ("daemon", "is told", 1),
-    ("daemon", "let go", 2),
-    ("daemon", "lets go", 1),
-    ("guard", "anew", 1),
-    ("guard", "beside", 1),
-    ("guard", "earlier life", 3),
-    ("guard", "given up", 2),
-    ("guard", "is said", 2),
-    ("guard", "life before", 2),
-    ("guard", "passed over", 1),
-    ("hands", "anew", 1),
-    ("hands", "beside", 3),
-    ("hands", "earlier life", 1),
-    ("hands", "is said", 1),
-    ("hands", "is told", 4),
-    ("hands", "let go", 8),
-    ("hands", "lets go", 7),
-    ("hid", "let go", 1),
-    ("hw", "anew", 2),
-    ("hw", "beside", 2),
-    ("hw", "earlier life", 2),
-    ("hw", "is said", 1),
-    ("hw", "life before", 2),
-    ("main", "beside", 1),
-    ("main", "let go", 1),
-    ("net", "beside", 2),
-    ("net", "came to nothing", 1),
-    ("net", "earlier life", 2),
-    ("net", "give up", 2),
-    ("net", "is said", 2),
-    ("net", "is told", 2),
-    ("net", "let go", 3),
-    ("net", "lets go", 1),
-    ("seat", "let go", 1),
-    ("tls", "anew", 1),
-    ("update", "came to nothing", 1),
-];
 /// Comments are as wide as rustfmt.toml lets code be; rustfmt does not wrap them.
 const COLUMNS: usize = 120;
 /// A longer subject is cut off by the tools that show it.
@@ -131,6 +78,12 @@ fn files(path: &Path, extension: &str) -> Vec<(PathBuf, String)> {
         return fs::read_to_string(path).ok().filter(|_| fits).map(|text| (path.into(), text)).into_iter().collect();
     };
     entries.flat_map(|entry| files(&entry.unwrap().path(), extension)).collect()
+}
+
+/// The module of a file in `src`: `net`.
+fn module(path: &Path) -> String {
+    let path = path.strip_prefix(root().join("src")).unwrap();
+    path.iter().next().unwrap().to_string_lossy().trim_end_matches(".rs").to_string()
 }
 
 /// The part of a source file that ships: without its tests. What only tests use may stand before code that ships, so it
@@ -194,8 +147,7 @@ fn foreign_crates_stay_in_their_module() {
     let src = root().join("src");
     let mut broken = Vec::new();
     for (path, text) in files(&src, "rs") {
-        let module = path.strip_prefix(&src).unwrap().components().next().unwrap();
-        let module = Path::new(&module).file_stem().unwrap().to_string_lossy().into_owned();
+        let module = module(&path);
         let words: Vec<&str> = OWNED
             .iter()
             .filter(|(_, owners)| !owners.split(' ').any(|owner| owner == module))
@@ -344,32 +296,14 @@ fn has_word(text: &str, word: &str) -> bool {
         .any(|(at, _)| ends(text[..at].chars().next_back()) && ends(text[at + word.len()..].chars().next()))
 }
 
-/// The module of a file in `src`, or the folder of one in `tests`: `net`, `tests/host`.
-fn area(path: &Path) -> String {
-    let parts: Vec<_> = path.strip_prefix(root()).unwrap_or(path).iter().map(|part| part.to_string_lossy()).collect();
-    let module = parts[1].trim_end_matches(".rs");
-    if parts[0] == "src" { module.to_string() } else { format!("{}/{module}", parts[0]) }
-}
-
-/// Fails if an area breaks a rule more often than [`LEFT`] admits. Each offence is an area, a rule and a place.
-#[track_caller]
-fn hold(offences: impl IntoIterator<Item = (String, String, String)>) {
-    let mut found: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
-    for (area, rule, place) in offences {
-        found.entry((area, rule)).or_default().push(place);
-    }
-    let left =
-        |area: &str, rule: &str| LEFT.iter().find(|left| (left.0, left.1) == (area, rule)).map_or(0, |left| left.2);
-    let broken: Vec<String> = found
-        .iter()
-        .filter(|((area, rule), places)| left(area, rule) < places.len())
-        .map(|((area, rule), places)| {
-            // As a line of LEFT, for when code that is listed moves to another area.
-            let line = format!("({area:?}, {rule:?}, {}),", places.len());
-            format!("{line} where LEFT admits {}:\n  {}", left(area, rule), places.join("\n  "))
-        })
-        .collect();
-    assert!(broken.is_empty(), "{}", broken.join("\n"));
+/// Lines of a file whose comment breaks a rule, each as `file:line: what`. `faults` names what is wrong with one line.
+fn wrong_comments(path: &Path, text: &str, faults: impl Fn(&str) -> Vec<String>) -> Vec<String> {
+    let name = path.strip_prefix(root()).unwrap_or(path).display();
+    let lines = text.lines().enumerate();
+    lines
+        .flat_map(|(n, line)| faults(line).into_iter().map(move |fault| (n + 1, fault)))
+        .map(|(n, fault)| format!("{name}:{n}: {fault}"))
+        .collect()
 }
 
 #[test]
@@ -385,28 +319,33 @@ fn a_word_is_found_in_comments_alone_and_whole() {
 fn comments_use_the_words_of_the_glossary() {
     let words = replaced_words();
     assert!(words.iter().any(|word| word == "beside"), "no glossary found in CONTRIBUTING.md: {words:?}");
-    hold(files(&root().join("src"), "rs").iter().flat_map(|(path, text)| {
-        let area = area(path);
-        let right = |word: &str| RIGHT_IN.iter().any(|(w, areas)| *w == word && areas.split(' ').any(|a| a == area));
+    let mut broken = Vec::new();
+    for (path, text) in files(&root().join("src"), "rs") {
+        let module = module(&path);
+        let right =
+            |word: &str| RIGHT_IN.iter().any(|(w, owners)| *w == word && owners.split(' ').any(|o| o == module));
         let words: Vec<&String> = words.iter().filter(|word| !right(word)).collect();
-        let offences = text.lines().enumerate().flat_map(|(n, line)| {
+        broken.extend(wrong_comments(&path, &text, |line| {
             let said = said(line);
-            let words = words.iter().filter(move |word| has_word(&said, word));
-            words.map(move |word| (n + 1, word.to_string())).collect::<Vec<_>>()
-        });
-        offences.map(|(n, word)| (area.clone(), word, format!("{}:{n}", path.display()))).collect::<Vec<_>>()
-    }));
+            words.iter().filter(|word| has_word(&said, word)).map(|word| word.to_string()).collect()
+        }));
+    }
+    assert!(broken.is_empty(), "CONTRIBUTING.md has another word for these:\n{}", broken.join("\n"));
 }
 
 #[test]
 fn comments_are_no_wider_than_code() {
-    let sources = ["src", "tests/host", "tests/image", "tests/bench", "tests/browser"];
-    let sources = sources.iter().flat_map(|folder| files(&root().join(folder), "rs"));
-    hold(sources.flat_map(|(path, text)| {
-        let wide = |line: &str| COLUMNS < line.chars().count() && code(line).len() < line.len();
-        let wide = text.lines().enumerate().filter(|(_, line)| wide(line)).map(|(n, _)| n + 1);
-        wide.map(|n| (area(&path), "columns".into(), format!("{}:{n}", path.display()))).collect::<Vec<_>>()
-    }));
+    let mut broken = Vec::new();
+    for folder in ["src", "tests/host", "tests/image", "tests/bench", "tests/browser"] {
+        for (path, text) in files(&root().join(folder), "rs") {
+            broken.extend(wrong_comments(&path, &text, |line| {
+                let columns = line.chars().count();
+                let is_wide = COLUMNS < columns && code(line).len() < line.len();
+                is_wide.then(|| format!("{columns} columns")).into_iter().collect()
+            }));
+        }
+    }
+    assert!(broken.is_empty(), "comments wider than {COLUMNS} columns:\n{}", broken.join("\n"));
 }
 
 /// The areas that CONTRIBUTING.md lists.
