@@ -18,12 +18,10 @@ use crate::hid::keyboard::Owner;
 /// Where the answer to a request goes.
 pub type Answer = oneshot::Sender<Result<(), HandsError>>;
 
-/// Something that wants an answer.
+/// A message that wants an answer, and where that goes.
 #[derive(Debug)]
 pub struct Request {
-    /// What is asked.
     pub message: ToHands,
-    /// By whom.
     pub answer: Answer,
 }
 

@@ -29,30 +29,23 @@ pub const LARGEST_CHORD: usize = 14;
 /// Something done with keyboard or pointer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[expect(missing_docs, reason = "the variants describe their fields")]
 pub enum Input {
     /// A key went down or up.
     Key {
-        /// Which.
         usage: Usage,
         /// Whether it is down now.
         down: bool,
     },
-    /// The pointer is here (0 to 32767 across the picture) with these buttons down.
+    /// The pointer is this far from the left and the top (0 to 32767 across the picture) with these buttons down.
     Pointer {
-        /// From the left.
         x: u16,
-        /// From the top.
         y: u16,
         /// 1 left, 2 right, 4 middle, 8 back, 16 forward.
         buttons: u8,
     },
-    /// The wheel turned by detents; positive is away from the user, or to the right.
-    Wheel {
-        /// Sideways.
-        dx: i8,
-        /// Up and down.
-        dy: i8,
-    },
+    /// The wheel turned by detents; positive is to the right (`dx`) and away from the user (`dy`).
+    Wheel { dx: i8, dy: i8 },
     /// Release everything that this owner holds.
     Release,
 }
@@ -65,122 +58,63 @@ impl Input {
 }
 
 /// What the network process asks for.
+///
+/// In each message, `seat` is the target, `owner` is who holds what it presses, and `id` is the number that the answer
+/// will name; in [`ToHands::Cancel`], that of the text or chord.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
+#[expect(missing_docs, reason = "the fields are described above")]
 pub enum ToHands {
     /// "I am alive." Due several times a second, else the hands release everything.
     Beat,
     /// Something done with keyboard or pointer. There is no answer.
-    Input {
-        /// At which target.
-        seat: SeatId,
-        /// By whom.
-        owner: Owner,
-        /// What.
-        input: Input,
-    },
+    Input { seat: SeatId, owner: Owner, input: Input },
     /// Type a text; answered when it has been fetched.
     Strokes {
-        /// At which target.
         seat: SeatId,
-        /// What the answer will name.
         id: u64,
-        /// By whom.
         owner: Owner,
         /// Key and modifiers of each stroke: as pairs, since a text has many.
         strokes: Vec<(Usage, u8)>,
     },
     /// Press keys in order and release them; answered when that has been fetched.
-    Chord {
-        /// At which target.
-        seat: SeatId,
-        /// What the answer will name.
-        id: u64,
-        /// By whom.
-        owner: Owner,
-        /// The keys.
-        usages: Vec<Usage>,
-    },
+    Chord { seat: SeatId, id: u64, owner: Owner, usages: Vec<Usage> },
     /// Stop typing a text or chord that nobody waits for any more.
-    Cancel {
-        /// At which target.
-        seat: SeatId,
-        /// What was to be answered.
-        id: u64,
-    },
+    Cancel { seat: SeatId, id: u64 },
     /// Close a contact for a time; answered once it is closed.
-    Press {
-        /// Of which target.
-        seat: SeatId,
-        /// What the answer will name.
-        id: u64,
-        /// Which.
-        contact: Contact,
-        /// For how long.
-        millis: u64,
-    },
+    Press { seat: SeatId, id: u64, contact: Contact, millis: u64 },
     /// Take over the file in the spool folder and install it; answered once the installer runs.
     Install {
-        /// What the answer will name.
         id: u64,
         /// How long the file is.
         len: u64,
     },
     /// Release everything and restart the appliance; answered once that has begun.
-    Restart {
-        /// What the answer will name.
-        id: u64,
-    },
+    Restart { id: u64 },
     /// Forget everything but what is installed, with a restart; answered once that has begun.
-    FactoryReset {
-        /// What the answer will name.
-        id: u64,
-    },
+    FactoryReset { id: u64 },
 }
 
 /// What the hands say.
+///
+/// In each message, `seat` is the target, and `id` is the number of the request that it answers, which failed if there
+/// is an `error`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
+#[expect(missing_docs, reason = "the fields are described above")]
 pub enum FromHands {
     /// "I am alive."
     Beat,
     /// The answer to the request of this number.
-    Done {
-        /// Of which target.
-        seat: SeatId,
-        /// The request's number.
-        id: u64,
-        /// Why it failed, if it did.
-        error: Option<HandsError>,
-    },
+    Done { seat: SeatId, id: u64, error: Option<HandsError> },
     /// Input that had been accepted was dropped, and what its owner held was released.
-    Dropped {
-        /// At which target.
-        seat: SeatId,
-        /// Whose.
-        owner: Owner,
-        /// Why.
-        error: HandsError,
-    },
+    Dropped { seat: SeatId, owner: Owner, error: HandsError },
     /// What is known of the target, at first and whenever it changes.
-    Status {
-        /// Of which target.
-        seat: SeatId,
-        /// All of it.
-        status: TargetStatus,
-    },
+    Status { seat: SeatId, status: TargetStatus },
     /// What is known of the appliance itself, at first and whenever it changes.
-    Machine {
-        /// All of it.
-        machine: Machine,
-    },
+    Machine { machine: Machine },
     /// The answer to a request that concerns the appliance itself.
-    ApplianceDone {
-        /// The request's number.
-        id: u64,
-        /// Why it failed, if it did.
-        error: Option<ApplianceError>,
-    },
+    ApplianceDone { id: u64, error: Option<ApplianceError> },
 }
 
 impl ToHands {

@@ -38,7 +38,7 @@ const LAST_REPORTS: Duration = Duration::from_millis(100);
 pub enum ClientSource {
     /// A socket to which these users may connect.
     Socket {
-        /// See [`listen`].
+        /// Made by [`listen`].
         listener: UnixListener,
         /// Their user ids. A path's mode is a lock that an installation mistake leaves open; this is the second one.
         allowed: Vec<u32>,
