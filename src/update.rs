@@ -89,27 +89,21 @@ pub enum ApplianceError {
 /// Why a program of the system did not do its work.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "`program` is a path; the messages name the other fields")]
 pub enum ProgramError {
     /// It is not there, or may not be run.
     #[error("{program} cannot be started: {reason}")]
     NotStarted {
-        /// Its path.
         program: String,
         /// Why, in the kernel's words.
         reason: String,
     },
     /// It was still running after this time.
     #[error("{program} did not end within {seconds} s")]
-    Hung {
-        /// Its path.
-        program: String,
-        /// How long it had.
-        seconds: u64,
-    },
+    Hung { program: String, seconds: u64 },
     /// It says that it failed.
     #[error("{program} failed with {status}: {said}")]
     Failed {
-        /// Its path.
         program: String,
         /// Its exit status, or the signal that ended it.
         status: String,
@@ -125,7 +119,7 @@ pub struct Machine {
     pub real: bool,
     /// Its two systems, if it was started from a card that has them.
     pub slots: Option<Slots>,
-    /// The installation.
+    /// How far an update has come.
     pub update: Progress,
 }
 

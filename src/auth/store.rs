@@ -17,24 +17,14 @@ use crate::base::files;
 
 /// Why accounts or sessions cannot be read.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are named in the messages")]
 pub enum StoreError {
     /// The file system refused.
     #[error("cannot read or write {}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    File { path: PathBuf, source: io::Error },
     /// It is there and not ours. To start as if there were no owner would offer the device to whoever comes next.
     #[error("{} is damaged; restore it, or delete it to claim the device afresh", path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        source: serde_json::Error,
-    },
-    /// No randomness.
+    Damaged { path: PathBuf, source: serde_json::Error },
     #[error("the kernel gives no random numbers")]
     Random(#[from] getrandom::Error),
 }

@@ -23,7 +23,7 @@ impl Heartbeat {
         Heartbeat { born: now, beaten_ms: Arc::default() }
     }
 
-    /// The part moves.
+    /// Notes that the part has come this far and is not stuck.
     pub fn beat(&self, now: Instant) {
         let age = now.saturating_duration_since(self.born).as_millis();
         self.beaten_ms.store(age.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);

@@ -22,7 +22,7 @@ pub struct Url {
     path: String,
 }
 
-/// Whom to ask.
+/// The server of a web address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Host {
     /// By name, in lower case.
@@ -33,8 +33,8 @@ pub enum Host {
 
 /// Why something is no web address of ours.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what is wrong")]
 pub enum UrlError {
-    /// Neither of the two.
     #[error("it must begin with \"https://\" or \"http://\"")]
     Scheme,
     /// Somebody's name, and perhaps a password, before the host.
@@ -43,16 +43,12 @@ pub enum UrlError {
     /// A place within what is fetched whole.
     #[error("it must not end in a fragment, \"#...\"")]
     Fragment,
-    /// No name and no address.
     #[error("its host must be a name such as \"updates.example.org\", or an address; of IPv6 in brackets")]
     Host,
-    /// No number.
     #[error("its port must be 1 to 65535")]
     Port,
-    /// Spaces and worse.
     #[error("it must be written in printable ASCII characters, without spaces, quotes and backslashes")]
     Characters,
-    /// Longer than any.
     #[error("it must be {LONGEST} characters at most")]
     Length,
     /// From what nobody can read on the way to what everybody can.
@@ -108,17 +104,17 @@ impl Url {
         self.secure
     }
 
-    /// Whom to ask.
+    /// The server, by name or address.
     pub fn host(&self) -> &Host {
         &self.host
     }
 
-    /// At which port.
+    /// The port that is written, else the one that the scheme stands for.
     pub fn port(&self) -> u16 {
         self.port.unwrap_or(if self.secure { 443 } else { 80 })
     }
 
-    /// For what.
+    /// Path and query, as the request names them.
     pub fn path(&self) -> &str {
         &self.path
     }
