@@ -30,27 +30,18 @@ pub enum Outcome {
 
 /// Why the card's configuration was not taken. The one before stays in force.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are named in the messages")]
 pub enum AdoptError {
     /// The card's file cannot be read.
     #[error("cannot read {}", file.display())]
-    Read {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Read { file: PathBuf, source: io::Error },
     /// It is not a good configuration.
     #[error("farhand.toml on this card was not taken")]
     Config(#[from] ConfigError),
     /// It cannot be kept.
     #[error("cannot write {}", file.display())]
-    Write {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// It cannot be told whether there is an owner.
+    Write { file: PathBuf, source: io::Error },
+    /// The accounts cannot be read, so nobody knows whether there is an owner.
     #[error(transparent)]
     Authenticator(#[from] StoreError),
 }

@@ -240,12 +240,10 @@ impl SystemBus {
 
 /// One seat's two buses, under its name: all that a screen fills and a viewer reads.
 #[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "three fields are described by their types")]
 pub struct SeatBus {
-    /// Which seat.
     pub seat: SeatId,
-    /// Its pictures.
     pub frames: FrameBus,
-    /// Its status.
     pub status: StatusBus,
     /// Whether whoever fills them still moves.
     pub heartbeat: Heartbeat,

@@ -20,38 +20,24 @@ pub const SERVE_USER: &str = "farhand";
 
 /// Why the daemon did not start, or ended.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are named in the messages")]
 pub enum StartError {
     /// The configuration cannot be read.
     #[error("cannot read {}", file.display())]
-    Read {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Read { file: PathBuf, source: io::Error },
     /// The configuration cannot be used.
     #[error("{} is not a good configuration", file.display())]
-    Config {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong with it.
-        source: ConfigError,
-    },
+    Config { file: PathBuf, source: ConfigError },
     /// A system resource is unavailable.
     #[error("cannot {what}")]
-    System {
-        /// What was tried.
-        what: String,
-        /// Why it failed.
-        source: io::Error,
-    },
+    System { what: String, source: io::Error },
     /// Users or sessions cannot be read.
     #[error(transparent)]
     Authenticator(#[from] StoreError),
     /// The certificate cannot be made or read.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// Nobody can be believed to be who updates are fetched from.
+    /// The certificates by which to recognise the server of updates cannot be used.
     #[error(transparent)]
     Trust(#[from] TrustError),
     /// The card's configuration was not taken.
@@ -69,14 +55,9 @@ pub enum StartError {
     /// The pin that asks for a factory reset cannot be read.
     #[error(transparent)]
     Pin(RelayError),
-    /// A relay cannot be had to be opened.
+    /// A relay's line cannot be taken in order to open its contact.
     #[error("seat {seat}")]
-    Relay {
-        /// Whose.
-        seat: SeatId,
-        /// Why.
-        source: RelayError,
-    },
+    Relay { seat: SeatId, source: RelayError },
     /// A part ended that should run as long as the daemon.
     #[error("{0} has ended, so the daemon ends too, to be started whole")]
     Ended(String),

@@ -14,8 +14,8 @@ use super::{Config, layers};
 
 /// What a card says.
 #[derive(Debug, PartialEq)]
+#[expect(missing_docs, reason = "`config` is described by its type")]
 pub struct Card {
-    /// What is configured.
     pub config: Config,
     /// What of it is ignored, because a newer version knows it; see [`forward`](super::forward).
     pub warnings: Vec<String>,
@@ -28,8 +28,8 @@ pub struct Card {
 /// The first administrator.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "`user` is described by its type")]
 pub struct Claim {
-    /// Their name.
     pub user: Name,
     /// Their password, hashed where nobody else sees it.
     pub password_hash: PasswordDigest,
