@@ -50,8 +50,8 @@ pub enum ReadBack {
 
 /// Everything that one look shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "`page` is described by its type")]
 pub struct Observation {
-    /// The page.
     pub page: Page,
     /// Whether the daemon runs in its rescue mode.
     pub rescue: bool,

@@ -46,7 +46,7 @@ impl Needs {
         all.has(Needs::STORAGE).then_some(all)
     }
 
-    /// These and those.
+    /// What either of the two names.
     pub fn with(self, other: Needs) -> Needs {
         Needs(self.0 | other.0)
     }

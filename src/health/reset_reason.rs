@@ -43,7 +43,7 @@ pub struct Started {
     pub detail: String,
 }
 
-/// The traces.
+/// What there is after a start from which to tell why the machine started.
 #[derive(Debug, Clone, Default)]
 pub struct Evidence {
     /// Which slot runs, if there are slots.

@@ -32,25 +32,14 @@ pub enum Note {
 
 /// Why a note was not left.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are named in the messages")]
 pub enum NoteError {
     /// The file is not as the image has it.
     #[error("{} on this card is left as it is", .note.file())]
-    Left {
-        /// Whose.
-        note: Note,
-        /// Why.
-        source: FatError,
-    },
+    Left { note: Note, source: FatError },
     /// A step failed.
     #[error("{}: {op} failed", device.display())]
-    Io {
-        /// The partition.
-        device: PathBuf,
-        /// The step.
-        op: &'static str,
-        /// Why.
-        source: io::Error,
-    },
+    Io { device: PathBuf, op: &'static str, source: io::Error },
 }
 
 impl Note {

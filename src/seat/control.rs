@@ -34,7 +34,7 @@ pub enum Press {
     Tap,
     /// Power until the machine is off: for this long, or for as long as any board needs.
     Hold(Option<Duration>),
-    /// Reset.
+    /// Reset, as a finger does it.
     Reset,
 }
 

@@ -34,7 +34,7 @@ pub enum TooManyViewers {
     AtSeat,
 }
 
-/// Everybody who watches.
+/// Who watches which seat now, and with which session or token. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Places(Arc<Mutex<HashMap<u64, Taken>>>);
 

@@ -23,7 +23,7 @@ const TYPING: Duration = Duration::from_secs(3);
 /// Between two latencies, and between two refusals for the same reason.
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Between two statuses.
+/// The shortest time between two statuses to a viewer.
 const STATUS: Duration = Duration::from_millis(200);
 
 /// Something to do for a viewer.

@@ -25,12 +25,11 @@ pub const CELL_HEIGHT: usize = 16;
 /// A colour of the screen.
 pub type Color = Rgb888;
 
-/// Colours of a piece of text.
+/// Colours of a piece of text: the glyphs are `ink`, what is behind them is `paper`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are described above")]
 pub struct Style {
-    /// Of the glyph.
     pub ink: Color,
-    /// Behind it.
     pub paper: Color,
 }
 

@@ -28,6 +28,7 @@ const LONG: u8 = 0x0f;
 
 /// Why a file is not written.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "`source` is what the kernel says")]
 pub enum FatError {
     /// Another kind of volume.
     #[error("its partition is not the FAT32 volume that the image has")]
@@ -49,7 +50,6 @@ pub enum FatError {
     Read {
         /// Which, from the start of the volume.
         sector: u64,
-        /// Why.
         source: io::Error,
     },
 }
