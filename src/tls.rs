@@ -12,36 +12,20 @@ use rustls::crypto::aws_lc_rs;
 
 /// Why there is no TLS.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are named in the messages")]
 pub enum TlsError {
     /// A file cannot be read or written.
     #[error("{}: cannot {op}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What was tried.
-        op: &'static str,
-        /// Why it did not work.
-        source: io::Error,
-    },
+    File { path: PathBuf, op: &'static str, source: io::Error },
     /// A file is there and is not what it should be.
     #[error("{}: not a usable {what}; delete {} to have new ones made", path.display(), remedy.display())]
-    Broken {
-        /// The file.
-        path: PathBuf,
-        /// What it should be.
-        what: &'static str,
-        /// What to delete.
-        remedy: PathBuf,
-        /// What is wrong with it.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
+    Broken { path: PathBuf, what: &'static str, remedy: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
     /// The library that makes certificates failed.
     #[error("cannot make a certificate")]
     Make(#[from] rcgen::Error),
     /// The library that speaks TLS failed.
     #[error("cannot speak TLS")]
     Speak(#[from] rustls::Error),
-    /// No randomness.
     #[error("the kernel gives no random numbers")]
     Random(#[from] getrandom::Error),
 }

@@ -39,7 +39,7 @@ pub struct Folders {
 /// Whether this is the daemon proper.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// It is.
+    /// It serves the configured seats.
     Usual,
     /// A part kept on crashing, or hung: there are no seats.
     Rescue,
@@ -60,7 +60,7 @@ pub struct Site {
     auth: Arc<Authenticator>,
     mode: Mode,
     limiter: Arc<ConnectionLimiter>,
-    /// Those who watch.
+    /// Counts those who watch.
     places: Places,
     /// Fetches updates, if the configuration says from where.
     fetcher: Option<Fetcher>,

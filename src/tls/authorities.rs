@@ -1,4 +1,4 @@
-//! Decides whom to believe that they are the server that an update is fetched from.
+//! Decides which certificates show that a server is the one that an update is fetched from.
 //!
 //! The bundle's own signature protects the appliance. This keeps those on the way from holding an update back, or from
 //! seeing what is fetched. Checking cannot be switched off; an owner with a server of their own names who vouches for

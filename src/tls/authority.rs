@@ -26,7 +26,7 @@ const SLACK: u64 = DAY;
 /// We renew one that is valid for no longer than this.
 const RENEWAL: u64 = 30 * DAY;
 
-/// In seconds.
+/// Seconds in a day.
 const DAY: u64 = 24 * 3600;
 
 /// No time before this is right: a board without a battery may think that it is 1970. 2026-01-01.

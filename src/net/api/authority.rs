@@ -12,7 +12,7 @@ use crate::net::http::endpoint::{Access, Context, Endpoint, Method, Semantics};
 use crate::net::http::problem::{ApiError, Problem};
 use crate::net::http::row::Row;
 
-/// What there is.
+/// This resource's part of the [table](super::TABLE).
 pub const ROWS: &[Row] = &[Row::of::<ShowAuthority>()];
 
 /// By this label phones know what to do with it.

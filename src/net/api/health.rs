@@ -16,7 +16,7 @@ use crate::net::http::problem::{ApiError, Problem};
 use crate::net::http::row::Row;
 use crate::net::site::{Mode, Site};
 
-/// What there is.
+/// This resource's part of the [table](super::TABLE).
 pub const ROWS: &[Row] = &[Row::of::<ShowHealth>()];
 
 struct ShowHealth;

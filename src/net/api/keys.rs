@@ -14,7 +14,7 @@ use crate::net::http::problem::{ApiError, Problem};
 use crate::net::http::row::Row;
 use crate::seat::control::{Control, ControlError};
 
-/// What there is.
+/// This resource's part of the [table](super::TABLE).
 pub const ROWS: &[Row] = &[Row::of::<Type>()];
 
 struct Type;

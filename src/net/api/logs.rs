@@ -22,7 +22,7 @@ use crate::net::http::problem::{ApiError, Problem};
 use crate::net::http::row::Row;
 use crate::net::site::Site;
 
-/// What there is.
+/// This resource's part of the [table](super::TABLE).
 pub const ROWS: &[Row] = &[Row::of::<ShowLog>()];
 
 /// The most of a log that is shown: what svlogd keeps in one file, and a bit.

@@ -12,7 +12,7 @@ use crate::net::http::endpoint::{Access, Context, Endpoint, Method, Semantics};
 use crate::net::http::problem::Problem;
 use crate::net::http::row::Row;
 
-/// What there is.
+/// This resource's part of the [table](super::TABLE).
 pub const ROWS: &[Row] = &[Row::of::<ShowDescription>()];
 
 /// What `farhand openapi` prints. It is checked in, so that a change of the interface shows as one.

@@ -30,7 +30,7 @@ use crate::net::http::row::Row;
 use crate::net::site::end_of;
 use crate::seat::places::TooManyViewers;
 
-/// What there is.
+/// This resource's part of the [table](super::TABLE).
 pub const ROWS: &[Row] = &[Row::of::<Snapshot>(), Row::of::<Stream>()];
 
 /// The stream's content type, with the boundary used below.

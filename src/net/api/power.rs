@@ -15,7 +15,7 @@ use crate::net::http::problem::Problem;
 use crate::net::http::row::Row;
 use crate::seat::control::{self, Control, ControlError};
 
-/// What there is.
+/// This resource's part of the [table](super::TABLE).
 pub const ROWS: &[Row] = &[Row::of::<PressButton>()];
 
 struct PressButton;

@@ -13,7 +13,7 @@ use crate::net::http::problem::Problem;
 use crate::net::http::row::Row;
 use crate::net::ws::messages::Status;
 
-/// What there is.
+/// This resource's part of the [table](super::TABLE).
 pub const ROWS: &[Row] = &[Row::of::<ListSeats>(), Row::of::<ShowSeat>()];
 
 struct ListSeats;

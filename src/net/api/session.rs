@@ -20,7 +20,7 @@ use crate::net::http::problem::Problem;
 use crate::net::http::row::Row;
 use crate::net::site::Site;
 
-/// What there is.
+/// This resource's part of the [table](super::TABLE).
 pub const ROWS: &[Row] = &[Row::of::<ShowSession>(), Row::of::<Claim>(), Row::of::<Login>(), Row::of::<Logout>()];
 
 struct ShowSession;

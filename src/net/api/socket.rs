@@ -17,7 +17,7 @@ use crate::net::http::problem::{ApiError, Problem};
 use crate::net::http::row::Row;
 use crate::net::ws::socket::{self, Upgrade};
 
-/// What there is.
+/// This resource's part of the [table](super::TABLE).
 pub const ROWS: &[Row] = &[Row::of::<OpenSocket>()];
 
 struct OpenSocket;

@@ -14,7 +14,7 @@ use crate::net::http::endpoint::{Access, Context, Endpoint, Method, Semantics};
 use crate::net::http::problem::{ApiError, Problem};
 use crate::net::http::row::Row;
 
-/// What there is.
+/// This resource's part of the [table](super::TABLE).
 pub const ROWS: &[Row] = &[Row::of::<ShowSystem>(), Row::of::<Restart>(), Row::of::<FactoryReset>()];
 
 /// Why an appliance may not restart now.

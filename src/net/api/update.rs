@@ -19,7 +19,7 @@ use crate::net::http::row::Row;
 use crate::net::site::{Site, end_of};
 use crate::update::{ApplianceError, LARGEST, Phase, Progress};
 
-/// What there is.
+/// This resource's part of the [table](super::TABLE).
 pub const ROWS: &[Row] = &[Row::of::<Receive>(), Row::of::<Fetch>(), Row::of::<Cancel>()];
 
 struct Receive;

@@ -37,9 +37,9 @@ const HEADER: usize = 32 * 1024;
 
 /// What a server has to say.
 pub(super) enum Reply {
-    /// Ask there.
+    /// A redirect to this address.
     Elsewhere(Url),
-    /// Here it is.
+    /// The file that was asked for.
     File(Download),
 }
 

@@ -28,8 +28,8 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// A connection that has been accepted, with its place.
 #[derive(Debug)]
+#[expect(missing_docs, reason = "`tcp` is described by its type")]
 pub struct Guest {
-    /// The connection.
     pub tcp: TcpStream,
     /// The address at the other end.
     pub peer: IpAddr,

@@ -51,7 +51,7 @@ pub trait Accepts: Sized + Send + 'static {
     /// What the row says of it.
     const ACCEPTED: Accepted;
 
-    /// Reads it.
+    /// Reads the body, or passes it on to be read while it arrives.
     fn take(head: &Parts, body: Incoming) -> impl Future<Output = Result<Self, BodyError>> + Send;
 }
 
@@ -68,7 +68,7 @@ pub struct Json<T, const MOST: u64>(pub T);
 pub struct Octets<const MOST: u64> {
     /// How many bytes there are, as was announced: more do not come.
     pub len: u64,
-    /// They.
+    /// The bytes, as they arrive.
     pub body: Incoming,
 }
 

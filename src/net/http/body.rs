@@ -12,7 +12,7 @@ use http_body::{Frame, SizeHint};
 /// What a response carries.
 #[derive(Debug)]
 pub enum Body {
-    /// Everything at once.
+    /// All of it is here, and sent with its length.
     Whole(Bytes),
     /// Part after part until somebody has enough.
     Parts(Box<dyn Parts>),

@@ -39,10 +39,9 @@ pub struct Person(pub Principal);
 
 /// Somebody who is logged in, and the seat that they ask for.
 #[derive(Debug)]
+#[expect(missing_docs, reason = "the fields are described by their types")]
 pub struct Seated {
-    /// Who.
     pub principal: Principal,
-    /// Where.
     pub seat: SeatBus,
 }
 

@@ -10,7 +10,7 @@ use hyper::StatusCode;
 pub struct Code {
     /// The HTTP status that goes with it.
     pub status: StatusCode,
-    /// Stable.
+    /// A name that stays the same from release to release.
     pub name: &'static str,
 }
 

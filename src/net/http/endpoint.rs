@@ -96,9 +96,9 @@ pub struct Query {
 pub trait Endpoint: 'static {
     /// Method and path, with `{seat}` for the name of a seat.
     const AT: (Method, &'static str);
-    /// Who may.
+    /// Who may ask for it.
     const ACCESS: Access;
-    /// What it means.
+    /// Whether it changes something, and whether it ends when its client hangs up.
     const SEMANTICS: Semantics;
     /// What it does, in a line for the documentation.
     const SUMMARY: &'static str;
@@ -113,7 +113,7 @@ pub trait Endpoint: 'static {
     /// What it gives.
     type Answers: Answers;
 
-    /// Does it.
+    /// Carries the request out. [`Endpoint::ACCESS`] has been checked before.
     fn act(
         context: Context<Self::Caller>,
         body: Self::Accepts,

@@ -199,25 +199,17 @@ pub struct Admitted {
     pub body: Incoming,
 }
 
-/// One line of the table.
+/// One line of the table: an [`Endpoint`] without its types.
+#[expect(missing_docs, reason = "the fields are the constants of `Endpoint`, where they are described")]
 pub struct Row {
-    /// How it is asked for.
     pub method: Method,
-    /// Where.
     pub path: &'static str,
-    /// Who may.
     pub access: Access,
-    /// What it means.
     pub semantics: Semantics,
-    /// What it takes.
     pub accepts: Accepted,
-    /// What it gives.
     pub answers: Answered,
-    /// What may stand behind the `?`.
     pub query: &'static [Query],
-    /// The codes of its own by which it may fail.
     pub errors: &'static [&'static Code],
-    /// What it does, in words.
     pub summary: &'static str,
     run: fn(Admitted) -> Running<Result<Response<Body>, Problem>>,
 }
