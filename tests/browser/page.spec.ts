@@ -61,7 +61,7 @@ test("a space that a phone's keyboard puts behind a name keeps nobody out", asyn
   await fresh.stop();
 });
 
-test("the page is dark for who likes it dark", async ({ browser }) => {
+test("the page is dark for anyone who prefers it dark", async ({ browser }) => {
   const brightness = async (colorScheme: "dark" | "light") => {
     const context = await browser.newContext({ colorScheme });
     const page = await context.newPage();
