@@ -178,12 +178,12 @@ impl Accounts {
         hashes.max_by_key(|hash| secret::cost(hash))
     }
 
-    /// A person's role.
+    /// A person's role, if there is such a person.
     pub fn role(&self, name: &Name) -> Option<Role> {
         self.users.get(name)?.known().map(|user| user.role)
     }
 
-    /// A person's epoch.
+    /// A person's epoch, if there is such a person.
     pub fn epoch(&self, name: &Name) -> Option<Epoch> {
         // The hash has a salt, so that it is another even for the same password.
         self.users.get(name)?.known().map(|user| Epoch(secret::fingerprint(&user.password)))

@@ -21,7 +21,7 @@ pub struct Stop(watch::Receiver<bool>);
 #[derive(Debug)]
 pub struct Stopper(watch::Sender<bool>);
 
-/// A fresh pair.
+/// A stop for tasks to wait for, and the end that requests it.
 pub fn stop() -> (Stopper, Stop) {
     let (sender, receiver) = watch::channel(false);
     (Stopper(sender), Stop(receiver))

@@ -19,7 +19,7 @@ pub enum Watchdog {
     /// The first there is, hardware before the kernel's own timer.
     #[default]
     Auto,
-    /// Nothing.
+    /// None, unless U-Boot has started one.
     None,
     /// This one only.
     Path(PathBuf),

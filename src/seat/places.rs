@@ -17,7 +17,7 @@ const PER_KEY: usize = 8;
 /// Of one name, with however many sessions.
 const PER_NAME: usize = 32;
 
-/// At one seat.
+/// Sockets and streams at one seat.
 const PER_SEAT: usize = 64;
 
 /// There is no place for another viewer.

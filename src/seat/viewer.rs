@@ -58,7 +58,7 @@ impl Refusal {
     }
 }
 
-/// One viewer's state.
+/// What is on its way to one viewer, and what they hold down.
 #[derive(Debug)]
 pub struct Viewer {
     may_type: bool,

@@ -16,7 +16,7 @@ pub enum Said {
     Other,
 }
 
-/// Understands a line.
+/// What a line of RAUC's output means.
 pub fn hear(line: &str) -> Said {
     let line = line.trim();
     let percent = line.split_once('%').and_then(|(number, _)| number.parse().ok()).filter(|percent| *percent <= 100);
