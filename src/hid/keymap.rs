@@ -5,7 +5,7 @@
 
 use super::keyboard::Usage;
 
-/// One key.
+/// A key, under each of its names.
 #[derive(Debug)]
 pub struct Key {
     /// Its name in UI Events KeyboardEvent code Values.

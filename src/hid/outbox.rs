@@ -72,7 +72,7 @@ impl Outbox {
         self.queue_move(now, owner, 0, 0)
     }
 
-    /// The wheel turns.
+    /// Queues a turn of the wheel.
     pub fn wheel(&mut self, now: Instant, owner: Owner, dx: i8, dy: i8) -> Result<(), Failure> {
         self.queue_move(now, owner, dx, dy)
     }

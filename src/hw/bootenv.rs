@@ -14,9 +14,9 @@ use crate::update::slots::{Environment, Slot};
 /// The boot loader's memory, and who guards it.
 #[derive(Debug, Clone)]
 pub struct BootEnv {
-    /// Prints it.
+    /// The program that prints it.
     pub printenv: PathBuf,
-    /// Changes it.
+    /// The program that changes it.
     pub setenv: PathBuf,
     /// Locked while an update is installed (`/usr/libexec/install-bundle`).
     pub lock: PathBuf,

@@ -43,7 +43,7 @@ pub enum NoteError {
 }
 
 impl Note {
-    /// All there are.
+    /// Every note that the image carries a file for.
     pub const ALL: [Note; 2] = [Note::ClaimCode, Note::Error];
 
     /// The file that holds it.

@@ -65,7 +65,7 @@ impl Watchdog {
         Ok(Watchdog { file, name: format!("{} ({identity}, {timeout} s)", path.display()) })
     }
 
-    /// Feeds it.
+    /// Restarts its timeout.
     pub fn feed(&self) -> io::Result<()> {
         let mut unused = 0;
         // SAFETY: the descriptor is open, and the kernel writes one int at most.

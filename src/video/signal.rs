@@ -25,6 +25,7 @@ const RATE_WINDOW: Duration = Duration::from_secs(1);
 
 /// What the caller must do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "`Stop` and `Close` say it")]
 pub enum Action {
     /// Open the device; answer with [`SignalTracker::opened`] or [`SignalTracker::absent`].
     Open,
@@ -33,9 +34,7 @@ pub enum Action {
     /// Adopt the source's mode and start streaming; answer with [`SignalTracker::started`], [`SignalTracker::absent`]
     /// or [`SignalTracker::failed`].
     Start,
-    /// Stop streaming.
     Stop,
-    /// Close the device.
     Close,
     /// Show the picture that says what is wrong.
     Show(Signal),

@@ -7,7 +7,7 @@ use std::io;
 
 /// The only size of a sector that our volumes have.
 pub const SECTOR: usize = 512;
-/// One of them.
+/// What one sector holds.
 pub type Sector = [u8; SECTOR];
 
 /// Fewer clusters, and the volume is FAT16; more, and their numbers would be taken for marks.

@@ -238,7 +238,7 @@ pub struct Input {
     pub status: u32,
 }
 
-/// All inputs.
+/// The inputs that the device lists.
 pub fn inputs(fd: RawFd) -> impl Iterator<Item = Input> {
     (0..MAX_LISTED).map_while(move |index| input(fd, index).ok())
 }
