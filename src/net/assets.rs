@@ -17,8 +17,8 @@ struct Dist;
 
 /// A file of the page.
 #[derive(Debug)]
+#[expect(missing_docs, reason = "`bytes` says it")]
 pub struct Asset {
-    /// Its content.
     pub bytes: Bytes,
     /// Its content type.
     pub kind: &'static str,

@@ -105,7 +105,7 @@ async fn exchange(address: SocketAddr, pem: &str) -> Result<String, Box<dyn std:
     Ok(answer)
 }
 
-/// Reads an answer.
+/// What an answer of the daemon says of its page.
 fn read(answer: &str) -> Page {
     #[derive(Deserialize)]
     struct Outer {

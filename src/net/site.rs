@@ -126,7 +126,7 @@ impl Site {
         Control::of(&self.hands, &self.system, &self.folders.data)
     }
 
-    /// Our own names.
+    /// By which we answer, in addition to addresses and `localhost`.
     pub fn names(&self) -> &[String] {
         &self.names
     }

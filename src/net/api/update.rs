@@ -37,7 +37,7 @@ pub enum OrderError {
     Idle,
 }
 
-/// Everything ends.
+/// The daemon stops while a file arrives.
 #[derive(Debug, thiserror::Error)]
 #[error("the daemon stops; send it again in a moment")]
 struct Stopping;

@@ -135,7 +135,7 @@ where
     read(url, answer.map_err(|_| FetchError::Silent(host.clone()))?.map_err(nonsense)?, lines)
 }
 
-/// Understands an answer.
+/// Tells a redirect from a file, and from what is of no use.
 fn read(url: &Url, answer: Response<Incoming>, line: JoinSet<()>) -> Result<Reply, FetchError> {
     let host = url.authority();
     let status = answer.status();
