@@ -49,7 +49,7 @@ check: tools web tests/browser/$(NPM) ## Formats, lints, licences, unit and host
 	@# All targets but those with `test = false`.
 	cargo clippy --locked --test image -- -D warnings
 	@$(PHASE) 'unit and host tests'
-	@$(NEED) device-tree-compiler dosfstools mtools
+	@$(NEED) curl device-tree-compiler dosfstools mtools openssl
 	cargo test --locked
 	@$(NEED) python3-kconfiglib
 	/usr/bin/python3 tests/host/buildroot.py

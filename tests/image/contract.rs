@@ -324,7 +324,7 @@ fn a_production_image_trusts_its_owner_and_nobody_else() {
     };
     for (keyring, complaint) in [
         (None, "needs KEYRING="),
-        (Some(keys.join("nowhere.pem")), "there is no keyring"),
+        (Some(keys.join("nowhere.pem")), "nowhere.pem: KEYRING= names it"),
         (Some(keys.join("signer.key")), "holds a private key"),
         (Some(top.join("Makefile")), "holds no certificate"),
         (Some(development), "holds the development key"),
