@@ -160,9 +160,11 @@ impl Authenticator {
         })
         .await?;
         *self.code() = None;
-        store::forget_code(&self.code_file);
+        let code_file = self.code_file.clone();
+        // If this is broken off, the next start forgets it.
+        let _ = spawn_blocking(move || store::forget_code(&code_file)).await;
         info!("{} claimed this device from {peer}", name.as_str());
-        self.guessing.remember(peer, &name).await;
+        self.guessing.remember(peer, &name);
         self.begin(name)
     }
 
@@ -189,7 +191,7 @@ impl Authenticator {
         }
         self.guessing.right(attempt);
         info!("{} logged in from {peer}", name.as_str());
-        self.guessing.remember(peer, &name).await;
+        self.guessing.remember(peer, &name);
         self.begin(name)
     }
 
@@ -229,7 +231,7 @@ impl Authenticator {
                 warn!("a token that expires may be good again after a reboot: the time could not be noted");
             }
             tokio::select! {
-                () = stop.requested() => return,
+                () = stop.requested() => return self.guessing.written().await,
                 () = self.clock.wait_for(self.clock.since_boot() + ROUND) => (),
             }
         }

@@ -2,10 +2,11 @@
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::auth::accounts::Name;
 use crate::auth::known_places::KnownPlaces;
@@ -22,6 +23,9 @@ pub struct Guessing {
     places_file: PathBuf,
     /// Held while the file is written, so that an older version never replaces a newer one.
     writing: Mutex<()>,
+    /// Whether somebody is about to take that turn.
+    is_waiting: AtomicBool,
+    last: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Guessing {
@@ -29,7 +33,15 @@ impl Guessing {
     pub fn open(data: &Path, clock: Arc<TokenClock>) -> Result<Guessing, StoreError> {
         let places_file = data.join("known-places.json");
         let places = Mutex::new(store::read_places(&places_file)?);
-        Ok(Guessing { clock, limiter: Mutex::default(), places, places_file, writing: Mutex::default() })
+        Ok(Guessing {
+            clock,
+            limiter: Mutex::default(),
+            places,
+            places_file,
+            writing: Mutex::default(),
+            is_waiting: AtomicBool::default(),
+            last: Mutex::default(),
+        })
     }
 
     /// Asks whether somebody may try the password of this name, or the code of a device without an owner. The error is
@@ -44,18 +56,31 @@ impl Guessing {
         lock(&self.limiter).right(attempt);
     }
 
-    /// Remembers from where somebody has logged in.
-    pub async fn remember(self: &Arc<Self>, peer: IpAddr, name: &Name) {
-        if !lock(&self.places).note(self.clock.time(), peer, name) {
+    /// Remembers from where somebody has logged in. Nobody waits for the card: who has shown who they are gets in, also
+    /// when it hangs.
+    pub fn remember(self: &Arc<Self>, peer: IpAddr, name: &Name) {
+        let is_news = lock(&self.places).note(self.clock.time(), peer, name);
+        // One that waits for its turn will write this place, too, so there are two at most.
+        if !is_news || self.is_waiting.swap(true, Ordering::SeqCst) {
             return;
         }
         let own = self.clone();
-        let work = spawn_blocking(move || {
+        let writing = spawn_blocking(move || {
             let _writing = lock(&own.writing);
+            own.is_waiting.store(false, Ordering::SeqCst);
             let places = lock(&own.places).clone();
             store::write_places(&own.places_file, &places);
         });
-        work.await.expect("writing does not panic, and the runtime outlives its requests");
+        *lock(&self.last) = Some(writing);
+    }
+
+    /// Waits until all that is remembered has been written.
+    pub async fn written(&self) {
+        let last = lock(&self.last).take();
+        if let Some(writing) = last {
+            // One that panicked has written nothing, which is as good as a card that is full.
+            let _ = writing.await;
+        }
     }
 }
 

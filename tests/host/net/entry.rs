@@ -139,8 +139,8 @@ async fn a_flood_of_strangers_keeps_nobody_out_of_where_they_have_logged_in_even
     let bench = Bench::new().await;
     bench.login().await;
     let file = bench.folders.data().join("known-places.json");
-    assert_eq!(0o600, std::fs::metadata(&file).unwrap().permissions().mode() & 0o777);
     let bench = bench.restart().await;
+    assert_eq!(0o600, std::fs::metadata(&file).unwrap().permissions().mode() & 0o777);
     let try_from = async |last: u8, password: &str| {
         let mut client = Client::plain_from([127, 0, 0, last].into(), bench.plain).await;
         client.send(&bench.request("POST /api/v1/login", "", &login(password))).await;
