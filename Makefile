@@ -52,6 +52,7 @@ check: tools web tests/browser/$(NPM) ## Formats, lints, licences, unit and host
 	@$(NEED) curl device-tree-compiler dosfstools mtools openssl
 	cargo test --locked
 	@$(NEED) python3-kconfiglib
+	/usr/bin/python3 tests/host/bounds.py
 	/usr/bin/python3 tests/host/buildroot.py
 	/usr/bin/python3 tests/host/checks.py
 	/usr/bin/python3 tests/host/files.py
