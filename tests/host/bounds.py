@@ -29,6 +29,15 @@ class Bounds(unittest.TestCase):
         # svlogd's own current file comes on top, and once more what e2fsck says.
         self.assertLess(services * (files + 1) * length + MIB, size)
 
+    def test_what_all_strangers_may_send_unread_fits_into_a_small_boards_memory(self):
+        text = (TOP / "src/net/gate/unauthenticated.rs").read_text()
+        strangers = int(re.search(r"^const IN_ALL: usize = (\d+);$", text, re.M)[1])
+        settings = (OVERLAY / "etc/sysctl.conf").read_text()
+        largest = re.search(r"^net\.ipv4\.tcp_rmem = \d+ \d+ (\d+)$", settings, re.M)
+        self.assertIsNotNone(largest, "the kernel's own limit is 6 MB for each")
+        # The smallest board has 1 GB.
+        self.assertLessEqual(strangers * int(largest[1]), 128 * MIB)
+
 
 if __name__ == "__main__":
     unittest.main()
