@@ -3,16 +3,16 @@
 //! Whether somebody sends it or it is fetched, it is the one body that is not small. So it never
 //! lies in memory: each piece goes to a thread that writes it. The space is asked for first, and a part of the card
 //! left free: an appliance that cannot save its owner's settings because of an upload would be worse off than without
-//! one. Whatever ends an upload early, nothing of it stays. Each has a file of its own name until it is whole, so that
-//! the end of one never takes the next one's; and files are removed by another thread, since a card may be long about
-//! it.
+//! one. Whatever ends an upload early, nothing of it stays. A card that hangs ends an upload, too, and what its threads
+//! do when it wakes up concerns that upload's file alone: the next one may have begun by then.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,7 +23,7 @@ use nix::fcntl::{FallocateFlags, OFlag, fallocate};
 use nix::sys::statvfs::statvfs;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
 
 use crate::base::files;
@@ -36,6 +36,9 @@ const SILENCE: Duration = Duration::from_secs(15);
 
 /// But not for ever, because others wait: the largest file at 20 kB/s.
 pub const LONGEST: Duration = Duration::from_secs(3600);
+
+/// How long the card may take for a piece, or to give a file its name. One that is busy may need seconds.
+const CARD_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Pieces that may wait to be written; then the sender waits. Hyper's are 8 KiB at most.
 const MOST_WAITING: usize = 8;
@@ -72,17 +75,68 @@ pub enum UploadError {
 #[derive(Debug)]
 pub struct Upload {
     bus: SystemBus,
-    /// Its own, as long as it is not whole.
-    file: PathBuf,
-    /// Where the hands look for it.
-    whole: PathBuf,
+    file: Arc<Arriving>,
     phase: Phase,
     /// What is reported of it once it has gone.
     last: Progress,
-    /// Set when nobody waits for the file any more, which may be about to be made.
-    gone: Arc<AtomicBool>,
     /// Whether the hands have it.
     given: bool,
+}
+
+/// The file of an upload. Threads that wait for the card share it, and may do so longer than the upload lasts.
+#[derive(Debug)]
+struct Arriving {
+    number: u64,
+    /// Its name as long as it is not whole.
+    own: PathBuf,
+    /// Where the hands look for it.
+    whole: PathBuf,
+    /// Set when nobody waits for the file any more, which may be about to be made.
+    gone: AtomicBool,
+}
+
+/// For each name that the hands look for, the number of the upload whose file was given it last. Held by whoever gives
+/// a file that name or takes it away.
+static NAMED: Mutex<BTreeMap<PathBuf, u64>> = Mutex::new(BTreeMap::new());
+
+impl Arriving {
+    fn new(folder: &Path) -> Arriving {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let own = folder.join(format!("arriving-{number}"));
+        Arriving { number, own, whole: spool::file(folder), gone: AtomicBool::new(false) }
+    }
+
+    /// Makes the file.
+    fn make(&self, len: u64) -> Result<File, UploadError> {
+        let reserved = reserve(&self.own, len);
+        // After this look it is the end of the upload that removes the file.
+        if reserved.is_ok() && self.gone.load(Ordering::SeqCst) {
+            remove(&self.own);
+        }
+        reserved
+    }
+
+    /// Gives the file the name by which the hands know it, unless nobody waits for it any more.
+    fn name(&self) -> io::Result<()> {
+        let mut named = NAMED.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.gone.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        fs::rename(&self.own, &self.whole)?;
+        named.insert(self.whole.clone(), self.number);
+        Ok(())
+    }
+
+    /// Removes the file, whatever it is called, and leaves another upload's.
+    fn remove(&self) {
+        remove(&self.own);
+        let mut named = NAMED.lock().unwrap_or_else(PoisonError::into_inner);
+        if named.get(&self.whole) == Some(&self.number) {
+            remove(&self.whole);
+            named.remove(&self.whole);
+        }
+    }
 }
 
 /// The folder for what arrives.
@@ -106,7 +160,6 @@ fn remove(path: &Path) {
 impl Upload {
     /// Makes this the only one.
     pub fn begin(bus: &SystemBus, data: &Path, phase: Phase) -> Result<Upload, ApplianceError> {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
         let mut outcome = Ok(());
         bus.update(|system| {
             outcome = system.check_update();
@@ -116,16 +169,8 @@ impl Upload {
             outcome.is_ok()
         });
         outcome?;
-        let (folder, number) = (folder(data), COUNT.fetch_add(1, Ordering::Relaxed));
-        Ok(Upload {
-            bus: bus.clone(),
-            file: folder.join(format!("arriving-{number}")),
-            whole: spool::file(&folder),
-            phase,
-            last: Progress::default(),
-            gone: Arc::default(),
-            given: false,
-        })
+        let file = Arc::new(Arriving::new(&folder(data)));
+        Ok(Upload { bus: bus.clone(), file, phase, last: Progress::default(), given: false })
     }
 
     /// Writes a body to the file, and calls `arrived` for each piece of it.
@@ -135,19 +180,10 @@ impl Upload {
         mut body: impl Stream<Item = Result<Bytes, E>> + Unpin,
         mut arrived: impl FnMut(),
     ) -> Result<(), UploadError> {
-        let (path, gone) = (self.file.clone(), self.gone.clone());
-        let reserved = spawn_blocking(move || {
-            let reserved = reserve(&path, len);
-            // After this look it is the end of the upload that removes the file.
-            if reserved.is_ok() && gone.load(Ordering::SeqCst) {
-                remove(&path);
-            }
-            reserved
-        });
-        let file = reserved.await.map_err(io::Error::from);
-        let mut file = file.map_err(UploadError::Store)??;
+        let file = self.file.clone();
+        let mut file = on_card(spawn_blocking(move || file.make(len))).await??;
         let (pieces, mut waiting) = mpsc::channel::<Bytes>(MOST_WAITING);
-        let (own, whole) = (self.file.clone(), self.whole.clone());
+        let arriving = self.file.clone();
         let writer = spawn_blocking(move || {
             let mut left = len;
             while let Some(piece) = waiting.blocking_recv() {
@@ -155,7 +191,7 @@ impl Upload {
                 left = left.saturating_sub(piece.len() as u64);
             }
             // What broke off has not earned the name.
-            if left == 0 { fs::rename(own, whole) } else { Ok(()) }
+            if left == 0 { arriving.name() } else { Ok(()) }
         });
         let mut received = 0;
         while received < len {
@@ -167,13 +203,14 @@ impl Upload {
                 let percent = u8::try_from(received * 100 / len).unwrap_or(100);
                 std::mem::replace(&mut system.arrival.percent, percent) != percent
             });
-            if pieces.send(piece).await.is_err() {
+            let sent = timeout(CARD_TIMEOUT, pieces.send(piece)).await;
+            if sent.map_err(|_| silent())?.is_err() {
                 // The writer has failed, and says why below.
                 break;
             }
         }
         drop(pieces);
-        writer.await.map_err(io::Error::from).flatten().map_err(UploadError::Store)
+        on_card(writer).await?.map_err(UploadError::Store)
     }
 
     /// Leaves the file to the hands, who have taken it over, and tells how it goes on.
@@ -189,6 +226,15 @@ impl Upload {
     }
 }
 
+/// Waits for a thread that works at the card, which may hang.
+async fn on_card<T>(work: JoinHandle<T>) -> Result<T, UploadError> {
+    timeout(CARD_TIMEOUT, work).await.map_err(|_| silent())?.map_err(|error| UploadError::Store(error.into()))
+}
+
+fn silent() -> UploadError {
+    UploadError::Store(io::Error::new(io::ErrorKind::TimedOut, "the card does not answer"))
+}
+
 fn leave(bus: &SystemBus, phase: Phase, last: Progress) {
     bus.update(|system| {
         // What has been said already stays.
@@ -202,22 +248,24 @@ fn leave(bus: &SystemBus, phase: Phase, last: Progress) {
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        self.gone.store(true, Ordering::SeqCst);
+        self.file.gone.store(true, Ordering::SeqCst);
         if self.given {
             return;
         }
-        let (files, bus) = ([self.file.clone(), self.whole.clone()], self.bus.clone());
-        let (phase, last) = (self.phase, std::mem::take(&mut self.last));
-        // In this order: until nothing is left of this one, there is no other.
-        let clear = move || {
-            files.iter().for_each(|file| remove(file));
-            leave(&bus, phase, last);
+        let (file, bus, phase, last) =
+            (self.file.clone(), self.bus.clone(), self.phase, std::mem::take(&mut self.last));
+        let leave = move || leave(&bus, phase, last);
+        let Ok(runtime) = Handle::try_current() else {
+            file.remove();
+            return leave();
         };
-        match Handle::try_current() {
-            // At the daemon's end this may not come to run; the next run clears up.
-            Ok(runtime) => drop(runtime.spawn_blocking(clear)),
-            Err(_) => clear(),
-        }
+        // At the daemon's end this may not come to run; the next run clears up.
+        let removal = runtime.spawn_blocking(move || file.remove());
+        runtime.spawn(async move {
+            // Another may need the space. But if the card hangs, a restart may be what mends it.
+            let _ = timeout(CARD_TIMEOUT, removal).await;
+            leave();
+        });
     }
 }
 
@@ -267,31 +315,114 @@ mod tests {
         assert_eq!(0, room(0, 0));
     }
 
-    #[test]
-    fn the_end_of_one_upload_leaves_the_next_ones_file_alone() {
-        let data = std::env::temp_dir().join(format!("farhand-uploads-{}", std::process::id()));
+    /// An appliance to which an update may be sent.
+    fn bus() -> SystemBus {
         let (bus, slots) = (SystemBus::default(), slots::read(slots::Slot::A, "1.0.0", "", ""));
         bus.update(|system| {
             system.machine = Some(Machine { real: true, slots: Some(slots), update: Progress::default() });
             true
         });
-        let begin = || Upload::begin(&bus, &data, Phase::Receiving);
+        bus
+    }
+
+    fn names(data: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder(data)).into_iter().flatten();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    /// Runs something whose card hangs: the one thread that would work at it waits until this is over.
+    fn while_the_card_hangs(test: impl AsyncFnOnce()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build();
+        let (wake, woken) = std::sync::mpsc::channel::<()>();
+        runtime.unwrap().block_on(async {
+            spawn_blocking(move || woken.recv());
+            test().await;
+            drop(wake);
+            // Queued behind all that the card was asked for.
+            spawn_blocking(|| ()).await.unwrap();
+        });
+    }
+
+    #[test]
+    fn an_upload_whose_file_cannot_be_removed_holds_up_no_restart() {
+        let temporary = tempfile::tempdir().unwrap();
+        let (bus, data) = (bus(), temporary.path());
+        while_the_card_hangs(async || {
+            let upload = Upload::begin(&bus, data, Phase::Receiving).unwrap();
+            drop(upload.file.make(4096).unwrap());
+            assert_eq!(Err(ApplianceError::Busy), bus.now().check_restart());
+            tokio::time::pause();
+            // The clock does not go on by itself while a thread is at work.
+            let idle = async || {
+                while bus.now().check_restart().is_err() {
+                    tokio::time::advance(CARD_TIMEOUT).await;
+                }
+            };
+            drop(upload);
+            idle().await;
+            let fetch = Upload::begin(&bus, data, Phase::Fetching).unwrap();
+            fetch.fail("why".into());
+            idle().await;
+            tokio::time::resume();
+            assert_eq!((Phase::Failed, "why".into()), (bus.now().update().phase, bus.now().update().message));
+        });
+        assert_eq!(Vec::<String>::new(), names(data), "removed when the card woke up");
+    }
+
+    #[test]
+    fn a_card_that_hangs_ends_an_upload() {
+        let temporary = tempfile::tempdir().unwrap();
+        let (bus, data) = (bus(), temporary.path());
+        while_the_card_hangs(async || {
+            tokio::time::pause();
+            let upload = Upload::begin(&bus, data, Phase::Receiving).unwrap();
+            let body = futures_util::stream::iter([Ok::<_, ()>(Bytes::from_static(b"bundle"))]);
+            let mut stored = std::pin::pin!(upload.store(6, body, || ()));
+            // The clock does not go on by itself while a thread is at work.
+            let error = loop {
+                tokio::select! {
+                    biased;
+                    stored = &mut stored => break stored.unwrap_err(),
+                    () = tokio::time::advance(CARD_TIMEOUT) => (),
+                }
+            };
+            assert!(matches!(&error, UploadError::Store(why) if why.kind() == io::ErrorKind::TimedOut), "{error:?}");
+            tokio::time::resume();
+        });
+        assert_eq!(Vec::<String>::new(), names(data));
+    }
+
+    #[test]
+    fn what_a_late_thread_does_concerns_its_own_uploads_file_alone() {
+        let temporary = tempfile::tempdir().unwrap();
+        let (bus, data) = (bus(), temporary.path());
+        let begin = || Upload::begin(&bus, data, Phase::Receiving);
         let first = begin().unwrap();
         assert_eq!(Some(ApplianceError::Busy), begin().err());
-        // Its end is reported before a thread that still makes its file has come to do so.
         let late = first.file.clone();
         drop(first);
         let second = begin().unwrap();
-        reserve(&second.file, 4096).unwrap();
-        reserve(&late, 4096).unwrap();
-        remove(&late);
-        assert!(second.file.exists() && !late.exists());
+        drop(second.file.make(4096).unwrap());
+        // The first one's threads come to work only now.
+        late.make(4096).unwrap();
+        assert!(second.file.own.exists() && !late.own.exists());
+        reserve(&late.own, 4096).unwrap();
+        late.name().unwrap();
+        assert!(!late.whole.exists(), "nobody waits for it, so the hands must not find it");
+        second.file.name().unwrap();
+        late.remove();
+        assert_eq!([spool::NAME], names(data)[..], "the second one's");
         drop(second);
-        assert_eq!(0, fs::read_dir(folder(&data)).unwrap().count());
-        fs::write(folder(&data).join("arriving-7"), "").unwrap();
-        clear(&data);
-        assert_eq!(0, fs::read_dir(folder(&data)).unwrap().count());
-        fs::remove_dir_all(data).unwrap();
+        assert_eq!(Vec::<String>::new(), names(data));
+    }
+
+    #[test]
+    fn what_an_earlier_run_left_is_removed() {
+        let temporary = tempfile::tempdir().unwrap();
+        files::create_folder(&folder(temporary.path())).unwrap();
+        fs::write(folder(temporary.path()).join("arriving-7"), "").unwrap();
+        clear(temporary.path());
+        assert_eq!(Vec::<String>::new(), names(temporary.path()));
     }
 
     #[test]

@@ -4,11 +4,11 @@
 //! process has received is taken out of its reach before anybody looks at it, and what is wrong with it is the
 //! installer's decision: that one checks the signature, the board and the version, and writes only where we do not run.
 
+mod card;
 mod installer;
 mod notes;
 pub mod spool;
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::Stdio;
@@ -17,7 +17,7 @@ use std::time::Duration;
 use log::{debug, error, info, warn};
 use tokio::process::Command;
 use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::protocol::FromHands;
@@ -27,6 +27,7 @@ use crate::hw::restart::Reason;
 use crate::update::rauc::{self, Said};
 use crate::update::slots::{self, Slot, Slots};
 use crate::update::{ApplianceError, Machine, Outcome, Phase, ProgramError, Updater};
+use card::Card;
 use notes::Notes;
 
 /// Requests on their way. There is one person who makes them, and each is answered.
@@ -110,6 +111,7 @@ impl ApplianceClient {
         let machine = known.subscribe();
         let task = ApplianceTask {
             notes: Notes::new(places.state.clone()),
+            card: Card::default(),
             places,
             updater: Updater::default(),
             slots: None,
@@ -156,6 +158,7 @@ impl ApplianceClient {
 struct ApplianceTask {
     places: Places,
     notes: Notes,
+    card: Card,
     updater: Updater,
     slots: Option<Slots>,
     known: watch::Sender<Machine>,
@@ -182,8 +185,7 @@ impl ApplianceTask {
         mut stop: Stop,
     ) {
         // What an earlier run was installing when it died is of no use any more.
-        let leftover = spool::file(&self.places.taken);
-        let _ = spawn_blocking(move || files::remove(&leftover)).await;
+        self.clear().await;
         self.look().await;
         let mut look = pin!(sleep_until(Instant::now() + LOOK_AGAIN));
         loop {
@@ -248,8 +250,8 @@ impl ApplianceTask {
             return Err(ApplianceError::NoSlots);
         }
         let (spool, taken) = (self.places.spool.clone(), self.places.taken.clone());
-        let took = spawn_blocking(move || spool::upgrade_with(&spool, &taken, len)).await;
-        let file = took.map_err(io::Error::from).flatten().map_err(|error| ApplianceError::Spool(error.to_string()))?;
+        let took = self.card.run(move || spool::upgrade_with(&spool, &taken, len), |late| files::forget(&late)).await;
+        let file = took.map_err(|error| ApplianceError::Spool(error.to_string()))?;
         self.updater.begin(Instant::now().into_std())?;
         info!("installing an update of {len} bytes");
         let (say, lines) = mpsc::channel(16);
@@ -285,7 +287,7 @@ impl ApplianceTask {
             install.outcome.shutdown().await;
         }
         let file = spool::file(&self.places.taken);
-        if let Ok(Err(error)) = spawn_blocking(move || files::remove(&file)).await {
+        if let Err(error) = self.card.run(move || files::remove(&file), drop).await {
             error!("cannot remove the installed file: {error}");
         }
     }
@@ -293,11 +295,14 @@ impl ApplianceTask {
     /// Finds out what is in the slots.
     async fn look(&mut self) {
         let places = self.places.clone();
-        let texts = spawn_blocking(move || {
+        let read = move || {
             let read = |path: &Path| files::read(path).ok().flatten().unwrap_or_default();
-            (read(&places.cmdline), read(&places.status))
-        });
-        let (cmdline, status) = texts.await.unwrap_or_default();
+            Ok((read(&places.cmdline), read(&places.status)))
+        };
+        let (cmdline, status) = match self.card.run(read, drop).await {
+            Ok(texts) => texts,
+            Err(error) => return warn!("cannot look at what is installed: {error}"),
+        };
         let Some(running) = Slot::running(&cmdline) else { return };
         let environment = match finish(&self.places.printenv).await {
             Ok(said) => said,

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::OwnedPermit;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
 
 use super::link::Link;
 use super::pending::{KnownSeat, OwnerInputs, Request, Shared};
@@ -24,6 +25,7 @@ use crate::bus::{SeatBus, SystemBus};
 pub use crate::hid::keyboard::Owner;
 use crate::hid::keyboard::Usage;
 use crate::hid::text::Stroke;
+use crate::update::ApplianceError;
 
 /// Inputs of one owner that wait for the link. When they are full, the owner's own socket is not read.
 const MOST_INPUTS: usize = 32;
@@ -34,6 +36,9 @@ const MOST_WAITING: usize = 16;
 /// Texts and chords that may have to be cancelled. Each has its place from before it begins, so that cancelling never
 /// waits.
 const MOST_TYPED: usize = 64;
+
+/// How long the hands may take to take a file over. They give up on a card that hangs sooner than this.
+const INSTALL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The network process's end of the hands. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -105,9 +110,11 @@ impl Hands {
         self.shared.heartbeat.age(now)
     }
 
-    /// Has the file in the spool folder installed; answers once the installer runs.
+    /// Has the file in the spool folder installed; answers once the installer runs, or a card hangs.
     pub async fn install(&self, len: u64) -> Result<(), HandsError> {
-        self.ask_appliance(|id| ToHands::Install { id, len }).await
+        let silent = || ApplianceError::Spool(format!("no answer within {} s", INSTALL_TIMEOUT.as_secs()));
+        let asked = timeout(INSTALL_TIMEOUT, self.ask_appliance(|id| ToHands::Install { id, len }));
+        asked.await.map_err(|_| silent())?
     }
 
     /// Restarts the appliance; answers once that has begun.
