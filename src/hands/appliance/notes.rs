@@ -87,13 +87,21 @@ struct Write {
 
 impl Write {
     fn run(self, reason: &Reason, forget: bool) -> io::Result<()> {
+        self.write(|state| restart::note(state, reason), forget)
+    }
+
+    fn write(self, note: impl FnOnce(&Path) -> io::Result<()>, forget: bool) -> io::Result<()> {
         let _card = self.card.lock().unwrap_or_else(PoisonError::into_inner);
         if self.withdrawn.load(Ordering::SeqCst) {
             return Ok(());
         }
         files::create_folder(&self.state)?;
-        restart::note(&self.state, reason)?;
-        if forget { files::write_whole(&self.state.join(FACTORY_RESET), b"") } else { Ok(()) }
+        note(&self.state)?;
+        // The first note may have taken minutes.
+        if !forget || self.withdrawn.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        files::write_whole(&self.state.join(FACTORY_RESET), b"")
     }
 }
 
@@ -150,6 +158,16 @@ mod tests {
         notes.withdraw().await;
         late.run(&Reason::Person, true).unwrap();
         assert_eq!(Vec::<String>::new(), names(&notes.state), "written by a thread that began late");
+
+        let slow = notes.begin();
+        let withdrawn = notes.withdrawn.clone();
+        let hangs = |state: &Path| {
+            withdrawn.store(true, Ordering::SeqCst);
+            restart::note(state, &Reason::Person)
+        };
+        slow.write(hangs, true).unwrap();
+        assert_eq!(["restart"], names(&notes.state)[..], "withdrawn between the two notes");
+        notes.withdraw().await;
 
         notes.leave(Reason::Update, true).await.unwrap();
         assert_eq!(["factory-reset", "restart"], names(&notes.state)[..]);
