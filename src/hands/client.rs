@@ -37,7 +37,7 @@ const MOST_WAITING: usize = 16;
 /// waits.
 const MOST_TYPED: usize = 64;
 
-/// How long the hands may take to take a file over. They give up on a card that hangs sooner than this.
+/// How long the hands may take to take a file over. They wait less long for a card that hangs.
 const INSTALL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The network process's end of the hands. Cheap to clone.

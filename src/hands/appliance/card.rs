@@ -1,4 +1,4 @@
-//! Works at the card on a thread, one thing at a time, and gives up on a card that hangs.
+//! Works at the card on a thread, one thing at a time, and waits for a card that hangs no longer than a time.
 //!
 //! A card that fails may keep a thread for minutes and do what it was asked in the end. Whoever asked has gone on by
 //! then, so what comes late is undone, and nothing else begins before that: it could take the late one's file for its
@@ -70,19 +70,22 @@ mod tests {
         let (mut card, seen) = (Card::default(), Arc::new(Mutex::new(Vec::new())));
         let note = |what: &'static str| {
             let seen = seen.clone();
-            move || seen.lock().unwrap().push(what)
+            move || {
+                seen.lock().unwrap().push(what);
+                Ok(())
+            }
         };
         let (wake, woken) = mpsc::channel::<()>();
         let undo = note("undone");
         pause();
-        let hangs = card.run(move || Ok(woken.recv()), move |_| undo());
+        let hangs = card.run(move || Ok(woken.recv()), move |_| undo().unwrap());
         assert_eq!(io::ErrorKind::TimedOut, give_up(hangs).await.unwrap_err().kind());
         let (refused, next) = (note("refused"), note("next"));
-        let busy = give_up(card.run(move || Ok(refused()), drop)).await.unwrap_err();
+        let busy = give_up(card.run(refused, drop)).await.unwrap_err();
         assert_eq!(io::ErrorKind::TimedOut, busy.kind());
         drop(wake);
         resume();
-        card.run(move || Ok(next()), drop).await.unwrap();
+        card.run(next, drop).await.unwrap();
         assert_eq!(["undone", "next"], seen.lock().unwrap()[..]);
         let error = card.run(|| io::Result::<()>::Err(io::ErrorKind::StorageFull.into()), drop).await.unwrap_err();
         assert_eq!(io::ErrorKind::StorageFull, error.kind());
