@@ -19,8 +19,9 @@ use crate::base::usb::Report;
 /// outlast its pauses, and are short enough for a person to remember what they typed.
 pub const STALE: Duration = Duration::from_secs(2);
 
-/// Keyboard reports of one owner that may wait: 256 keys, more than half a minute of typing into the slowest BIOS met.
-const MOST_KEYS: usize = 512;
+/// Keyboard reports of one owner that may wait: 32 keys, some nine seconds of typing into the slowest BIOS met. Whoever
+/// shares the target waits behind them, with each key.
+const MOST_KEYS: usize = 64;
 
 /// Pointer reports of one owner that may wait, of which two come from each button change.
 const MOST_MOVES: usize = 64;
@@ -126,7 +127,7 @@ impl Outbox {
         match lane {
             Lane::Keyboard => {
                 self.keys.taken(now);
-                if self.keys.queue.is_empty() {
+                if self.typist_may_go_on() {
                     self.typist.taken(now);
                 }
             }
@@ -144,7 +145,7 @@ impl Outbox {
         if self.moves.stale().is_some_and(|end| end <= now) {
             self.drop_moves(now);
         }
-        if self.keys.queue.is_empty()
+        if self.typist_may_go_on()
             && let Some(step) = self.typist.step(now)
         {
             match step {
@@ -177,8 +178,14 @@ impl Outbox {
 
     /// When [`Outbox::tick`] next has work to do.
     pub fn deadline(&self) -> Option<Instant> {
-        let typist = if self.keys.queue.is_empty() { self.typist.deadline() } else { None };
+        let typist = if self.typist_may_go_on() { self.typist.deadline() } else { None };
         [self.keys.stale(), self.moves.stale(), typist].into_iter().flatten().min()
+    }
+
+    /// Whether the target has fetched all that was typed so far. What others press is no reason to wait: while they
+    /// flood, the queue is never empty.
+    fn typist_may_go_on(&self) -> bool {
+        self.keys.of(TYPIST) == 0
     }
 
     fn queue_keys(&mut self, now: Instant, owner: Owner) -> Result<(), Failure> {
@@ -546,6 +553,29 @@ mod tests {
         assert_eq!(Some((2, 5)), bench.fetch_all_keys().into_iter().find(|(_, key)| *key == 5));
         assert_eq!(Some(Ok(())), bench.outbox.poll().map(|(_, outcome)| outcome));
         assert_eq!(None, bench.outbox.dropped(), "who floods has been refused at once");
+    }
+
+    #[test]
+    fn a_text_is_typed_between_the_keys_of_a_flood() {
+        // So many keys come while the target fetches one.
+        for rate in [2, 3, 8, MOST_KEYS] {
+            let (mut bench, mut count) = (Bench::new(), 0);
+            let mut flood = |bench: &mut Bench, keys| {
+                for _ in 0..keys {
+                    count += 1;
+                    let _ = bench.outbox.key(bench.now, ANNA, A, count % 2 == 1);
+                }
+            };
+            flood(&mut bench, MOST_KEYS);
+            bench.outbox.strokes(bench.now, 1, BERT, &[Stroke { usage: B, modifiers: 0 }; 3]);
+            let begun = bench.now;
+            while bench.outbox.poll() != Some((1, Ok(()))) {
+                assert!(bench.now - begun < STALE, "at {rate} keys a report it waits behind somebody else's");
+                assert!(bench.fetch(Lane::Keyboard).is_some());
+                bench.wait(8 * MS);
+                flood(&mut bench, rate);
+            }
+        }
     }
 
     #[test]
