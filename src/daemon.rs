@@ -76,7 +76,7 @@ pub fn serve(config: Config, places: Places, hands: &Path) -> Result<(), StartEr
         // What is asked of it goes over a line with a thread of its own, which nothing that strangers send can delay.
         let socket = ServerSource::Socket(hands.into());
         let (hands, link) = Hands::new(&seats, system.clone());
-        link.start(socket, tasks).map_err(cannot("start a thread"))?;
+        link.start(socket, tasks, stop.clone()).map_err(cannot("start a thread"))?;
 
         // Each screen has a thread of its own, because a driver may keep it waiting.
         for bus in &seats {
@@ -106,7 +106,7 @@ pub fn serve_sim(config: Config, places: Places) -> Result<(), StartError> {
         };
         tasks.spawn("hands", server::run(ClientSource::Inside(clients), boards, appliance, stop.clone()));
         let (hands, link) = Hands::new(&seats, system.clone());
-        link.start(ServerSource::Inside(server), tasks).map_err(cannot("start a thread"))?;
+        link.start(ServerSource::Inside(server), tasks, stop.clone()).map_err(cannot("start a thread"))?;
         listen(&config, &places, seats, (hands, system), tasks, &stop).await
     })
 }

@@ -3,10 +3,14 @@
 //! The other end releases everything when it hears nothing for a second, so the link beats on a thread of its own,
 //! where nothing that the network sends can delay it. If the connection breaks, the other end has already released
 //! everything held; the link connects again by itself, and until it has, it answers requests with [`HandsError::Away`].
+//!
+//! A thread of its own would also go on beating for viewers whom nobody attends to any more. So the link hangs up while
+//! the thread that attends to them stands still.
 
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::io;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -21,7 +25,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use super::connection::has_unread;
 use super::pending::{Answer, OwnerInputs, Request, Shared, Turns};
 use super::protocol::{Decoder, FrameError, FromHands, HandsError, ToHands, encode};
-use crate::base::tasks::Tasks;
+use crate::base::heartbeat::Heartbeat;
+use crate::base::tasks::{Stop, Tasks};
 use crate::bus::TargetStatus;
 
 /// How often the other end hears from us. It releases everything after a second of silence.
@@ -32,6 +37,10 @@ const SILENCE: Duration = Duration::from_secs(3);
 
 /// How long a write may take. The other end never waits for anything, so one that does not read is dead.
 const WRITE: Duration = Duration::from_secs(1);
+
+/// How long the thread that attends to the viewers may stand still. Who floods it with work delays it by less; what a
+/// viewer holds who vanishes meanwhile is released no later than this.
+const STANDSTILL: Duration = Duration::from_secs(5);
 
 /// Waits between attempts to connect, from the first to the longest.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
@@ -53,6 +62,7 @@ pub struct Link {
     cancelled: mpsc::Receiver<ToHands>,
     newcomers: mpsc::Receiver<OwnerInputs>,
     turns: Turns,
+    callers: Option<Heartbeat>,
 }
 
 /// Something to pass on.
@@ -69,13 +79,22 @@ impl Link {
         cancelled: mpsc::Receiver<ToHands>,
         newcomers: mpsc::Receiver<OwnerInputs>,
     ) -> Link {
-        Link { shared, asked, cancelled, newcomers, turns: Turns::default() }
+        Link { shared, asked, cancelled, newcomers, turns: Turns::default(), callers: None }
     }
 
-    /// Runs on a thread of its own, for as long as anybody may ask something.
-    pub fn start(self, source: ServerSource, tasks: &Tasks) -> io::Result<()> {
+    /// Holds nothing for longer than this is beaten, every few hundred milliseconds, by those who ask.
+    #[must_use]
+    pub fn while_alive(self, callers: Heartbeat) -> Link {
+        Link { callers: Some(callers), ..self }
+    }
+
+    /// Runs on a thread of its own, for as long as anybody may ask something and the runtime of this call goes round.
+    pub fn start(self, source: ServerSource, tasks: &Tasks, stop: Stop) -> io::Result<()> {
+        let callers = Heartbeat::new(std::time::Instant::now());
+        tasks.spawn("the beat for the hands", beat(callers.clone(), stop));
+        let link = self.while_alive(callers);
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        tasks.thread("the line to the hands", move |_| runtime.block_on(self.run(source)))
+        tasks.thread("the line to the hands", move |_| runtime.block_on(link.run(source)))
     }
 
     /// Runs on whatever runtime this is called. The daemon [starts](Link::start) it apart from everything else; a test
@@ -83,6 +102,12 @@ impl Link {
     pub async fn run(mut self, source: ServerSource) {
         let mut back_off = BACK_OFF.0;
         loop {
+            // Nothing that is asked now comes from somebody who still waits for it.
+            while self.stands_still() {
+                if self.refuse_for(BEAT).await.is_break() {
+                    return;
+                }
+            }
             match source.connect().await {
                 Ok(Some(stream)) => {
                     let begun = Instant::now();
@@ -100,20 +125,32 @@ impl Link {
                 Err(error) if back_off < BACK_OFF.1 => log::debug!("hands: {error}"),
                 Err(error) => log::warn!("hands: cannot connect: {error}"),
             }
-            let pause = sleep(back_off);
-            tokio::pin!(pause);
-            loop {
-                tokio::select! {
-                    () = &mut pause => break,
-                    next = self.next() => match next {
-                        Next::Request(request) => _ = request.answer.send(Err(HandsError::Away)),
-                        Next::Message(message) => self.drop_message(&message),
-                        Next::Unneeded => return,
-                    },
-                }
+            if self.refuse_for(back_off).await.is_break() {
+                return;
             }
             back_off = BACK_OFF.1.min(2 * back_off);
         }
+    }
+
+    /// Carries nothing for this long, and says so to whoever asks. Breaks if nobody will ask again.
+    async fn refuse_for(&mut self, time: Duration) -> ControlFlow<()> {
+        let pause = sleep(time);
+        tokio::pin!(pause);
+        loop {
+            tokio::select! {
+                () = &mut pause => return ControlFlow::Continue(()),
+                next = self.next() => match next {
+                    Next::Request(request) => _ = request.answer.send(Err(HandsError::Away)),
+                    Next::Message(message) => self.drop_message(&message),
+                    Next::Unneeded => return ControlFlow::Break(()),
+                },
+            }
+        }
+    }
+
+    /// Whether nobody attends to those who hold something.
+    fn stands_still(&self) -> bool {
+        self.callers.as_ref().is_some_and(|callers| STANDSTILL <= callers.age(Instant::now().into_std()))
     }
 
     /// The next thing to pass on: of requests, cancels and inputs whichever comes, and of inputs one of each owner in
@@ -194,6 +231,18 @@ impl Link {
     }
 }
 
+/// Says that this runtime goes round, until it is time to end.
+async fn beat(heartbeat: Heartbeat, mut stop: Stop) {
+    let mut beat = interval(BEAT);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = beat.tick() => heartbeat.beat(std::time::Instant::now()),
+            () = stop.requested() => return,
+        }
+    }
+}
+
 impl ServerSource {
     /// Connects; `None` if there will never be anybody there again.
     async fn connect(&self) -> io::Result<Option<UnixStream>> {
@@ -223,6 +272,8 @@ enum End {
     HungUp,
     #[error("the other end does not answer")]
     Silent,
+    #[error("the main thread has stood still for {} s, so everything held was let go", STANDSTILL.as_secs())]
+    StoodStill,
     #[error("the other end does not make sense: {0}")]
     Protocol(#[from] FrameError),
     #[error("the connection broke: {0}")]
@@ -244,6 +295,9 @@ impl Conversation {
                 // The beat first: whatever else there is to do, it is what keeps keys and relays held.
                 biased;
                 _ = beat.tick() => {
+                    if link.stands_still() {
+                        return Err(End::StoodStill);
+                    }
                     if SILENCE < heard.elapsed() && !has_unread(&self.stream) {
                         return Err(End::Silent);
                     }

@@ -69,10 +69,10 @@ impl Bench {
         let tasks = Tasks::new(stop.clone());
         let (connect, clients) = mpsc::channel(1);
         let boards = BTreeMap::from([(seat, machine.board())]);
-        tasks.spawn("hands", run(ClientSource::Inside(clients), boards, ApplianceClient::simulated(), stop));
+        tasks.spawn("hands", run(ClientSource::Inside(clients), boards, ApplianceClient::simulated(), stop.clone()));
         let system = SystemBus::default();
         let (hands, link) = Hands::new(std::slice::from_ref(&bus), system.clone());
-        link.start(ServerSource::Inside(connect), &tasks).unwrap();
+        link.start(ServerSource::Inside(connect), &tasks, stop).unwrap();
         status.watch().wait_for(|status| status.target.takes_keys()).await.unwrap();
         let control = Control::of(&bus, &hands);
         Bench { auth, anna, machine, status, control, hands, system, folder, _running: (stopper, tasks) }

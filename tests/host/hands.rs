@@ -25,7 +25,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::machine::{Machine, State, Target};
 
@@ -516,7 +516,7 @@ async fn a_network_side_that_stands_still_does_not_end_a_press() {
     tasks.thread("the hands", hands_process).unwrap();
     let (bus, status) = bus();
     let (hands, link) = Hands::new(&[bus], SystemBus::default());
-    link.start(ServerSource::Inside(connect), &tasks).unwrap();
+    link.start(ServerSource::Inside(connect), &tasks, stop).unwrap();
     let mut known = status.watch();
     soon("the target is known", known.wait_for(|status| status.target.takes_keys())).await.unwrap();
     let (anna, _drops) = hands.attach(&seat(), ANNA).await;
@@ -533,6 +533,50 @@ async fn a_network_side_that_stands_still_does_not_end_a_press() {
         assert_eq!([0, 0, 4, 0, 0, 0, 0, 0], state.keys());
     });
     stopper.stop();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_held_is_let_go_when_those_who_attend_to_viewers_stand_still() {
+    let (machine, (_stopper, stop)) = (Machine::new(), stop());
+    let (connect, clients) = mpsc::channel(1);
+    let boards = BTreeMap::from([(seat(), machine.board())]);
+    tokio::spawn(run(ClientSource::Inside(clients), boards, ApplianceClient::simulated(), stop));
+    let (bus, status) = bus();
+    let (hands, link) = Hands::new(&[bus], SystemBus::default());
+    let callers = Heartbeat::new(Instant::now().into_std());
+    let line = tokio::spawn(link.while_alive(callers.clone()).run(ServerSource::Inside(connect)));
+    let mut known = status.watch();
+    soon("the target is known", known.wait_for(|status| status.target.takes_keys())).await.unwrap();
+    let (anna, mut drops) = hands.attach(&seat(), ANNA).await;
+    anna.send(Input::Key { usage: A, down: true }).unwrap();
+    machine.until_keys([0, 0, 4, 0, 0, 0, 0, 0]).await;
+    // Slow is not still: who floods the page may delay it by seconds.
+    for _ in 0..10 {
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        callers.beat(Instant::now().into_std());
+        machine.look(|state| assert_eq!([0, 0, 4, 0, 0, 0, 0, 0], state.keys()));
+    }
+    let still_since = Instant::now();
+    machine.until_keys([0; 8]).await;
+    let held = still_since.elapsed();
+    assert!((Duration::from_secs(5)..Duration::from_secs(6)).contains(&held), "held for {held:?}");
+    assert_eq!(HandsError::Away, soon("Anna is told", drops.next()).await);
+    soon("the target is forgotten", known.wait_for(|status| !status.target.takes_keys())).await.unwrap();
+    callers.beat(Instant::now().into_std());
+    soon("the target is known again", known.wait_for(|status| status.target.takes_keys())).await.unwrap();
+    line.abort();
+}
+
+#[tokio::test]
+async fn a_line_that_is_started_lives_as_long_as_its_runtime_goes_round() {
+    let (stopper, stop) = stop();
+    let mut tasks = Tasks::new(stop.clone());
+    let (connect, mut connections) = mpsc::channel(1);
+    let (_hands, link) = Hands::new(&[bus().0], SystemBus::default());
+    link.start(ServerSource::Inside(connect), &tasks, stop).unwrap();
+    soon("the line connects", connections.recv()).await.unwrap();
+    stopper.stop();
+    assert_eq!("the beat for the hands", soon("the beat ends", tasks.first_end()).await);
 }
 
 /// Runs to its end what belongs to another process, or another thread.

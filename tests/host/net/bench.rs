@@ -214,7 +214,7 @@ impl Bench {
         tasks.spawn("hands", hands::server::run(ClientSource::Inside(clients), boards, appliance, stop.clone()));
         let news = SystemBus::default();
         let (hands, link) = Hands::new(&buses, news.clone());
-        link.start(ServerSource::Inside(server), &tasks).unwrap();
+        link.start(ServerSource::Inside(server), &tasks, stop.clone()).unwrap();
         if !buses.is_empty() {
             let mut known = status.watch();
             soon("the target is known", known.wait_for(|status| status.target.takes_keys())).await.unwrap();
