@@ -3,7 +3,9 @@
 //! However a front ends (its connection breaks, its task is dropped), what it leaves behind is undone here: nobody
 //! stays on the list, and nothing stays held.
 
-use log::info;
+use std::time::{Duration, Instant};
+
+use log::{Level, log};
 
 use super::error::ControlError;
 use super::rights::check;
@@ -13,6 +15,10 @@ use crate::bus::{self, SeatBus};
 use crate::hands::client::InputQueue;
 use crate::hands::protocol::Input;
 
+/// How long somebody must have done nothing before the log says again that they type. Whoever works at a target pauses
+/// all the time, and a line for each pause would push everything else out of the log.
+const BREAK: Duration = Duration::from_mins(15);
+
 /// Somebody at a seat, until it is dropped.
 #[derive(Debug)]
 pub struct Attachment {
@@ -20,13 +26,14 @@ pub struct Attachment {
     // Dropped with us, it releases all that they hold.
     queue: InputQueue,
     listed: ViewerGuard,
+    typing: TypingLog,
 }
 
 impl Attachment {
     pub(super) fn new(bus: &SeatBus, id: u64, principal: Principal, queue: InputQueue) -> Attachment {
         let viewer = bus::ListedViewer { id, user: principal.name.as_str().to_string(), typing: false };
         bus.status.update(|status| status.viewers.push(viewer));
-        Attachment { principal, queue, listed: ViewerGuard { bus: bus.clone(), id } }
+        Attachment { principal, queue, listed: ViewerGuard { bus: bus.clone(), id }, typing: TypingLog::default() }
     }
 
     /// Whether [`Attachment::input`] would find a place for another one.
@@ -49,12 +56,26 @@ impl Attachment {
     }
 
     /// Tells the others, and the log, whether they type.
-    pub fn typing(&self, typing: bool) {
+    pub fn typing(&mut self, now: Instant, typing: bool) {
         let ViewerGuard { bus, id } = &self.listed;
-        info!("{} {} at {}", self.principal, if typing { "types" } else { "has stopped typing" }, bus.seat);
+        let level = self.typing.level(now, typing);
+        log!(level, "{} {} at {}", self.principal, if typing { "types" } else { "has stopped typing" }, bus.seat);
         bus.status.update(|status| {
             status.viewers.iter_mut().filter(|viewer| viewer.id == *id).for_each(|viewer| viewer.typing = typing);
         });
+    }
+}
+
+/// Decides which of somebody's starts and stops the log shows.
+#[derive(Debug, Default)]
+struct TypingLog {
+    last: Option<Instant>,
+}
+
+impl TypingLog {
+    fn level(&mut self, now: Instant, typing: bool) -> Level {
+        let is_new = self.last.replace(now).is_none_or(|last| last + BREAK <= now);
+        if typing && is_new { Level::Info } else { Level::Debug }
     }
 }
 
@@ -68,5 +89,24 @@ struct ViewerGuard {
 impl Drop for ViewerGuard {
     fn drop(&mut self) {
         self.bus.status.update(|status| status.viewers.retain(|viewer| viewer.id != self.id));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_shows_who_begins_to_type_and_no_pause_of_theirs() {
+        let (mut log, now) = (TypingLog::default(), Instant::now());
+        let mut level = |secs, typing| log.level(now + Duration::from_secs(secs), typing);
+        assert_eq!(Level::Info, level(0, true));
+        for at in (3..3600).step_by(6) {
+            assert_eq!((Level::Debug, Level::Debug), (level(at, false), level(at + 3, true)));
+        }
+        assert_eq!(Level::Debug, level(3606, false));
+        assert_eq!(Level::Debug, level(3606 + 899, true), "a break of not quite a quarter of an hour");
+        assert_eq!(Level::Debug, level(3606 + 902, false));
+        assert_eq!(Level::Info, level(3606 + 902 + 900, true));
     }
 }

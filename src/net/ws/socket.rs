@@ -104,7 +104,7 @@ async fn view(
 ) -> Result<Option<Closing>, Error> {
     let Upgrade { principal, bus, id, .. } = upgrade;
     let id = *id;
-    let (attachment, mut drops) = Control::of(bus, site.hands()).attach(principal, id).await;
+    let (mut attachment, mut drops) = Control::of(bus, site.hands()).attach(principal, id).await;
     let mut viewer = Viewer::new(Instant::now(), principal.may(Privilege::Input, Some(&bus.seat)));
     let (mut frames, mut status) = (bus.frames.watch(), bus.status.watch());
     frames.mark_changed();
@@ -146,7 +146,7 @@ async fn view(
                 Action::Latency(latency) => {
                     wire.say(FromDaemon::Latency { ms: (latency.as_secs_f64() * 10_000.0).round() / 10.0 }.to_text())?
                 }
-                Action::Typing(typing) => attachment.typing(typing),
+                Action::Typing(typing) => attachment.typing(Instant::now(), typing),
                 Action::Again => frames.mark_changed(),
             }
         }
