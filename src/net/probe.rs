@@ -1,7 +1,8 @@
 //! Asks our own page how it is, as a browser would: over TLS, from outside the process.
 //!
-//! The certificate is compared with the one in our folder, byte by byte, so that nothing but this device's own page can
-//! answer. The request is three lines and the answer one object, for which a client library would be a lot.
+//! The certificate is compared with the one in our folder, and the one by which the page answered last, byte by byte,
+//! so that nothing but this device's own page can answer. The request is three lines and the answer one object, for
+//! which a client library would be a lot.
 
 use std::io;
 use std::net::SocketAddr;
@@ -45,13 +46,15 @@ const CERTIFICATE_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct Probe {
     /// The certificate as it was last read.
     pem: String,
+    /// The certificate by which the page answered last. A renewed one is in its file before the page offers it.
+    answered: Option<CertificateDer<'static>>,
     /// Reads it, off a thread that may not wait.
     card: Lane,
 }
 
 impl Default for Probe {
     fn default() -> Probe {
-        Probe { pem: String::new(), card: Lane::new(CERTIFICATE_TIMEOUT) }
+        Probe { pem: String::new(), answered: None, card: Lane::new(CERTIFICATE_TIMEOUT) }
     }
 }
 
@@ -61,10 +64,16 @@ impl Probe {
         let path = data.join("tls/certificate.pem");
         let asked = async {
             self.read_certificate(move || files::read(&path)).await?;
-            exchange(loopback_twin(address), &self.pem).await.map_err(|error| error.to_string())
+            let certificate = CertificateDer::from_pem_slice(self.pem.as_bytes())
+                .map_err(|error| format!("cannot read its certificate: {error}"))?;
+            let ours = self.answered.iter().cloned().chain([certificate]).collect();
+            exchange(loopback_twin(address), ours).await.map_err(|error| error.to_string())
         };
         match timeout(PATIENCE, asked).await {
-            Ok(Ok(answer)) => read(&answer),
+            Ok(Ok((answer, certificate))) => {
+                self.answered = certificate;
+                read(&answer)
+            }
             Ok(Err(why)) => Page::Silent(why),
             Err(_) => Page::Silent(format!("no answer within {} s", PATIENCE.as_secs())),
         }
@@ -86,11 +95,13 @@ impl Probe {
     }
 }
 
-async fn exchange(address: SocketAddr, pem: &str) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
-    let certificate = CertificateDer::from_pem_slice(pem.as_bytes())
-        .map_err(|error| format!("cannot read its certificate: {error}"))?;
+/// What the page says, and the one of `ours` by which it is known.
+async fn exchange(
+    address: SocketAddr,
+    ours: Vec<CertificateDer<'static>>,
+) -> Result<(String, Option<CertificateDer<'static>>), Box<dyn std::error::Error + Send + Sync>> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let verifier = Arc::new(Pinned { certificate, provider: provider.clone() });
+    let verifier = Arc::new(Pinned { ours, provider: provider.clone() });
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .dangerous()
@@ -100,9 +111,10 @@ async fn exchange(address: SocketAddr, pem: &str) -> Result<String, Box<dyn std:
     let mut tls = TlsConnector::from(Arc::new(config)).connect(ServerName::from(address.ip()), tcp).await?;
     let request = format!("GET /api/v1/health HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     tls.write_all(request.as_bytes()).await?;
+    let certificate = tls.get_ref().1.peer_certificates().and_then(<[_]>::first).map(|one| one.clone().into_owned());
     let mut answer = String::new();
     tls.take(LONGEST).read_to_string(&mut answer).await?;
-    Ok(answer)
+    Ok((answer, certificate))
 }
 
 /// What an answer of the daemon says of its page.
@@ -127,10 +139,10 @@ fn read(answer: &str) -> Page {
     }
 }
 
-/// Trusts one certificate, for whatever name and time: it is our own.
+/// Trusts our own certificates, for whatever name and time.
 #[derive(Debug)]
 struct Pinned {
-    certificate: CertificateDer<'static>,
+    ours: Vec<CertificateDer<'static>>,
     provider: Arc<CryptoProvider>,
 }
 
@@ -143,7 +155,7 @@ impl ServerCertVerifier for Pinned {
         _ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        if *end_entity == self.certificate {
+        if self.ours.contains(end_entity) {
             Ok(ServerCertVerified::assertion())
         } else {
             Err(CertificateError::ApplicationVerificationFailure.into())

@@ -437,6 +437,21 @@ async fn the_guard_knows_the_page_by_a_renewed_certificate() {
     assert_eq!(Page::Well, soon("an answer", probe.ask(bench.https, &data)).await);
 }
 
+#[tokio::test]
+async fn the_guard_knows_the_page_before_it_offers_a_renewed_certificate() {
+    let bench = Bench::new().await;
+    let (data, mut probe) = (bench.folders.data(), probe::Probe::default());
+    assert_eq!(Page::Well, soon("an answer", probe.ask(bench.https, &data)).await);
+    put_own(&data.join("tls"));
+    for _ in 0..2 {
+        assert_eq!(Page::Well, soon("an answer", probe.ask(bench.https, &data)).await);
+    }
+    // A guard that has not seen the page yet knows it by the file alone.
+    assert!(matches!(soon("an answer", probe::ask(bench.https, &data)).await, Page::Silent(_)));
+    bench.certificates.renew(now(), &[]).unwrap();
+    assert_eq!(Page::Well, soon("an answer", probe.ask(bench.https, &data)).await);
+}
+
 fn now() -> u64 {
     SystemClock.wall()
 }
