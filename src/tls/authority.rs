@@ -17,8 +17,9 @@ use super::TlsError;
 /// How long an authority lasts: about as long as the device.
 const AUTHORITY_DAYS: u64 = 3653;
 
-/// How long a certificate lasts: what browsers still accept everywhere.
-const CERTIFICATE_DAYS: u64 = 397;
+/// How long a certificate lasts: what Apple's devices accept of an authority that their owner trusts. Without a time
+/// server it begins at the day of the build, and a shorter one would have ended by the browser's clock sooner.
+const CERTIFICATE_DAYS: u64 = 825;
 
 /// How long before now either begins, for clients whose clocks are behind.
 const SLACK: u64 = DAY;
@@ -173,9 +174,9 @@ mod tests {
     #[test]
     fn a_certificate_is_renewed_before_it_ends_and_when_the_clock_is_put_right() {
         let validity = Validity::new(NOW, CERTIFICATE_DAYS);
-        assert!(validity.until - validity.from <= 397 * DAY);
-        assert!(!validity.needs_renewal(NOW) && !validity.needs_renewal(NOW + 365 * DAY));
-        assert!(validity.needs_renewal(NOW + 366 * DAY));
+        assert!(validity.until - validity.from <= 825 * DAY);
+        assert!(!validity.needs_renewal(NOW) && !validity.needs_renewal(NOW + 793 * DAY));
+        assert!(validity.needs_renewal(NOW + 794 * DAY));
         assert!(validity.needs_renewal(NOW - 2 * DAY), "made by a clock that was ahead");
         let early = Validity::new(0, CERTIFICATE_DAYS);
         assert!(!early.needs_renewal(0) && early.needs_renewal(NOW), "made in 1970");

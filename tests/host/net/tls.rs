@@ -147,7 +147,7 @@ fn openssl_believes_the_certificate_for_every_name_and_address_and_no_other() {
 }
 
 #[test]
-fn a_certificate_lasts_for_397_days_at_most_and_is_renewed_under_the_same_authority_before_they_end() {
+fn a_certificate_lasts_for_825_days_at_most_and_is_renewed_under_the_same_authority_before_they_end() {
     let folder = Folder::new();
     let certificates = folder.open(&["kvm"]);
     let (first, authority, number) =
@@ -156,12 +156,12 @@ fn a_certificate_lasts_for_397_days_at_most_and_is_renewed_under_the_same_author
         let seconds = (NOW + days * DAY).saturating_sub(now()).to_string();
         folder.openssl(&["x509", "-in", "certificate.pem", "-noout", "-checkend", &seconds]).contains("will expire")
     };
-    assert!(ends_within(397) && !ends_within(390));
-    assert!(!certificates.renew(NOW + 360 * DAY, &[]).unwrap());
+    assert!(ends_within(825) && !ends_within(818));
+    assert!(!certificates.renew(NOW + 790 * DAY, &[]).unwrap());
     assert_eq!(first, folder.read("certificate.pem"));
-    assert!(certificates.renew(NOW + 367 * DAY, &[]).unwrap());
+    assert!(certificates.renew(NOW + 795 * DAY, &[]).unwrap());
     assert_eq!(authority, certificates.authority());
-    assert!(ends_within(367 + 397) && !ends_within(367 + 390));
+    assert!(ends_within(795 + 825) && !ends_within(795 + 818));
     assert_ne!(number, folder.field("-serial"), "browsers refuse a number that they have seen");
 }
 
