@@ -182,6 +182,7 @@ impl Certificates {
         mut stop: Stop,
     ) {
         let addresses = Arc::new(addresses);
+        let mut told = None;
         loop {
             tokio::select! {
                 () = stop.requested() => return,
@@ -190,9 +191,17 @@ impl Certificates {
             let (own, addresses, now) = (self.clone(), addresses.clone(), clock.wall());
             // The card may keep one waiting.
             match spawn_blocking(move || own.renew(now, &addresses())).await {
-                Ok(Ok(true)) => info!("offering another certificate from now on"),
-                Ok(Ok(false)) => (),
-                Ok(Err(error)) => warn!("going on with the certificate as it is: {}", chain(&error)),
+                Ok(Ok(is_another)) => {
+                    told = None;
+                    if is_another {
+                        info!("offering another certificate from now on");
+                    }
+                }
+                Ok(Err(error)) => {
+                    if let Some(why) = news(&mut told, chain(&error)) {
+                        warn!("going on with the certificate as it is: {why}");
+                    }
+                }
                 Err(error) => warn!("the certificate was not looked at: {error}"),
             }
         }
@@ -318,6 +327,13 @@ impl Files {
     }
 }
 
+/// What there is to tell, unless it was `told` last: a card that takes no writes says the same each minute.
+fn news(told: &mut Option<String>, text: String) -> Option<&str> {
+    let is_new = told.as_ref() != Some(&text);
+    let told = told.insert(text);
+    is_new.then_some(told)
+}
+
 fn digest(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -328,4 +344,18 @@ fn exists(path: &Path) -> Result<bool, TlsError> {
 
 fn file(path: &Path, op: &'static str, source: io::Error) -> TlsError {
     TlsError::File { path: path.to_path_buf(), op, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fails_each_minute_is_told_once_until_something_else_happens() {
+        let mut told = None;
+        assert_eq!(Some("read-only"), news(&mut told, "read-only".into()));
+        assert_eq!(None, news(&mut told, "read-only".into()));
+        assert_eq!(Some("full"), news(&mut told, "full".into()));
+        assert_eq!(Some("read-only"), news(&mut told, "read-only".into()));
+    }
 }
