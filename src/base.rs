@@ -8,6 +8,7 @@ pub mod error_chain;
 pub mod files;
 pub mod front_panel;
 pub mod heartbeat;
+pub mod log_pipe;
 pub mod seat_id;
 pub mod signal;
 pub mod tasks;

@@ -21,6 +21,7 @@ use crate::auth::authenticator::Authenticator;
 use crate::auth::clock::{Clock as _, SystemClock};
 use crate::base::error_chain::chain;
 use crate::base::heartbeat::Heartbeat;
+use crate::base::log_pipe;
 use crate::base::seat_id::SeatId;
 use crate::base::tasks;
 use crate::base::tasks::{Stop, Tasks};
@@ -113,6 +114,7 @@ pub fn serve_sim(config: Config, places: Places) -> Result<(), StartError> {
 
 /// Holds keyboard, pointer and relays, and releases them when `serve` dies or falls silent.
 pub fn hands(config: &Config, socket: &Path) -> Result<(), StartError> {
+    log_pipe::never_wait();
     // A keyboard of an earlier run may still hold a key. Relays we do not release here only to take them again: in
     // between a line would float, and taking it opens its contact anyway.
     unplug();
@@ -158,6 +160,7 @@ pub fn serve_rescue(config: Config, places: Places, hands: &Path) -> Result<(), 
 
 /// Opens every relay that the configuration names, and unplugs a keyboard that nobody serves any more.
 pub fn failsafe(config: &Config) -> Result<(), StartError> {
+    log_pipe::never_wait();
     let mut outcome = Ok(());
     // One that cannot be opened is no reason to leave another closed.
     for (seat, parts) in &config.seats {

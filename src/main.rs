@@ -1,6 +1,7 @@
 //! Reads the command line and starts what it asks for.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -209,7 +210,8 @@ fn main() -> ExitCode {
     match run(line.job) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("farhand: {}", chain(&error));
+            // If nobody reads it, it is lost.
+            let _ = writeln!(io::stderr(), "farhand: {}", chain(&error));
             ExitCode::FAILURE
         }
     }

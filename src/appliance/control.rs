@@ -1,7 +1,7 @@
 //! Acts on the appliance itself: the only way to restart, reset or update it, whatever a person came by.
 //!
-//! Each front says what is wanted; here it is decided whether this person may do it now. What is done is logged before and
-//! after, with who did it.
+//! Each front says what is wanted; here it is decided whether this person may do it now. What is done is logged before
+//! and after, with who did it.
 
 use std::path::Path;
 

@@ -6,7 +6,8 @@ use log::{info, warn};
 
 use crate::auth::principal::Principal;
 
-/// Something that somebody does: a line in the log before something is done, and one after, also if nobody waits for the end.
+/// Something that somebody does: a line in the log before something is done, and one after, also if nobody waits for
+/// the end.
 #[derive(Debug)]
 pub struct Act {
     who: String,

@@ -168,6 +168,23 @@ fn the_failsafe_tries_every_seat_and_tells_every_error() {
 }
 
 #[test]
+fn a_log_that_nobody_reads_holds_no_process_up_that_has_relays_to_open() {
+    let temporary = tempfile::tempdir().unwrap();
+    let (file, nowhere) = (temporary.path().join("no-chips.toml"), temporary.path().join("none/hands.sock"));
+    fs::write(&file, NO_CHIPS).unwrap();
+    let listens_nowhere = ["--socket", nowhere.to_str().unwrap()];
+    // Each complains of its relays and ends by itself, if it is not held up.
+    for (job, rest) in [("failsafe", &[][..]), ("hands", &listens_nowhere)] {
+        let (_unread, mut log) = std::io::pipe().unwrap();
+        // A pipe holds 64 KiB where nobody has changed that.
+        log.write_all(&[b'\n'; 65536]).unwrap();
+        let mut command = Command::new("timeout");
+        command.arg("60").arg(env!("CARGO_BIN_EXE_farhand")).args([job, "--config"]).arg(&file).args(rest);
+        assert_eq!(Some(1), command.stderr(log).status().unwrap().code(), "{job}");
+    }
+}
+
+#[test]
 fn hands_without_their_relays_serve_all_the_same_and_say_so_once() {
     let temporary = tempfile::tempdir().unwrap();
     let folder = temporary.path().join("no-chips");
