@@ -2,7 +2,7 @@
 
 use hyper::body::Incoming;
 use hyper::header::{HeaderValue, LOCATION};
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response};
 
 use crate::net::http::admission::{self, Answer};
 use crate::net::http::body::Body;
@@ -27,8 +27,7 @@ fn attempt(site: &Site, port: u16, request: &Request<Incoming>) -> Answer {
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
     let location = format!("https://{}{port}{path}", host.host());
     let location = HeaderValue::try_from(location).map_err(|_| RouteError::NotFound)?;
-    // Not a permanent one, which browsers keep for ever, though the owner may choose another port tomorrow.
-    let mut response = answers::empty(StatusCode::TEMPORARY_REDIRECT);
+    let mut response = answers::redirect();
     response.headers_mut().insert(LOCATION, location);
     Ok(response)
 }

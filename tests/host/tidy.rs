@@ -159,6 +159,16 @@ fn foreign_crates_stay_in_their_module() {
 }
 
 #[test]
+fn http_statuses_stay_in_the_kit() {
+    let net = root().join("src");
+    let mut broken = Vec::new();
+    for (path, text) in files(&net, "rs").into_iter().filter(|(path, _)| !path.starts_with(net.join("net/http"))) {
+        broken.extend(offences(&path, &text, &["StatusCode"]));
+    }
+    assert!(broken.is_empty(), "an error names its code, and the kit its status:\n{}", broken.join("\n"));
+}
+
+#[test]
 fn every_source_file_says_what_it_is_for() {
     let mut mute = Vec::new();
     for folder in ["src", "tests"] {

@@ -1,7 +1,7 @@
 //! Gives the certificate of the device's own authority, which a browser has to be told to trust.
 
+use hyper::Response;
 use hyper::header::HeaderMap;
-use hyper::{Response, StatusCode};
 
 use crate::net::http::accepts::Nothing;
 use crate::net::http::answers::{self, Answered, Answers};
@@ -35,7 +35,7 @@ impl ApiError for NoAuthority {
 pub struct Certificate(String);
 
 impl Answers for Certificate {
-    const ANSWERED: Answered = Answered::labelled(StatusCode::OK, CERTIFICATE);
+    const ANSWERED: Answered = Answered::ok(CERTIFICATE);
 
     fn give(self, _: &HeaderMap) -> Result<Response<Body>, Problem> {
         Ok(answers::labelled(CERTIFICATE, self.0))

@@ -64,7 +64,7 @@ impl Endpoint for Type {
     const AT: (Method, &'static str) = (Method::Post, "/api/v1/seats/{seat}/keys");
     const ACCESS: Access = Access::Needs(Privilege::Input);
     // Nobody types on behind the back of somebody who has gone.
-    const SEMANTICS: Semantics = Semantics::ACTS.ending_with_client();
+    const SEMANTICS: Semantics = Semantics::ACTS.ending_with_client().logging_itself();
     const SUMMARY: &'static str = "types a chord or a text, and answers when the target has taken the last of it";
     const ERRORS: &'static [&'static Code] =
         &[codes::CANNOT_TYPE, codes::HANDS_AWAY, codes::USB_UNPLUGGED, codes::FLOODED];

@@ -7,8 +7,8 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use hyper::Response;
 use hyper::header::HeaderMap;
-use hyper::{Response, StatusCode};
 use tokio::task::spawn_blocking;
 
 use crate::auth::role::Privilege;
@@ -59,7 +59,7 @@ pub struct Text(String);
 const PLAIN: &str = "text/plain; charset=utf-8";
 
 impl Answers for Text {
-    const ANSWERED: Answered = Answered::labelled(StatusCode::OK, PLAIN);
+    const ANSWERED: Answered = Answered::ok(PLAIN);
 
     fn give(self, _: &HeaderMap) -> Result<Response<Body>, Problem> {
         Ok(labelled(PLAIN, self.0))

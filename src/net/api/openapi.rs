@@ -1,7 +1,7 @@
 //! Gives the description of all that can be asked for, as a machine reads it.
 
+use hyper::Response;
 use hyper::header::HeaderMap;
-use hyper::{Response, StatusCode};
 
 use crate::net::http::accepts::Nothing;
 use crate::net::http::answers::{Answered, Answers, JSON, tagged};
@@ -24,7 +24,7 @@ struct ShowDescription;
 pub struct Description;
 
 impl Answers for Description {
-    const ANSWERED: Answered = Answered::labelled(StatusCode::OK, JSON);
+    const ANSWERED: Answered = Answered::ok(JSON);
 
     fn give(self, asked: &HeaderMap) -> Result<Response<Body>, Problem> {
         tagged(asked, JSON, DESCRIPTION.into())

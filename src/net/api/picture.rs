@@ -13,8 +13,8 @@ use std::task::{self, Poll};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use hyper::Response;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use hyper::{Response, StatusCode};
 use tokio::time::timeout;
 
 use crate::auth::role::Privilege;
@@ -64,7 +64,7 @@ pub struct Jpeg(Frame);
 pub struct Pictures(Multipart);
 
 impl Answers for Jpeg {
-    const ANSWERED: Answered = Answered::labelled(StatusCode::OK, "image/jpeg");
+    const ANSWERED: Answered = Answered::ok("image/jpeg");
 
     fn give(self, _: &HeaderMap) -> Result<Response<Body>, Problem> {
         let stamp = HeaderValue::try_from(timestamp(&self.0)).expect("digits and a dot fit a header");
@@ -75,7 +75,7 @@ impl Answers for Jpeg {
 }
 
 impl Answers for Pictures {
-    const ANSWERED: Answered = Answered { streams: true, ..Answered::labelled(StatusCode::OK, MULTIPART) };
+    const ANSWERED: Answered = Answered::stream(MULTIPART);
 
     fn give(self, _: &HeaderMap) -> Result<Response<Body>, Problem> {
         let mut response = Response::new(Body::Parts(Box::new(self.0)));

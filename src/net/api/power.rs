@@ -67,7 +67,7 @@ impl PowerRequest {
 impl Endpoint for PressButton {
     const AT: (Method, &'static str) = (Method::Post, "/api/v1/seats/{seat}/power");
     const ACCESS: Access = Access::Needs(Privilege::Power);
-    const SEMANTICS: Semantics = Semantics::ACTS;
+    const SEMANTICS: Semantics = Semantics::ACTS.logging_itself();
     const SUMMARY: &'static str = "presses a front-panel button, and answers once the relay is closed";
     const ERRORS: &'static [&'static Code] =
         &[codes::BUSY, codes::NO_RELAY, codes::RELAY_FAILED, codes::HANDS_AWAY, codes::FLOODED];

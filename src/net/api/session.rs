@@ -120,7 +120,7 @@ impl Endpoint for ShowSession {
 impl Endpoint for Claim {
     const AT: (Method, &'static str) = (Method::Post, "/api/v1/claim");
     const ACCESS: Access = Access::Public;
-    const SEMANTICS: Semantics = Semantics::ACTS;
+    const SEMANTICS: Semantics = Semantics::ACTS.logging_itself();
     const SUMMARY: &'static str = "makes the first administrator, and logs them in";
     const ERRORS: &'static [&'static Code] = &[
         codes::UNWELL,
@@ -152,7 +152,7 @@ impl Endpoint for Claim {
 impl Endpoint for Login {
     const AT: (Method, &'static str) = (Method::Post, "/api/v1/login");
     const ACCESS: Access = Access::Public;
-    const SEMANTICS: Semantics = Semantics::ACTS;
+    const SEMANTICS: Semantics = Semantics::ACTS.logging_itself();
     const SUMMARY: &'static str = "logs somebody in; a session that the same browser had before ends";
     const ERRORS: &'static [&'static Code] = &[
         codes::UNWELL,
@@ -186,7 +186,7 @@ impl Endpoint for Login {
 impl Endpoint for Logout {
     const AT: (Method, &'static str) = (Method::Post, "/api/v1/logout");
     const ACCESS: Access = Access::Session;
-    const SEMANTICS: Semantics = Semantics::ACTS;
+    const SEMANTICS: Semantics = Semantics::ACTS.logging_itself();
     const SUMMARY: &'static str = "ends the session, its sockets and its streams";
     type Caller = Person;
     type Accepts = Nothing;

@@ -2,13 +2,13 @@
 
 use std::fmt;
 
+use hyper::Response;
 use hyper::header::HeaderMap;
-use hyper::{Response, StatusCode};
 use tokio_tungstenite::tungstenite::handshake::server::create_response;
 
 use crate::auth::role::Privilege;
 use crate::net::http::accepts::Handshake;
-use crate::net::http::answers::{Answered, Answers, empty};
+use crate::net::http::answers::{self, Answered, Answers};
 use crate::net::http::body::Body;
 use crate::net::http::caller::Seated;
 use crate::net::http::codes::{self, Code};
@@ -43,10 +43,10 @@ impl fmt::Debug for Opened {
 }
 
 impl Answers for Opened {
-    const ANSWERED: Answered = Answered::empty(StatusCode::SWITCHING_PROTOCOLS);
+    const ANSWERED: Answered = Answered::upgrade();
 
     fn give(self, _: &HeaderMap) -> Result<Response<Body>, Problem> {
-        let mut response = empty(StatusCode::SWITCHING_PROTOCOLS);
+        let mut response = answers::upgrade();
         *response.headers_mut() = self.0.into_parts().0.headers;
         Ok(response)
     }

@@ -70,7 +70,7 @@ impl Endpoint for ShowSystem {
 impl Endpoint for Restart {
     const AT: (Method, &'static str) = (Method::Post, "/api/v1/restart");
     const ACCESS: Access = Access::Needs(Privilege::Configure);
-    const SEMANTICS: Semantics = Semantics::ACTS;
+    const SEMANTICS: Semantics = Semantics::ACTS.logging_itself();
     const SUMMARY: &'static str = "lets go of all keys, opens all relays and restarts the appliance";
     const ERRORS: &'static [&'static Code] = NOT_NOW;
     type Caller = Person;
@@ -86,7 +86,7 @@ impl Endpoint for Restart {
 impl Endpoint for FactoryReset {
     const AT: (Method, &'static str) = (Method::Post, "/api/v1/factory-reset");
     const ACCESS: Access = Access::Needs(Privilege::Configure);
-    const SEMANTICS: Semantics = Semantics::ACTS;
+    const SEMANTICS: Semantics = Semantics::ACTS.logging_itself();
     const SUMMARY: &'static str = "restarts the appliance, and forgets everything but what is installed";
     const ERRORS: &'static [&'static Code] = &[
         codes::NOT_CONFIRMED,

@@ -37,7 +37,7 @@ pub struct Token {
 impl Endpoint for MakeToken {
     const AT: (Method, &'static str) = (Method::Post, "/api/v1/tokens");
     const ACCESS: Access = Access::Needs(Privilege::Users);
-    const SEMANTICS: Semantics = Semantics::ACTS;
+    const SEMANTICS: Semantics = Semantics::ACTS.logging_itself();
     const SUMMARY: &'static str = "makes a token, which is shown this once; one of the same name stops working";
     const ERRORS: &'static [&'static Code] =
         &[codes::BAD_NAME, codes::BAD_TIME, codes::TOO_MANY_TOKENS, codes::NOT_STORED];

@@ -112,7 +112,7 @@ async fn run(row: &'static Row, admitted: Admitted) -> Answer {
     if let Some(principal) = &principal {
         principal.lease().touch();
     }
-    let record = Record::begin(principal.as_ref(), &admitted.head, &admitted.connection);
+    let record = Record::begin(row, principal.as_ref(), &admitted.head, &admitted.connection);
     let acting = act(row, admitted, record);
     if row.semantics.ends_with_client { acting.await } else { site.carry_out(acting).await.unwrap_or(Err(Lost.into())) }
 }
@@ -131,6 +131,8 @@ fn act(row: &'static Row, admitted: Admitted, record: Record) -> Running<Answer>
 /// Writes down who does what, when it begins and when it has ended, however it ends.
 struct Record {
     level: Level,
+    /// For what was not done.
+    refused: Level,
     what: String,
     outcome: Outcome,
 }
@@ -152,14 +154,15 @@ impl fmt::Display for Outcome {
 }
 
 impl Record {
-    fn begin(principal: Option<&Principal>, head: &Parts, connection: &Connection) -> Record {
+    fn begin(row: &Row, principal: Option<&Principal>, head: &Parts, connection: &Connection) -> Record {
         let who = principal.map_or("somebody", |principal| principal.name.as_str());
         let what = format!("{who} at {}: {} {}", connection.peer(), head.method, head.uri.path());
         // Of those who are not known yet, the log says what came of it where their credential is looked at, so that
         // nobody fills it from outside.
-        let level = if principal.is_some() { Level::Info } else { Level::Debug };
+        let refused = if principal.is_some() { Level::Info } else { Level::Debug };
+        let level = if row.semantics.logs_itself { Level::Debug } else { refused };
         log!(level, "{what} begins");
-        Record { level, what, outcome: Outcome::Lost }
+        Record { level, refused, what, outcome: Outcome::Lost }
     }
 
     fn end(mut self, outcome: Outcome) {
@@ -169,7 +172,8 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        log!(self.level, "{}: {}", self.what, self.outcome);
+        let level = if let Outcome::Done(_) = self.outcome { self.level } else { self.refused };
+        log!(level, "{}: {}", self.what, self.outcome);
     }
 }
 

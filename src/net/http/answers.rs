@@ -31,6 +31,21 @@ impl Answered {
         Answered { status, media: None, streams: false, schema: None }
     }
 
+    /// What was asked for, under this label.
+    pub const fn ok(media: &'static str) -> Answered {
+        Answered::labelled(StatusCode::OK, media)
+    }
+
+    /// What was asked for, without end.
+    pub const fn stream(media: &'static str) -> Answered {
+        Answered { streams: true, ..Answered::ok(media) }
+    }
+
+    /// The connection is spoken otherwise from here on.
+    pub const fn upgrade() -> Answered {
+        Answered::empty(StatusCode::SWITCHING_PROTOCOLS)
+    }
+
     /// An answer with a body.
     pub const fn labelled(status: StatusCode, media: &'static str) -> Answered {
         Answered { status, media: Some(media), streams: false, schema: None }
@@ -140,6 +155,16 @@ pub fn empty(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::Whole(Bytes::new()));
     *response.status_mut() = status;
     response
+}
+
+/// The response to a handshake.
+pub fn upgrade() -> Response<Body> {
+    empty(StatusCode::SWITCHING_PROTOCOLS)
+}
+
+/// A response that leads elsewhere for now. Browsers keep a permanent one for ever.
+pub fn redirect() -> Response<Body> {
+    empty(StatusCode::TEMPORARY_REDIRECT)
 }
 
 /// A response with a body of this label.

@@ -69,13 +69,20 @@ pub struct Semantics {
     pub acts: bool,
     /// The exception to the last of these.
     pub ends_with_client: bool,
+    /// Whether what it does writes down who did it, in words of its own. Then only a refusal is written down here.
+    pub logs_itself: bool,
 }
 
 impl Semantics {
     /// Changes nothing: it ends with its client, and prolongs no session.
-    pub const SHOWS: Semantics = Semantics { acts: false, ends_with_client: false };
+    pub const SHOWS: Semantics = Semantics { acts: false, ends_with_client: false, logs_itself: false };
     /// Changes something.
-    pub const ACTS: Semantics = Semantics { acts: true, ends_with_client: false };
+    pub const ACTS: Semantics = Semantics { acts: true, ends_with_client: false, logs_itself: false };
+
+    /// The same, but written down by what it does.
+    pub const fn logging_itself(self) -> Semantics {
+        Semantics { logs_itself: true, ..self }
+    }
 
     /// The same, but abandoned when its client hangs up.
     pub const fn ending_with_client(self) -> Semantics {
