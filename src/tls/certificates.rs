@@ -216,7 +216,8 @@ impl Files {
         let made = self.made()?;
         let is_ours = |made: &&Made| hash.as_ref().is_none_or(|hash| made.sha256 == *hash || made.before == *hash);
         let made = made.as_ref().filter(is_ours);
-        if hash.is_some() && made.is_none() {
+        // Where the note of what was made is lost, the authority proves it: nobody else has its key.
+        if hash.is_some() && made.is_none() && !self.is_vouched()? {
             return Ok(None);
         }
         let authority = self.authority(names, now)?;
@@ -288,6 +289,13 @@ impl Files {
             warn!("{} is damaged: browsers have to be told to trust another authority", self.authority.display());
         }
         Ok(authority)
+    }
+
+    /// Whether the certificate's file ends with that of our own authority, as those that it issues do.
+    fn is_vouched(&self) -> Result<bool, TlsError> {
+        let chain = files::read(&self.certificate).map_err(|source| file(&self.certificate, "read", source))?;
+        let authority = self.authority_of_ours()?;
+        Ok(chain.zip(authority).is_some_and(|(chain, authority)| chain.ends_with(authority.certificate())))
     }
 
     fn made(&self) -> Result<Option<Made>, TlsError> {

@@ -208,6 +208,18 @@ fn a_new_name_gets_a_certificate_of_ours_made_anew_but_nobody_elses() {
 }
 
 #[test]
+fn a_certificate_of_ours_is_known_by_its_authority_when_the_note_of_it_is_lost() {
+    let folder = Folder::new();
+    let authority = folder.open(&["kvm"]).authority();
+    for lost in ["", "{"] {
+        folder.write("made.json", lost);
+        let certificates = folder.open(&["kvm"]);
+        assert_eq!((true, &authority), (authority.is_some(), &certificates.authority()));
+        assert!(folder.read("made.json").contains("sha256"), "it is written again");
+    }
+}
+
+#[test]
 fn the_certificate_of_the_release_before_is_taken_over_with_its_key() {
     let folder = Folder::new();
     let key = key();
