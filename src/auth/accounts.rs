@@ -194,10 +194,12 @@ impl Accounts {
         (self.epoch(name)? == epoch).then(|| self.role(name))?
     }
 
-    /// Adds a program; one of the same name is replaced, and those that have expired by `now` make room.
+    /// Adds a program; one of the same name is replaced. Those that had expired by `kept` make room: `now` may be the
+    /// answer of a time server that is wrong once, which must take nothing away for good.
     pub fn put_token(
         &mut self,
         now: u64,
+        kept: u64,
         name: Name,
         role: Role,
         secret: Digest,
@@ -206,7 +208,7 @@ impl Accounts {
         if expires.is_some_and(|expires| expires <= now) {
             return Err(AccountError::Expired);
         }
-        let over = |token: &Token| token.expires.is_some_and(|expires| expires <= now);
+        let over = |token: &Token| token.expires.is_some_and(|expires| expires <= kept);
         self.tokens.retain(|_, token| !token.known().is_some_and(over));
         if self.tokens.len() >= TOKENS && !self.tokens.contains_key(&name) {
             return Err(AccountError::TooMany);
@@ -298,19 +300,32 @@ mod tests {
     #[test]
     fn a_token_works_until_it_expires() {
         let mut accounts = Accounts::default();
-        accounts.put_token(100, name("ci"), Role::Operator, digest(1), Some(200)).unwrap();
+        accounts.put_token(100, 100, name("ci"), Role::Operator, digest(1), Some(200)).unwrap();
         assert_eq!(Some(Role::Operator), accounts.token(199, digest(1)).map(|(_, role, _)| role));
         assert_eq!(None, accounts.token(200, digest(1)));
         assert_eq!(None, accounts.token(100, digest(2)));
-        assert_eq!(Err(AccountError::Expired), accounts.put_token(200, name("x"), Role::Viewer, digest(3), Some(200)));
+        assert_eq!(
+            Err(AccountError::Expired),
+            accounts.put_token(200, 200, name("x"), Role::Viewer, digest(3), Some(200))
+        );
+    }
+
+    #[test]
+    fn a_time_that_is_not_kept_takes_no_token_away() {
+        let mut accounts = Accounts::default();
+        accounts.put_token(100, 100, name("ci"), Role::Operator, digest(1), Some(200)).unwrap();
+        accounts.put_token(4_000_000_000, 100, name("for-ever"), Role::Viewer, digest(2), None).unwrap();
+        assert!(accounts.token(150, digest(1)).is_some(), "the clock was wrong for a moment");
+        accounts.put_token(300, 300, name("next"), Role::Viewer, digest(3), None).unwrap();
+        assert_eq!(None, accounts.token(150, digest(1)));
     }
 
     #[test]
     fn the_time_is_noted_once_an_hour_while_a_token_may_expire() {
         let mut accounts = Accounts::default();
-        accounts.put_token(0, name("for-ever"), Role::Viewer, digest(1), None).unwrap();
+        accounts.put_token(0, 0, name("for-ever"), Role::Viewer, digest(1), None).unwrap();
         assert!(!accounts.time_is_worth_noting(1_000_000), "nothing expires");
-        accounts.put_token(0, name("ci"), Role::Viewer, digest(2), Some(5000)).unwrap();
+        accounts.put_token(0, 0, name("ci"), Role::Viewer, digest(2), Some(5000)).unwrap();
         assert!(!accounts.time_is_worth_noting(3599));
         assert!(accounts.time_is_worth_noting(3600));
         accounts.see(3600);
@@ -325,8 +340,8 @@ mod tests {
     #[test]
     fn a_token_of_the_same_name_replaces_the_old_one() {
         let mut accounts = Accounts::default();
-        accounts.put_token(0, name("ci"), Role::Operator, digest(1), None).unwrap();
-        accounts.put_token(0, name("ci"), Role::Viewer, digest(2), None).unwrap();
+        accounts.put_token(0, 0, name("ci"), Role::Operator, digest(1), None).unwrap();
+        accounts.put_token(0, 0, name("ci"), Role::Viewer, digest(2), None).unwrap();
         assert_eq!(None, accounts.token(0, digest(1)));
         assert_eq!(Some((&name("ci"), Role::Viewer, None)), accounts.token(0, digest(2)));
     }
@@ -335,10 +350,10 @@ mod tests {
     fn tokens_are_bounded_and_expired_ones_make_room() {
         let mut accounts = Accounts::default();
         for n in 0..TOKENS {
-            accounts.put_token(0, name(&format!("t{n}")), Role::Viewer, digest(n as u8), Some(10)).unwrap();
+            accounts.put_token(0, 0, name(&format!("t{n}")), Role::Viewer, digest(n as u8), Some(10)).unwrap();
         }
         let more =
-            |accounts: &mut Accounts, now| accounts.put_token(now, name("more"), Role::Viewer, digest(200), None);
+            |accounts: &mut Accounts, now| accounts.put_token(now, now, name("more"), Role::Viewer, digest(200), None);
         assert_eq!(Err(AccountError::TooMany), more(&mut accounts, 9));
         assert_eq!(Ok(()), more(&mut accounts, 10));
     }
@@ -347,7 +362,7 @@ mod tests {
     fn what_is_stored_reads_back_and_holds_no_secret() {
         let mut accounts = Accounts::default();
         accounts.put_user(name("anna"), Role::Administrator, "$argon2id$x".into());
-        accounts.put_token(0, name("ci"), Role::Viewer, digest(1), Some(5)).unwrap();
+        accounts.put_token(0, 0, name("ci"), Role::Viewer, digest(1), Some(5)).unwrap();
         accounts.see(3);
         let text = serde_json::to_string(&accounts).unwrap();
         assert_eq!(accounts, Accounts::parse(&text).unwrap());
@@ -370,7 +385,7 @@ mod tests {
         assert_eq!(Some(Role::Viewer), accounts.token(0, digest(1)).map(|(_, role, _)| role));
         accounts.put_user(name("anna"), Role::Administrator, "other hash".into());
         accounts.put_user(name("carl"), Role::Viewer, "hash".into());
-        accounts.put_token(0, name("new"), Role::Viewer, digest(2), None).unwrap();
+        accounts.put_token(0, 0, name("new"), Role::Viewer, digest(2), None).unwrap();
         accounts.see(1_900_000_000);
         let (before, after): (Value, Value) = (
             serde_json::from_str(NEXT).unwrap(),

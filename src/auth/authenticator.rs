@@ -214,8 +214,8 @@ impl Authenticator {
         let bearer = Bearer::new(random().map_err(no_random)?);
         let (digest, label) = (bearer.digest(), name.as_str().to_string());
         let expires = expires.map(seconds);
-        let now = self.clock.time();
-        self.change(move |accounts| Ok(accounts.put_token(now, name, role, digest, expires)?)).await?;
+        let (now, kept) = (self.clock.time(), self.clock.kept());
+        self.change(move |accounts| Ok(accounts.put_token(now, kept, name, role, digest, expires)?)).await?;
         info!("{by} made the token {label}");
         Ok(bearer)
     }

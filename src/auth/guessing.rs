@@ -47,7 +47,7 @@ impl Guessing {
     /// Asks whether somebody may try the password of this name, or the code of a device without an owner. The error is
     /// how long they must wait.
     pub fn attempt(&self, peer: IpAddr, name: Option<&Name>) -> Result<Try, Duration> {
-        let familiar = name.is_some_and(|name| lock(&self.places).knows(self.clock.time(), peer, name));
+        let familiar = name.is_some_and(|name| lock(&self.places).knows(self.clock.kept(), peer, name));
         lock(&self.limiter).attempt(self.clock.since_boot(), peer, name, familiar)
     }
 
@@ -59,7 +59,7 @@ impl Guessing {
     /// Remembers from where somebody has logged in. Nobody waits for the card: who has shown who they are gets in, also
     /// when it hangs.
     pub fn remember(self: &Arc<Self>, peer: IpAddr, name: &Name) {
-        let is_news = lock(&self.places).note(self.clock.time(), peer, name);
+        let is_news = lock(&self.places).note(self.clock.kept(), peer, name);
         // One that waits for its turn will write this place, too, so there are two at most.
         if !is_news || self.is_waiting.swap(true, Ordering::SeqCst) {
             return;

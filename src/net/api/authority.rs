@@ -11,6 +11,7 @@ use crate::net::http::codes::{self, Code};
 use crate::net::http::endpoint::{Access, Context, Endpoint, Method, Semantics};
 use crate::net::http::problem::{ApiError, Problem};
 use crate::net::http::row::Row;
+use crate::net::site::Mode;
 
 /// This resource's part of the [table](super::TABLE).
 pub const ROWS: &[Row] = &[Row::of::<ShowAuthority>()];
@@ -53,6 +54,9 @@ impl Endpoint for ShowAuthority {
     type Answers = Certificate;
 
     async fn act(context: Context<Anyone>, _: Nothing) -> Result<Certificate, Problem> {
-        Ok(Certificate(context.site.certificates().authority().ok_or(NoAuthority)?))
+        // Where storage cannot be read it is a stand-in's, which nobody should trust for longer than that lasts.
+        let is_lasting = context.site.mode() != Mode::RescueWithoutStorage;
+        let authority = context.site.certificates().authority().filter(|_| is_lasting);
+        Ok(Certificate(authority.ok_or(NoAuthority)?))
     }
 }

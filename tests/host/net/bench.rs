@@ -115,7 +115,7 @@ impl Folders {
         accounts.put_user(name(USER), Role::Administrator, hash.clone());
         for role in ROLES {
             let secret = secret(role).digest();
-            accounts.put_token(0, name(&format!("{role:?}")), role, secret, None).unwrap();
+            accounts.put_token(0, 0, name(&format!("{role:?}")), role, secret, None).unwrap();
         }
         std::fs::create_dir_all(self.data()).unwrap();
         std::fs::write(self.data().join("users.json"), serde_json::to_string(&accounts).unwrap()).unwrap();
