@@ -3,7 +3,7 @@
 pub mod descriptor;
 pub mod keyboard;
 pub mod keymap;
-pub mod outbox;
 pub mod pointer;
+pub mod report_queue;
 pub mod text;
-pub mod typist;
+pub mod typing;

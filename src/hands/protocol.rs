@@ -12,9 +12,9 @@ use crate::base::seat_id::SeatId;
 use crate::bus::TargetStatus;
 use crate::hid::keyboard::{Owner, Usage};
 use crate::hid::keymap;
-use crate::hid::outbox::TYPIST;
 use crate::hid::pointer::{BUTTONS, FAR};
-use crate::hid::typist::MOST_JOBS;
+use crate::hid::report_queue::TYPING;
+use crate::hid::typing::MOST_JOBS;
 use crate::update::{ApplianceError, LARGEST, Machine};
 
 /// The longest body of a frame. A text of [`MOST_STROKES`] takes a third of it.
@@ -145,7 +145,7 @@ impl ToHands {
         let holds = |fine: bool, what| if fine { Ok(()) } else { Err(FrameError::Forbidden(what)) };
         match self {
             ToHands::Input { owner, input, .. } => {
-                holds(*owner != TYPIST, "a reserved owner")?;
+                holds(*owner != TYPING, "a reserved owner")?;
                 match *input {
                     Input::Key { usage, .. } => holds(keymap::knows(usage), "an unknown key"),
                     Input::Pointer { x, y, buttons } => {
@@ -156,12 +156,12 @@ impl ToHands {
                 }
             }
             ToHands::Strokes { owner, strokes, .. } => {
-                holds(*owner != TYPIST, "a reserved owner")?;
+                holds(*owner != TYPING, "a reserved owner")?;
                 holds(strokes.len() <= MOST_STROKES, "too long a text")?;
                 holds(strokes.iter().all(|(usage, _)| keymap::knows(*usage)), "an unknown key")
             }
             ToHands::Chord { owner, usages, .. } => {
-                holds(*owner != TYPIST, "a reserved owner")?;
+                holds(*owner != TYPING, "a reserved owner")?;
                 holds(usages.len() <= LARGEST_CHORD, "too large a chord")?;
                 holds(usages.iter().all(|usage| keymap::knows(*usage)), "an unknown key")
             }
@@ -386,14 +386,14 @@ mod tests {
         let (seat, owner) = (seat(), Owner(1));
         let input = |owner, input| ToHands::Input { seat: seat.clone(), owner, input };
         for message in [
-            input(TYPIST, Input::Release),
+            input(TYPING, Input::Release),
             input(owner, Input::Key { usage: Usage(0x66), down: true }),
             input(owner, Input::Pointer { x: FAR + 1, y: 0, buttons: 0 }),
             input(owner, Input::Pointer { x: 0, y: 0, buttons: BUTTONS + 1 }),
             input(owner, Input::Wheel { dx: 0, dy: i8::MIN }),
             ToHands::Strokes { seat: seat.clone(), id: 1, owner, strokes: vec![(Usage(4), 0); MOST_STROKES + 1] },
             ToHands::Strokes { seat: seat.clone(), id: 1, owner, strokes: vec![(Usage(1), 0)] },
-            ToHands::Chord { seat: seat.clone(), id: 1, owner: TYPIST, usages: vec![] },
+            ToHands::Chord { seat: seat.clone(), id: 1, owner: TYPING, usages: vec![] },
             ToHands::Chord { seat: seat.clone(), id: 1, owner, usages: vec![Usage(4); LARGEST_CHORD + 1] },
             ToHands::Install { id: 1, len: 0 },
             ToHands::Install { id: 1, len: LARGEST + 1 },

@@ -13,9 +13,9 @@ use crate::base::seat_id::SeatId;
 use crate::base::usb::KeyboardLeds;
 use crate::bus::TargetStatus;
 use crate::hid::keyboard::{Owner, Usage};
-use crate::hid::outbox::{Lane, Outbox};
+use crate::hid::report_queue::{Interface, ReportQueue};
 use crate::hid::text::Stroke;
-use crate::hid::typist::Failure;
+use crate::hid::typing::Failure;
 use crate::ports::{Board, UsbEvent};
 use crate::power::{Action, PressError, Sequencer};
 
@@ -26,7 +26,7 @@ const LAMPS_APART: Duration = Duration::from_millis(100);
 pub struct SeatDevices {
     seat: SeatId,
     board: Board,
-    outbox: Outbox,
+    reports: ReportQueue,
     sequencer: Sequencer,
     status: TargetStatus,
     lamps_read: Option<Instant>,
@@ -35,8 +35,8 @@ pub struct SeatDevices {
 impl SeatDevices {
     /// Takes over a target's hardware and makes it safe: a process that died may have left a relay closed.
     pub fn new(seat: SeatId, board: Board) -> SeatDevices {
-        let (outbox, sequencer, status) = (Outbox::default(), Sequencer::default(), TargetStatus::default());
-        let mut devices = SeatDevices { seat, board, outbox, sequencer, status, lamps_read: None };
+        let (reports, sequencer, status) = (ReportQueue::default(), Sequencer::default(), TargetStatus::default());
+        let mut devices = SeatDevices { seat, board, reports, sequencer, status, lamps_read: None };
         devices.open_all();
         devices
     }
@@ -44,10 +44,10 @@ impl SeatDevices {
     /// Carries out one input.
     pub fn input(&mut self, now: Instant, owner: Owner, input: Input) -> Result<(), HandsError> {
         let done = match input {
-            Input::Key { usage, down } => self.outbox.key(now, owner, usage, down),
-            Input::Pointer { x, y, buttons } => self.outbox.point(now, owner, x, y, buttons),
-            Input::Wheel { dx, dy } => self.outbox.wheel(now, owner, dx, dy),
-            Input::Release => self.outbox.leave(now, owner),
+            Input::Key { usage, down } => self.reports.key(now, owner, usage, down),
+            Input::Pointer { x, y, buttons } => self.reports.point(now, owner, x, y, buttons),
+            Input::Wheel { dx, dy } => self.reports.wheel(now, owner, dx, dy),
+            Input::Release => self.reports.leave(now, owner),
         };
         done.map_err(HandsError::from)
     }
@@ -55,17 +55,17 @@ impl SeatDevices {
     /// Begins to type a text; the outcome comes by [`SeatDevices::poll`].
     pub fn strokes(&mut self, now: Instant, id: u64, owner: Owner, strokes: &[(Usage, u8)]) {
         let strokes: Vec<_> = strokes.iter().map(|&(usage, modifiers)| Stroke { usage, modifiers }).collect();
-        self.outbox.strokes(now, id, owner, &strokes);
+        self.reports.strokes(now, id, owner, &strokes);
     }
 
     /// Begins to press a chord; the outcome comes by [`SeatDevices::poll`].
     pub fn chord(&mut self, now: Instant, id: u64, owner: Owner, usages: &[Usage]) {
-        self.outbox.chord(now, id, owner, usages);
+        self.reports.chord(now, id, owner, usages);
     }
 
     /// Ends a text or chord early.
     pub fn cancel(&mut self, now: Instant, id: u64) {
-        self.outbox.cancel(now, id);
+        self.reports.cancel(now, id);
     }
 
     /// Closes a contact; it is opened at its deadline by [`SeatDevices::turn`].
@@ -90,7 +90,7 @@ impl SeatDevices {
 
     /// Releases keys and buttons at once.
     pub fn let_go(&mut self, now: Instant) {
-        self.outbox.let_go(now);
+        self.reports.release_all(now);
     }
 
     /// Opens every relay at once.
@@ -114,7 +114,7 @@ impl SeatDevices {
                 if !self.status.takes_keys() {
                     // Its lamps went dark with it, and whoever starts next will set them again.
                     self.status.keyboard_leds = KeyboardLeds::default();
-                    self.outbox.lost(now);
+                    self.reports.lost(now);
                 }
             }
         }
@@ -124,17 +124,17 @@ impl SeatDevices {
     pub fn turn(&mut self, now: Instant) {
         self.sequencer.tick(now);
         self.relays(now);
-        self.outbox.tick(now);
-        for lane in Lane::ALL {
-            while let Some(report) = self.outbox.next(lane) {
+        self.reports.tick(now);
+        for interface in Interface::ALL {
+            while let Some(report) = self.reports.next(interface) {
                 match self.board.usb.offer(report) {
-                    Ok(()) => self.outbox.taken(now, lane),
+                    Ok(()) => self.reports.taken(now, interface),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     Err(error) => {
                         if error.kind() != io::ErrorKind::NotConnected {
                             log::warn!("seat {}: the USB port refuses a report: {error}", self.seat);
                         }
-                        self.outbox.lost(now);
+                        self.reports.lost(now);
                         break;
                     }
                 }
@@ -157,22 +157,22 @@ impl SeatDevices {
 
     /// Takes the outcome of a text or chord that has ended.
     pub fn poll(&mut self) -> Option<(u64, Option<HandsError>)> {
-        self.outbox.poll().map(|(id, outcome)| (id, outcome.err().map(HandsError::from)))
+        self.reports.poll().map(|(id, outcome)| (id, outcome.err().map(HandsError::from)))
     }
 
     /// Takes whose keys were dropped after they had been accepted, and why.
     pub fn dropped(&mut self) -> Option<(Owner, HandsError)> {
-        self.outbox.dropped().map(|(owner, failure)| (owner, failure.into()))
+        self.reports.dropped().map(|(owner, failure)| (owner, failure.into()))
     }
 
     /// When [`SeatDevices::turn`] next has something to do by itself.
     pub fn deadline(&self) -> Option<Instant> {
-        [self.sequencer.deadline(), self.outbox.deadline()].into_iter().flatten().min()
+        [self.sequencer.deadline(), self.reports.deadline()].into_iter().flatten().min()
     }
 
     /// Whether nothing waits to be fetched.
     pub fn is_idle(&self) -> bool {
-        Lane::ALL.iter().all(|lane| self.outbox.next(*lane).is_none())
+        Interface::ALL.iter().all(|interface| self.reports.next(*interface).is_none())
     }
 
     fn relays(&mut self, now: Instant) {

@@ -38,7 +38,7 @@ impl Pointer {
     }
 
     /// Releases all buttons and leaves the pointer where it is.
-    pub fn let_go(&mut self) {
+    pub fn release_all(&mut self) {
         self.held.clear();
     }
 

@@ -52,7 +52,7 @@ struct Job {
 
 /// The texts and chords still to be typed.
 #[derive(Debug, Default)]
-pub struct Typist {
+pub struct TypingQueue {
     jobs: VecDeque<Job>,
     // Whether the report of a step is still to be taken.
     under_way: bool,
@@ -60,7 +60,7 @@ pub struct Typist {
     finished: VecDeque<(u64, Result<(), Failure>)>,
 }
 
-impl Typist {
+impl TypingQueue {
     /// Types strokes one after another.
     pub fn strokes(&mut self, id: u64, owner: Owner, strokes: &[Stroke]) {
         self.start(id, owner, strokes.iter().flat_map(|stroke| [Step::Down(*stroke), Step::Up]).collect());
@@ -133,7 +133,7 @@ impl Typist {
         self.finished.pop_front()
     }
 
-    /// When [`Typist::step`] next has a step.
+    /// When [`TypingQueue::step`] next has a step.
     pub fn deadline(&self) -> Option<Instant> {
         (!self.under_way && !self.jobs.is_empty()).then_some(self.not_before).flatten()
     }

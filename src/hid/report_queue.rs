@@ -2,8 +2,8 @@
 //!
 //! Keys are a queue from which nothing is lost silently; pointer positions replace each other, but never a button. What
 //! the target does not fetch within [`STALE`] is dropped and all keys are released: a line typed at a machine that was
-//! switched off must not run when it comes back. The caller offers what [`Outbox::next`] shows, reports the result, and
-//! comes back at [`Outbox::deadline`].
+//! switched off must not run when it comes back. The caller offers what [`ReportQueue::next`] shows, reports the
+//! result, and comes back at [`ReportQueue::deadline`].
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::keyboard::{Keyboard, Owner, Usage};
 use super::pointer::Pointer;
 use super::text::Stroke;
-use super::typist::{Failure, Step, Typist};
+use super::typing::{Failure, Step, TypingQueue};
 use crate::base::usb::Report;
 
 /// How long a report may wait without the target fetching any. The slowest BIOS seen takes a key in 150 ms; two seconds
@@ -30,33 +30,33 @@ const MOST_MOVES: usize = 64;
 const MOST_OWNERS: usize = 64;
 
 /// Who holds the keys of texts and chords. No client may use this number, or typing would release its keys.
-pub const TYPIST: Owner = Owner(u64::MAX);
+pub const TYPING: Owner = Owner(u64::MAX);
 
 /// The target fetches keys and pointer independently; a BIOS fetches keys only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the variants name the interfaces")]
-pub enum Lane {
+pub enum Interface {
     Keyboard,
     Pointer,
 }
 
-impl Lane {
+impl Interface {
     /// Both, keys first because they matter more.
-    pub const ALL: [Lane; 2] = [Lane::Keyboard, Lane::Pointer];
+    pub const ALL: [Interface; 2] = [Interface::Keyboard, Interface::Pointer];
 }
 
 /// Keyboard and pointer of one target, with what waits to be fetched.
 #[derive(Debug, Default)]
-pub struct Outbox {
+pub struct ReportQueue {
     keyboard: Keyboard,
-    keys: Waiting<[u8; 8]>,
+    keys: Pending<[u8; 8]>,
     pointer: Pointer,
-    moves: Waiting<Move>,
-    typist: Typist,
+    moves: Pending<Move>,
+    typing: TypingQueue,
     dropped: VecDeque<(Owner, Failure)>,
 }
 
-impl Outbox {
+impl ReportQueue {
     /// Notes that a key went down or up.
     pub fn key(&mut self, now: Instant, owner: Owner, usage: Usage, down: bool) -> Result<(), Failure> {
         if down {
@@ -78,40 +78,40 @@ impl Outbox {
         self.queue_move(now, owner, dx, dy)
     }
 
-    /// Types strokes one after another; the outcome comes by [`Outbox::poll`].
+    /// Types strokes one after another; the outcome comes by [`ReportQueue::poll`].
     pub fn strokes(&mut self, now: Instant, id: u64, owner: Owner, strokes: &[Stroke]) {
-        self.typist.strokes(id, owner, strokes);
+        self.typing.strokes(id, owner, strokes);
         self.tick(now);
     }
 
-    /// Presses a chord and releases it; the outcome comes by [`Outbox::poll`].
+    /// Presses a chord and releases it; the outcome comes by [`ReportQueue::poll`].
     pub fn chord(&mut self, now: Instant, id: u64, owner: Owner, usages: &[Usage]) {
         let keys: Vec<_> = usages.iter().map(|usage| Stroke { usage: *usage, modifiers: 0 }).collect();
-        self.typist.chord(id, owner, &keys);
+        self.typing.chord(id, owner, &keys);
         self.tick(now);
     }
 
     /// Ends a text or chord early.
     pub fn cancel(&mut self, now: Instant, id: u64) {
-        if self.typist.cancel(id) {
-            self.keyboard.leave(TYPIST);
+        if self.typing.cancel(id) {
+            self.keyboard.leave(TYPING);
         }
-        // Within the typist's share, of which it never has more than one report.
-        let _ = self.queue_keys(now, TYPIST);
+        // Within the share of what is typed, which never has more than one report.
+        let _ = self.queue_keys(now, TYPING);
     }
 
     /// Releases all that `owner` holds and ends what it types, after the reports that are queued already.
     pub fn leave(&mut self, now: Instant, owner: Owner) -> Result<(), Failure> {
         self.keyboard.leave(owner);
         self.pointer.leave(owner);
-        if self.typist.leave(owner) {
-            self.keyboard.leave(TYPIST);
+        if self.typing.leave(owner) {
+            self.keyboard.leave(TYPING);
         }
         self.queue_keys(now, owner).and(self.queue_move(now, owner, 0, 0))
     }
 
     /// Releases everything at once: queued reports are dropped, and the next report holds nothing.
-    pub fn let_go(&mut self, now: Instant) {
+    pub fn release_all(&mut self, now: Instant) {
         self.drop_keys(now, Failure::Cancelled);
         self.drop_moves(now);
     }
@@ -122,21 +122,21 @@ impl Outbox {
         self.drop_moves(now);
     }
 
-    /// Notes that the report shown by [`Outbox::next`] was taken.
-    pub fn taken(&mut self, now: Instant, lane: Lane) {
-        match lane {
-            Lane::Keyboard => {
+    /// Notes that the report shown by [`ReportQueue::next`] was taken.
+    pub fn taken(&mut self, now: Instant, interface: Interface) {
+        match interface {
+            Interface::Keyboard => {
                 self.keys.taken(now);
-                if self.typist_may_go_on() {
-                    self.typist.taken(now);
+                if self.typing_may_go_on() {
+                    self.typing.taken(now);
                 }
             }
-            Lane::Pointer => self.moves.taken(now),
+            Interface::Pointer => self.moves.taken(now),
         }
         self.tick(now);
     }
 
-    /// Tells the outbox what time it is.
+    /// Tells the queue what time it is.
     pub fn tick(&mut self, now: Instant) {
         if self.keys.stale().is_some_and(|end| end <= now) {
             self.drop_keys(now, Failure::Stale);
@@ -145,30 +145,30 @@ impl Outbox {
         if self.moves.stale().is_some_and(|end| end <= now) {
             self.drop_moves(now);
         }
-        if self.typist_may_go_on()
-            && let Some(step) = self.typist.step(now)
+        if self.typing_may_go_on()
+            && let Some(step) = self.typing.step(now)
         {
             match step {
-                Step::Down(stroke) => stroke.usages().for_each(|usage| self.keyboard.press(TYPIST, usage)),
-                Step::Up => self.keyboard.leave(TYPIST),
+                Step::Down(stroke) => stroke.usages().for_each(|usage| self.keyboard.press(TYPING, usage)),
+                Step::Up => self.keyboard.leave(TYPING),
                 Step::Repeat => (),
             }
-            // Even if nothing changed, since the typist waits for a report to be taken.
-            self.keys.push(now, TYPIST, self.keyboard.report());
+            // Even if nothing changed, since the typing queue waits for a report to be taken.
+            self.keys.push(now, TYPING, self.keyboard.report());
         }
     }
 
     /// The report to offer next.
-    pub fn next(&self, lane: Lane) -> Option<Report> {
-        match lane {
-            Lane::Keyboard => self.keys.front().map(Report::Keyboard),
-            Lane::Pointer => self.moves.front().map(|next| Report::Pointer(next.report())),
+    pub fn next(&self, interface: Interface) -> Option<Report> {
+        match interface {
+            Interface::Keyboard => self.keys.front().map(Report::Keyboard),
+            Interface::Pointer => self.moves.front().map(|next| Report::Pointer(next.report())),
         }
     }
 
     /// Takes the outcome of a text or chord that has ended.
     pub fn poll(&mut self) -> Option<(u64, Result<(), Failure>)> {
-        self.typist.poll()
+        self.typing.poll()
     }
 
     /// Takes whose keys were dropped after they had been accepted, and why. Who pressed them cannot know otherwise.
@@ -176,16 +176,16 @@ impl Outbox {
         self.dropped.pop_front()
     }
 
-    /// When [`Outbox::tick`] next has work to do.
+    /// When [`ReportQueue::tick`] next has work to do.
     pub fn deadline(&self) -> Option<Instant> {
-        let typist = if self.typist_may_go_on() { self.typist.deadline() } else { None };
-        [self.keys.stale(), self.moves.stale(), typist].into_iter().flatten().min()
+        let typing = if self.typing_may_go_on() { self.typing.deadline() } else { None };
+        [self.keys.stale(), self.moves.stale(), typing].into_iter().flatten().min()
     }
 
     /// Whether the target has fetched all that was typed so far. What others press is no reason to wait: while they
     /// flood, the queue is never empty.
-    fn typist_may_go_on(&self) -> bool {
-        self.keys.of(TYPIST) == 0
+    fn typing_may_go_on(&self) -> bool {
+        self.keys.of(TYPING) == 0
     }
 
     fn queue_keys(&mut self, now: Instant, owner: Owner) -> Result<(), Failure> {
@@ -241,15 +241,15 @@ impl Outbox {
         if self.keys.acts() {
             // Those whose reports wait, and those who hold a key that the target has seen: it goes up, too.
             let owners: HashSet<Owner> = self.keys.shares.keys().copied().chain(self.keyboard.owners()).collect();
-            self.dropped.extend(owners.into_iter().filter(|owner| *owner != TYPIST).map(|owner| (owner, failure)));
+            self.dropped.extend(owners.into_iter().filter(|owner| *owner != TYPING).map(|owner| (owner, failure)));
         }
-        self.typist.fail(failure);
+        self.typing.fail(failure);
         self.keyboard = Keyboard::default();
         self.keys.replace(now, self.keyboard.report());
     }
 
     fn drop_moves(&mut self, now: Instant) {
-        self.pointer.let_go();
+        self.pointer.release_all();
         self.moves.replace(now, Move::released(self.pointer.report(0, 0)));
     }
 }
@@ -284,7 +284,7 @@ impl Move {
 }
 
 /// A report that can do harm when the target fetches it late.
-trait Late: Copy + Default {
+trait PendingReport: Copy + Default {
     /// Whether it holds a key or a button, or turns the wheel.
     fn acts(&self) -> bool;
 
@@ -292,7 +292,7 @@ trait Late: Copy + Default {
     fn rest(&self) -> Option<Self>;
 }
 
-impl Late for [u8; 8] {
+impl PendingReport for [u8; 8] {
     fn acts(&self) -> bool {
         *self != [0; 8]
     }
@@ -302,7 +302,7 @@ impl Late for [u8; 8] {
     }
 }
 
-impl Late for Move {
+impl PendingReport for Move {
     fn acts(&self) -> bool {
         self.report[0] != 0 || (self.dx, self.dy) != (0, 0)
     }
@@ -314,9 +314,9 @@ impl Late for Move {
     }
 }
 
-/// The reports of one lane with those who caused them, and since when the target has fetched none.
+/// The reports of one interface with those who caused them, and since when the target has fetched none.
 #[derive(Debug, Default)]
-struct Waiting<R> {
+struct Pending<R> {
     queue: VecDeque<(Owner, R)>,
     /// How many of them each owner caused, because counting them for each key would take a flood's whole time.
     shares: HashMap<Owner, usize>,
@@ -324,7 +324,7 @@ struct Waiting<R> {
     since: Option<Instant>,
 }
 
-impl<R: Late> Waiting<R> {
+impl<R: PendingReport> Pending<R> {
     fn front(&self) -> Option<R> {
         self.queue.front().map(|(_, report)| *report)
     }
@@ -375,7 +375,7 @@ impl<R: Late> Waiting<R> {
         self.since = None;
         if self.sent.acts() {
             // Caused by nobody, and so in nobody's share.
-            self.push(now, TYPIST, released);
+            self.push(now, TYPING, released);
         }
         self.review(now);
     }
@@ -408,65 +408,65 @@ mod tests {
     /// A target that fetches when a test says so, with a clock of its own.
     struct Bench {
         now: Instant,
-        outbox: Outbox,
+        reports: ReportQueue,
     }
 
     impl Bench {
         fn new() -> Bench {
-            Bench { now: Instant::now(), outbox: Outbox::default() }
+            Bench { now: Instant::now(), reports: ReportQueue::default() }
         }
 
-        fn fetch(&mut self, lane: Lane) -> Option<Report> {
-            let report = self.outbox.next(lane)?;
-            self.outbox.taken(self.now, lane);
+        fn fetch(&mut self, interface: Interface) -> Option<Report> {
+            let report = self.reports.next(interface)?;
+            self.reports.taken(self.now, interface);
             Some(report)
         }
 
         /// The first key and the modifiers of every report that waits.
         fn fetch_keys(&mut self) -> Vec<(u8, u8)> {
-            std::iter::from_fn(|| self.fetch(Lane::Keyboard))
+            std::iter::from_fn(|| self.fetch(Interface::Keyboard))
                 .map(|report| match report {
                     Report::Keyboard(report) => (report[0], report[2]),
-                    Report::Pointer(_) => unreachable!("lanes are apart"),
+                    Report::Pointer(_) => unreachable!("the interfaces are apart"),
                 })
                 .collect()
         }
 
         fn fetch_moves(&mut self) -> Vec<[u8; 7]> {
-            std::iter::from_fn(|| self.fetch(Lane::Pointer))
+            std::iter::from_fn(|| self.fetch(Interface::Pointer))
                 .map(|report| match report {
                     Report::Pointer(report) => report,
-                    Report::Keyboard(_) => unreachable!("lanes are apart"),
+                    Report::Keyboard(_) => unreachable!("the interfaces are apart"),
                 })
                 .collect()
         }
 
         fn wait(&mut self, time: Duration) {
             self.now += time;
-            self.outbox.tick(self.now);
+            self.reports.tick(self.now);
         }
 
         /// Fetches everything, sleeping from deadline to deadline, until nothing is left to do.
         fn fetch_all_keys(&mut self) -> Vec<(u8, u8)> {
             let mut keys = self.fetch_keys();
-            while let Some(deadline) = self.outbox.deadline() {
+            while let Some(deadline) = self.reports.deadline() {
                 self.now = deadline;
-                self.outbox.tick(self.now);
+                self.reports.tick(self.now);
                 keys.extend(self.fetch_keys());
             }
             keys
         }
 
         fn keys_waiting(&self) -> usize {
-            self.outbox.keys.queue.len()
+            self.reports.keys.queue.len()
         }
 
         fn key(&mut self, owner: Owner, usage: Usage, down: bool) {
-            self.outbox.key(self.now, owner, usage, down).unwrap();
+            self.reports.key(self.now, owner, usage, down).unwrap();
         }
 
         fn point(&mut self, x: u16, buttons: u8) {
-            self.outbox.point(self.now, ANNA, x, 0, buttons).unwrap();
+            self.reports.point(self.now, ANNA, x, 0, buttons).unwrap();
         }
     }
 
@@ -485,7 +485,7 @@ mod tests {
         let mut bench = Bench::new();
         bench.key(ANNA, A, false);
         bench.point(0, 0);
-        assert_eq!((None, None), (bench.outbox.next(Lane::Keyboard), bench.outbox.next(Lane::Pointer)));
+        assert_eq!((None, None), (bench.reports.next(Interface::Keyboard), bench.reports.next(Interface::Pointer)));
         bench.key(ANNA, A, true);
         bench.key(BERT, A, true);
         bench.key(ANNA, A, false);
@@ -499,10 +499,10 @@ mod tests {
         bench.fetch_keys();
         bench.key(ANNA, B, true);
         bench.wait(STALE - MS);
-        assert_eq!(Some(Report::Keyboard([0, 0, 4, 5, 0, 0, 0, 0])), bench.outbox.next(Lane::Keyboard));
+        assert_eq!(Some(Report::Keyboard([0, 0, 4, 5, 0, 0, 0, 0])), bench.reports.next(Interface::Keyboard));
         bench.wait(MS);
         assert_eq!([(0, 0)].as_slice(), bench.fetch_keys(), "only the release may come late");
-        assert_eq!(None, bench.outbox.deadline());
+        assert_eq!(None, bench.reports.deadline());
     }
 
     #[test]
@@ -513,7 +513,7 @@ mod tests {
             bench.key(ANNA, A, false);
         }
         let mut fetched = 0;
-        while bench.fetch(Lane::Keyboard).is_some() {
+        while bench.fetch(Interface::Keyboard).is_some() {
             fetched += 1;
             bench.wait(150 * MS);
         }
@@ -525,8 +525,8 @@ mod tests {
         let mut bench = Bench::new();
         bench.key(ANNA, A, true);
         bench.point(5, 1);
-        bench.outbox.lost(bench.now);
-        assert_eq!((None, None), (bench.outbox.next(Lane::Keyboard), bench.outbox.next(Lane::Pointer)));
+        bench.reports.lost(bench.now);
+        assert_eq!((None, None), (bench.reports.next(Interface::Keyboard), bench.reports.next(Interface::Pointer)));
         bench.key(ANNA, A, false);
         assert!(bench.fetch_keys().is_empty());
     }
@@ -536,7 +536,7 @@ mod tests {
         let mut bench = Bench::new();
         bench.key(ANNA, A, true);
         bench.fetch_keys();
-        let refused = (0..MOST_KEYS + 2).find_map(|at| bench.outbox.key(bench.now, ANNA, B, at % 2 == 0).err());
+        let refused = (0..MOST_KEYS + 2).find_map(|at| bench.reports.key(bench.now, ANNA, B, at % 2 == 0).err());
         assert_eq!(Some(Failure::Flooded), refused);
         assert_eq!([(0, 0)].as_slice(), bench.fetch_keys());
     }
@@ -545,14 +545,14 @@ mod tests {
     fn a_flood_of_keys_costs_nobody_else_theirs() {
         let mut bench = Bench::new();
         bench.key(BERT, Usage(0xE1), true);
-        bench.outbox.strokes(bench.now, 1, BERT, &[Stroke { usage: B, modifiers: 0 }]);
+        bench.reports.strokes(bench.now, 1, BERT, &[Stroke { usage: B, modifiers: 0 }]);
         bench.fetch_keys();
-        (0..10 * MOST_KEYS).for_each(|at| _ = bench.outbox.key(bench.now, ANNA, A, at % 2 == 0));
+        (0..10 * MOST_KEYS).for_each(|at| _ = bench.reports.key(bench.now, ANNA, A, at % 2 == 0));
         bench.key(BERT, B, true);
         assert!(bench.keys_waiting() <= MOST_KEYS + 1);
         assert_eq!(Some((2, 5)), bench.fetch_all_keys().into_iter().find(|(_, key)| *key == 5));
-        assert_eq!(Some(Ok(())), bench.outbox.poll().map(|(_, outcome)| outcome));
-        assert_eq!(None, bench.outbox.dropped(), "who floods has been refused at once");
+        assert_eq!(Some(Ok(())), bench.reports.poll().map(|(_, outcome)| outcome));
+        assert_eq!(None, bench.reports.dropped(), "who floods has been refused at once");
     }
 
     #[test]
@@ -563,15 +563,15 @@ mod tests {
             let mut flood = |bench: &mut Bench, keys| {
                 for _ in 0..keys {
                     count += 1;
-                    let _ = bench.outbox.key(bench.now, ANNA, A, count % 2 == 1);
+                    let _ = bench.reports.key(bench.now, ANNA, A, count % 2 == 1);
                 }
             };
             flood(&mut bench, MOST_KEYS);
-            bench.outbox.strokes(bench.now, 1, BERT, &[Stroke { usage: B, modifiers: 0 }; 3]);
+            bench.reports.strokes(bench.now, 1, BERT, &[Stroke { usage: B, modifiers: 0 }; 3]);
             let begun = bench.now;
-            while bench.outbox.poll() != Some((1, Ok(()))) {
+            while bench.reports.poll() != Some((1, Ok(()))) {
                 assert!(bench.now - begun < STALE, "at {rate} keys a report it waits behind somebody else's");
-                assert!(bench.fetch(Lane::Keyboard).is_some());
+                assert!(bench.fetch(Interface::Keyboard).is_some());
                 bench.wait(8 * MS);
                 flood(&mut bench, rate);
             }
@@ -581,9 +581,9 @@ mod tests {
     #[test]
     fn a_flood_of_clicks_costs_nobody_else_their_drag() {
         let mut bench = Bench::new();
-        bench.outbox.point(bench.now, BERT, 1, 1, 2).unwrap();
+        bench.reports.point(bench.now, BERT, 1, 1, 2).unwrap();
         bench.fetch_moves();
-        let flood = (0..10 * MOST_MOVES).map(|at| bench.outbox.point(bench.now, ANNA, 9, 9, u8::from(at % 2 == 0)));
+        let flood = (0..10 * MOST_MOVES).map(|at| bench.reports.point(bench.now, ANNA, 9, 9, u8::from(at % 2 == 0)));
         assert!(flood.collect::<Vec<_>>().contains(&Err(Failure::Flooded)));
         assert!(bench.fetch_moves().iter().all(|report| report[0] & 2 != 0));
     }
@@ -592,7 +592,7 @@ mod tests {
     fn owners_that_are_made_up_do_not_fill_the_memory() {
         let mut bench = Bench::new();
         let refused = (0..2 * MOST_OWNERS * MOST_KEYS)
-            .filter(|at| bench.outbox.key(bench.now, Owner(*at as u64 / 2), A, at % 2 == 0).is_err());
+            .filter(|at| bench.reports.key(bench.now, Owner(*at as u64 / 2), A, at % 2 == 0).is_err());
         assert!(0 < refused.count());
         assert!(bench.keys_waiting() <= MOST_OWNERS * MOST_KEYS);
     }
@@ -600,10 +600,10 @@ mod tests {
     #[test]
     fn only_those_whose_keys_go_stale_are_told() {
         let mut bench = Bench::new();
-        bench.outbox.point(bench.now, BERT, 1, 1, 0).unwrap();
+        bench.reports.point(bench.now, BERT, 1, 1, 0).unwrap();
         bench.key(ANNA, A, true);
         bench.wait(STALE);
-        assert_eq!((Some((ANNA, Failure::Stale)), None), (bench.outbox.dropped(), bench.outbox.dropped()));
+        assert_eq!((Some((ANNA, Failure::Stale)), None), (bench.reports.dropped(), bench.reports.dropped()));
     }
 
     #[test]
@@ -637,7 +637,7 @@ mod tests {
     #[test]
     fn the_wheel_sums_and_what_does_not_fit_goes_next() {
         let mut bench = Bench::new();
-        (0..3).for_each(|_| bench.outbox.wheel(bench.now, ANNA, -1, 100).unwrap());
+        (0..3).for_each(|_| bench.reports.wheel(bench.now, ANNA, -1, 100).unwrap());
         let turns: Vec<_> = bench.fetch_moves().iter().map(|report| (report[5], report[6])).collect();
         assert_eq!([(127, 0xFD), (127, 0), (46, 0)].as_slice(), turns);
         assert!(bench.fetch_moves().is_empty(), "the wheel must not go on turning");
@@ -650,7 +650,7 @@ mod tests {
         bench.key(ANNA, A, true);
         bench.fetch_keys();
         bench.wait(STALE);
-        assert_eq!(None, bench.outbox.next(Lane::Pointer));
+        assert_eq!(None, bench.reports.next(Interface::Pointer));
         bench.key(ANNA, A, false);
         assert_eq!([(0, 0)].as_slice(), bench.fetch_keys());
     }
@@ -662,7 +662,7 @@ mod tests {
         bench.key(BERT, B, true);
         bench.point(3, 1);
         bench.fetch_moves();
-        bench.outbox.leave(bench.now, ANNA).unwrap();
+        bench.reports.leave(bench.now, ANNA).unwrap();
         assert_eq!(Some(&(0, 5)), bench.fetch_keys().last());
         assert_eq!([[0, 3, 0, 0, 0, 0, 0]].as_slice(), bench.fetch_moves());
     }
@@ -673,39 +673,39 @@ mod tests {
         bench.key(ANNA, A, true);
         bench.fetch_keys();
         bench.key(ANNA, B, true);
-        bench.outbox.strokes(bench.now, 1, ANNA, &[Stroke { usage: A, modifiers: 0 }]);
-        bench.outbox.let_go(bench.now);
+        bench.reports.strokes(bench.now, 1, ANNA, &[Stroke { usage: A, modifiers: 0 }]);
+        bench.reports.release_all(bench.now);
         assert_eq!([(0, 0)].as_slice(), bench.fetch_keys());
-        assert_eq!(Some((1, Err(Failure::Cancelled))), bench.outbox.poll());
+        assert_eq!(Some((1, Err(Failure::Cancelled))), bench.reports.poll());
     }
 
     #[test]
     fn text_is_typed_key_by_key() {
         let mut bench = Bench::new();
         let start = bench.now;
-        bench.outbox.strokes(start, 7, ANNA, &crate::hid::text::strokes("aA").unwrap());
+        bench.reports.strokes(start, 7, ANNA, &crate::hid::text::strokes("aA").unwrap());
         assert_eq!([(0, 4), (0, 0), (2, 4), (0, 0), (0, 0)].as_slice(), bench.fetch_all_keys());
-        assert_eq!(Some((7, Ok(()))), bench.outbox.poll());
+        assert_eq!(Some((7, Ok(()))), bench.reports.poll());
         assert_eq!(40 * MS, bench.now - start, "four changes, each with its hold");
     }
 
     #[test]
     fn a_text_is_done_only_when_its_last_release_was_fetched() {
         let mut bench = Bench::new();
-        bench.outbox.strokes(bench.now, 7, ANNA, &[Stroke { usage: A, modifiers: 0 }]);
+        bench.reports.strokes(bench.now, 7, ANNA, &[Stroke { usage: A, modifiers: 0 }]);
         for _ in 0..2 {
-            assert!(bench.fetch(Lane::Keyboard).is_some());
+            assert!(bench.fetch(Interface::Keyboard).is_some());
             bench.wait(10 * MS);
         }
-        assert_eq!(None, bench.outbox.poll(), "the release is with the controller, but may not have been fetched");
-        assert!(bench.fetch(Lane::Keyboard).is_some());
-        assert_eq!(Some((7, Ok(()))), bench.outbox.poll());
+        assert_eq!(None, bench.reports.poll(), "the release is with the controller, but may not have been fetched");
+        assert!(bench.fetch(Interface::Keyboard).is_some());
+        assert_eq!(Some((7, Ok(()))), bench.reports.poll());
     }
 
     #[test]
     fn a_chord_goes_down_in_order_and_up_at_once() {
         let mut bench = Bench::new();
-        bench.outbox.chord(bench.now, 1, ANNA, &[Usage(0xE0), Usage(0xE2), Usage(0x4C)]);
+        bench.reports.chord(bench.now, 1, ANNA, &[Usage(0xE0), Usage(0xE2), Usage(0x4C)]);
         assert_eq!([(1, 0), (5, 0), (5, 0x4C), (0, 0), (0, 0)].as_slice(), bench.fetch_all_keys());
     }
 
@@ -713,17 +713,17 @@ mod tests {
     fn typing_leaves_a_held_key_down() {
         let mut bench = Bench::new();
         bench.key(ANNA, Usage(0xE1), true);
-        bench.outbox.strokes(bench.now, 1, ANNA, &[Stroke { usage: A, modifiers: 2 }]);
+        bench.reports.strokes(bench.now, 1, ANNA, &[Stroke { usage: A, modifiers: 2 }]);
         assert_eq!([(2, 0), (2, 4), (2, 0), (2, 0)].as_slice(), bench.fetch_all_keys());
     }
 
     #[test]
     fn a_text_nobody_fetches_fails_and_leaves_nothing() {
         let mut bench = Bench::new();
-        bench.outbox.strokes(bench.now, 1, ANNA, &[Stroke { usage: A, modifiers: 0 }; 5]);
+        bench.reports.strokes(bench.now, 1, ANNA, &[Stroke { usage: A, modifiers: 0 }; 5]);
         bench.wait(STALE);
-        assert_eq!(Some((1, Err(Failure::Stale))), bench.outbox.poll());
-        assert_eq!(None, bench.outbox.next(Lane::Keyboard));
+        assert_eq!(Some((1, Err(Failure::Stale))), bench.reports.poll());
+        assert_eq!(None, bench.reports.next(Interface::Keyboard));
     }
 
     #[test]
@@ -731,34 +731,34 @@ mod tests {
         let mut bench = Bench::new();
         bench.key(ANNA, A, true);
         bench.wait(STALE - MS);
-        assert_eq!(None, bench.outbox.dropped());
+        assert_eq!(None, bench.reports.dropped());
         bench.wait(MS);
-        assert_eq!((Some((ANNA, Failure::Stale)), None), (bench.outbox.dropped(), bench.outbox.dropped()));
+        assert_eq!((Some((ANNA, Failure::Stale)), None), (bench.reports.dropped(), bench.reports.dropped()));
         bench.key(ANNA, B, true);
-        bench.outbox.lost(bench.now);
-        assert_eq!(Some((ANNA, Failure::Unplugged)), bench.outbox.dropped());
-        bench.outbox.lost(bench.now);
+        bench.reports.lost(bench.now);
+        assert_eq!(Some((ANNA, Failure::Unplugged)), bench.reports.dropped());
+        bench.reports.lost(bench.now);
         bench.point(1, 1);
         bench.wait(STALE);
-        assert_eq!(None, bench.outbox.dropped(), "no key was waiting");
+        assert_eq!(None, bench.reports.dropped(), "no key was waiting");
     }
 
     #[test]
     fn a_cancelled_text_lets_go_and_the_next_one_is_typed() {
         let mut bench = Bench::new();
-        bench.outbox.strokes(bench.now, 1, ANNA, &[Stroke { usage: A, modifiers: 0 }; 5]);
-        bench.outbox.strokes(bench.now, 2, BERT, &[Stroke { usage: B, modifiers: 0 }]);
-        assert!(bench.fetch(Lane::Keyboard).is_some());
-        bench.outbox.cancel(bench.now, 1);
-        assert_eq!(Some((1, Err(Failure::Cancelled))), bench.outbox.poll());
+        bench.reports.strokes(bench.now, 1, ANNA, &[Stroke { usage: A, modifiers: 0 }; 5]);
+        bench.reports.strokes(bench.now, 2, BERT, &[Stroke { usage: B, modifiers: 0 }]);
+        assert!(bench.fetch(Interface::Keyboard).is_some());
+        bench.reports.cancel(bench.now, 1);
+        assert_eq!(Some((1, Err(Failure::Cancelled))), bench.reports.poll());
         assert_eq!([(0, 0), (0, 5), (0, 0), (0, 0)].as_slice(), bench.fetch_all_keys());
-        assert_eq!(Some((2, Ok(()))), bench.outbox.poll());
+        assert_eq!(Some((2, Ok(()))), bench.reports.poll());
     }
 
     #[test]
     fn a_line_of_jobs_has_an_end() {
         let mut bench = Bench::new();
-        (0..20).for_each(|id| bench.outbox.strokes(bench.now, id, ANNA, &[Stroke { usage: A, modifiers: 0 }]));
-        assert_eq!(Some((8, Err(Failure::TooMany))), bench.outbox.poll());
+        (0..20).for_each(|id| bench.reports.strokes(bench.now, id, ANNA, &[Stroke { usage: A, modifiers: 0 }]));
+        assert_eq!(Some((8, Err(Failure::TooMany))), bench.reports.poll());
     }
 }
