@@ -5,7 +5,12 @@
  */
 import type { ToDaemon } from "./protocol";
 
-export type Chord = { name: string; codes: readonly string[] };
+export type Chord = {
+  name: string;
+  codes: readonly string[];
+  /** How often it is pressed; once where nothing is said. */
+  times?: number;
+};
 
 const chord = (name: string, ...codes: string[]): Chord => ({ name, codes });
 const terminal = (n: number) => chord(`Ctrl-Alt-F${n}`, "ControlLeft", "AltLeft", `F${n}`);

@@ -93,6 +93,8 @@ export const api = {
   },
   type: (seat: string, text: string) =>
     request("POST", `${seatPath(seat)}/keys`, { body: { text } }),
+  chord: (seat: string, chord: readonly string[]) =>
+    request("POST", `${seatPath(seat)}/keys`, { body: { chord } }),
   health: (signal: AbortSignal) => request("GET", "/health", { signal }),
   /** Whether the daemon is there, well or not. It needs no session, and so keeps none from ending. */
   answers: async (signal: AbortSignal) => {

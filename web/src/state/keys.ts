@@ -1,0 +1,74 @@
+/**
+ * Types keys and text that come from buttons, soft keyboards and dictation, not from a keyboard.
+ *
+ * They go over HTTP, where the daemon gives each stroke its time and its own modifiers, proves that the
+ * target took it, and works where no WebSocket gets through.
+ */
+import { signal, type ReadonlySignal } from "@preact/signals";
+import type { Chord } from "../core/chords";
+import { inTurn } from "../core/inTurn";
+import { codeOfCharacter } from "../core/keyRules";
+import { api, asRefusal } from "../remote/api";
+import { sayProblem } from "./notices";
+import type { Seat } from "./seat";
+
+export type Keys = {
+  /** Modifiers that wait for the next key. */
+  armed: ReadonlySignal<readonly string[]>;
+  /** Arms a modifier for the next key, or thinks better of it. */
+  toggle: (code: string) => void;
+  /** Gives away what is armed, for somebody who presses it. */
+  take: () => readonly string[];
+  chord: (chord: Pick<Chord, "codes" | "times">) => void;
+  text: (text: string) => void;
+};
+
+const opened = new WeakMap<Seat, Keys>();
+
+/** The keys of a seat; all who ask share what is armed. */
+export function keysOf(seat: Seat): Keys {
+  const known = opened.get(seat);
+  if (known !== undefined) return known;
+  const keys = openKeys(seat.id);
+  opened.set(seat, keys);
+  return keys;
+}
+
+function openKeys(seat: string): Keys {
+  const armed = signal<readonly string[]>([]);
+  const type = inTurn({
+    post: (step) => ("text" in step ? api.type(seat, step.text) : api.chord(seat, step.chord)),
+    failed(cause) {
+      const { code, message } = asRefusal(cause);
+      sayProblem(message, `refused ${code}`);
+    },
+  });
+
+  const take = () => {
+    const taken = armed.value;
+    armed.value = [];
+    return taken;
+  };
+
+  return {
+    armed,
+    toggle(code) {
+      const rest = armed.value.filter((other) => other !== code);
+      armed.value = rest.length < armed.value.length ? rest : [...rest, code];
+    },
+    take,
+    chord({ codes, times = 1 }) {
+      const chord = [...take(), ...codes];
+      for (let time = 0; time < times; time += 1) type({ chord });
+    },
+    text(text) {
+      const modifiers = take();
+      const [first = ""] = text;
+      const code = codeOfCharacter(first);
+      if (modifiers.length === 0 || code === null) return type({ text });
+      type({ chord: [...modifiers, code] });
+      const rest = text.slice(first.length);
+      if (rest !== "") type({ text: rest });
+    },
+  };
+}
