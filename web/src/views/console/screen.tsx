@@ -5,11 +5,16 @@ import { useComputed, useSignal } from "@preact/signals";
 import type { RefObject } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { isSharp, type Size } from "../../core/geometry";
+import { platformOf } from "../../core/keyRules";
+import { wayOutWords } from "../../core/wayOut";
 import { api } from "../../remote/api";
 import { attachKeyboard } from "../../remote/keyboard";
 import { attachPointer } from "../../remote/pointer";
 import { attachStream } from "../../remote/stream";
+import { keysOf } from "../../state/keys";
+import { sayProblem } from "../../state/notices";
 import type { Connection, Seat } from "../../state/seat";
+import { rightControlLeaves } from "../../state/wayOut";
 import "./screen.css";
 
 const OVERLAY: Record<Connection, string | null> = {
@@ -18,6 +23,8 @@ const OVERLAY: Record<Connection, string | null> = {
   lost: "Reconnecting…",
   watching: null,
 };
+
+const platform = platformOf(navigator.platform);
 
 type Props = {
   seat: Seat;
@@ -49,16 +56,25 @@ export function Screen({ seat, element, leave }: Props) {
   useEffect(() => {
     const target = element.current;
     if (target === null || !mayType.value || watching.value) return undefined;
-    const undoKeyboard = attachKeyboard(target, {
+    const keyboard = attachKeyboard(target, {
       send: seat.send,
+      text: keysOf(seat).text,
+      nameless: () =>
+        sayProblem("The browser does not say which key that was, so it was not passed on."),
       leave,
+      rightControlLeaves: () => rightControlLeaves.value,
       document,
       window,
-      capsLockToggles: navigator.platform.startsWith("Mac"),
+      platform,
     });
     const undoPointer = attachPointer(target, { picture: () => size.value, send: seat.send });
+    // What was held over a lost connection is nobody's until it is seen to be down still.
+    const unsubscribe = seat.connection.subscribe((now) => {
+      if (now !== "open") keyboard.forgotten();
+    });
     return () => {
-      undoKeyboard();
+      unsubscribe();
+      keyboard.undo();
       undoPointer();
     };
   }, [seat, mayType.value, watching.value]);
@@ -98,8 +114,8 @@ export function Screen({ seat, element, leave }: Props) {
         {watching.value && <img src={api.streamUrl(seat.id)} alt="" draggable={false} />}
       </div>
       <p id="screen-help" class="unseen">
-        Every key goes to the target while its screen has the focus. Press the right Control key
-        twice to leave it.
+        Every key goes to the target while its screen has the focus.{" "}
+        {wayOutWords(platform, rightControlLeaves.value)}
       </p>
       {watching.value && (
         <p class="banner">

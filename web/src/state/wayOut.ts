@@ -1,0 +1,30 @@
+/**
+ * Remembers whether right Ctrl twice leaves the screen.
+ *
+ * The browser keeps it: it depends on the KVM switch behind this seat and on this keyboard.
+ */
+import { signal } from "@preact/signals";
+
+const KEY = "right-ctrl";
+const TARGETS = "target";
+
+export const rightControlLeaves = signal(kept());
+
+function kept(): boolean {
+  try {
+    return localStorage.getItem(KEY) !== TARGETS;
+  } catch {
+    // Storage may be forbidden; then the choice lasts as long as the page.
+    return true;
+  }
+}
+
+export function setRightControlLeaves(leaves: boolean): void {
+  rightControlLeaves.value = leaves;
+  try {
+    if (leaves) localStorage.removeItem(KEY);
+    else localStorage.setItem(KEY, TARGETS);
+  } catch {
+    return;
+  }
+}
