@@ -1,18 +1,17 @@
-//! A site on this machine's loopback, and a client that says exactly what a test wants said.
+//! A site on this machine's loopback.
+
+mod client;
+mod folders;
+mod log;
 
 use std::future::Future;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
-use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use farhand::auth::accounts::{Accounts, Name};
-use farhand::auth::clock::{Clock, SystemClock};
-use farhand::auth::role::Role;
-use farhand::auth::secret::{Bearer, hash_password};
+use farhand::auth::clock::Clock;
 use farhand::base::heartbeat::Heartbeat;
 use farhand::base::seat_id::SeatId;
 use farhand::base::signal::Size;
@@ -24,8 +23,6 @@ use farhand::hands::appliance::ApplianceClient;
 use farhand::hands::client::Hands;
 use farhand::hands::link::ServerSource;
 use farhand::hands::server::ClientSource;
-use farhand::net::api::TABLE;
-use farhand::net::http::table::Found;
 use farhand::net::serve::{self, ListenerKind};
 use farhand::net::site::{self, Mode, Site};
 use farhand::net::{self, download};
@@ -33,8 +30,7 @@ use farhand::tls::certificates::Certificates;
 use farhand::update::{Progress, System};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -42,106 +38,16 @@ use tokio::time::timeout;
 use crate::appliance::Appliance;
 use crate::machine::Machine;
 
+pub use client::{Answer, Client, Stream};
+pub use folders::{Folders, ROLES, bearer};
+pub use log::{keep_log, logged};
+
 pub const USER: &str = "anna";
 pub const PASSWORD: &str = "correct horse";
 pub const SIZE: Size = Size { width: 640, height: 480 };
 
 /// How long anything may take on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(20);
-
-/// This machine's clocks, which a test may put forward.
-#[derive(Debug)]
-pub struct TestClock(watch::Sender<Duration>);
-
-impl TestClock {
-    /// Lets this much time pass.
-    pub fn advance(&self, time: Duration) {
-        self.0.send_modify(|ahead| *ahead += time);
-    }
-}
-
-impl Clock for TestClock {
-    fn since_boot(&self) -> Duration {
-        SystemClock.since_boot() + *self.0.borrow()
-    }
-
-    fn wall(&self) -> u64 {
-        SystemClock.wall() + self.0.borrow().as_secs()
-    }
-
-    fn wait_for(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        let mut ahead = self.0.subscribe();
-        Box::pin(async move {
-            let left = time.saturating_sub(self.since_boot());
-            let _ = timeout(left, ahead.changed()).await;
-        })
-    }
-}
-
-/// Folders that are removed with the test, and the clock of the device that they belong to.
-pub struct Folders(PathBuf, pub Arc<TestClock>);
-
-impl Folders {
-    pub fn new() -> Folders {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("farhand-net-{}-{number}", std::process::id()));
-        std::fs::create_dir(&path).unwrap();
-        Folders(path, Arc::new(TestClock(watch::Sender::default())))
-    }
-
-    pub fn data(&self) -> PathBuf {
-        self.0.join("data")
-    }
-
-    pub fn run(&self) -> PathBuf {
-        self.0.join("run")
-    }
-
-    pub fn logs(&self) -> PathBuf {
-        self.0.join("logs")
-    }
-
-    /// The appliance around this data, once there is one.
-    pub fn appliance(&self) -> PathBuf {
-        self.0.join("appliance")
-    }
-
-    /// Puts a user and a token for each role in place, as an earlier run of the daemon would have.
-    pub fn claim(&self) {
-        static HASH: OnceLock<String> = OnceLock::new();
-        let hash = HASH.get_or_init(|| hash_password(PASSWORD, [7; 16]));
-        let mut accounts = Accounts::default();
-        accounts.put_user(name(USER), Role::Administrator, hash.clone());
-        for role in ROLES {
-            let secret = secret(role).digest();
-            accounts.put_token(0, 0, name(&format!("{role:?}")), role, secret, None).unwrap();
-        }
-        std::fs::create_dir_all(self.data()).unwrap();
-        std::fs::write(self.data().join("users.json"), serde_json::to_string(&accounts).unwrap()).unwrap();
-    }
-}
-
-impl Drop for Folders {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-pub const ROLES: [Role; 3] = [Role::Viewer, Role::Operator, Role::Administrator];
-
-fn name(text: &str) -> Name {
-    Name::try_from(text.to_string()).unwrap()
-}
-
-fn secret(role: Role) -> Bearer {
-    Bearer::new([role as u8 + 1; 32])
-}
-
-/// The header line with which a program of this role comes.
-pub fn bearer(role: Role) -> String {
-    format!("Authorization: Bearer {}\r\n", secret(role).reveal())
-}
 
 pub struct Bench {
     pub folders: Folders,
@@ -301,7 +207,7 @@ impl Bench {
     pub async fn connect(&self) -> Client {
         let tcp = TcpStream::connect(self.https).await.unwrap();
         let name = ServerName::try_from("127.0.0.1").unwrap();
-        Client { stream: Box::new(soon("a handshake", self.tls.connect(name, tcp)).await.unwrap()), held: Vec::new() }
+        Client::over(soon("a handshake", self.tls.connect(name, tcp)).await.unwrap())
     }
 
     pub fn host(&self) -> String {
@@ -372,166 +278,9 @@ fn connector(certificate: &Path) -> tokio_rustls::TlsConnector {
     tokio_rustls::TlsConnector::from(Arc::new(config))
 }
 
-thread_local! {
-    /// What has been logged on this thread, which is this test's alone.
-    static LOG: watch::Sender<Vec<String>> = watch::Sender::default();
-}
-
-struct Logger;
-
-impl log::Log for Logger {
-    fn enabled(&self, _: &log::Metadata) -> bool {
-        true
-    }
-
-    fn log(&self, record: &log::Record) {
-        // At its end a thread has none any more.
-        let _ = LOG.try_with(|log| log.send_modify(|lines| lines.push(record.args().to_string())));
-    }
-
-    fn flush(&self) {}
-}
-
-/// Has what is logged from now on kept.
-pub fn keep_log() {
-    // Another test may have done so already.
-    let _ = log::set_logger(&Logger);
-    log::set_max_level(log::LevelFilter::Debug);
-}
-
-/// Waits until a line with all of these parts has been logged.
-pub async fn logged(parts: &[&str]) {
-    let mut log = LOG.with(watch::Sender::subscribe);
-    let is_there = |lines: &Vec<String>| lines.iter().any(|line| parts.iter().all(|part| line.contains(part)));
-    soon(&format!("{parts:?} in the log"), log.wait_for(is_there)).await.unwrap();
-}
-
 pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     match timeout(DEADLINE, future).await {
         Ok(result) => result,
         Err(_) => panic!("not within {DEADLINE:?}: {what}"),
-    }
-}
-
-pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
-
-pub struct Client {
-    pub stream: Box<dyn Stream>,
-    /// Read and not used yet.
-    held: Vec<u8>,
-}
-
-impl Client {
-    pub async fn plain(address: SocketAddr) -> Client {
-        Client { stream: Box::new(TcpStream::connect(address).await.unwrap()), held: Vec::new() }
-    }
-
-    /// From another of this machine's loopback addresses.
-    pub async fn plain_from(own: Ipv4Addr, address: SocketAddr) -> Client {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.bind(SocketAddr::from((own, 0))).unwrap();
-        Client { stream: Box::new(socket.connect(address).await.unwrap()), held: Vec::new() }
-    }
-
-    pub async fn send(&mut self, text: &str) {
-        self.send_bytes(text.as_bytes()).await;
-    }
-
-    pub async fn send_bytes(&mut self, bytes: &[u8]) {
-        soon("sending", self.stream.write_all(bytes)).await.unwrap();
-        self.stream.flush().await.unwrap();
-    }
-
-    /// Reads on until `end` has come; gives what came before it.
-    pub async fn until(&mut self, end: &[u8]) -> Vec<u8> {
-        loop {
-            if let Some(at) = self.held.windows(end.len()).position(|window| window == end) {
-                let before = self.held[..at].to_vec();
-                self.held.drain(..at + end.len());
-                return before;
-            }
-            assert!(self.more().await, "the end came before {:?}", String::from_utf8_lossy(end));
-        }
-    }
-
-    pub async fn exactly(&mut self, length: usize) -> Vec<u8> {
-        while self.held.len() < length {
-            assert!(self.more().await, "the end came early");
-        }
-        self.held.drain(..length).collect()
-    }
-
-    /// Whether there is more to read.
-    pub async fn more(&mut self) -> bool {
-        let mut piece = vec![0; 64 * 1024];
-        let read = soon("something to read", self.stream.read(&mut piece)).await.unwrap_or(0);
-        self.held.extend_from_slice(&piece[..read]);
-        read != 0
-    }
-
-    pub async fn answer(&mut self) -> Answer {
-        let mut answer = self.header().await;
-        if let Some(length) = answer.line("content-length") {
-            answer.body = self.exactly(length.parse().unwrap()).await;
-        }
-        answer
-    }
-
-    /// An answer without its body.
-    pub async fn header(&mut self) -> Answer {
-        let head = String::from_utf8(self.until(b"\r\n\r\n").await).unwrap();
-        let (status, lines) = head.split_once("\r\n").unwrap_or((&head, ""));
-        let status = status.split(' ').nth(1).unwrap().parse().unwrap();
-        let lines = lines.split("\r\n").filter(|line| !line.is_empty()).map(|line| line.split_once(": ").unwrap());
-        let lines: Vec<_> = lines.map(|(name, value)| (name.to_string(), value.to_string())).collect();
-        Answer { status, lines, body: Vec::new() }
-    }
-}
-
-#[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub lines: Vec<(String, String)>,
-    pub body: Vec<u8>,
-}
-
-impl Answer {
-    pub fn line(&self, name: &str) -> Option<&str> {
-        self.lines.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
-    }
-
-    /// Checks that what went wrong is what the table says may go wrong with such a request.
-    fn check(&self, request: &str) {
-        let (method, path) = request.split_once(' ').unwrap();
-        let path = path.split('?').next().unwrap();
-        if let Ok(Found::Row(row, _)) = TABLE.find(&method.parse().unwrap(), path)
-            && 400 <= self.status
-            // What can be no header is refused before anybody looks for a row, and an answer to HEAD has no body.
-            && !self.body.is_empty()
-        {
-            let code = self.code();
-            let known = row.codes().iter().any(|known| (known.name, known.status.as_u16()) == (&*code, self.status));
-            assert!(known, "{row:?} says nothing of {} {code}", self.status);
-        }
-    }
-
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-
-    pub fn json(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
-    }
-
-    /// The stable code of an error.
-    pub fn code(&self) -> String {
-        self.json()["error"]["code"].as_str().unwrap_or_default().to_string()
-    }
-
-    /// The cookie that was set, as a client sends it back.
-    pub fn cookie(&self) -> String {
-        let cookie = self.line("set-cookie").expect("a cookie").split(';').next().unwrap();
-        format!("Cookie: {cookie}\r\n")
     }
 }
