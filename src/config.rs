@@ -12,6 +12,7 @@ use crate::base::seat_id::SeatId;
 use crate::base::url::is_label;
 
 pub mod boot_card;
+mod choice;
 mod error;
 pub mod forward;
 mod guard;
@@ -20,6 +21,7 @@ pub mod network;
 mod seat;
 pub mod update;
 
+use choice::Choice;
 pub use error::ConfigError;
 pub use guard::{Guard, Watchdog};
 use network::{Network, Time};
@@ -71,17 +73,14 @@ pub enum Redirect {
     At(SocketAddr),
 }
 
+const REDIRECT: Choice<Redirect> =
+    Choice { key: "http", words: &[("none", Redirect::None)], or: Some("an address and port, such as \"[::]:80\"") };
+
 impl TryFrom<String> for Redirect {
     type Error = String;
 
     fn try_from(text: String) -> Result<Redirect, String> {
-        match text.as_str() {
-            "none" => Ok(Redirect::None),
-            address => address
-                .parse()
-                .map(Redirect::At)
-                .map_err(|_| format!("http {text:?} must be \"none\" or an address and port, such as \"[::]:80\"")),
-        }
+        REDIRECT.read(&text, |address| address.parse().ok().map(Redirect::At))
     }
 }
 
@@ -297,6 +296,8 @@ mod tests {
         refuses("[seats.main.video]\nsize = \"9000x10\"", &["9000x10", "4096x2160"]);
         refuses("[seats.main.usb]\ncontroller = \"../x\"", &["../x", "/sys/class/udc"]);
         refuses("[seats.main.usb]\nname = \"a\\nb\"", &["126 printable"]);
+        refuses("[seats.main.power]\ndriver = \"relay\"", &["driver \"relay\"", "\"none\", \"rppal\" or \"gpiocdev\""]);
+        refuses("[seats.main.power]\nreset = \"off\"", &["line \"off\"", "\"none\" or 0 to 1023"]);
         refuses("[server]\nhttps = \"443\"", &["https", "443"]);
         refuses("[server]\nhttp = \"80\"", &["\"80\"", "none", "[::]:80"]);
         refuses("[guard]\nwatchdog = \"yes\"", &["watchdog \"yes\"", "auto", "none", "/dev/watchdog0"]);

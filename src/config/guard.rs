@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use super::choice::Choice;
+
 /// How the machine is supervised.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -25,15 +27,18 @@ pub enum Watchdog {
     Path(PathBuf),
 }
 
+const WATCHDOG: Choice<Watchdog> = Choice {
+    key: "watchdog",
+    words: &[("auto", Watchdog::Auto), ("none", Watchdog::None)],
+    or: Some("a path such as \"/dev/watchdog0\""),
+};
+
 impl TryFrom<String> for Watchdog {
     type Error = String;
 
     fn try_from(text: String) -> Result<Watchdog, String> {
-        match text.as_str() {
-            "auto" => Ok(Watchdog::Auto),
-            "none" => Ok(Watchdog::None),
-            path if path.starts_with("/dev/watchdog") && !path.contains("..") => Ok(Watchdog::Path(path.into())),
-            _ => Err(format!("watchdog {text:?} must be \"auto\", \"none\" or a path such as \"/dev/watchdog0\"")),
-        }
+        WATCHDOG.read(&text, |path| {
+            (path.starts_with("/dev/watchdog") && !path.contains("..")).then(|| Watchdog::Path(path.into()))
+        })
     }
 }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use crate::base::url::is_label;
 
+use super::choice::Choice;
 use super::error::ConfigError;
 
 /// Who asks the resolver in the C library reads no more name servers than these.
@@ -73,22 +74,23 @@ pub enum Address {
     },
 }
 
+const ADDRESS: Choice<Address> = Choice {
+    key: "address",
+    words: &[("dhcp", Address::Dhcp)],
+    or: Some("an address with a prefix length of 1 to 32 (IPv6: 128), such as \"192.0.2.10/24\""),
+};
+
 impl TryFrom<String> for Address {
     type Error = String;
 
     fn try_from(text: String) -> Result<Address, String> {
-        if text == "dhcp" {
-            return Ok(Address::Dhcp);
-        }
-        let fixed = text.split_once('/').and_then(|(address, prefix)| {
+        ADDRESS.read(&text, |fixed| {
+            let (address, prefix) = fixed.split_once('/')?;
             let (address, prefix): (IpAddr, u8) = (address.parse().ok()?, prefix.parse().ok()?);
             let most = if address.is_ipv4() { 32 } else { 128 };
             let usable = !(address.is_unspecified() || address.is_loopback() || address.is_multicast());
             (usable && (1..=most).contains(&prefix)).then_some(Address::Fixed { address, prefix })
-        });
-        fixed.ok_or(format!(
-            "address {text:?} must be \"dhcp\" or an address with a prefix length of 1 to 32 (IPv6: 128), such as \"192.0.2.10/24\""
-        ))
+        })
     }
 }
 

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 
+use super::choice::Choice;
 use super::error::ConfigError;
 use crate::base::signal::Size;
 
@@ -45,15 +46,15 @@ pub enum Device {
     Path(PathBuf),
 }
 
+const DEVICE: Choice<Device> =
+    Choice { key: "device", words: &[("auto", Device::Auto)], or: Some("a path below /dev, such as \"/dev/video0\"") };
+
 impl TryFrom<String> for Device {
     type Error = String;
 
     fn try_from(text: String) -> Result<Device, String> {
-        match text.as_str() {
-            "auto" => Ok(Device::Auto),
-            path if path.starts_with("/dev/") && !path.contains("..") => Ok(Device::Path(path.into())),
-            _ => Err(format!("device {text:?} must be \"auto\" or a path below /dev, such as \"/dev/video0\"")),
-        }
+        DEVICE
+            .read(&text, |path| (path.starts_with("/dev/") && !path.contains("..")).then(|| Device::Path(path.into())))
     }
 }
 
@@ -68,19 +69,19 @@ pub enum CaptureSize {
     Exactly(Size),
 }
 
+const CAPTURE_SIZE: Choice<CaptureSize> =
+    Choice { key: "size", words: &[("auto", CaptureSize::Auto)], or: Some("from \"160x120\" to \"4096x2160\"") };
+
 impl TryFrom<String> for CaptureSize {
     type Error = String;
 
     fn try_from(text: String) -> Result<CaptureSize, String> {
-        if text == "auto" {
-            return Ok(CaptureSize::Auto);
-        }
-        let size = text.split_once('x').and_then(|(width, height)| {
+        CAPTURE_SIZE.read(&text, |size| {
+            let (width, height) = size.split_once('x')?;
             let (width, height) = (width.parse().ok()?, height.parse().ok()?);
-            ((160..=4096).contains(&width) && (120..=2160).contains(&height)).then_some(Size { width, height })
-        });
-        size.map(CaptureSize::Exactly)
-            .ok_or(format!("size {text:?} must be \"auto\" or from \"160x120\" to \"4096x2160\""))
+            let is_possible = (160..=4096).contains(&width) && (120..=2160).contains(&height);
+            is_possible.then_some(CaptureSize::Exactly(Size { width, height }))
+        })
     }
 }
 
@@ -115,19 +116,21 @@ pub enum Controller {
     Named(String),
 }
 
+const CONTROLLER: Choice<Controller> = Choice {
+    key: "controller",
+    words: &[("auto", Controller::Auto), ("none", Controller::None)],
+    or: Some("a name from /sys/class/udc"),
+};
+
 impl TryFrom<String> for Controller {
     type Error = String;
 
     fn try_from(text: String) -> Result<Controller, String> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-        match text.as_str() {
-            "auto" => Ok(Controller::Auto),
-            "none" => Ok(Controller::None),
-            name if (1..=64).contains(&name.len()) && !name.starts_with('.') && name.chars().all(plain) => {
-                Ok(Controller::Named(text))
-            }
-            _ => Err(format!("controller {text:?} must be \"auto\", \"none\" or a name from /sys/class/udc")),
-        }
+        CONTROLLER.read(&text, |name| {
+            let is_name = (1..=64).contains(&name.len()) && !name.starts_with('.') && name.chars().all(plain);
+            is_name.then(|| Controller::Named(name.into()))
+        })
     }
 }
 
@@ -184,7 +187,7 @@ pub struct Power {
 
 /// Who drives the relays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(try_from = "String")]
 pub enum RelayDriver {
     /// Nobody: there are no relays.
     #[default]
@@ -195,9 +198,25 @@ pub enum RelayDriver {
     Gpiocdev,
 }
 
+const RELAY_DRIVER: Choice<RelayDriver> = Choice {
+    key: "driver",
+    words: &[("none", RelayDriver::None), ("rppal", RelayDriver::Rppal), ("gpiocdev", RelayDriver::Gpiocdev)],
+    or: None,
+};
+
+impl TryFrom<String> for RelayDriver {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<RelayDriver, String> {
+        RELAY_DRIVER.word(&text)
+    }
+}
+
 /// A GPIO line: on a Pi its BCM number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Line(pub u16);
+
+const LINE: Choice<Option<Line>> = Choice { key: "line", words: &[("none", None)], or: Some("0 to 1023") };
 
 /// Reads a line's number, or `"none"`: TOML has no value for nothing, and a key that is left out leaves what lies below
 /// it.
@@ -213,15 +232,11 @@ fn line_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Lin
 
         fn visit_i64<E: de::Error>(self, line: i64) -> Result<Option<Line>, E> {
             let number = u16::try_from(line).ok().filter(|line| *line < 1024);
-            number.map(|line| Some(Line(line))).ok_or(E::custom(format!("line {line} must be 0 to 1023, or \"none\"")))
+            number.map(|line| Some(Line(line))).ok_or_else(|| E::custom(LINE.refusal(line)))
         }
 
         fn visit_str<E: de::Error>(self, word: &str) -> Result<Option<Line>, E> {
-            if word == "none" {
-                Ok(None)
-            } else {
-                Err(E::custom(format!("line {word:?} must be 0 to 1023, or \"none\"")))
-            }
+            LINE.word(word).map_err(E::custom)
         }
     }
 
