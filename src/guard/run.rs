@@ -219,7 +219,7 @@ impl Shell {
                 }
             }
             Action::Rescue => {
-                if let Err(error) = files::write_with_mode(&self.settings.run.join("rescue"), b"", 0o640) {
+                if let Err(error) = files::write_with_mode(&self.settings.run.join("rescue"), b"", traces::MODE) {
                     log::error!("cannot change to rescue mode: {error}");
                 }
                 if let Err(why) = self.lanes.init.run(restart_services).await {

@@ -8,6 +8,7 @@ use std::io;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use super::traces::MODE;
 use crate::base::files;
 
 /// The note's file in the state folder.
@@ -31,7 +32,7 @@ pub fn note(state: &Path, reason: &Reason) -> io::Result<()> {
         Reason::Person => "person\n".to_string(),
         Reason::Watchdog(why) => format!("watchdog {}\n", why.replace('\n', " ")),
     };
-    files::write_with_mode(&state.join(NOTE), line.as_bytes(), 0o640)
+    files::write_with_mode(&state.join(NOTE), line.as_bytes(), MODE)
 }
 
 /// Takes the note back, before anybody has read it.

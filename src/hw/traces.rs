@@ -3,8 +3,9 @@
 //! What a kernel said when it panicked is in RAM that survives a reset (pstore, ramoops), and taken from there at once,
 //! so that the next panic finds room. Everything else is a line below `/data/state`, which is root's alone to write.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::base::files;
@@ -17,8 +18,9 @@ const PSTORE: &str = "/sys/fs/pstore";
 const NOTED: &str = "/run/restarted";
 /// The most that is kept of a kernel's panic log, from their end: the cause and the registers are a tenth of it.
 const PANIC_LOG: usize = 64 * 1024;
-/// Root writes them, and whoever is in the folder's group may read them.
-const MODE: u32 = 0o640;
+/// Root writes them, and whoever is in the folder's group may read them. The scripts rcK, reset-pin and
+/// service-crashed make the same by their umask.
+pub const MODE: u32 = 0o640;
 /// The most that is read of a note.
 const NOTE: u64 = 1024;
 
@@ -38,7 +40,11 @@ impl Traces {
     pub fn mark(&self) -> io::Result<bool> {
         match OpenOptions::new().write(true).create_new(true).open(self.state.join("crash-loop")) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
-            created => created?.sync_all()?,
+            created => {
+                let mark = created?;
+                mark.set_permissions(Permissions::from_mode(MODE))?;
+                mark.sync_all()?;
+            }
         }
         File::open(&self.state)?.sync_all().map(|()| true)
     }

@@ -8,6 +8,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, UNIX_EPOCH};
 
 use farhand::hw::bootenv::BootEnv;
+use farhand::hw::restart::{self, Reason};
+use farhand::hw::traces::{self, Traces};
 use farhand::update::slots::{Slot, SlotState};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
@@ -155,6 +157,44 @@ fn on_the_way_down_the_guard_goes_first_and_whatever_hangs_is_fed_for_a_minute_o
     fs::remove_dir_all(root.0.join("data/state")).unwrap();
     root.run("etc/init.d/rcK", &[]);
     assert!(!root.0.join("data/state").exists(), "without storage there is nowhere to note it");
+}
+
+#[test]
+fn a_note_for_the_next_start_has_one_mode_whoever_leaves_it() {
+    let root = Root::new();
+    for name in ["sv", "umount", "sync", "sleep", "reboot", "feed-watchdog", "fw_printenv"] {
+        root.program(name, "");
+    }
+    root.put("proc/uptime", "20.00 9.00\n");
+    root.put("proc/cmdline", "rauc.slot=A ro\n");
+    fs::create_dir(root.0.join("run/farhand")).unwrap();
+    let (data, state) = (root.0.join("data"), root.0.join("data/state"));
+    let mode = |path: &str| fs::metadata(root.0.join(path)).unwrap().permissions().mode() & 0o777;
+    let crash = || {
+        root.put("run/crashes/serve", "19\n18\n17\n16\n");
+        root.script("usr/libexec/service-crashed", &["serve", "1", "0"]).output().unwrap();
+    };
+    let by_rust = || {
+        restart::note(&state, &Reason::Person).unwrap();
+        assert!(Traces::new(&data).mark().unwrap());
+    };
+    root.program("farhand", "echo held");
+    let notes: [(&dyn Fn(), &[&str]); 4] = [
+        (&|| root.run("usr/libexec/reset-pin", &[]), &["data/state/factory-reset"]),
+        (&|| root.run("etc/init.d/rcK", &[]), &["data/state/restart", "data/state/clock"]),
+        (&crash, &["data/state/restart", "data/state/crash-loop"]),
+        (&by_rust, &["data/state/restart", "data/state/crash-loop"]),
+    ];
+    for (leave, paths) in notes {
+        leave();
+        for path in paths {
+            assert_eq!(traces::MODE, mode(path), "{path}");
+            fs::remove_file(root.0.join(path)).unwrap();
+        }
+    }
+    by_rust();
+    crash();
+    assert_eq!(traces::MODE, mode("run/farhand/rescue"), "as the guard makes it");
 }
 
 #[test]

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 
 use crate::base::files;
 use crate::hw::restart::{self, Reason};
+use crate::hw::traces::MODE;
 
 /// The card writes a few sectors sooner than this.
 pub const CARD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -101,7 +102,7 @@ impl Write {
         if !forget || self.withdrawn.load(Ordering::SeqCst) {
             return Ok(());
         }
-        files::write_whole(&self.state.join(FACTORY_RESET), b"")
+        files::write_with_mode(&self.state.join(FACTORY_RESET), b"", MODE)
     }
 }
 
