@@ -238,8 +238,13 @@ async fn listen(
     stop: &Stop,
 ) -> Result<(), StartError> {
     let hostname = nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let others: Vec<_> = config.server.names.iter().cloned().chain(net::domain::full_name(&hostname)).collect();
-    let names = net::names(&hostname, &others);
+    let names = {
+        let (hostname, configured) = (hostname.clone(), config.server.names.clone());
+        move || {
+            let full = net::domain::full_name(&hostname, Path::new(net::domain::DOMAIN));
+            net::names(&hostname, &configured.iter().cloned().chain(full).collect::<Vec<_>>())
+        }
+    };
     let is_rescue = seats.is_empty();
     let seats = seats.into_iter().map(|bus| (bus.seat.clone(), bus)).collect();
 
@@ -250,12 +255,12 @@ async fn listen(
     }
 
     let mut folders = Folders { data: places.data.clone(), run: places.run.clone(), logs: places.logs.clone() };
-    let mode = if is_rescue { stand_in(&mut folders, &names) } else { Mode::Usual };
+    let mode = if is_rescue { stand_in(&mut folders, &names()) } else { Mode::Usual };
     let is_readable = mode != Mode::RescueWithoutStorage;
 
     // The key is made here, at the first start, and never leaves.
-    let certificates = certificates(&folders, &names)?;
-    let keeping = certificates.clone().keep(Arc::new(SystemClock), net::addresses::own, stop.clone());
+    let certificates = certificates(&folders, &names())?;
+    let keeping = certificates.clone().keep(Arc::new(SystemClock), names, net::addresses::own, stop.clone());
     tasks.spawn("the certificate", keeping);
 
     // We fetch updates when an administrator asks, and from nowhere unless it is configured. The rescue page takes them

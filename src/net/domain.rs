@@ -1,7 +1,8 @@
 //! Finds the name by which the network knows this machine: its own in the domain that DHCP gives out.
 //!
 //! A router's list links to NAME.lan or NAME.fritz.box, and a page that did not answer to that would refuse whoever
-//! clicks there. The lease's script leaves the domain in a file, and has `serve` started again when it changes.
+//! clicks there. The lease's script leaves the domain in a file. That is read again and again: the domain becomes known
+//! only after `serve` has started, and a restart would end every socket.
 
 use std::path::Path;
 
@@ -9,11 +10,11 @@ use crate::base::files;
 use crate::base::url::is_label;
 
 /// Where `/etc/network/udhcpc` leaves the domain.
-const DOMAIN: &str = "/run/dhcp-domain";
+pub const DOMAIN: &str = "/run/dhcp-domain";
 
-/// The host's name in the domain of its network; `None` without one, as with a fixed address.
-pub fn full_name(host: &str) -> Option<String> {
-    named(host, &files::read(Path::new(DOMAIN)).ok()??)
+/// The host's name in the domain that this file names; `None` without one, as with a fixed address.
+pub fn full_name(host: &str, domain: &Path) -> Option<String> {
+    named(host, &files::read(domain).ok()??)
 }
 
 /// What another machine says is believed only if it is a domain.

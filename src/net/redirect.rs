@@ -18,7 +18,7 @@ pub fn answer(site: &Site, port: u16, request: &Request<Incoming>) -> Response<B
 }
 
 fn attempt(site: &Site, port: u16, request: &Request<Incoming>) -> Answer {
-    let host = door::host("http", request.uri(), request.headers(), site.names())?;
+    let host = door::host("http", request.uri(), request.headers(), &site.names())?;
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         // Whoever posts a password here has sent it in the clear already; being redirected would let them not notice.
         return Err(RouteError::WrongMethod("GET, HEAD".into()).into());

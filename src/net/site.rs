@@ -53,8 +53,6 @@ pub struct Site {
     seats: BTreeMap<SeatId, SeatBus>,
     hands: Hands,
     system: SystemBus,
-    /// By which we answer, in addition to addresses and `localhost`.
-    names: Vec<String>,
     certificates: Arc<Certificates>,
     folders: Folders,
     auth: Arc<Authenticator>,
@@ -86,23 +84,9 @@ impl Site {
     ) -> Result<(Arc<Site>, Option<ClaimCode>), StoreError> {
         let (auth, code) = Authenticator::open(&folders.data, &folders.run, clock)?;
         upload::clear(&folders.data);
-        let names = certificates.names().to_vec();
         let (limiter, places, ids, acts) = (Arc::default(), Places::default(), AtomicU64::new(1), Mutex::default());
-        let site = Site {
-            seats,
-            hands,
-            system,
-            names,
-            certificates,
-            folders,
-            auth,
-            mode,
-            limiter,
-            places,
-            fetcher,
-            ids,
-            acts,
-        };
+        let site =
+            Site { seats, hands, system, certificates, folders, auth, mode, limiter, places, fetcher, ids, acts };
         Ok((Arc::new(site), code))
     }
 
@@ -126,9 +110,9 @@ impl Site {
         Control::of(&self.hands, &self.system, &self.folders.data)
     }
 
-    /// By which we answer, in addition to addresses and `localhost`.
-    pub fn names(&self) -> &[String] {
-        &self.names
+    /// By which we answer at the moment, in addition to addresses and `localhost`.
+    pub fn names(&self) -> Arc<[String]> {
+        self.certificates.names()
     }
 
     /// The certificate that clients see, and the authority behind it.

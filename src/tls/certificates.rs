@@ -32,15 +32,16 @@ use crate::base::tasks::Stop;
 use super::authority::{Authority, Validity};
 use super::{TlsError, has_aes, provider};
 
-/// How often addresses and times are looked at: somebody who has just plugged a cable in waits for it.
-const ROUND: Duration = Duration::from_secs(60);
+/// How often names, addresses and times are looked at. Somebody who has just plugged a cable in waits for it, and a
+/// look costs a few files that the kernel holds in memory.
+const ROUND: Duration = Duration::from_secs(5);
 
 /// The certificate that is offered, and what it takes to renew it.
 #[derive(Debug)]
 pub struct Certificates {
     files: Files,
     /// By which we answer, in addition to addresses and `localhost`.
-    names: Vec<String>,
+    names: Mutex<Arc<[String]>>,
     offered: Arc<Offered>,
     /// Of our own making: the authority's certificate. `None` with a certificate that somebody else put there.
     authority: Mutex<Option<String>>,
@@ -136,13 +137,18 @@ impl Certificates {
             Err(error) => return Err(error),
         };
         let offered = Arc::new(Offered(Mutex::new(files.load()?)));
-        let (names, authority) = (names.to_vec(), Mutex::new(authority));
+        let (names, authority) = (Mutex::new(names.into()), Mutex::new(authority));
         Ok(Arc::new(Certificates { files, names, offered, authority }))
     }
 
     /// The names by which this device answers, in addition to addresses and `localhost`.
-    pub fn names(&self) -> &[String] {
-        &self.names
+    pub fn names(&self) -> Arc<[String]> {
+        lock(&self.names).clone()
+    }
+
+    /// Answers by these names from now on. [`Certificates::renew`] makes a certificate for them.
+    pub fn answer_to(&self, names: &[String]) {
+        *lock(&self.names) = names.into();
     }
 
     /// What a browser has to be told to trust, as PEM, if the certificate is of our own making.
@@ -164,7 +170,7 @@ impl Certificates {
     /// Makes the certificate again if names, addresses or the time require it, and offers what there is from then on.
     /// Returns whether that is another.
     pub fn renew(&self, now: u64, addresses: &[IpAddr]) -> Result<bool, TlsError> {
-        let authority = self.files.refresh(&self.names, now, addresses)?;
+        let authority = self.files.refresh(&self.names(), now, addresses)?;
         *lock(&self.authority) = authority;
         // Somebody may have put their own two files there, too.
         let is_read = lock(&self.offered.0).hash == self.files.certificate_hash()?;
@@ -174,23 +180,30 @@ impl Certificates {
         Ok(!is_read)
     }
 
-    /// Keeps the certificate in step with clock and addresses, until the stop.
+    /// Keeps the certificate in step with clock, names and addresses, until the stop.
     pub async fn keep(
         self: Arc<Self>,
         clock: Arc<dyn Clock>,
+        names: impl Fn() -> Vec<String> + Send + Sync + 'static,
         addresses: impl Fn() -> Vec<IpAddr> + Send + Sync + 'static,
         mut stop: Stop,
     ) {
-        let addresses = Arc::new(addresses);
+        let known = Arc::new((names, addresses));
         let mut told = None;
         loop {
             tokio::select! {
                 () = stop.requested() => return,
                 () = clock.wait_for(clock.since_boot() + ROUND) => (),
             }
-            let (own, addresses, now) = (self.clone(), addresses.clone(), clock.wall());
+            let (own, known, now) = (self.clone(), known.clone(), clock.wall());
+            let look = move || {
+                let (names, addresses) = &*known;
+                // First, since they hold with a card that takes no certificate, too.
+                own.answer_to(&names());
+                own.renew(now, &addresses())
+            };
             // The card may keep one waiting.
-            match spawn_blocking(move || own.renew(now, &addresses())).await {
+            match spawn_blocking(look).await {
                 Ok(Ok(is_another)) => {
                     told = None;
                     if is_another {

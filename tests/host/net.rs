@@ -2,6 +2,7 @@
 
 mod acts;
 mod bench;
+mod domain;
 mod door;
 mod entry;
 mod fetch;

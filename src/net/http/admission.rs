@@ -63,7 +63,7 @@ async fn admit(
     other: impl FnOnce(&Parts) -> Option<Answer>,
 ) -> Answer {
     let (head, body) = request.into_parts();
-    let host = door::host(connection.scheme(), &head.uri, &head.headers, site.names())?;
+    let host = door::host(connection.scheme(), &head.uri, &head.headers, &site.names())?;
     if let Some(answer) = other(&head) {
         return answer;
     }

@@ -40,7 +40,7 @@ use crate::machine::Machine;
 
 pub use client::{Answer, Client, Stream};
 pub use folders::{Folders, ROLES, bearer};
-pub use log::{keep_log, logged};
+pub use log::{forget_log, keep_log, logged};
 
 pub const USER: &str = "anna";
 pub const PASSWORD: &str = "correct horse";
@@ -134,7 +134,9 @@ impl Bench {
 
         let names = net::names("kvm", &["kvm.example.org".to_string()]);
         let certificates = Certificates::open(&folders.data().join("tls"), &names, folders.1.wall(), &[]).unwrap();
-        let keeping = certificates.clone().keep(folders.1.clone(), Vec::new, stop.clone());
+        let domain = folders.run().join("dhcp-domain");
+        let names_now = move || names.iter().cloned().chain(net::domain::full_name("kvm", &domain)).collect();
+        let keeping = certificates.clone().keep(folders.1.clone(), names_now, Vec::new, stop.clone());
         tasks.spawn("the certificate", keeping);
         let acceptor = certificates.acceptor().unwrap();
         let certificate = folders.data().join("tls/certificate.pem");
@@ -205,8 +207,13 @@ impl Bench {
     }
 
     pub async fn connect(&self) -> Client {
+        self.connect_by("127.0.0.1").await
+    }
+
+    /// Comes in by the name or address given, which the certificate has to have.
+    pub async fn connect_by(&self, name: &str) -> Client {
         let tcp = TcpStream::connect(self.https).await.unwrap();
-        let name = ServerName::try_from("127.0.0.1").unwrap();
+        let name = ServerName::try_from(name.to_owned()).unwrap();
         Client::over(soon("a handshake", self.tls.connect(name, tcp)).await.unwrap())
     }
 

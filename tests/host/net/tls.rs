@@ -386,7 +386,8 @@ async fn the_daemon_looks_at_times_and_addresses_by_itself() {
         asked.send(()).unwrap();
         Vec::new()
     };
-    let keeping = tokio::spawn(certificates.keep(clock.clone(), addresses, stop));
+    let names = || vec!["kvm".to_string()];
+    let keeping = tokio::spawn(certificates.keep(clock.clone(), names, addresses, stop));
     for (days, is_first) in [(300, true), (800, false)] {
         clock.wall.store(NOW + days * DAY, Ordering::SeqCst);
         // A round is over when the next one begins, and the one under way may have seen the time before.

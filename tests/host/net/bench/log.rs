@@ -31,6 +31,11 @@ pub fn keep_log() {
     log::set_max_level(log::LevelFilter::Debug);
 }
 
+/// Has what has been logged forgotten.
+pub fn forget_log() {
+    LOG.with(|log| log.send_modify(Vec::clear));
+}
+
 /// Waits until a line with all of these parts has been logged.
 pub async fn logged(parts: &[&str]) {
     let mut log = LOG.with(watch::Sender::subscribe);
