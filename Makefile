@@ -71,9 +71,9 @@ check: tools web tests/browser/$(NPM) ## Formats, lints, licences, unit and host
 test: ## Everything; reports at the end how long each phase took
 	@tests/phases.sh run make --no-print-directory check test-browser test-image
 
-test-browser: tools web tests/browser/$(NPM) ## The page in Chromium, on the simulated machine
+test-browser: tools web tests/browser/$(NPM) ## The page in Chromium and Firefox, on the simulated machine
 	@$(PHASE) 'browser tests'
-	@$(NEED) chromium
+	@$(NEED) chromium firefox-esr
 	cargo build --locked --bin farhand --example appliance
 	cd tests/browser && npx playwright test
 
