@@ -13,8 +13,7 @@ use crate::bus::TargetStatus;
 use crate::hid::keyboard::{Owner, Usage};
 use crate::hid::keymap;
 use crate::hid::pointer::{BUTTONS, FAR};
-use crate::hid::report_queue::TYPING;
-use crate::hid::typing::MOST_JOBS;
+use crate::hid::typing::{MOST_JOBS, TYPING};
 use crate::update::{ApplianceError, LARGEST, Machine};
 
 /// The longest body of a frame. A text of [`MOST_STROKES`] takes a third of it.

@@ -14,6 +14,9 @@ use super::text::Stroke;
 /// seen.
 const HOLD: Duration = Duration::from_millis(10);
 
+/// Who holds the keys of texts and chords. No client may use this number, or typing would release its keys.
+pub const TYPING: Owner = Owner(u64::MAX);
+
 /// Jobs that may wait. A client waits for each of them, so a longer queue means that the clients have gone.
 pub const MOST_JOBS: usize = 8;
 

@@ -58,7 +58,7 @@ fn src() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
 
-/// Every module of the crate with its text.
+/// Every module of the crate with its text, but for those that hold tests alone.
 fn modules(folder: &Path, name: &str) -> BTreeMap<Module, String> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -67,7 +67,7 @@ fn modules(folder: &Path, name: &str) -> BTreeMap<Module, String> {
         let module = if name.is_empty() { stem.clone() } else { format!("{name}::{stem}") };
         if path.is_dir() {
             found.extend(modules(&path, &module));
-        } else if stem != "lib" {
+        } else if stem != "lib" && stem != "tests" {
             found.insert(module, fs::read_to_string(&path).unwrap());
         }
     }

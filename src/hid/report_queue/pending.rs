@@ -1,0 +1,156 @@
+//! Keeps the reports of one interface, with those who caused them and since when the target has fetched none.
+//!
+//! The clock of a queue runs while a report in it acts, which is one that presses a key or a button or turns the wheel.
+//! Releases may wait for ever.
+
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use crate::hid::keyboard::Owner;
+use crate::hid::typing::TYPING;
+
+/// How long a report may wait without the target fetching any. The slowest BIOS seen takes a key in 150 ms; two seconds
+/// outlast its pauses, and are short enough for a person to remember what they typed.
+pub const STALE: Duration = Duration::from_secs(2);
+
+/// One pointer report, still growing while it waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Move {
+    pub report: [u8; 7],
+    // Wider than the report's byte: what does not fit goes with the next report.
+    pub dx: i16,
+    pub dy: i16,
+    pub pinned: bool,
+}
+
+impl Move {
+    /// What is left when moves are dropped. It releases buttons, and may not be moved by what comes after.
+    pub fn released(report: [u8; 7]) -> Move {
+        Move { report, dx: 0, dy: 0, pinned: true }
+    }
+
+    fn turn(&self) -> (i8, i8) {
+        // The descriptor's range ends at -127.
+        let fit = |turn: i16| i8::try_from(turn.clamp(-127, 127)).expect("it has just been brought into range");
+        (fit(self.dx), fit(self.dy))
+    }
+
+    pub fn report(&self) -> [u8; 7] {
+        let (dx, dy) = self.turn();
+        let [buttons, x0, x1, y0, y1, ..] = self.report;
+        [buttons, x0, x1, y0, y1, dy.cast_unsigned(), dx.cast_unsigned()]
+    }
+}
+
+/// A report that can do harm when the target fetches it late.
+pub trait PendingReport: Copy + Default {
+    /// Whether it holds a key or a button, or turns the wheel.
+    fn acts(&self) -> bool;
+
+    /// The remainder that is still to be sent once this has been taken.
+    fn rest(&self) -> Option<Self>;
+}
+
+impl PendingReport for [u8; 8] {
+    fn acts(&self) -> bool {
+        *self != [0; 8]
+    }
+
+    fn rest(&self) -> Option<[u8; 8]> {
+        None
+    }
+}
+
+impl PendingReport for Move {
+    fn acts(&self) -> bool {
+        self.report[0] != 0 || (self.dx, self.dy) != (0, 0)
+    }
+
+    fn rest(&self) -> Option<Move> {
+        let (dx, dy) = self.turn();
+        let rest = Move { dx: self.dx - i16::from(dx), dy: self.dy - i16::from(dy), ..*self };
+        ((rest.dx, rest.dy) != (0, 0)).then_some(rest)
+    }
+}
+
+/// The reports of one interface with those who caused them, and since when the target has fetched none.
+#[derive(Debug, Default)]
+pub struct Pending<R> {
+    pub queue: VecDeque<(Owner, R)>,
+    /// How many of them each owner caused, because counting them for each key would take a flood's whole time.
+    pub shares: HashMap<Owner, usize>,
+    sent: R,
+    since: Option<Instant>,
+}
+
+impl<R: PendingReport> Pending<R> {
+    pub fn front(&self) -> Option<R> {
+        self.queue.front().map(|(_, report)| *report)
+    }
+
+    /// What the target will have seen last.
+    pub fn newest(&self) -> &R {
+        self.queue.back().map_or(&self.sent, |(_, report)| report)
+    }
+
+    /// How many this owner caused.
+    pub fn of(&self, owner: Owner) -> usize {
+        self.shares.get(&owner).copied().unwrap_or_default()
+    }
+
+    pub fn push(&mut self, now: Instant, owner: Owner, report: R) {
+        self.queue.push_back((owner, report));
+        *self.shares.entry(owner).or_default() += 1;
+        self.review(now);
+    }
+
+    pub fn taken(&mut self, now: Instant) {
+        if let Some((owner, taken)) = self.queue.pop_front() {
+            self.sent = taken;
+            if let Some(rest) = taken.rest() {
+                self.queue.push_front((owner, rest));
+            } else if let Entry::Occupied(mut share) = self.shares.entry(owner) {
+                *share.get_mut() -= 1;
+                if *share.get() == 0 {
+                    share.remove();
+                }
+            }
+        }
+        self.since = None;
+        self.review(now);
+    }
+
+    /// Drops what waits of one owner; `left` is what is down without them. What others did stays, in its order.
+    pub fn drop_of(&mut self, now: Instant, owner: Owner, left: R) {
+        self.queue.retain(|(of, _)| *of != owner);
+        self.shares.remove(&owner);
+        self.push(now, owner, left);
+    }
+
+    /// Drops what waits. The target learns that all is released if what it has seen holds anything.
+    pub fn replace(&mut self, now: Instant, released: R) {
+        self.queue.clear();
+        self.shares.clear();
+        self.since = None;
+        if self.sent.acts() {
+            // Caused by nobody, and so in nobody's share.
+            self.push(now, TYPING, released);
+        }
+        self.review(now);
+    }
+
+    /// Starts the clock with the first report that acts. Releases may wait for ever: a late one is as correct as an
+    /// early one.
+    pub fn review(&mut self, now: Instant) {
+        self.since = if self.acts() { self.since.or(Some(now)) } else { None };
+    }
+
+    pub fn acts(&self) -> bool {
+        self.queue.iter().any(|(_, report)| report.acts())
+    }
+
+    pub fn stale(&self) -> Option<Instant> {
+        self.since.map(|since| since + STALE)
+    }
+}

@@ -1,0 +1,368 @@
+//! What reaches a target that fetches only when a test lets it.
+
+use std::time::Duration;
+
+use super::*;
+
+const ANNA: Owner = Owner(1);
+const BERT: Owner = Owner(2);
+const A: Usage = Usage(0x04);
+const B: Usage = Usage(0x05);
+const MS: Duration = Duration::from_millis(1);
+
+/// A target that fetches when a test says so, with a clock of its own.
+struct Bench {
+    now: Instant,
+    reports: ReportQueue,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        Bench { now: Instant::now(), reports: ReportQueue::default() }
+    }
+
+    fn fetch(&mut self, interface: Interface) -> Option<Report> {
+        let report = self.reports.next(interface)?;
+        self.reports.taken(self.now, interface);
+        Some(report)
+    }
+
+    /// The first key and the modifiers of every report that waits.
+    fn fetch_keys(&mut self) -> Vec<(u8, u8)> {
+        std::iter::from_fn(|| self.fetch(Interface::Keyboard))
+            .map(|report| match report {
+                Report::Keyboard(report) => (report[0], report[2]),
+                Report::Pointer(_) => unreachable!("the interfaces are apart"),
+            })
+            .collect()
+    }
+
+    fn fetch_moves(&mut self) -> Vec<[u8; 7]> {
+        std::iter::from_fn(|| self.fetch(Interface::Pointer))
+            .map(|report| match report {
+                Report::Pointer(report) => report,
+                Report::Keyboard(_) => unreachable!("the interfaces are apart"),
+            })
+            .collect()
+    }
+
+    fn wait(&mut self, time: Duration) {
+        self.now += time;
+        self.reports.tick(self.now);
+    }
+
+    /// Fetches everything, sleeping from deadline to deadline, until nothing is left to do.
+    fn fetch_all_keys(&mut self) -> Vec<(u8, u8)> {
+        let mut keys = self.fetch_keys();
+        while let Some(deadline) = self.reports.deadline() {
+            self.now = deadline;
+            self.reports.tick(self.now);
+            keys.extend(self.fetch_keys());
+        }
+        keys
+    }
+
+    fn keys_waiting(&self) -> usize {
+        self.reports.keys.queue.len()
+    }
+
+    fn key(&mut self, owner: Owner, usage: Usage, down: bool) {
+        self.reports.key(self.now, owner, usage, down).unwrap();
+    }
+
+    fn point(&mut self, x: u16, buttons: u8) {
+        self.reports.point(self.now, ANNA, x, 0, buttons).unwrap();
+    }
+}
+
+#[test]
+fn keys_come_out_in_order_and_each_once() {
+    let mut bench = Bench::new();
+    for usage in [A, B] {
+        bench.key(ANNA, usage, true);
+        bench.key(ANNA, usage, false);
+    }
+    assert_eq!([(0, 4), (0, 0), (0, 5), (0, 0)].as_slice(), bench.fetch_keys());
+}
+
+#[test]
+fn what_changes_nothing_is_not_sent() {
+    let mut bench = Bench::new();
+    bench.key(ANNA, A, false);
+    bench.point(0, 0);
+    assert_eq!((None, None), (bench.reports.next(Interface::Keyboard), bench.reports.next(Interface::Pointer)));
+    bench.key(ANNA, A, true);
+    bench.key(BERT, A, true);
+    bench.key(ANNA, A, false);
+    assert_eq!([(0, 4)].as_slice(), bench.fetch_keys());
+}
+
+#[test]
+fn stale_keys_are_dropped_and_not_replayed() {
+    let mut bench = Bench::new();
+    bench.key(ANNA, A, true);
+    bench.fetch_keys();
+    bench.key(ANNA, B, true);
+    bench.wait(STALE - MS);
+    assert_eq!(Some(Report::Keyboard([0, 0, 4, 5, 0, 0, 0, 0])), bench.reports.next(Interface::Keyboard));
+    bench.wait(MS);
+    assert_eq!([(0, 0)].as_slice(), bench.fetch_keys(), "only the release may come late");
+    assert_eq!(None, bench.reports.deadline());
+}
+
+#[test]
+fn a_target_that_fetches_slowly_loses_nothing() {
+    let mut bench = Bench::new();
+    for _ in 0..30 {
+        bench.key(ANNA, A, true);
+        bench.key(ANNA, A, false);
+    }
+    let mut fetched = 0;
+    while bench.fetch(Interface::Keyboard).is_some() {
+        fetched += 1;
+        bench.wait(150 * MS);
+    }
+    assert_eq!(60, fetched);
+}
+
+#[test]
+fn an_unplugged_cable_drops_everything() {
+    let mut bench = Bench::new();
+    bench.key(ANNA, A, true);
+    bench.point(5, 1);
+    bench.reports.lost(bench.now);
+    assert_eq!((None, None), (bench.reports.next(Interface::Keyboard), bench.reports.next(Interface::Pointer)));
+    bench.key(ANNA, A, false);
+    assert!(bench.fetch_keys().is_empty());
+}
+
+#[test]
+fn a_flood_of_keys_drops_its_owners_and_lets_go() {
+    let mut bench = Bench::new();
+    bench.key(ANNA, A, true);
+    bench.fetch_keys();
+    let refused = (0..MOST_KEYS + 2).find_map(|at| bench.reports.key(bench.now, ANNA, B, at % 2 == 0).err());
+    assert_eq!(Some(Failure::Flooded), refused);
+    assert_eq!([(0, 0)].as_slice(), bench.fetch_keys());
+}
+
+#[test]
+fn a_flood_of_keys_costs_nobody_else_theirs() {
+    let mut bench = Bench::new();
+    bench.key(BERT, Usage(0xE1), true);
+    bench.reports.strokes(bench.now, 1, BERT, &[Stroke { usage: B, modifiers: 0 }]);
+    bench.fetch_keys();
+    (0..10 * MOST_KEYS).for_each(|at| _ = bench.reports.key(bench.now, ANNA, A, at % 2 == 0));
+    bench.key(BERT, B, true);
+    assert!(bench.keys_waiting() <= MOST_KEYS + 1);
+    assert_eq!(Some((2, 5)), bench.fetch_all_keys().into_iter().find(|(_, key)| *key == 5));
+    assert_eq!(Some(Ok(())), bench.reports.poll().map(|(_, outcome)| outcome));
+    assert_eq!(None, bench.reports.dropped(), "who floods has been refused at once");
+}
+
+#[test]
+fn a_text_is_typed_between_the_keys_of_a_flood() {
+    // So many keys come while the target fetches one.
+    for rate in [2, 3, 8, MOST_KEYS] {
+        let (mut bench, mut count) = (Bench::new(), 0);
+        let mut flood = |bench: &mut Bench, keys| {
+            for _ in 0..keys {
+                count += 1;
+                let _ = bench.reports.key(bench.now, ANNA, A, count % 2 == 1);
+            }
+        };
+        flood(&mut bench, MOST_KEYS);
+        bench.reports.strokes(bench.now, 1, BERT, &[Stroke { usage: B, modifiers: 0 }; 3]);
+        let begun = bench.now;
+        while bench.reports.poll() != Some((1, Ok(()))) {
+            assert!(bench.now - begun < STALE, "at {rate} keys a report it waits behind somebody else's");
+            assert!(bench.fetch(Interface::Keyboard).is_some());
+            bench.wait(8 * MS);
+            flood(&mut bench, rate);
+        }
+    }
+}
+
+#[test]
+fn a_flood_of_clicks_costs_nobody_else_their_drag() {
+    let mut bench = Bench::new();
+    bench.reports.point(bench.now, BERT, 1, 1, 2).unwrap();
+    bench.fetch_moves();
+    let flood = (0..10 * MOST_MOVES).map(|at| bench.reports.point(bench.now, ANNA, 9, 9, u8::from(at % 2 == 0)));
+    assert!(flood.collect::<Vec<_>>().contains(&Err(Failure::Flooded)));
+    assert!(bench.fetch_moves().iter().all(|report| report[0] & 2 != 0));
+}
+
+#[test]
+fn owners_that_are_made_up_do_not_fill_the_memory() {
+    let mut bench = Bench::new();
+    let refused = (0..2 * MOST_OWNERS * MOST_KEYS)
+        .filter(|at| bench.reports.key(bench.now, Owner(*at as u64 / 2), A, at % 2 == 0).is_err());
+    assert!(0 < refused.count());
+    assert!(bench.keys_waiting() <= MOST_OWNERS * MOST_KEYS);
+}
+
+#[test]
+fn only_those_whose_keys_go_stale_are_told() {
+    let mut bench = Bench::new();
+    bench.reports.point(bench.now, BERT, 1, 1, 0).unwrap();
+    bench.key(ANNA, A, true);
+    bench.wait(STALE);
+    assert_eq!((Some((ANNA, Failure::Stale)), None), (bench.reports.dropped(), bench.reports.dropped()));
+}
+
+#[test]
+fn positions_replace_each_other() {
+    let mut bench = Bench::new();
+    (1..=1000).for_each(|x| bench.point(x, 0));
+    assert_eq!([[0, 0xE8, 3, 0, 0, 0, 0]].as_slice(), bench.fetch_moves());
+}
+
+#[test]
+fn a_button_changes_where_it_was_pressed() {
+    let mut bench = Bench::new();
+    bench.point(1, 0);
+    bench.point(2, 1);
+    bench.point(3, 1);
+    bench.point(4, 1);
+    bench.point(5, 0);
+    bench.point(6, 0);
+    let moves: Vec<_> = bench.fetch_moves().iter().map(|report| (report[0], report[1])).collect();
+    assert_eq!([(0, 1), (1, 2), (1, 4), (0, 5), (0, 6)].as_slice(), moves);
+}
+
+#[test]
+fn a_double_click_is_not_swallowed() {
+    let mut bench = Bench::new();
+    (0..4).for_each(|at| bench.point(9, u8::from(at % 2 == 0)));
+    let buttons: Vec<_> = bench.fetch_moves().iter().map(|report| report[0]).collect();
+    assert_eq!([1, 0, 1, 0].as_slice(), buttons);
+}
+
+#[test]
+fn the_wheel_sums_and_what_does_not_fit_goes_next() {
+    let mut bench = Bench::new();
+    (0..3).for_each(|_| bench.reports.wheel(bench.now, ANNA, -1, 100).unwrap());
+    let turns: Vec<_> = bench.fetch_moves().iter().map(|report| (report[5], report[6])).collect();
+    assert_eq!([(127, 0xFD), (127, 0), (46, 0)].as_slice(), turns);
+    assert!(bench.fetch_moves().is_empty(), "the wheel must not go on turning");
+}
+
+#[test]
+fn a_pointer_that_nobody_fetches_does_not_hold_up_the_keys() {
+    let mut bench = Bench::new();
+    bench.point(7, 1);
+    bench.key(ANNA, A, true);
+    bench.fetch_keys();
+    bench.wait(STALE);
+    assert_eq!(None, bench.reports.next(Interface::Pointer));
+    bench.key(ANNA, A, false);
+    assert_eq!([(0, 0)].as_slice(), bench.fetch_keys());
+}
+
+#[test]
+fn who_leaves_takes_keys_and_buttons_along() {
+    let mut bench = Bench::new();
+    bench.key(ANNA, A, true);
+    bench.key(BERT, B, true);
+    bench.point(3, 1);
+    bench.fetch_moves();
+    bench.reports.leave(bench.now, ANNA).unwrap();
+    assert_eq!(Some(&(0, 5)), bench.fetch_keys().last());
+    assert_eq!([[0, 3, 0, 0, 0, 0, 0]].as_slice(), bench.fetch_moves());
+}
+
+#[test]
+fn letting_go_overtakes_what_waits() {
+    let mut bench = Bench::new();
+    bench.key(ANNA, A, true);
+    bench.fetch_keys();
+    bench.key(ANNA, B, true);
+    bench.reports.strokes(bench.now, 1, ANNA, &[Stroke { usage: A, modifiers: 0 }]);
+    bench.reports.release_all(bench.now);
+    assert_eq!([(0, 0)].as_slice(), bench.fetch_keys());
+    assert_eq!(Some((1, Err(Failure::Cancelled))), bench.reports.poll());
+}
+
+#[test]
+fn text_is_typed_key_by_key() {
+    let mut bench = Bench::new();
+    let start = bench.now;
+    bench.reports.strokes(start, 7, ANNA, &crate::hid::text::strokes("aA").unwrap());
+    assert_eq!([(0, 4), (0, 0), (2, 4), (0, 0), (0, 0)].as_slice(), bench.fetch_all_keys());
+    assert_eq!(Some((7, Ok(()))), bench.reports.poll());
+    assert_eq!(40 * MS, bench.now - start, "four changes, each with its hold");
+}
+
+#[test]
+fn a_text_is_done_only_when_its_last_release_was_fetched() {
+    let mut bench = Bench::new();
+    bench.reports.strokes(bench.now, 7, ANNA, &[Stroke { usage: A, modifiers: 0 }]);
+    for _ in 0..2 {
+        assert!(bench.fetch(Interface::Keyboard).is_some());
+        bench.wait(10 * MS);
+    }
+    assert_eq!(None, bench.reports.poll(), "the release is with the controller, but may not have been fetched");
+    assert!(bench.fetch(Interface::Keyboard).is_some());
+    assert_eq!(Some((7, Ok(()))), bench.reports.poll());
+}
+
+#[test]
+fn a_chord_goes_down_in_order_and_up_at_once() {
+    let mut bench = Bench::new();
+    bench.reports.chord(bench.now, 1, ANNA, &[Usage(0xE0), Usage(0xE2), Usage(0x4C)]);
+    assert_eq!([(1, 0), (5, 0), (5, 0x4C), (0, 0), (0, 0)].as_slice(), bench.fetch_all_keys());
+}
+
+#[test]
+fn typing_leaves_a_held_key_down() {
+    let mut bench = Bench::new();
+    bench.key(ANNA, Usage(0xE1), true);
+    bench.reports.strokes(bench.now, 1, ANNA, &[Stroke { usage: A, modifiers: 2 }]);
+    assert_eq!([(2, 0), (2, 4), (2, 0), (2, 0)].as_slice(), bench.fetch_all_keys());
+}
+
+#[test]
+fn a_text_nobody_fetches_fails_and_leaves_nothing() {
+    let mut bench = Bench::new();
+    bench.reports.strokes(bench.now, 1, ANNA, &[Stroke { usage: A, modifiers: 0 }; 5]);
+    bench.wait(STALE);
+    assert_eq!(Some((1, Err(Failure::Stale))), bench.reports.poll());
+    assert_eq!(None, bench.reports.next(Interface::Keyboard));
+}
+
+#[test]
+fn keys_that_are_dropped_are_told_once() {
+    let mut bench = Bench::new();
+    bench.key(ANNA, A, true);
+    bench.wait(STALE - MS);
+    assert_eq!(None, bench.reports.dropped());
+    bench.wait(MS);
+    assert_eq!((Some((ANNA, Failure::Stale)), None), (bench.reports.dropped(), bench.reports.dropped()));
+    bench.key(ANNA, B, true);
+    bench.reports.lost(bench.now);
+    assert_eq!(Some((ANNA, Failure::Unplugged)), bench.reports.dropped());
+    bench.reports.lost(bench.now);
+    bench.point(1, 1);
+    bench.wait(STALE);
+    assert_eq!(None, bench.reports.dropped(), "no key was waiting");
+}
+
+#[test]
+fn a_cancelled_text_lets_go_and_the_next_one_is_typed() {
+    let mut bench = Bench::new();
+    bench.reports.strokes(bench.now, 1, ANNA, &[Stroke { usage: A, modifiers: 0 }; 5]);
+    bench.reports.strokes(bench.now, 2, BERT, &[Stroke { usage: B, modifiers: 0 }]);
+    assert!(bench.fetch(Interface::Keyboard).is_some());
+    bench.reports.cancel(bench.now, 1);
+    assert_eq!(Some((1, Err(Failure::Cancelled))), bench.reports.poll());
+    assert_eq!([(0, 0), (0, 5), (0, 0), (0, 0)].as_slice(), bench.fetch_all_keys());
+    assert_eq!(Some((2, Ok(()))), bench.reports.poll());
+}
+
+#[test]
+fn a_line_of_jobs_has_an_end() {
+    let mut bench = Bench::new();
+    (0..20).for_each(|id| bench.reports.strokes(bench.now, id, ANNA, &[Stroke { usage: A, modifiers: 0 }]));
+    assert_eq!(Some((8, Err(Failure::TooMany))), bench.reports.poll());
+}
