@@ -1,0 +1,219 @@
+//! What reaches the target, and what its owner is told.
+
+use std::io;
+use std::time::Duration;
+
+use farhand::base::front_panel::{Contact, Lamps};
+use farhand::base::seat_id::SeatId;
+use farhand::base::usb::{KeyboardLeds, Report};
+use farhand::hands::client::{HandsError, Input, Owner};
+use farhand::hid::keyboard::Usage;
+use farhand::hid::text::strokes;
+use farhand::ports::UsbEvent;
+use tokio::time::timeout;
+
+use super::bench::*;
+use crate::machine::{State, Target};
+
+#[tokio::test]
+async fn keys_reach_the_target_in_order() {
+    let bench = Bench::new().await;
+    for usage in [A, B] {
+        bench.key(ANNA, usage, true);
+        bench.key(ANNA, usage, false);
+    }
+    bench.machine.until("four reports", |state| state.reports.len() == 4).await;
+    let keys = bench.machine.look(|state| state.reports.clone());
+    let first = |key| Report::Keyboard([0, 0, key, 0, 0, 0, 0, 0]);
+    assert_eq!([first(4), first(0), first(5), first(0)].as_slice(), keys);
+}
+
+#[tokio::test]
+async fn who_leaves_takes_only_their_own_keys() {
+    let bench = Bench::new().await;
+    bench.key(ANNA, A, true);
+    bench.key(BERT, A, true);
+    bench.key(ANNA, B, true);
+    bench.machine.until_keys([0, 0, 4, 5, 0, 0, 0, 0]).await;
+    bench.input(ANNA, Input::Release).unwrap();
+    bench.machine.until_keys([0, 0, 4, 0, 0, 0, 0, 0]).await;
+    bench.input(BERT, Input::Release).unwrap();
+    bench.machine.until_keys([0; 8]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_press_is_answered_when_closed_and_ends_by_itself() {
+    let bench = Bench::new().await;
+    bench.hands.press(&seat(), Contact::Power, HALF).await.unwrap();
+    assert_eq!([Contact::Power].as_slice(), bench.machine.look(State::closed));
+    let busy = bench.hands.press(&seat(), Contact::Reset, HALF).await;
+    assert_eq!(Err(HandsError::Busy(Contact::Power)), busy);
+    bench.machine.until("the relay is open", |state| state.closed().is_empty()).await;
+    let press = bench.machine.look(State::press);
+    assert!((HALF..=HALF + Duration::from_millis(2)).contains(&press), "{press:?}");
+    bench.hands.press(&seat(), Contact::Reset, HALF).await.unwrap();
+}
+
+#[tokio::test]
+async fn presses_that_cannot_be_are_refused_with_the_reason() {
+    let bench = Bench::new().await;
+    for time in [Duration::from_millis(49), Duration::from_millis(12_001), Duration::MAX] {
+        assert_eq!(Err(HandsError::Length), bench.hands.press(&seat(), Contact::Power, time).await);
+    }
+    bench.machine.change(|state| state.relay = Err(io::ErrorKind::Unsupported));
+    let press = bench.hands.press(&seat(), Contact::Power, HALF).await;
+    assert_eq!(Err(HandsError::NoRelay(Contact::Power)), press);
+    bench.machine.change(|state| state.relay = Err(io::ErrorKind::BrokenPipe));
+    let press = bench.hands.press(&seat(), Contact::Power, HALF).await;
+    assert!(matches!(press, Err(HandsError::Relay(_))), "{press:?}");
+    let elsewhere = SeatId::try_from("elsewhere".to_string()).unwrap();
+    assert_eq!(Err(HandsError::Away), bench.hands.press(&elsewhere, Contact::Power, HALF).await);
+    assert!(bench.machine.look(State::closed).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_text_is_answered_when_its_last_release_was_fetched() {
+    let bench = Bench::new().await;
+    bench.hands.type_strokes(&seat(), ANNA, strokes("Hi\n").unwrap()).await.unwrap();
+    let keys: Vec<_> = bench.machine.look(|state| {
+        let key = |report: &Report| if let Report::Keyboard(keys) = report { keys[2] } else { 0 };
+        state.reports.iter().map(key).filter(|key| *key != 0).collect()
+    });
+    assert_eq!([0x0B, 0x0C, 0x28].as_slice(), keys);
+    assert_eq!([0; 8], bench.machine.look(State::keys));
+    bench.hands.chord(&seat(), ANNA, vec![Usage(0xE0), Usage(0x4C)]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_text_that_nobody_waits_for_is_stopped() {
+    let bench = Bench::new().await;
+    let text = strokes(&"x".repeat(1000)).unwrap();
+    {
+        let seat = seat();
+        let typing = bench.hands.type_strokes(&seat, ANNA, text);
+        tokio::select! {
+            _ = typing => panic!("a thousand keys cannot have been typed yet"),
+            () = bench.machine.until("typing has begun", |state| state.keys()[2] == 0x1B) => (),
+        }
+    }
+    bench.hands.chord(&seat(), BERT, vec![A]).await.unwrap();
+    let typed = bench.machine.look(|state| state.reports.len());
+    assert!(typed < 1000, "{typed} reports");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_fetches_nothing_is_reported_and_gets_nothing_late() {
+    let bench = Bench::new().await;
+    bench.machine.target(Target::Ignores);
+    let typing = bench.hands.type_strokes(&seat(), ANNA, strokes("rm").unwrap()).await;
+    assert_eq!(Err(HandsError::Stale), typing);
+    bench.machine.target(Target::Fetches);
+    bench.hands.chord(&seat(), ANNA, vec![B]).await.unwrap();
+    let r = Report::Keyboard([0, 0, 0x15, 0, 0, 0, 0, 0]);
+    assert!(!bench.machine.look(|state| state.reports.contains(&r)), "a stale key was replayed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_go_stale_are_told_to_their_owner_and_nobody_else() {
+    let mut bench = Bench::new().await;
+    bench.machine.target(Target::Ignores);
+    bench.key(ANNA, A, true);
+    bench.key(ANNA, A, false);
+    assert_eq!(HandsError::Stale, soon("the drop is told", bench.anna.1.next()).await);
+    assert!(timeout(HALF, bench.bert.1.next()).await.is_err());
+    assert_eq!(Ok(()), bench.input(BERT, Input::Release));
+}
+
+#[tokio::test]
+async fn a_burst_of_one_loses_nothing_and_costs_nobody_else_anything() {
+    let bench = Bench::new().await;
+    let shift = Usage(0xE1);
+    bench.key(ANNA, shift, true);
+    bench.machine.until_keys([2, 0, 0, 0, 0, 0, 0, 0]).await;
+    let (hands, text) = (bench.hands.clone(), strokes(&"x".repeat(50)).unwrap());
+    let typing = tokio::spawn(async move { hands.type_strokes(&seat(), Owner(3), text).await });
+    bench.machine.until("typing has begun", |state| state.keys()[2] == 0x1B).await;
+    let burst = async {
+        for n in 0..3000 {
+            bench.bert.0.room().await;
+            assert_eq!(Ok(()), bench.bert.0.send(Input::Key { usage: B, down: n % 2 == 0 }));
+        }
+    };
+    soon("the burst is taken", burst).await;
+    assert_eq!(Ok(()), soon("the text is typed", typing).await.unwrap());
+    bench.input(BERT, Input::Key { usage: A, down: true }).unwrap();
+    bench.machine.until("the last key of the burst came", |state| state.keys() == [2, 0, 4, 0, 0, 0, 0, 0]).await;
+    bench.machine.look(|state| {
+        let keys = state.reports.iter().filter_map(|report| match report {
+            Report::Keyboard(keys) => Some(*keys),
+            Report::Pointer(_) => None,
+        });
+        let keys: Vec<_> = keys.skip_while(|keys| keys[0] == 0).collect();
+        assert!(keys.iter().all(|keys| keys[0] == 2), "Shift was let go");
+        let is_down = |usage: Usage| keys.iter().map(move |keys| keys[2..].contains(&usage.0));
+        let presses = |usage| is_down(usage).zip(is_down(usage).skip(1)).filter(|(before, after)| !before && *after);
+        assert_eq!(1500, presses(B).count());
+        assert_eq!(50, presses(Usage(0x1B)).count());
+    });
+}
+
+#[tokio::test]
+async fn an_unplugged_target_refuses_keys_at_once_but_never_a_release() {
+    let bench = Bench::new().await;
+    bench.key(ANNA, A, true);
+    bench.machine.until_keys([0, 0, 4, 0, 0, 0, 0, 0]).await;
+    bench.machine.target(Target::Unplugged);
+    bench.machine.udc("not attached");
+    bench.known("unplugged", |bench| !bench.status.now().target.takes_keys()).await;
+    let key = Input::Key { usage: A, down: true };
+    assert_eq!(Err(HandsError::Unplugged), bench.input(ANNA, key));
+    assert_eq!(Err(HandsError::Unplugged), bench.hands.chord(&seat(), ANNA, vec![A]).await);
+    assert_eq!(Ok(()), bench.input(ANNA, Input::Release));
+    bench.machine.target(Target::Fetches);
+    bench.machine.udc("configured");
+    bench.machine.until_keys([0; 8]).await;
+}
+
+#[tokio::test]
+async fn a_flood_that_is_not_fetched_is_told_to_its_owner_and_lets_go_of_theirs() {
+    let mut bench = Bench::new().await;
+    bench.key(ANNA, B, true);
+    bench.key(BERT, Usage(0xE1), true);
+    bench.machine.until_keys([2, 0, 5, 0, 0, 0, 0, 0]).await;
+    bench.machine.target(Target::Ignores);
+    let (queue, drops) = &mut bench.anna;
+    let flood = async {
+        for n in 0.. {
+            queue.room().await;
+            queue.send(Input::Key { usage: A, down: n % 2 == 0 }).unwrap();
+        }
+    };
+    let told = async {
+        tokio::select! {
+            error = drops.next() => error,
+            () = flood => unreachable!("it has no end"),
+        }
+    };
+    assert_eq!(HandsError::Flooded, soon("the flood is told", told).await);
+    bench.machine.target(Target::Fetches);
+    soon("there is room", bench.anna.0.room()).await;
+    bench.input(ANNA, Input::Release).unwrap();
+    bench.machine.until_keys([2, 0, 0, 0, 0, 0, 0, 0]).await;
+}
+
+#[tokio::test]
+async fn lamps_and_leds_reach_the_status() {
+    let bench = Bench::new().await;
+    let (lamps, leds) =
+        (Lamps { power: Some(true), disk: None }, KeyboardLeds { caps: true, ..KeyboardLeds::default() });
+    bench.machine.change(|state| {
+        state.lamps = lamps;
+        state.events.push_back(UsbEvent::Leds(leds));
+    });
+    bench
+        .known("lamps and LEDs", |bench| {
+            let target = bench.status.now().target;
+            (target.lamps, target.keyboard_leds) == (lamps, leds)
+        })
+        .await;
+}
