@@ -10,3 +10,4 @@ pub mod pace;
 pub mod places;
 mod rights;
 pub mod viewer;
+mod window;

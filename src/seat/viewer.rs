@@ -1,18 +1,16 @@
 //! Decides what may be sent to one viewer now, and what their messages do.
 //!
-//! Two promises live here. At most [`WINDOW`] pictures are on their way, however large the buffers between us are, so
-//! that what is seen is recent. And what a viewer holds down is released when they fall silent, however the connection
-//! fails.
+//! Two promises live here. Few pictures are on their way, however large the buffers between us are, so that what is
+//! seen is recent: [`Window`] says how many. And what a viewer holds down is released when they fall silent, however
+//! the connection fails.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use super::window::Window;
 use crate::hands::protocol::Input;
 use crate::hid::keyboard::Usage;
 use crate::hid::keymap;
-
-/// Pictures that may be on their way: one being sent while the one before is being drawn.
-const WINDOW: usize = 2;
 
 /// A viewer that holds something and says nothing for this long has lost it. They say so six times in it.
 const SILENCE: Duration = Duration::from_millis(1500);
@@ -65,7 +63,7 @@ pub struct Viewer {
     pictures: bool,
     /// When they came or last asked for pictures. One from before then was not late; there was nobody to see it.
     watches_since: Instant,
-    on_their_way: VecDeque<(u64, Instant)>,
+    window: Window,
     keys: BTreeSet<u8>,
     buttons: u8,
     heard: Instant,
@@ -95,7 +93,7 @@ impl Viewer {
             may_type,
             pictures: true,
             watches_since: now,
-            on_their_way: VecDeque::new(),
+            window: Window::new(now),
             keys: BTreeSet::new(),
             buttons: 0,
             heard: now,
@@ -115,7 +113,7 @@ impl Viewer {
         self.pictures = on;
         if on {
             // Whoever asks may have lost what was on its way, and would then never acknowledge it.
-            self.on_their_way.clear();
+            self.window.clear();
             self.watches_since = now;
             self.actions.push_back(Action::Again);
         }
@@ -155,13 +153,13 @@ impl Viewer {
     }
 
     /// Whether a picture may be sent.
-    pub fn wants_picture(&self) -> bool {
-        self.pictures && self.on_their_way.len() < WINDOW
+    pub fn wants_picture(&self, now: Instant) -> bool {
+        self.pictures && self.window.is_open(now)
     }
 
     /// Notes that a picture is being sent.
-    pub fn sent(&mut self, seq: u64, captured: Instant) {
-        self.on_their_way.push_back((seq, captured));
+    pub fn sent(&mut self, now: Instant, seq: u64, captured: Instant) {
+        self.window.sent(now, seq, captured);
     }
 
     /// Tells the viewer what time it is.
@@ -215,10 +213,7 @@ impl Viewer {
 
     /// Notes that a picture is on their screen.
     pub fn shown(&mut self, now: Instant, seq: u64) {
-        // Acknowledging one picture acknowledges all before it; a number that is not on its way says nothing.
-        let Some(place) = self.on_their_way.iter().position(|(sent, _)| *sent == seq) else { return };
-        let (_, captured) = self.on_their_way[place];
-        self.on_their_way.drain(..=place);
+        let Some(captured) = self.window.shown(now, seq) else { return };
         // A card that says why there is no picture may have stood for hours.
         if self.watches_since <= captured {
             self.latency = Some(now.saturating_duration_since(captured));
@@ -280,36 +275,22 @@ mod tests {
     }
 
     #[test]
-    fn two_pictures_are_on_their_way_and_no_third() {
-        let (mut viewer, now) = viewer(true);
-        viewer.sent(1, now);
-        assert!(viewer.wants_picture());
-        viewer.sent(2, now);
-        assert!(!viewer.wants_picture());
-        viewer.shown(now, 7);
-        assert!(!viewer.wants_picture(), "a number never sent acknowledges nothing");
-        viewer.shown(now, 2);
-        viewer.sent(5, now);
-        assert!(viewer.wants_picture(), "the first was acknowledged with the second");
-    }
-
-    #[test]
     fn a_hidden_page_gets_no_pictures_and_a_fresh_one_when_it_returns() {
         let (mut viewer, now) = viewer(true);
         viewer.pictures(now, false);
-        assert!(!viewer.wants_picture() && !viewer.watches());
+        assert!(!viewer.wants_picture(now) && !viewer.watches());
         viewer.pictures(now, true);
-        assert!(viewer.wants_picture() && viewer.watches());
+        assert!(viewer.wants_picture(now) && viewer.watches());
         assert_eq!(vec![Action::Again], drain(&mut viewer));
     }
 
     #[test]
     fn who_asks_for_pictures_is_owed_none_from_before() {
         let (mut viewer, now) = viewer(true);
-        viewer.sent(1, now);
-        viewer.sent(2, now);
+        viewer.sent(now, 1, now);
+        viewer.sent(now, 2, now);
         viewer.pictures(now, true);
-        assert!(viewer.wants_picture());
+        assert!(viewer.wants_picture(now));
         assert_eq!(vec![Action::Again], drain(&mut viewer));
         viewer.shown(now, 1);
         viewer.tick(now);
@@ -321,7 +302,7 @@ mod tests {
         let (mut viewer, now) = viewer(true);
         let asked = now + ms(1000);
         let told = |viewer: &mut Viewer, seq, captured: Instant| {
-            viewer.sent(seq, captured);
+            viewer.sent(asked + ms(10), seq, captured);
             viewer.shown(asked + ms(30), seq);
             viewer.tick(asked + ms(30));
             drain(viewer)
@@ -351,7 +332,7 @@ mod tests {
     #[test]
     fn acknowledging_pictures_does_not_hold_a_button() {
         let (mut viewer, now) = viewer(true);
-        viewer.sent(1, now);
+        viewer.sent(now, 1, now);
         viewer.input(now, LEFT);
         viewer.shown(now + ms(1499), 1);
         drain(&mut viewer);
@@ -433,7 +414,7 @@ mod tests {
         let mut told = Vec::new();
         for seq in 0..20 {
             let sent = now + ms(seq * 100);
-            viewer.sent(seq, sent);
+            viewer.sent(sent, seq, sent);
             viewer.shown(sent + ms(30), seq);
             viewer.tick(sent + ms(30));
             told.extend(drain(&mut viewer));

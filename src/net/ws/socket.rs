@@ -178,10 +178,10 @@ async fn view(
                 Some(Err(error)) => return closing(error),
                 None => return Ok(None),
             },
-            Ok(()) = frames.changed(), if wire.is_free() && viewer.wants_picture() => {
+            Ok(()) = frames.changed(), if wire.is_free() && viewer.wants_picture(Instant::now()) => {
                 let frame = frames.borrow_and_update().clone();
                 if let Some(frame) = frame {
-                    viewer.sent(frame.seq, frame.captured);
+                    viewer.sent(Instant::now(), frame.seq, frame.captured);
                     wire.show(header(&frame), frame.jpeg);
                 }
             }

@@ -2,7 +2,7 @@
  * Draws pictures on a canvas, the latest first and only.
  *
  * One picture is decoded at a time and at most one waits; a newer one takes its place. Every picture
- * is acknowledged, drawn or not, because the daemon sends no more until it hears of the last two.
+ * is acknowledged, drawn or not, because the daemon sends few that it has not heard of.
  */
 import { parseFrame, type Frame } from "../core/frame";
 import type { Size } from "../core/geometry";

@@ -2,8 +2,8 @@
  * Joins one seat's socket to what the page draws.
  *
  * Everything drawn is a signal here; pictures do not pass through signals but go straight to
- * whoever draws them. One that comes before anybody does is kept: the daemon sends no more than two
- * that nobody acknowledges, so a dropped one could be the last.
+ * whoever draws them. One that comes before anybody does is kept: the daemon sends few that
+ * nobody acknowledges, so a dropped one could be the last.
  */
 import { signal, type ReadonlySignal } from "@preact/signals";
 import { parseFrame } from "../core/frame";
