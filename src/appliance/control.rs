@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::status::hostname;
 use super::upload::Upload;
-use crate::auth::act::Act;
+use crate::auth::act::{Act, Kind};
 use crate::auth::principal::Principal;
 use crate::auth::role::Privilege;
 use crate::bus::SystemBus;
@@ -53,7 +53,7 @@ impl Control<'_> {
     pub async fn restart(&self, principal: &Principal) -> Result<(), ControlError> {
         check(principal)?;
         self.system.now().check_restart()?;
-        Ok(Act::begin(principal, "restart the appliance").end(self.hands.restart().await)?)
+        Ok(Act::begin(Kind::Lasting, principal, "restart the appliance").end(self.hands.restart().await)?)
     }
 
     /// Makes it forget everything but what is installed, if its own name is given; answers once that has begun.
@@ -64,7 +64,8 @@ impl Control<'_> {
             return Err(ControlError::WrongName(own));
         }
         self.system.now().check_restart()?;
-        Ok(Act::begin(principal, "make the appliance forget its owner").end(self.hands.factory_reset().await)?)
+        Ok(Act::begin(Kind::Lasting, principal, "make the appliance forget its owner")
+            .end(self.hands.factory_reset().await)?)
     }
 
     /// Makes room for an update that somebody sends, or has fetched. There is one at a time.
@@ -76,7 +77,8 @@ impl Control<'_> {
     /// Has an update of this length installed, which has arrived; answers once the installer runs.
     pub async fn install(&self, principal: &Principal, len: u64) -> Result<(), ControlError> {
         check(principal)?;
-        Ok(Act::begin(principal, format!("install an update of {len} bytes")).end(self.hands.install(len).await)?)
+        Ok(Act::begin(Kind::Lasting, principal, format!("install an update of {len} bytes"))
+            .end(self.hands.install(len).await)?)
     }
 }
 

@@ -2,9 +2,18 @@
 
 use std::fmt;
 
-use log::{info, warn};
+use log::{Level, log};
 
 use crate::auth::principal::Principal;
+
+/// How much an act matters to whoever reads the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It presses a button, or changes the appliance: no line of it is ever left out.
+    Lasting,
+    /// It types. A script does that by the thousand, so the log takes a number of them a minute and counts the rest.
+    Typing,
+}
 
 /// Something that somebody does: a line in the log before something is done, and one after, also if nobody waits for
 /// the end.
@@ -12,14 +21,19 @@ use crate::auth::principal::Principal;
 pub struct Act {
     who: String,
     what: String,
+    level: Level,
     has_ended: bool,
 }
 
 impl Act {
     /// Logs that somebody begins to do `what`, which follows "begins to".
-    pub fn begin(principal: &Principal, what: impl Into<String>) -> Act {
-        let act = Act { who: principal.to_string(), what: what.into(), has_ended: false };
-        info!("{} begins to {}", act.who, act.what);
+    pub fn begin(kind: Kind, principal: &Principal, what: impl Into<String>) -> Act {
+        let level = match kind {
+            Kind::Lasting => Level::Info,
+            Kind::Typing => principal.level(),
+        };
+        let act = Act { who: principal.to_string(), what: what.into(), level, has_ended: false };
+        log!(level, "{} begins to {}", act.who, act.what);
         act
     }
 
@@ -27,17 +41,22 @@ impl Act {
     pub fn end<E: fmt::Display>(mut self, outcome: Result<(), E>) -> Result<(), E> {
         self.has_ended = true;
         match &outcome {
-            Ok(()) => info!("done: {} asked to {}", self.who, self.what),
-            Err(error) => warn!("not done: {} asked to {}: {error}", self.who, self.what),
+            Ok(()) => log!(self.level, "done: {} asked to {}", self.who, self.what),
+            Err(error) => log!(self.failed(), "not done: {} asked to {}: {error}", self.who, self.what),
         }
         outcome
+    }
+
+    /// The level of what went wrong.
+    fn failed(&self) -> Level {
+        if self.level == Level::Info { Level::Warn } else { self.level }
     }
 }
 
 impl Drop for Act {
     fn drop(&mut self) {
         if !self.has_ended {
-            warn!("left: {} asked to {} and did not wait for the end", self.who, self.what);
+            log!(self.failed(), "left: {} asked to {} and did not wait for the end", self.who, self.what);
         }
     }
 }

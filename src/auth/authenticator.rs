@@ -17,6 +17,7 @@ use crate::auth::accounts::{AccountError, Accounts, Name, check_password};
 use crate::auth::clock::{Clock, seconds};
 use crate::auth::guessing::Guessing;
 use crate::auth::hashing::{HashingQueue, Place};
+use crate::auth::journal::Journal;
 use crate::auth::lease::{Key, Leases};
 use crate::auth::principal::{Credential, Principal};
 use crate::auth::role::Role;
@@ -36,6 +37,7 @@ pub struct Authenticator {
     clock: Arc<TokenClock>,
     leases: Arc<Leases>,
     guessing: Arc<Guessing>,
+    journal: Arc<Journal>,
     hashing: HashingQueue,
     claimed: watch::Sender<bool>,
     /// With which the first may claim the device.
@@ -97,6 +99,7 @@ impl Authenticator {
             accounts,
             leases: Arc::new(Leases::open(run, clock.clone())?),
             guessing: Arc::new(Guessing::open(data, clock.clone())?),
+            journal: Arc::new(Journal::new(clock.clone())),
             clock,
             hashing: HashingQueue::default(),
             claimed: watch::Sender::new(is_claimed),
@@ -220,8 +223,8 @@ impl Authenticator {
         Ok(bearer)
     }
 
-    /// Strikes out sessions that have ended, and notes the time now and then, as long as there is a token that it may
-    /// end.
+    /// Strikes out sessions that have ended, notes the time now and then, as long as there is a token that it may end,
+    /// and says how much the log leaves out.
     pub async fn keep_time(self: Arc<Self>, mut stop: Stop) {
         loop {
             self.leases.tick();
@@ -231,7 +234,11 @@ impl Authenticator {
                 warn!("a token that expires may be good again after a reboot: the time could not be noted");
             }
             tokio::select! {
-                () = stop.requested() => return self.guessing.written().await,
+                () = stop.requested() => {
+                    self.journal.end();
+                    return self.guessing.written().await;
+                }
+                () = self.journal.keep() => (),
                 () = self.clock.wait_for(self.clock.since_boot() + ROUND) => (),
             }
         }
@@ -242,7 +249,7 @@ impl Authenticator {
         let role = self.accounts.read().user(&name, epoch)?;
         let key = Key::Session(secret);
         let lease = self.leases.lease(key, &name, role, None);
-        Some(Principal::new(&name, role, key, lease))
+        Some(Principal::new(&name, role, key, lease, self.journal.clone()))
     }
 
     fn token(&self, secret: Digest) -> Option<Principal> {
@@ -250,7 +257,7 @@ impl Authenticator {
         let (name, role, expires) = accounts.token(self.clock.time(), secret)?;
         let key = Key::Token(secret);
         let lease = self.leases.lease(key, name, role, expires);
-        Some(Principal::new(name, role, key, lease))
+        Some(Principal::new(name, role, key, lease, self.journal.clone()))
     }
 
     fn begin(&self, name: Name) -> Result<Bearer, AuthError> {

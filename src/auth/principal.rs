@@ -1,8 +1,12 @@
 //! Names who has shown who they are, and what they may do.
 
 use std::fmt;
+use std::sync::Arc;
+
+use log::Level;
 
 use crate::auth::accounts::Name;
+use crate::auth::journal::Journal;
 use crate::auth::lease::{Key, Lease};
 use crate::auth::role::{Privilege, Role};
 use crate::base::seat_id::SeatId;
@@ -16,11 +20,12 @@ pub struct Principal {
     pub role: Role,
     key: Key,
     lease: Lease,
+    journal: Arc<Journal>,
 }
 
 impl Principal {
-    pub(super) fn new(name: &Name, role: Role, key: Key, lease: Lease) -> Principal {
-        Principal { name: DisplayName::new(name, key), role, key, lease }
+    pub(super) fn new(name: &Name, role: Role, key: Key, lease: Lease, journal: Arc<Journal>) -> Principal {
+        Principal { name: DisplayName::new(name, key), role, key, lease, journal }
     }
 
     /// With what they came, to tell one session or token from another.
@@ -31,6 +36,11 @@ impl Principal {
     /// For how long they may act.
     pub fn lease(&self) -> &Lease {
         &self.lease
+    }
+
+    /// At which level another line of theirs is logged that may be left out. Ask once for each.
+    pub fn level(&self) -> Level {
+        self.journal.level(self.name.as_str())
     }
 
     /// Whether they may do something at a seat, or, without one, to the appliance.

@@ -58,7 +58,10 @@ impl Attachment {
     /// Tells the others, and the log, whether they type.
     pub fn typing(&mut self, now: Instant, typing: bool) {
         let ViewerGuard { bus, id } = &self.listed;
-        let level = self.typing.level(now, typing);
+        let level = match self.typing.level(now, typing) {
+            Level::Info => self.principal.level(),
+            level => level,
+        };
         log!(level, "{} {} at {}", self.principal, if typing { "types" } else { "has stopped typing" }, bus.seat);
         bus.status.update(|status| {
             status.viewers.iter_mut().filter(|viewer| viewer.id == *id).for_each(|viewer| viewer.typing = typing);

@@ -10,7 +10,7 @@ use super::attachment::Attachment;
 pub use super::error::ControlError;
 use super::error::HOLDS;
 use super::rights::check;
-use crate::auth::act::Act;
+use crate::auth::act::{Act, Kind};
 use crate::auth::principal::Principal;
 use crate::auth::role::Privilege;
 use crate::base::front_panel::Contact;
@@ -78,7 +78,7 @@ impl Control {
         self.check(principal, Privilege::Power)?;
         let (contact, time) = press.contact_and_time()?;
         let what = format!("press {contact:?} of {} for {:.1} s", self.seat(), time.as_secs_f64());
-        let act = Act::begin(principal, what);
+        let act = Act::begin(Kind::Lasting, principal, what);
         act.end(self.hands.press(self.seat(), contact, time).await)?;
         Ok(time)
     }
@@ -92,7 +92,7 @@ impl Control {
         let unknown = |code: &String| ControlError::CannotType(format!("no key has the code {code:?}"));
         let usage = |code: &String| keymap::usage(code).ok_or_else(|| unknown(code));
         let usages: Vec<_> = codes.iter().map(usage).collect::<Result<_, _>>()?;
-        let act = Act::begin(principal, format!("press a chord at {}", self.seat()));
+        let act = Act::begin(Kind::Typing, principal, format!("press a chord at {}", self.seat()));
         let typed = self.hands.chord(self.seat(), owner, usages);
         act.end(while_allowed(principal, typed).await)?;
         Ok(codes.len())
@@ -106,7 +106,7 @@ impl Control {
             return Err(ControlError::TextLength);
         }
         let strokes = text::strokes(text).map_err(|error| ControlError::CannotType(error.to_string()))?;
-        let act = Act::begin(principal, format!("type {length} characters at {}", self.seat()));
+        let act = Act::begin(Kind::Typing, principal, format!("type {length} characters at {}", self.seat()));
         let typed = self.hands.type_strokes(self.seat(), owner, strokes);
         act.end(while_allowed(principal, typed).await)?;
         Ok(length)

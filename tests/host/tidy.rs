@@ -14,6 +14,7 @@ const SHELLS: &[&str] = &[
     "auth/clock.rs",
     "auth/guessing.rs",
     "auth/hashing.rs",
+    "auth/journal.rs",
     "auth/lease.rs",
     "auth/store.rs",
     "health/report_file.rs",

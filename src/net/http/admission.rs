@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use hyper::header::{ALLOW, CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
-use log::{Level, log};
+use log::{Level, debug, log};
 
 use super::answers;
 use super::body::Body;
@@ -128,11 +128,11 @@ fn act(row: &'static Row, admitted: Admitted, record: Record) -> Running<Answer>
     })
 }
 
-/// Writes down who does what, when it begins and when it has ended, however it ends.
+/// Writes down who does what, when it begins and when it has ended, however it ends. What was not done may be left out
+/// where somebody is refused again and again; what was done never is.
 struct Record {
     level: Level,
-    /// For what was not done.
-    refused: Level,
+    principal: Option<Principal>,
     what: String,
     outcome: Outcome,
 }
@@ -157,12 +157,9 @@ impl Record {
     fn begin(row: &Row, principal: Option<&Principal>, head: &Parts, connection: &Connection) -> Record {
         let who = principal.map_or("somebody", |principal| principal.name.as_str());
         let what = format!("{who} at {}: {} {}", connection.peer(), head.method, head.uri.path());
-        // Of those who are not known yet, the log says what came of it where their credential is looked at, so that
-        // nobody fills it from outside.
-        let refused = if principal.is_some() { Level::Info } else { Level::Debug };
-        let level = if row.semantics.logs_itself { Level::Debug } else { refused };
-        log!(level, "{what} begins");
-        Record { level, refused, what, outcome: Outcome::Lost }
+        debug!("{what} begins");
+        let level = if row.semantics.logs_itself || principal.is_none() { Level::Debug } else { Level::Info };
+        Record { level, principal: principal.cloned(), what, outcome: Outcome::Lost }
     }
 
     fn end(mut self, outcome: Outcome) {
@@ -172,7 +169,13 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        let level = if let Outcome::Done(_) = self.outcome { self.level } else { self.refused };
+        let level = match (&self.outcome, &self.principal) {
+            (Outcome::Done(_), _) => self.level,
+            (_, Some(principal)) => principal.level(),
+            // Of those who are not known yet, the log says what came of it where their credential is looked at, so that
+            // nobody fills it from outside.
+            (_, None) => Level::Debug,
+        };
         log!(level, "{}: {}", self.what, self.outcome);
     }
 }

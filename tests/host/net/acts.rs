@@ -1,11 +1,13 @@
 //! What acts: carried out to its end, and written down, whoever hangs up meanwhile.
 
+use std::time::Duration;
+
 use farhand::auth::role::Role;
 use farhand::base::front_panel::Contact;
 use farhand::net::api::TABLE;
 use farhand::net::http::endpoint::Access;
 
-use super::bench::{Bench, bearer, keep_log, logged};
+use super::bench::{Bench, Client, bearer, keep_log, lines_kept, logged};
 
 #[tokio::test]
 async fn whoever_hangs_up_after_the_header_is_in_the_log_all_the_same() {
@@ -83,4 +85,43 @@ async fn who_is_refused_is_written_down_with_the_reason() {
     let answer = bench.ask("POST /api/v1/seats/main/power", &bearer(Role::Operator), r#"{"press":"squeeze"}"#).await;
     assert_eq!("malformed", answer.code());
     logged(&["POST /api/v1/seats/main/power: refused (malformed)"]).await;
+}
+
+/// Has an operator's program ask for the same many times over one connection.
+async fn thirty_times(bench: &Bench, what: &str, body: &str, status: u16) {
+    let mut client = Client::plain(bench.plain).await;
+    for _ in 0..30 {
+        let request = format!("POST /api/v1/seats/main/{what}");
+        client.send(&bench.request(&request, &bearer(Role::Operator), body)).await;
+        assert_eq!(status, client.answer().await.status);
+    }
+}
+
+#[tokio::test]
+async fn a_script_does_not_fill_the_log_and_how_much_is_left_out_is_told() {
+    keep_log();
+    let bench = Bench::new().await;
+    thirty_times(&bench, "power", r#"{"press":"squeeze"}"#, 400).await;
+    assert_eq!(20, lines_kept("power: refused (malformed)"));
+    thirty_times(&bench, "keys", r#"{"chord":["KeyA"]}"#, 200).await;
+    assert_eq!(0, lines_kept("press a chord"), "they share the bound");
+    bench.advance(Duration::from_secs(60));
+    logged(&["left out: 40 more lines of token Operator within 60 s"]).await;
+    thirty_times(&bench, "keys", r#"{"chord":["KeyA"]}"#, 200).await;
+    assert_eq!([20, 20], ["begins to press a chord", "done: token Operator asked to press a chord"].map(lines_kept));
+    let other = bench.ask("POST /api/v1/seats/main/power", &bearer(Role::Administrator), "{}").await;
+    assert_eq!((400, 21), (other.status, lines_kept("power: refused (malformed)")), "another's bound is their own");
+}
+
+#[tokio::test]
+async fn no_line_of_an_act_that_lasts_is_left_out() {
+    keep_log();
+    let bench = Bench::new().await;
+    thirty_times(&bench, "power", r#"{"press":"squeeze"}"#, 400).await;
+    bench.ask("POST /api/v1/seats/main/power", &bearer(Role::Operator), r#"{"press":"reset"}"#).await;
+    for part in ["token Operator begins to press Reset", "done: token Operator asked to press Reset"] {
+        assert_eq!(1, lines_kept(part), "{part}");
+    }
+    bench.end().await;
+    assert_eq!(1, lines_kept("left out: 10 more lines of token Operator"), "at the daemon's end, too");
 }

@@ -40,7 +40,7 @@ use crate::machine::Machine;
 
 pub use client::{Answer, Client, Stream};
 pub use folders::{Folders, ROLES, bearer};
-pub use log::{forget_log, keep_log, logged};
+pub use log::{forget_log, keep_log, lines_kept, logged};
 
 pub const USER: &str = "anna";
 pub const PASSWORD: &str = "correct horse";

@@ -6,7 +6,7 @@ use super::soon;
 
 thread_local! {
     /// What has been logged on this thread, which is this test's alone.
-    static LOG: watch::Sender<Vec<String>> = watch::Sender::default();
+    static LOG: watch::Sender<Vec<(log::Level, String)>> = watch::Sender::default();
 }
 
 struct Logger;
@@ -18,7 +18,7 @@ impl log::Log for Logger {
 
     fn log(&self, record: &log::Record) {
         // At its end a thread has none any more.
-        let _ = LOG.try_with(|log| log.send_modify(|lines| lines.push(record.args().to_string())));
+        let _ = LOG.try_with(|log| log.send_modify(|lines| lines.push((record.level(), record.args().to_string()))));
     }
 
     fn flush(&self) {}
@@ -31,6 +31,12 @@ pub fn keep_log() {
     log::set_max_level(log::LevelFilter::Debug);
 }
 
+/// How many lines with this part an appliance would have logged, which keeps none below `info`.
+pub fn lines_kept(part: &str) -> usize {
+    let is_kept = |(level, line): &&(log::Level, String)| *level <= log::Level::Info && line.contains(part);
+    LOG.with(|log| log.borrow().iter().filter(is_kept).count())
+}
+
 /// Has what has been logged forgotten.
 pub fn forget_log() {
     LOG.with(|log| log.send_modify(Vec::clear));
@@ -39,6 +45,7 @@ pub fn forget_log() {
 /// Waits until a line with all of these parts has been logged.
 pub async fn logged(parts: &[&str]) {
     let mut log = LOG.with(watch::Sender::subscribe);
-    let is_there = |lines: &Vec<String>| lines.iter().any(|line| parts.iter().all(|part| line.contains(part)));
+    let is_there =
+        |lines: &Vec<_>| lines.iter().any(|(_, line): &(_, String)| parts.iter().all(|part| line.contains(part)));
     soon(&format!("{parts:?} in the log"), log.wait_for(is_there)).await.unwrap();
 }
