@@ -338,7 +338,7 @@ mod tests {
     #[test]
     fn what_is_being_received_counts_before_what_was_installed() {
         let update = Progress { phase: Phase::Ready, percent: 100, message: "x".into() };
-        let slots = slots::read(slots::Slot::A, "1.0.0", "", "");
+        let slots = slots::read(slots::Slot::A, "1.0.0", &slots::Environment::default(), "");
         let machine = Machine { real: true, slots: Some(slots), update: update.clone() };
         let mut system = System { machine: Some(machine), arrival: Progress::default() };
         assert_eq!((update, Ok(())), (system.update(), system.check_update()));

@@ -317,7 +317,8 @@ mod tests {
 
     /// An appliance to which an update may be sent.
     fn bus() -> SystemBus {
-        let (bus, slots) = (SystemBus::default(), slots::read(slots::Slot::A, "1.0.0", "", ""));
+        let (bus, slots) =
+            (SystemBus::default(), slots::read(slots::Slot::A, "1.0.0", &slots::Environment::default(), ""));
         bus.update(|system| {
             system.machine = Some(Machine { real: true, slots: Some(slots), update: Progress::default() });
             true

@@ -9,6 +9,7 @@ mod installer;
 mod notes;
 pub mod spool;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::Stdio;
@@ -21,11 +22,13 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::protocol::FromHands;
+use crate::base::blocking::Lane;
 use crate::base::files;
 use crate::base::tasks::{Stop, Tasks};
+use crate::hw::bootenv::BootEnv;
 use crate::hw::restart::Reason;
 use crate::update::rauc::{self, Said};
-use crate::update::slots::{self, Slot, Slots};
+use crate::update::slots::{self, Environment, Slot, Slots};
 use crate::update::{ApplianceError, Machine, Outcome, Phase, ProgramError, Updater};
 use card::Card;
 use notes::Notes;
@@ -52,8 +55,8 @@ pub struct Places {
     pub installer: PathBuf,
     /// What RAUC has written where.
     pub status: PathBuf,
-    /// Prints the boot loader's variables.
-    pub printenv: PathBuf,
+    /// The boot loader's variables.
+    pub boot_env: BootEnv,
     /// Asks init to restart the machine.
     pub reboot: PathBuf,
     /// The kernel's command line, which names the slot that runs.
@@ -68,7 +71,7 @@ impl Default for Places {
             state: "/data/state".into(),
             installer: "/usr/libexec/install-bundle".into(),
             status: "/data/rauc/central.raucs".into(),
-            printenv: "/usr/bin/fw_printenv".into(),
+            boot_env: BootEnv::default(),
             reboot: "/sbin/reboot".into(),
             cmdline: "/proc/cmdline".into(),
         }
@@ -112,6 +115,7 @@ impl ApplianceClient {
         let task = ApplianceTask {
             notes: Notes::new(places.state.clone()),
             card: Card::default(),
+            memory: Lane::new(SOON),
             places,
             updater: Updater::default(),
             slots: None,
@@ -159,6 +163,8 @@ struct ApplianceTask {
     places: Places,
     notes: Notes,
     card: Card,
+    /// Reads the boot loader's memory.
+    memory: Lane,
     updater: Updater,
     slots: Option<Slots>,
     known: watch::Sender<Machine>,
@@ -304,11 +310,12 @@ impl ApplianceTask {
             Err(error) => return warn!("cannot look at what is installed: {error}"),
         };
         let Some(running) = Slot::running(&cmdline) else { return };
-        let environment = match finish(&self.places.printenv).await {
-            Ok(said) => said,
+        let boot_env = self.places.boot_env.clone();
+        let environment = match self.memory.run(move || boot_env.read()).await.map_err(io::Error::other).flatten() {
+            Ok(environment) => environment,
             Err(error) => {
                 debug!("the boot loader's variables cannot be read: {error}");
-                String::new()
+                Environment::default()
             }
         };
         self.slots = Some(slots::read(running, env!("CARGO_PKG_VERSION"), &environment, &status));
@@ -356,8 +363,8 @@ async fn news(install: &mut Option<Install>) -> News {
     News::End(outcome.unwrap_or(Outcome::Failed))
 }
 
-/// Runs a small program of the system to its end, and gives what it printed.
-async fn finish(path: &Path) -> Result<String, ProgramError> {
+/// Runs a small program of the system to its end.
+async fn finish(path: &Path) -> Result<(), ProgramError> {
     let program = path.display().to_string();
     let output = Command::new(path).stdin(Stdio::null()).kill_on_drop(true).output();
     let output = match timeout(SOON, output).await {
@@ -366,7 +373,7 @@ async fn finish(path: &Path) -> Result<String, ProgramError> {
         Ok(Ok(output)) => output,
     };
     if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr).trim().to_string();
     Err(ProgramError::Failed { program, status: output.status.to_string(), said })
@@ -378,7 +385,7 @@ mod tests {
 
     #[test]
     fn a_memory_that_cannot_be_read_is_not_asked_every_few_seconds_for_ever() {
-        let slots = |environment: &str| slots::read(Slot::A, "1.0.0", environment, "");
+        let slots = |environment: &str| slots::read(Slot::A, "1.0.0", &Environment::parse(environment), "");
         assert_eq!(LOOK_AGAIN, look_again(Some(&slots("CONFIRMED=B\n"))), "it may be confirmed any moment");
         assert_eq!(Duration::from_secs(60), look_again(Some(&slots(""))));
         let seldom = [look_again(Some(&slots("CONFIRMED=A\n"))), look_again(None)];

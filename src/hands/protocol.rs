@@ -329,8 +329,8 @@ mod tests {
             udc: Some(Udc { name: "dummy_udc.0".into(), state: "not attached".into() }),
         };
         let update = Progress { phase: Phase::Failed, percent: 40, message: "damaged".into() };
-        let machine =
-            Machine { real: true, slots: Some(slots::read(slots::Slot::B, "1.0.0", "CONFIRMED=A", "")), update };
+        let variables = slots::Environment::parse("CONFIRMED=A");
+        let machine = Machine { real: true, slots: Some(slots::read(slots::Slot::B, "1.0.0", &variables, "")), update };
         let answers = [
             FromHands::Beat,
             FromHands::Done { seat: seat(), id: 1, error: None },

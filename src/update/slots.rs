@@ -81,10 +81,8 @@ pub struct Slots {
     pub slots: BTreeMap<Slot, Content>,
 }
 
-/// Puts together what is known. `version` is that of the system that runs, `environment` what `fw_printenv` prints, and
-/// `status` RAUC's status file.
-pub fn read(running: Slot, version: &str, environment: &str, status: &str) -> Slots {
-    let environment = Environment::parse(environment);
+/// Puts together what is known. `version` is that of the system that runs, and `status` RAUC's status file.
+pub fn read(running: Slot, version: &str, environment: &Environment, status: &str) -> Slots {
     let content = |slot: Slot, index: u8| {
         let section = section(status, &format!("[slot.root.{index}]"));
         let value = |key: &str| {
@@ -269,7 +267,8 @@ mod tests {
 
     #[test]
     fn what_three_texts_know_is_put_together() {
-        let slots = read(Slot::A, "0.1.0", ENVIRONMENT, STATUS);
+        let variables = Environment::parse(ENVIRONMENT);
+        let slots = read(Slot::A, "0.1.0", &variables, STATUS);
         assert_eq!((Slot::A, Some(true)), (slots.running, slots.confirmed));
         let a = Content { version: Some("0.1.0".into()), installed: None, tries_left: Some(3) };
         let b = Content {
@@ -278,21 +277,22 @@ mod tests {
             tries_left: Some(2),
         };
         assert_eq!(BTreeMap::from([(Slot::A, a), (Slot::B, b)]), slots.slots);
-        assert_eq!(Some(false), read(Slot::B, "0.2.0", ENVIRONMENT, STATUS).confirmed);
+        assert_eq!(Some(false), read(Slot::B, "0.2.0", &variables, STATUS).confirmed);
     }
 
     #[test]
     fn what_is_missing_is_not_known() {
-        let slots = read(Slot::B, "0.1.0", "", "");
+        let slots = read(Slot::B, "0.1.0", &Environment::default(), "");
         assert_eq!(None, slots.confirmed);
         assert_eq!(Content::default(), slots.slots[&Slot::A]);
-        assert_eq!(None, read(Slot::A, "0", "CONFIRMED=C\nBOOT_A_LEFT=x", "").confirmed);
+        let odd = Environment::parse("CONFIRMED=C\nBOOT_A_LEFT=x");
+        assert_eq!(None, read(Slot::A, "0", &odd, "").confirmed);
     }
 
     #[test]
     fn a_version_is_no_novel() {
         let long = format!("[slot.root.1]\nbundle.version=\u{7}{}\n", "9".repeat(1000));
-        let slots = read(Slot::A, "0", "", &long);
+        let slots = read(Slot::A, "0", &Environment::default(), &long);
         assert_eq!(Some("9".repeat(LONGEST)), slots.slots[&Slot::B].version);
     }
 }

@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use farhand::hands::appliance::Places;
+use farhand::hw::bootenv::BootEnv;
 
 /// Says what RAUC says. `slow` stops half-way until there is a file called `go`, and `hangs` for good.
 const INSTALLER: &str = r#"#!/bin/sh
@@ -65,7 +66,7 @@ impl Appliance {
             state: data.join("state"),
             installer: self.path("install"),
             status: data.join("rauc/central.raucs"),
-            printenv: self.path("printenv"),
+            boot_env: BootEnv { printenv: self.path("printenv"), ..BootEnv::default() },
             reboot: self.path("reboot"),
             cmdline: self.path("cmdline"),
         }
