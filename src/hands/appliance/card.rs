@@ -5,12 +5,14 @@
 //! own.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
 
-use super::notes::CARD_TIMEOUT;
+/// The card writes a few sectors sooner than this.
+const CARD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Whoever works at the card.
 #[derive(Debug, Default)]
@@ -47,14 +49,14 @@ impl Card {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use std::sync::{Arc, Mutex, mpsc};
 
     use tokio::time::{advance, pause, resume};
 
     /// Lets the time pass in which a card must answer.
-    async fn give_up<T>(work: impl Future<Output = T>) -> T {
+    pub async fn give_up<T>(work: impl Future<Output = T>) -> T {
         let mut work = std::pin::pin!(work);
         loop {
             tokio::select! {
