@@ -8,6 +8,5 @@ pub mod control;
 mod error;
 pub mod pace;
 pub mod places;
-mod rights;
 pub mod viewer;
 mod window;

@@ -9,6 +9,7 @@ use super::status::hostname;
 use super::upload::Upload;
 use crate::auth::act::{Act, Kind};
 use crate::auth::principal::Principal;
+use crate::auth::rights::{self, Denied};
 use crate::auth::role::Privilege;
 use crate::bus::SystemBus;
 use crate::hands::client::Hands;
@@ -18,12 +19,9 @@ use crate::update::{ApplianceError, Phase};
 /// Why the appliance does not do as somebody wishes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ControlError {
-    /// They may do something else, but not this.
-    #[error("your role does not include this; ask an administrator")]
-    NotAllowed,
-    /// Their session or token has ended.
-    #[error("the session has ended; log in again")]
-    Ended,
+    /// They may not do it, or no longer.
+    #[error(transparent)]
+    Denied(#[from] Denied),
     /// Confirmed with another name than ours.
     #[error("to confirm, give the host name of this device, {0:?}")]
     WrongName(String),
@@ -82,14 +80,6 @@ impl Control<'_> {
     }
 }
 
-/// Whether somebody may do something to the appliance now. That they do it prolongs their session.
-fn check(principal: &Principal) -> Result<(), ControlError> {
-    if principal.lease().is_over() {
-        return Err(ControlError::Ended);
-    }
-    if !principal.may(Privilege::Configure, None) {
-        return Err(ControlError::NotAllowed);
-    }
-    principal.lease().touch();
-    Ok(())
+fn check(principal: &Principal) -> Result<(), Denied> {
+    rights::check(principal, Privilege::Configure, None)
 }

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use log::{Level, log};
 
 use super::error::ControlError;
-use super::rights::check;
 use crate::auth::principal::Principal;
+use crate::auth::rights;
 use crate::auth::role::Privilege;
 use crate::bus::{self, SeatBus};
 use crate::hands::client::InputQueue;
@@ -50,7 +50,7 @@ impl Attachment {
     pub fn input(&self, input: Input) -> Result<(), ControlError> {
         // A release needs no permission.
         if input.acts() {
-            check(&self.principal, Privilege::Input, &self.listed.bus.seat)?;
+            rights::check(&self.principal, Privilege::Input, Some(&self.listed.bus.seat))?;
         }
         Ok(self.queue.send(input)?)
     }

@@ -9,9 +9,9 @@ use std::time::Duration;
 use super::attachment::Attachment;
 pub use super::error::ControlError;
 use super::error::HOLDS;
-use super::rights::check;
 use crate::auth::act::{Act, Kind};
 use crate::auth::principal::Principal;
+use crate::auth::rights::{self, Denied};
 use crate::auth::role::Privilege;
 use crate::base::front_panel::Contact;
 use crate::base::seat_id::SeatId;
@@ -118,8 +118,8 @@ impl Control {
         (Attachment::new(&self.bus, id, principal.clone(), queue), drops)
     }
 
-    fn check(&self, principal: &Principal, privilege: Privilege) -> Result<(), ControlError> {
-        check(principal, privilege, self.seat())
+    fn check(&self, principal: &Principal, privilege: Privilege) -> Result<(), Denied> {
+        rights::check(principal, privilege, Some(self.seat()))
     }
 }
 
@@ -130,7 +130,7 @@ async fn while_allowed(
 ) -> Result<(), ControlError> {
     tokio::select! {
         done = work => Ok(done?),
-        () = principal.lease().ended() => Err(ControlError::Ended),
+        () = principal.lease().ended() => Err(Denied::Ended.into()),
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use crate::auth::rights::Denied;
 use crate::hands::protocol::{HandsError, LARGEST_CHORD, MOST_STROKES};
 
 /// A shorter hold is a tap, and a longer one is an accident.
@@ -12,12 +13,9 @@ pub const HOLDS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_
 /// Why somebody's wish was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ControlError {
-    /// They may watch, or something else, but not this.
-    #[error("your role does not include this; ask an administrator")]
-    NotAllowed,
-    /// Their session or token has ended.
-    #[error("the session has ended; log in again")]
-    Ended,
+    /// They may not do it, or no longer.
+    #[error(transparent)]
+    Denied(#[from] Denied),
     /// A hold outside its range.
     #[error("seconds must be {} to {}", HOLDS.0.as_secs(), HOLDS.1.as_secs())]
     HoldLength,

@@ -11,6 +11,7 @@ use farhand::auth::accounts::Name;
 use farhand::auth::authenticator::Authenticator;
 use farhand::auth::clock::SystemClock;
 use farhand::auth::principal::{Credential, Principal};
+use farhand::auth::rights::Denied;
 use farhand::auth::role::Role;
 use farhand::base::heartbeat::Heartbeat;
 use farhand::base::seat_id::SeatId;
@@ -21,7 +22,7 @@ use farhand::hands::client::{Hands, Input, Owner};
 use farhand::hands::link::ServerSource;
 use farhand::hands::server::{ClientSource, run};
 use farhand::hid::keyboard::Usage;
-use farhand::seat::control::{Control, ControlError, Press};
+use farhand::seat::control::{Control, Press};
 use farhand::update::Phase;
 use tokio::sync::mpsc;
 
@@ -93,11 +94,11 @@ async fn after_the_end_of_a_session_nothing_can_be_done_with_it() {
     bench.machine.until_keys([0, 0, 4, 0, 0, 0, 0, 0]).await;
     bench.auth.logout(&bench.anna);
     // Not by a future that somebody must poll: the very next input is refused.
-    assert_eq!(Err(ControlError::Ended), attachment.input(A));
+    assert_eq!(Err(Denied::Ended.into()), attachment.input(A));
     let chord = ["KeyA".to_string()];
-    assert_eq!(Err(ControlError::Ended), bench.control.press(&bench.anna, Press::Tap).await);
-    assert_eq!(Err(ControlError::Ended), bench.control.chord(&bench.anna, OWNER, &chord).await);
-    assert_eq!(Err(ControlError::Ended), bench.control.type_text(&bench.anna, OWNER, "a").await);
+    assert_eq!(Err(Denied::Ended.into()), bench.control.press(&bench.anna, Press::Tap).await);
+    assert_eq!(Err(Denied::Ended.into()), bench.control.chord(&bench.anna, OWNER, &chord).await);
+    assert_eq!(Err(Denied::Ended.into()), bench.control.type_text(&bench.anna, OWNER, "a").await);
     assert_eq!(Ok(()), attachment.input(Input::Release), "letting go needs nobody's leave");
     bench.machine.until_keys([0; 8]).await;
 }
@@ -111,9 +112,8 @@ async fn the_appliance_obeys_administrators_alone_and_only_during_their_session(
     let wrong_name = control.factory_reset(&bench.anna, "another").await;
     assert_eq!(Err(appliance::ControlError::WrongName(hostname())), wrong_name);
     // The simulated machine refuses to restart, so both are refused for who asks before that.
-    for (principal, expected) in
-        [(&viewer, appliance::ControlError::NotAllowed), (&bench.anna, appliance::ControlError::Ended)]
-    {
+    for (principal, denied) in [(&viewer, Denied::NotAllowed), (&bench.anna, Denied::Ended)] {
+        let expected = appliance::ControlError::from(denied);
         bench.auth.logout(&bench.anna);
         assert_eq!(Err(expected.clone()), control.restart(principal).await);
         assert_eq!(Err(expected.clone()), control.factory_reset(principal, &hostname()).await);
@@ -132,7 +132,7 @@ async fn a_text_ends_with_the_session_of_who_had_it_typed() {
         bench.auth.logout(&bench.anna);
     };
     let (outcome, ()) = tokio::join!(typing, logout);
-    assert_eq!(Err(ControlError::Ended), outcome);
+    assert_eq!(Err(Denied::Ended.into()), outcome);
     bench.machine.until_keys([0; 8]).await;
 }
 
@@ -142,9 +142,9 @@ async fn who_may_only_watch_is_on_the_list_and_does_nothing() {
     let viewer = bench.viewer().await;
     let (attachment, _drops) = bench.control.attach(&viewer, 1).await;
     assert_eq!("token camera", bench.status.now().viewers[0].user);
-    assert_eq!(Err(ControlError::NotAllowed), attachment.input(A));
-    assert_eq!(Err(ControlError::NotAllowed), bench.control.press(&viewer, Press::Reset).await);
-    assert_eq!(Err(ControlError::NotAllowed), bench.control.type_text(&viewer, OWNER, "a").await);
+    assert_eq!(Err(Denied::NotAllowed.into()), attachment.input(A));
+    assert_eq!(Err(Denied::NotAllowed.into()), bench.control.press(&viewer, Press::Reset).await);
+    assert_eq!(Err(Denied::NotAllowed.into()), bench.control.type_text(&viewer, OWNER, "a").await);
     drop(attachment);
     assert!(bench.status.now().viewers.is_empty());
     assert!(bench.machine.look(|state| state.reports.is_empty() && state.closed().is_empty()));

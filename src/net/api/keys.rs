@@ -51,8 +51,7 @@ impl ApiError for HandsError {
 impl ApiError for ControlError {
     fn code(&self) -> &'static Code {
         match self {
-            ControlError::NotAllowed => codes::NOT_ALLOWED,
-            ControlError::Ended => codes::NOT_LOGGED_IN,
+            ControlError::Denied(denied) => denied.code(),
             ControlError::HoldLength | ControlError::ChordLength | ControlError::TextLength => codes::MALFORMED,
             ControlError::CannotType(_) => codes::CANNOT_TYPE,
             ControlError::Hands(error) => error.code(),

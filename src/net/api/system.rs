@@ -42,8 +42,7 @@ pub struct ResetRequest {
 impl ApiError for ControlError {
     fn code(&self) -> &'static Code {
         match self {
-            ControlError::NotAllowed => codes::NOT_ALLOWED,
-            ControlError::Ended => codes::NOT_LOGGED_IN,
+            ControlError::Denied(denied) => denied.code(),
             ControlError::WrongName(_) => codes::NOT_CONFIRMED,
             ControlError::Appliance(error) => error.code(),
             ControlError::Hands(error) => error.code(),

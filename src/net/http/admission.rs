@@ -14,7 +14,7 @@ use log::{Level, debug, log};
 
 use super::answers;
 use super::body::Body;
-use super::caller::{Known, NotAllowed};
+use super::caller::Known;
 use super::codes::{self, Code};
 use super::connection::{Connection, Running};
 use super::door::{self, DoorError};
@@ -24,6 +24,7 @@ use super::row::{Admitted, Row};
 use super::table::{Found, Table};
 use crate::auth::authenticator::AuthError;
 use crate::auth::principal::Principal;
+use crate::auth::rights::Denied;
 use crate::base::seat_id::SeatId;
 use crate::net::site::{Mode, Site, end_of};
 
@@ -84,7 +85,7 @@ async fn admit(
             if let Access::Needs(privilege) = access
                 && !principal.may(privilege, seat.as_ref())
             {
-                return Err(NotAllowed.into());
+                return Err(Denied::NotAllowed.into());
             }
             // A browser sends our cookie by itself, so there the page must be named; see `door::origin` above.
             if row.accepts.handshake && principal.by_cookie() && !door::has_origin(&head.headers) {

@@ -7,6 +7,7 @@ use super::problem::{ApiError, Problem};
 use crate::auth::accounts::AccountError;
 use crate::auth::authenticator::AuthError;
 use crate::auth::principal::Principal;
+use crate::auth::rights::Denied;
 use crate::bus::SeatBus;
 
 /// What [`admission`](super::admission) has found out of who asks for what.
@@ -84,14 +85,12 @@ impl ApiError for SeatError {
     }
 }
 
-/// Known, and without the privilege.
-#[derive(Debug, thiserror::Error)]
-#[error("your role does not include this; ask an administrator")]
-pub struct NotAllowed;
-
-impl ApiError for NotAllowed {
+impl ApiError for Denied {
     fn code(&self) -> &'static Code {
-        codes::NOT_ALLOWED
+        match self {
+            Denied::NotAllowed => codes::NOT_ALLOWED,
+            Denied::Ended => codes::NOT_LOGGED_IN,
+        }
     }
 }
 

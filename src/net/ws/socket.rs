@@ -15,6 +15,7 @@ use tokio::time::{sleep_until, timeout};
 use tokio_tungstenite::tungstenite::error::CapacityError;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
+use crate::auth::rights::Denied;
 use crate::auth::role::Privilege;
 use crate::base::tasks::Stop;
 use crate::bus::{Frame, SeatBus};
@@ -133,7 +134,7 @@ async fn view(
             match action {
                 Action::Input(input) => match attachment.input(input) {
                     Ok(()) => (),
-                    Err(ControlError::Ended) => return Ok(session_ended()),
+                    Err(ControlError::Denied(Denied::Ended)) => return Ok(session_ended()),
                     Err(error) => {
                         let Problem { code, message, .. } = error.into();
                         viewer.refuse(Instant::now(), Refusal { code, message });
