@@ -24,6 +24,7 @@ function screen() {
   attachPointer(target as unknown as HTMLElement, {
     picture: () => ({ width: 100, height: 100 }),
     send: (message) => sent.push(message),
+    platform: "other",
   });
   const fire = (name: string, fields: object) => {
     const event = Object.assign(new Event(name, { cancelable: true }), { isPrimary: true }, fields);

@@ -6,6 +6,7 @@
  * also makes a tap of a finger a click where it fell.
  */
 import { locate, type Size, type Spot } from "../core/geometry";
+import type { Platform } from "../core/keyRules";
 import type { ToDaemon } from "../core/protocol";
 import { gatherWheel } from "../core/wheel";
 
@@ -16,12 +17,13 @@ export type PointerPorts = {
   /** The size of what is shown, or null before the first picture. */
   picture: () => Size | null;
   send: (message: ToDaemon) => void;
+  platform: Platform;
 };
 
 export function attachPointer(target: HTMLElement, ports: PointerPorts): () => void {
   const abort = new AbortController();
   const { signal } = abort;
-  const gather = gatherWheel();
+  const gather = gatherWheel(ports.platform);
   let buttons = 0;
   let sent: Spot | null = null;
   let waiting: Spot | null = null;

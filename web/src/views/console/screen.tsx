@@ -67,7 +67,11 @@ export function Screen({ seat, element, leave }: Props) {
       window,
       platform,
     });
-    const undoPointer = attachPointer(target, { picture: () => size.value, send: seat.send });
+    const undoPointer = attachPointer(target, {
+      picture: () => size.value,
+      send: seat.send,
+      platform,
+    });
     // What was held over a lost connection is nobody's until it is seen to be down still.
     const unsubscribe = seat.connection.subscribe((now) => {
       if (now !== "open") keyboard.forgotten();
