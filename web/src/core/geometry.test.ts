@@ -1,5 +1,15 @@
 import { describe, expect, test } from "vitest";
-import { AXIS_MAX, isSharp, locate, pictureBox } from "./geometry";
+import {
+  AXIS_MAX,
+  enlarge,
+  isSharp,
+  locate,
+  pictureBox,
+  settle,
+  WHOLE,
+  zoom,
+  type View,
+} from "./geometry";
 
 /** Each way a system may turn an axis value into a pixel. */
 const SYSTEMS: Record<string, (value: number, pixels: number) => number> = {
@@ -60,4 +70,47 @@ test("only whole multiples of the display's pixels are drawn sharp", () => {
   expect(isSharp(box(720), picture, 2)).toBe(true);
   expect(isSharp(box(1000), picture, 1)).toBe(false);
   expect(isSharp(box(300), picture, 1)).toBe(false);
+});
+
+describe("an enlarged picture", () => {
+  /** A phone: a picture of 400 by 200 has 100 above and below it. */
+  const box = { left: 0, top: 50, width: 400, height: 400 };
+  const picture = { width: 800, height: 400 };
+  const still = { x: 0, y: 0 };
+
+  test("keeps the pixel between the fingers under them", () => {
+    const before = locate(enlarge(box, WHOLE), picture, 120, 50 + 180);
+    const view = zoom(WHOLE, 2.5, { x: 120, y: 180 }, still);
+    expect(locate(enlarge(box, view), picture, 120, 50 + 180)).toEqual(before);
+    const moved = zoom(view, 1, { x: 120, y: 180 }, { x: 30, y: -10 });
+    expect(locate(enlarge(box, moved), picture, 150, 50 + 170)).toEqual(before);
+  });
+
+  test("is no smaller than the whole and no larger than makes sense", () => {
+    expect(zoom(WHOLE, 0.2, { x: 120, y: 180 }, still)).toEqual(WHOLE);
+    expect(zoom(WHOLE, 50, { x: 0, y: 0 }, still)).toEqual({ scale: 8, x: 0, y: 0 });
+  });
+
+  const settled = (view: View) => {
+    const { left, top, width, height } = pictureBox({ ...box, top: 0 }, picture);
+    const { scale, x, y } = settle(view, box, picture);
+    return {
+      left: left * scale + x,
+      top: top * scale + y,
+      width: width * scale,
+      height: height * scale,
+    };
+  };
+
+  test("has no edge inside the screen where it is larger than that", () => {
+    const { left, width, top, height } = settled({ scale: 3, x: 500, y: -9000 });
+    expect([left, left + width]).toEqual([0, 1200]);
+    expect(top + height).toBe(400);
+  });
+
+  test("is in the middle where it is smaller", () => {
+    const { top, height } = settled({ scale: 1.5, x: -10, y: 77 });
+    expect(top).toBe(400 - top - height);
+    expect(settle({ scale: 1, x: 5, y: 5 }, box, picture)).toEqual(WHOLE);
+  });
 });

@@ -9,6 +9,15 @@ export type Size = { width: number; height: number };
 export type Box = { left: number; top: number; width: number; height: number };
 export type Spot = { x: number; y: number; inside: boolean };
 
+/** How what is shown is enlarged: a point `p` of the unenlarged element is drawn at `scale * p + (x, y)`. */
+export type View = { scale: number; x: number; y: number };
+export type Point = { x: number; y: number };
+
+/** Nothing is enlarged, and all of the picture is seen. */
+export const WHOLE: View = { scale: 1, x: 0, y: 0 };
+/** From here a pixel of a large picture is as large as a fingertip on a small phone. */
+const LARGEST = 8;
+
 /** The largest value of an absolute axis in our USB report descriptor. */
 export const AXIS_MAX = 32767;
 
@@ -54,4 +63,44 @@ function axis(share: number, pixels: number): number {
 export function isSharp(box: Box, picture: Size, devicePixelRatio: number): boolean {
   const scale = (pictureBox(box, picture).width / picture.width) * devicePixelRatio;
   return 1 <= Math.round(scale) && Math.abs(scale - Math.round(scale)) < 0.002;
+}
+
+/** Where a view draws the box of an element. */
+export function enlarge(box: Box, { scale, x, y }: View): Box {
+  return {
+    left: box.left + x,
+    top: box.top + y,
+    width: box.width * scale,
+    height: box.height * scale,
+  };
+}
+
+/** Enlarges by a factor about a point of the element, which then moves with the fingers. */
+export function zoom(view: View, factor: number, at: Point, moved: Point): View {
+  const scale = Math.min(Math.max(view.scale * factor, 1), LARGEST);
+  const by = scale / view.scale;
+  return {
+    scale,
+    x: at.x - (at.x - view.x) * by + moved.x,
+    y: at.y - (at.y - view.y) * by + moved.y,
+  };
+}
+
+/** Moves a view so that no more emptiness is seen than there must be. */
+export function settle(view: View, { width, height }: Size, picture: Size): View {
+  const shown = pictureBox({ left: 0, top: 0, width, height }, picture);
+  return {
+    scale: view.scale,
+    x: slide(view.x, view.scale, width, shown.left, shown.width),
+    y: slide(view.y, view.scale, height, shown.top, shown.height),
+  };
+}
+
+/** One axis: what is larger than its room covers it, what is smaller is in its middle. */
+function slide(at: number, scale: number, room: number, edge: number, extent: number): number {
+  const first = edge * scale;
+  const length = extent * scale;
+  // The slack is for lengths that are equal but for rounding.
+  if (length <= room + 1e-6) return (room - length) / 2 - first + 0;
+  return Math.min(Math.max(at, room - length - first), -first) + 0;
 }

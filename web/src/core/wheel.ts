@@ -72,6 +72,27 @@ export function gatherWheel(
   };
 }
 
+/** How far fingers move on a screen for one detent, as far as a target scrolls for it. */
+const FINGERS_PER_DETENT = 40;
+
+/** Gathers how far fingers moved; what is under them goes with them, so the wheel turns the other way. */
+export function gatherFingers(): (by: {
+  x: number;
+  y: number;
+}) => { dx: number; dy: number } | null {
+  let restX = 0;
+  let restY = 0;
+  return ({ x, y }) => {
+    restX = add(restX, -x / FINGERS_PER_DETENT);
+    restY = add(restY, y / FINGERS_PER_DETENT);
+    const dx = fit(Math.trunc(restX));
+    const dy = fit(Math.trunc(restY));
+    restX -= Math.trunc(restX);
+    restY -= Math.trunc(restY);
+    return dx === 0 && dy === 0 ? null : { dx, dy };
+  };
+}
+
 /** A change of direction forgets the rest, or the first detent back would be swallowed. */
 function add(rest: number, more: number): number {
   return rest * more < 0 ? more : rest + more;

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { WHOLE, type View } from "../core/geometry";
 import type { ToDaemon } from "../core/protocol";
 import { attachPointer } from "./pointer";
 
@@ -14,15 +15,18 @@ beforeEach(() => {
 afterEach(() => void vi.unstubAllGlobals());
 
 /** A screen of 200 by 100 that shows a picture of 100 by 100 in its middle, without a browser. */
-function screen() {
+function screen(view: View = WHOLE) {
   const target = Object.assign(new EventTarget(), {
     getBoundingClientRect: () => ({ left: 0, top: 0, width: 200, height: 100 }),
-    setPointerCapture: () => undefined,
+    setPointerCapture: (id: number) => {
+      if (id === 0) throw new DOMException("no such pointer", "NotFoundError");
+    },
     focus: () => undefined,
   });
   const sent: ToDaemon[] = [];
   attachPointer(target as unknown as HTMLElement, {
     picture: () => ({ width: 100, height: 100 }),
+    view: () => view,
     send: (message) => sent.push(message),
     platform: "other",
   });
@@ -32,7 +36,7 @@ function screen() {
     return event;
   };
   const pointer = (name: string, clientX: number, clientY: number, buttons: number) =>
-    fire(`pointer${name}`, { clientX, clientY, buttons, pointerId: 1 });
+    fire(`pointer${name}`, { clientX, clientY, buttons, pointerId: 1, pointerType: "mouse" });
   /** Messages since the last call, positions as picture pixels. */
   const said = () =>
     sent.splice(0).map((message) => {
@@ -81,12 +85,12 @@ test("a press beside the picture is nobody's, a drag out of it ends at the edge"
   expect(said()).toEqual(["99,50 1", "99,50 0"]);
 });
 
-test("a cancelled touch lets go where it was", () => {
-  const { pointer, said } = screen();
+test("a cancelled press ends where it was", () => {
+  const { fire, pointer, said } = screen();
   pointer("down", 60, 50, 1);
   said();
   pointer("cancel", 0, 0, 0);
-  pointer("cancel", 0, 0, 0);
+  fire("lostpointercapture", { pointerId: 1, clientX: 0, clientY: 0 });
   expect(said()).toEqual(["10,50 0"]);
 });
 
@@ -98,10 +102,40 @@ test("the wheel turns where the pointer is", () => {
   expect(said()).toEqual(["10,50 0", { type: "wheel", dx: 0, dy: -1 }]);
 });
 
-test("a second finger is ignored", () => {
-  const { fire, said } = screen();
-  fire("pointerdown", { isPrimary: false, clientX: 60, clientY: 50, buttons: 1, pointerId: 2 });
+test("a pen that comes near does not end what the mouse drags", () => {
+  const { fire, pointer, said } = screen();
+  const pen = (name: string, buttons: number) =>
+    fire(name, { clientX: 90, clientY: 90, buttons, pointerId: 2, pointerType: "pen" });
+  pointer("down", 60, 10, 1);
+  said();
+  pen("pointermove", 0);
+  pen("pointerdown", 1);
+  pen("pointerup", 0);
+  pen("lostpointercapture", 0);
+  pen("pointercancel", 0);
   expect(said()).toEqual([]);
+  pointer("up", 60, 10, 0);
+  expect(said()).toEqual(["10,10 0"]);
+});
+
+test("a pointer that is gone before it can be captured is pressed all the same", () => {
+  const { fire, said } = screen();
+  fire("pointerdown", { clientX: 60, clientY: 50, buttons: 1, pointerId: 0, pointerType: "mouse" });
+  expect(said()).toEqual(["10,50 0", "10,50 1"]);
+});
+
+test("fingers are none of its business", () => {
+  const { fire, said } = screen();
+  fire("pointerdown", { clientX: 60, clientY: 50, buttons: 1, pointerId: 2, pointerType: "touch" });
+  expect(said()).toEqual([]);
+});
+
+test("in an enlarged picture the pointer is where it is seen", () => {
+  const { pointer, said, draw } = screen({ scale: 2, x: -100, y: -50 });
+  pointer("move", 100, 50, 0);
+  pointer("move", 110, 40, 0);
+  draw();
+  expect(said()).toEqual(["55,45 0"]);
 });
 
 test("a pen's eraser is no button that the daemon knows", () => {

@@ -1,14 +1,13 @@
 /**
- * Turns pointer and wheel events into messages about an absolute pointer.
+ * Turns events of mice and pens into messages about an absolute pointer.
  *
- * Positions are sent once per animation frame, since the target shows no more than that. A button is
- * sent at once and after its position, because a menu wants to be hovered before it is clicked; that
- * also makes a tap of a finger a click where it fell.
+ * Fingers are left to remote/touch.ts, since what they mean is not what they press.
  */
-import { locate, type Size, type Spot } from "../core/geometry";
+import { enlarge, locate, type Size, type Spot, type View } from "../core/geometry";
 import type { Platform } from "../core/keyRules";
 import type { ToDaemon } from "../core/protocol";
 import { gatherWheel } from "../core/wheel";
+import { startPointing } from "./pointing";
 
 /** The five that the protocol knows; more, such as the 32 of a pen's eraser, would end the socket. */
 const BUTTONS = 31;
@@ -16,6 +15,7 @@ const BUTTONS = 31;
 export type PointerPorts = {
   /** The size of what is shown, or null before the first picture. */
   picture: () => Size | null;
+  view: () => View;
   send: (message: ToDaemon) => void;
   platform: Platform;
 };
@@ -24,67 +24,46 @@ export function attachPointer(target: HTMLElement, ports: PointerPorts): () => v
   const abort = new AbortController();
   const { signal } = abort;
   const gather = gatherWheel(ports.platform);
-  let buttons = 0;
-  let sent: Spot | null = null;
-  let waiting: Spot | null = null;
-  let frame = 0;
+  const pointing = startPointing(ports.send);
+  /** Whose buttons are down; all else that moves meanwhile is ignored. */
+  let holder: number | null = null;
   // A press that began beside the picture belongs to nobody until it ends.
   let beside = false;
 
-  const spot = (event: MouseEvent): Spot => {
-    const box = target.getBoundingClientRect();
-    // Input never depends on a picture: before the first one the whole element stands for it.
-    return locate(box, ports.picture() ?? box, event.clientX, event.clientY);
-  };
-
-  const flush = () => {
-    cancelAnimationFrame(frame);
-    frame = 0;
-    if (waiting === null) return;
-    const { x, y } = waiting;
-    const moved = sent === null || sent.x !== x || sent.y !== y;
-    sent = waiting;
-    waiting = null;
-    if (moved) ports.send({ type: "pointer", x, y, buttons });
-  };
+  const isOurs = ({ pointerId, pointerType, isPrimary }: PointerEvent) =>
+    pointerType !== "touch" && isPrimary && (holder === null || holder === pointerId);
 
   const follow = (event: PointerEvent) => {
-    if (!event.isPrimary) return;
+    if (!isOurs(event)) return;
     event.preventDefault();
-    const at = spot(event);
+    const at = spot(target, ports, event);
     const down = event.buttons & BUTTONS;
     if (down === 0) beside = false;
-    else if (buttons === 0 && event.type === "pointerdown" && !at.inside) beside = true;
+    else if (pointing.buttons() === 0 && event.type === "pointerdown" && !at.inside) beside = true;
     const pressed = beside ? 0 : down;
-    waiting = at;
-    if (pressed === buttons) {
-      frame ||= requestAnimationFrame(flush);
-      return;
-    }
-    flush();
-    buttons = pressed;
-    ports.send({ type: "pointer", x: at.x, y: at.y, buttons });
+    holder = pressed === 0 ? null : event.pointerId;
+    if (pressed === pointing.buttons()) pointing.move(at);
+    else pointing.press(at, pressed);
   };
 
   const press = (event: PointerEvent) => {
+    if (!isOurs(event)) return;
     target.focus({ preventScroll: true });
-    // A drag that leaves the screen must still end on it.
-    target.setPointerCapture(event.pointerId);
+    capture(target, event);
     follow(event);
   };
 
-  const lose = () => {
-    flush();
-    if (buttons === 0) return;
-    buttons = 0;
-    if (sent !== null) ports.send({ type: "pointer", x: sent.x, y: sent.y, buttons });
+  const lose = (event: PointerEvent) => {
+    if (holder !== event.pointerId) return;
+    holder = null;
+    pointing.lose();
   };
 
   const wheel = (event: WheelEvent) => {
     event.preventDefault();
     const turn = gather(event);
     if (turn === null) return;
-    flush();
+    pointing.flush();
     ports.send({ type: "wheel", ...turn });
   };
 
@@ -101,7 +80,30 @@ export function attachPointer(target: HTMLElement, ports: PointerPorts): () => v
   target.addEventListener("mouseup", refuse, { signal });
   target.addEventListener("dragstart", refuse, { signal });
   return () => {
-    cancelAnimationFrame(frame);
+    pointing.undo();
     abort.abort();
   };
+}
+
+type Shown = Pick<PointerPorts, "picture" | "view">;
+
+/** What is under a point of the page. */
+export function spot(
+  target: HTMLElement,
+  { picture, view }: Shown,
+  at: { clientX: number; clientY: number },
+): Spot {
+  const box = target.getBoundingClientRect();
+  // Input never depends on a picture: before the first one the whole element stands for it.
+  return locate(enlarge(box, view()), picture() ?? box, at.clientX, at.clientY);
+}
+
+/** Has a pointer's events come here even from outside: a drag that leaves the screen must still end on it. */
+export function capture(target: HTMLElement, { pointerId }: PointerEvent): void {
+  try {
+    target.setPointerCapture(pointerId);
+  } catch {
+    // The pointer is gone already, and with it what could be captured.
+    return;
+  }
 }

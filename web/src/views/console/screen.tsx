@@ -3,13 +3,15 @@
  */
 import { useComputed, useSignal } from "@preact/signals";
 import type { RefObject } from "preact";
-import { useEffect, useRef } from "preact/hooks";
-import { isSharp, type Size } from "../../core/geometry";
+import { useEffect, useMemo, useRef } from "preact/hooks";
+import { enlarge, isSharp, type Size, type View } from "../../core/geometry";
 import { platformOf } from "../../core/keyRules";
 import { wayOutWords } from "../../core/wayOut";
 import { api } from "../../remote/api";
 import { attachKeyboard } from "../../remote/keyboard";
 import { attachPointer } from "../../remote/pointer";
+import { attachTouch } from "../../remote/touch";
+import { startViewing } from "../../remote/view";
 import { attachStream } from "../../remote/stream";
 import { keysOf } from "../../state/keys";
 import { sayProblem } from "../../state/notices";
@@ -39,6 +41,19 @@ export function Screen({ seat, element, leave }: Props) {
   const sharp = useSignal(false);
   const watching = useComputed(() => seat.connection.value === "watching");
   const mayType = useComputed(() => seat.me.value?.privileges.includes("input") === true);
+  const viewing = useMemo(
+    () =>
+      startViewing(
+        () => element.current,
+        () => size.value,
+      ),
+    [],
+  );
+  const measure = () => {
+    const box = element.current?.getBoundingClientRect();
+    if (box === undefined || size.value === null) return;
+    sharp.value = isSharp(enlarge(box, viewing.view()), size.value, devicePixelRatio);
+  };
 
   useEffect(() => {
     if (canvas.current === null) return undefined;
@@ -69,6 +84,7 @@ export function Screen({ seat, element, leave }: Props) {
     });
     const undoPointer = attachPointer(target, {
       picture: () => size.value,
+      view: viewing.view,
       send: seat.send,
       platform,
     });
@@ -83,19 +99,38 @@ export function Screen({ seat, element, leave }: Props) {
     };
   }, [seat, mayType.value, watching.value]);
 
+  // Whoever may only watch can still enlarge what they watch.
+  useEffect(() => {
+    const target = element.current;
+    if (target === null) return undefined;
+    return attachTouch(target, {
+      picture: () => size.value,
+      view: viewing.view,
+      show(view: View) {
+        viewing.show(view);
+        measure();
+      },
+      send: (message) => {
+        if (mayType.value && !watching.value) seat.send(message);
+      },
+    });
+  }, [seat]);
+
   useEffect(() => {
     const target = element.current;
     if (target === null) return undefined;
     target.focus({ preventScroll: true });
-    const measure = () => {
-      const box = target.getBoundingClientRect();
-      sharp.value = size.value !== null && isSharp(box, size.value, devicePixelRatio);
+    const refit = () => {
+      viewing.refit();
+      measure();
     };
-    const observer = new ResizeObserver(measure);
+    const observer = new ResizeObserver(refit);
     observer.observe(target);
-    const unsubscribe = size.subscribe(measure);
+    const undoRatio = watchPixelRatio(measure);
+    const unsubscribe = size.subscribe(refit);
     return () => {
       observer.disconnect();
+      undoRatio();
       unsubscribe();
     };
   }, []);
@@ -135,4 +170,20 @@ export function Screen({ seat, element, leave }: Props) {
       {connection === "open" && mayType.value && <p class="invite">Click the screen to type</p>}
     </main>
   );
+}
+
+/** Calls when the window moves to a display with other pixels; its size may stay as it is. */
+function watchPixelRatio(changed: () => void): () => void {
+  const abort = new AbortController();
+  const { signal } = abort;
+  const watch = () => {
+    const query = matchMedia(`(resolution: ${devicePixelRatio}dppx)`);
+    const change = () => {
+      changed();
+      watch();
+    };
+    query.addEventListener("change", change, { signal, once: true });
+  };
+  watch();
+  return () => abort.abort();
 }
