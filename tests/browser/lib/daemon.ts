@@ -66,9 +66,13 @@ async function start(binary: string, arguments_: (folder: string, address: strin
       const gone = ended(child);
       child.kill("SIGKILL");
       await gone;
-      await meanwhile();
-      child = launch(new URL(url).port);
-      await announced(child, ["address"]);
+      try {
+        await meanwhile();
+      } finally {
+        // Also when that finds a fault: the tests behind it need a daemon.
+        child = launch(new URL(url).port);
+        await announced(child, ["address"]);
+      }
     },
     async stop() {
       const gone = ended(child);

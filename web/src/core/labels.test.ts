@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import {
+  asOfLabel,
   healthFaults,
   heatLabel,
   otherSlotLabel,
@@ -102,4 +103,11 @@ test("the slot beside the running one is told as far as it is known", () => {
   );
   expect(otherSlotLabel(system("B", { A: slot, B: b }))).toBe("Slot A, as the card was written");
   expect(otherSlotLabel(system(null, null))).toBeNull();
+});
+
+test("a moment of today is told by its hour, and one of another day by its day too", () => {
+  const now = new Date(2026, 10, 27, 14, 30);
+  const hour = new Date(2026, 10, 27, 12, 3);
+  expect(asOfLabel(hour, now)).toMatch(/^As of 12:03/);
+  expect(asOfLabel(new Date(2026, 10, 26, 12, 3), now)).toMatch(/26.*12:03/);
 });

@@ -126,6 +126,13 @@ export function otherSlotLabel({ slot, slots }: System): string | null {
   return `${version} in slot ${name}${day}`;
 }
 
+/** When something was so, for who reads it now: the hour, and the day too when that is another. */
+export function asOfLabel(then: Date, now: Date): string {
+  const isToday = then.toDateString() === now.toDateString();
+  const day: Intl.DateTimeFormatOptions = isToday ? {} : { day: "numeric", month: "short" };
+  return `As of ${then.toLocaleString([], { ...day, hour: "2-digit", minute: "2-digit" })}`;
+}
+
 /** Who else is here; null when nobody is. */
 export function othersLabel(viewers: Viewer[], me: number | null): string | null {
   const others = viewers.filter(({ id }) => id !== me);

@@ -135,6 +135,16 @@ test("a daemon that cannot be reached is a lost connection", async () => {
   expect(seat.connection.value).toBe("open");
 });
 
+test("what is known of a lost seat is dated by when the daemon was last heard", async () => {
+  latest().hello();
+  const heard = Date.now();
+  reachable = false;
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(seat.connection.value).toBe("lost");
+  expect(seat.knownAt.value).toEqual(new Date(heard));
+  expect(seat.unavailable.value).toMatch(/lost/);
+});
+
 test("where HTTP gets through and sockets hang, the page watches without one", async () => {
   await vi.advanceTimersByTimeAsync(4000);
   expect(seat.connection.value).toBe("connecting");

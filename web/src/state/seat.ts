@@ -5,7 +5,7 @@
  * whoever draws them. One that comes before anybody does is kept: the daemon sends few that
  * nobody acknowledges, so a dropped one could be the last.
  */
-import { signal, type ReadonlySignal } from "@preact/signals";
+import { computed, signal, type ReadonlySignal } from "@preact/signals";
 import { parseFrame } from "../core/frame";
 import { keepAlive } from "../core/keepAlive";
 import type { FromDaemon, Privilege, Status, ToDaemon } from "../core/protocol";
@@ -24,6 +24,10 @@ export type Seat = {
   id: string;
   status: ReadonlySignal<Status>;
   connection: ReadonlySignal<Connection>;
+  /** When the daemon was last heard before the connection was lost; what is known is of then. */
+  knownAt: ReadonlySignal<Date>;
+  /** Why nothing can be asked of the daemon for now; null while it can. */
+  unavailable: ReadonlySignal<string | null>;
   latencyMs: ReadonlySignal<number | null>;
   /** Who we are here; null until the daemon has said so. */
   me: ReadonlySignal<Me | null>;
@@ -41,6 +45,8 @@ const ANSWER_MS = 3000;
 /** It comes once a second; an older one describes pictures that no longer flow. */
 const LATENCY_MS = 2500;
 
+const LOST = "The connection to Farhand is lost; this page goes on trying to reach it.";
+
 const every = (ms: number, does: () => void): (() => void) => {
   const timer = setInterval(does, ms);
   return () => clearInterval(timer);
@@ -50,16 +56,19 @@ export function openSeat(first: Status): Seat {
   const id = first.seat;
   const status = signal(first);
   const connection = signal<Connection>("connecting");
+  const knownAt = signal(new Date());
   const latencyMs = signal<number | null>(null);
   const me = signal<Me | null>(null);
   const abort = new AbortController();
   let show: ((data: ArrayBuffer) => void) | null = null;
   let unseen: ArrayBuffer | null = null;
+  let heard = Date.now();
   let refusals = 0;
   let poll: ReturnType<typeof setTimeout> | undefined;
   let stale: ReturnType<typeof setTimeout> | undefined;
 
   const receive = (message: FromDaemon) => {
+    heard = Date.now();
     switch (message.type) {
       case "hello":
         refusals = 0;
@@ -85,6 +94,7 @@ export function openSeat(first: Status): Seat {
   };
 
   const picture = (data: ArrayBuffer) => {
+    heard = Date.now();
     if (show !== null) return show(data);
     const overtaken = unseen && parseFrame(unseen);
     if (overtaken) held.send({ type: "shown", seq: overtaken.seq });
@@ -97,13 +107,19 @@ export function openSeat(first: Status): Seat {
     latencyMs.value = null;
     if (abort.signal.aborted) return;
     if (code === SESSION_ENDED) return renew();
-    if (wasOpen) connection.value = "lost";
+    if (wasOpen) lose();
     await ask(!wasOpen);
+  };
+
+  const lose = () => {
+    if (connection.value === "lost") return;
+    knownAt.value = new Date(heard);
+    connection.value = "lost";
   };
 
   /** Another tab may have logged out and in again, and then this page is still somebody's. */
   const renew = async () => {
-    connection.value = "lost";
+    lose();
     await loadSession();
     if (session.value?.user) socket.reopen();
   };
@@ -115,13 +131,14 @@ export function openSeat(first: Status): Seat {
       const now = await api.seat(id, AbortSignal.timeout(ANSWER_MS));
       if (abort.signal.aborted || connection.value === "open") return;
       status.value = now;
+      heard = Date.now();
       if (refused) refusals += 1;
       if (refusals < REFUSALS_BEFORE_FALLBACK) return;
       connection.value = "watching";
       poll = setTimeout(() => void ask(false), POLL_MS);
     } catch {
       if (abort.signal.aborted || connection.value === "open") return;
-      connection.value = "lost";
+      lose();
       refusals = 0;
     }
   };
@@ -141,6 +158,8 @@ export function openSeat(first: Status): Seat {
     id,
     status,
     connection,
+    knownAt,
+    unavailable: computed(() => (connection.value === "lost" ? LOST : null)),
     latencyMs,
     me,
     send: held.send,

@@ -2,11 +2,12 @@
  * Opens a panel below a toolbar button.
  *
  * It is a disclosure of ordinary buttons, not an ARIA menu: what is inside differs too much for one.
- * Escape and a press elsewhere close it.
+ * Escape and a press elsewhere close it, and so does whatever makes it unavailable.
  */
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useEffect, useId, useRef } from "preact/hooks";
+import { useEffect, useId, useLayoutEffect, useRef } from "preact/hooks";
+import { sayProblem } from "../state/notices";
 import { Icon, type IconName } from "./icon";
 import "./tool.css";
 import "./panel.css";
@@ -15,14 +16,24 @@ type Props = {
   label: string;
   icon: IconName;
   disabled?: boolean;
+  /** Why it cannot be used for now. It is closed then, keeps the focus, and says so when pressed. */
+  unavailable?: string | null;
   children: (close: () => void) => ComponentChildren;
 };
 
-export function Panel({ label, icon, disabled = false, children }: Props) {
+export function Panel({ label, icon, disabled = false, unavailable = null, children }: Props) {
   const open = useSignal(false);
   const id = useId();
   const root = useRef<HTMLDivElement>(null);
   const close = () => (open.value = false);
+  const opener = () => root.current?.querySelector("button");
+
+  useLayoutEffect(() => {
+    if (unavailable === null || !open.value) return;
+    // What has the focus is about to go, and would take the focus with it.
+    if (root.current?.contains(document.activeElement)) opener()?.focus();
+    close();
+  }, [unavailable]);
 
   useEffect(() => {
     if (!open.value) return undefined;
@@ -51,8 +62,11 @@ export function Panel({ label, icon, disabled = false, children }: Props) {
         aria-expanded={open.value}
         aria-controls={id}
         disabled={disabled}
-        title={label}
-        onClick={() => (open.value = !open.value)}
+        aria-disabled={unavailable !== null}
+        title={unavailable ?? label}
+        onClick={() =>
+          unavailable === null ? (open.value = !open.value) : sayProblem(unavailable)
+        }
       >
         <Icon name={icon} />
         <span class="word">{label}</span>

@@ -1,6 +1,7 @@
 /**
  * Draws a button of the toolbar.
  */
+import { sayProblem } from "../state/notices";
 import { Icon, type IconName } from "./icon";
 import "./tool.css";
 
@@ -9,13 +10,23 @@ type Props = {
   label: string;
   does: () => void;
   disabled?: boolean;
+  /** Why it cannot be used for now. It keeps the focus then, and says so when pressed. */
+  unavailable?: string | null;
   /** Shown as an icon alone, at any width. */
   quiet?: boolean;
 };
 
-export function Tool({ icon, label, does, disabled = false, quiet = false }: Props) {
+export function Tool({ icon, label, does, quiet = false, ...rest }: Props) {
+  const { disabled = false, unavailable = null } = rest;
   return (
-    <button type="button" class="tool" title={label} disabled={disabled} onClick={does}>
+    <button
+      type="button"
+      class="tool"
+      title={unavailable ?? label}
+      disabled={disabled}
+      aria-disabled={unavailable !== null}
+      onClick={() => (unavailable === null ? does() : sayProblem(unavailable))}
+    >
       <Icon name={icon} />
       <span class={quiet ? "unseen" : "word"}>{label}</span>
     </button>

@@ -6,11 +6,16 @@ import type { Seat } from "../../state/seat";
 import { Panel } from "../../ui/panel";
 import "./keys.css";
 
-type Props = { seat: Seat; disabled: boolean; focusScreen: () => void };
+type Props = {
+  seat: Seat;
+  disabled: boolean;
+  unavailable: string | null;
+  focusScreen: () => void;
+};
 
-export function KeysPanel({ seat, disabled, focusScreen }: Props) {
+export function KeysPanel({ seat, focusScreen, ...rest }: Props) {
   return (
-    <Panel label="Keys" icon="keys" disabled={disabled}>
+    <Panel label="Keys" icon="keys" {...rest}>
       {(close) => {
         const press = (chord: Chord) => {
           close();

@@ -51,11 +51,16 @@ const CHOICES: readonly Choice[] = [
   },
 ];
 
-type Props = { seat: Seat; disabled: boolean; focusScreen: () => void };
+type Props = {
+  seat: Seat;
+  disabled: boolean;
+  unavailable: string | null;
+  focusScreen: () => void;
+};
 
-export function PowerPanel({ seat, disabled, focusScreen }: Props) {
+export function PowerPanel({ seat, focusScreen, ...rest }: Props) {
   return (
-    <Panel label="Power" icon="power" disabled={disabled}>
+    <Panel label="Power" icon="power" {...rest}>
       {(close) => (
         <Choices
           seat={seat}

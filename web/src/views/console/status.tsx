@@ -2,9 +2,17 @@
  * Says how the target and the way to it are, in one line.
  *
  * Words are announced to a screen reader when they change; figures change all the time and are not.
+ * While the connection is lost only words are left, grey and with their time: a green lamp must mean now.
  */
-import type { ComponentChildren } from "preact";
-import { othersLabel, powerLabel, signalLabel, usbLabel, type Label } from "../../core/labels";
+import {
+  asOfLabel,
+  othersLabel,
+  powerLabel,
+  signalLabel,
+  usbLabel,
+  type Label,
+} from "../../core/labels";
+import type { Status } from "../../core/protocol";
 import type { Connection, Seat } from "../../state/seat";
 import "./status.css";
 
@@ -17,11 +25,9 @@ const CONNECTION: Record<Connection, Label> = {
 
 export function StatusLine({ seat }: { seat: Seat }) {
   const status = seat.status.value;
-  const { mode, keyboard_leds: lamps, leds } = status;
+  const { mode } = status;
   const connection = seat.connection.value;
-  const latency = seat.latencyMs.value;
-  const others = othersLabel(status.viewers, seat.me.value?.id ?? null);
-  const viewOnly = seat.me.value?.privileges.every((privilege) => privilege === "view") === true;
+  const isLost = connection === "lost";
   return (
     <div
       class="status"
@@ -36,50 +42,83 @@ export function StatusLine({ seat }: { seat: Seat }) {
       data-connection={connection === "open" ? "open" : "lost"}
     >
       <Dotted label={CONNECTION[connection]} name="connection" />
-      <Dotted label={signalLabel(status.signal)} title={status.device} />
-      <span class="figures" aria-live="off">
-        {mode !== null && (
-          <span>
-            {mode.width} × {mode.height}
-          </span>
-        )}
-        {mode !== null && <span class="fps">{status.fps.toFixed(0)} fps</span>}
-        {latency !== null && (
-          <span class="latency" title="From capture to this screen, the way back included">
-            {latency < 10 ? latency.toFixed(1) : latency.toFixed(0)} ms
-          </span>
-        )}
-      </span>
-      <span class="gap" />
-      {others !== null && <span class="others">Also here: {others}</span>}
-      {viewOnly && <span class="tag">You may only watch</span>}
-      <span class="lamps" aria-label="Keyboard lamps" aria-live="off" role="group">
-        <Lamp on={lamps.num} name="Num" />
-        <Lamp on={lamps.caps} name="Caps" />
-        <Lamp on={lamps.scroll} name="Scroll" />
-      </span>
-      <Dotted label={usbLabel(status.udc)} />
-      {leds.disk !== null && (
-        <span class="dotted disk" aria-live="off" data-tone={leds.disk ? "busy" : "off"}>
-          <i class="dot" />
-          Disk
-        </span>
-      )}
-      <Dotted label={powerLabel(status.power)} />
+      {isLost && <span>{asOfLabel(seat.knownAt.value, new Date())}:</span>}
+      <Dotted label={signalLabel(status.signal)} title={status.device} isPast={isLost} />
+      {!isLost && <Figures seat={seat} />}
+      {!isLost && <span class="gap" />}
+      {!isLost && <People seat={seat} />}
+      {!isLost && <Lamps lit={status.keyboard_leds} />}
+      <Dotted label={usbLabel(status.udc)} isPast={isLost} />
+      {!isLost && <DiskLamp on={status.leds.disk} />}
+      <Dotted label={powerLabel(status.power)} isPast={isLost} />
     </div>
   );
 }
 
-function Dotted({ label, title, name = "" }: { label: Label; title?: string; name?: string }) {
+function Figures({ seat }: { seat: Seat }) {
+  const { mode, fps } = seat.status.value;
+  const latency = seat.latencyMs.value;
   return (
-    <span class={`dotted ${name}`} data-tone={label.tone} title={title}>
+    <span class="figures" aria-live="off">
+      {mode !== null && (
+        <span>
+          {mode.width} × {mode.height}
+        </span>
+      )}
+      {mode !== null && <span class="fps">{fps.toFixed(0)} fps</span>}
+      {latency !== null && (
+        <span class="latency" title="From capture to this screen, the way back included">
+          {latency < 10 ? latency.toFixed(1) : latency.toFixed(0)} ms
+        </span>
+      )}
+    </span>
+  );
+}
+
+function People({ seat }: { seat: Seat }) {
+  const me = seat.me.value;
+  const others = othersLabel(seat.status.value.viewers, me?.id ?? null);
+  const viewOnly = me?.privileges.every((privilege) => privilege === "view") === true;
+  return (
+    <>
+      {others !== null && <span class="others">Also here: {others}</span>}
+      {viewOnly && <span class="tag">You may only watch</span>}
+    </>
+  );
+}
+
+function Lamps({ lit }: { lit: Status["keyboard_leds"] }) {
+  return (
+    <span class="lamps" aria-label="Keyboard lamps" aria-live="off" role="group">
+      <Lamp on={lit.num} name="Num" />
+      <Lamp on={lit.caps} name="Caps" />
+      <Lamp on={lit.scroll} name="Scroll" />
+    </span>
+  );
+}
+
+function DiskLamp({ on }: { on: boolean | null }) {
+  if (on === null) return null;
+  return (
+    <span class="dotted disk" aria-live="off" data-tone={on ? "busy" : "off"}>
+      <i class="dot" />
+      Disk
+    </span>
+  );
+}
+
+type DottedProps = { label: Label; title?: string; name?: string; isPast?: boolean };
+
+function Dotted({ label, title, name = "", isPast = false }: DottedProps) {
+  return (
+    <span class={`dotted ${name}`} data-tone={isPast ? "off" : label.tone} title={title}>
       <i class="dot" />
       {label.text}
     </span>
   );
 }
 
-function Lamp({ on, name }: { on: boolean; name: string }): ComponentChildren {
+function Lamp({ on, name }: { on: boolean; name: string }) {
   return (
     <span class="lamp" data-on={on} title={`${name} Lock is ${on ? "on" : "off"}`}>
       {name}

@@ -36,21 +36,38 @@ export function Toolbar({ seat, seats, user, element, root, focusScreen }: Props
   const here = seat.me.value?.privileges;
   const lacks = (privilege: Privilege) => here?.includes(privilege) === false;
   const full = isFullScreen.value;
+  const unavailable = seat.unavailable.value;
 
   return (
     <header class="toolbar" ref={element}>
       <Mark />
       <SeatName seat={seat} seats={seats} />
       <div class="tools" role="group" aria-label="Target">
-        <PowerPanel seat={seat} disabled={lacks("power")} focusScreen={focusScreen} />
-        <KeysPanel seat={seat} disabled={lacks("input")} focusScreen={focusScreen} />
+        <PowerPanel
+          seat={seat}
+          disabled={lacks("power")}
+          unavailable={unavailable}
+          focusScreen={focusScreen}
+        />
+        <KeysPanel
+          seat={seat}
+          disabled={lacks("input")}
+          unavailable={unavailable}
+          focusScreen={focusScreen}
+        />
         <Tool
           icon="paste"
           label="Paste text"
           disabled={lacks("input")}
+          unavailable={unavailable}
           does={() => (showsPaste.value = true)}
         />
-        <Tool icon="camera" label="Screenshot" does={() => attempt(() => save(seat.id))} />
+        <Tool
+          icon="camera"
+          label="Screenshot"
+          unavailable={unavailable}
+          does={() => attempt(() => save(seat.id))}
+        />
       </div>
       <div class="tools" role="group" aria-label="Page">
         <Tool
