@@ -13,7 +13,7 @@ import {
   supplyLabel,
   usbLabel,
 } from "./labels";
-import type { Health, System } from "./protocol";
+import type { Health, Status, System } from "./protocol";
 
 test("a state this page does not know is shown as it is", () => {
   expect(signalLabel("no-signal").text).toBe("No signal");
@@ -21,11 +21,16 @@ test("a state this page does not know is shown as it is", () => {
 });
 
 test("the kernel's words for USB become ours", () => {
-  const label = (state: string) => usbLabel({ name: "fe980000.usb", state }).text;
+  const label = (state: string, power: Status["power"] = "on") =>
+    usbLabel({ udc: { name: "fe980000.usb", state }, power }).text;
   expect(label("configured")).toBe("Keyboard connected");
   expect(label("not attached")).toBe("USB not plugged in");
   expect(label("default")).toBe("USB connecting");
-  expect(usbLabel(null).tone).toBe("bad");
+  expect(usbLabel({ udc: null, power: "on" }).tone).toBe("bad");
+  // All that the controller knows is that nothing asks for keys.
+  expect(label("suspended")).toBe("Target asleep or unplugged");
+  expect(label("suspended", "off")).toBe("USB: target off");
+  expect(label("suspended", "unknown")).toBe("Target asleep, off or unplugged");
 });
 
 test("power that nobody measures is not called off", () => {

@@ -25,13 +25,21 @@ export function signalLabel(signal: string): Label {
   return SIGNAL[signal] ?? { text: signal, tone: "waiting" };
 }
 
-export function usbLabel(udc: Status["udc"]): Label {
+/**
+ * How the keyboard's way to the target is.
+ *
+ * The Pi's controller shows a target that sleeps, is off or was unplugged as the same; the power lamp
+ * tells the second from the others.
+ */
+export function usbLabel({ udc, power }: Pick<Status, "udc" | "power">): Label {
   if (udc === null) return { text: "No USB controller", tone: "bad" };
   switch (udc.state) {
     case "configured":
       return { text: "Keyboard connected", tone: "good" };
     case "suspended":
-      return { text: "Target asleep", tone: "waiting" };
+      if (power === "off") return { text: "USB: target off", tone: "off" };
+      if (power === "on") return { text: "Target asleep or unplugged", tone: "waiting" };
+      return { text: "Target asleep, off or unplugged", tone: "waiting" };
     case "not attached":
       return { text: "USB not plugged in", tone: "bad" };
     default:

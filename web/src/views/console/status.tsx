@@ -48,7 +48,7 @@ export function StatusLine({ seat }: { seat: Seat }) {
       {!isLost && <span class="gap" />}
       {!isLost && <People seat={seat} />}
       {!isLost && <Lamps lit={status.keyboard_leds} />}
-      <Dotted label={usbLabel(status.udc)} isPast={isLost} />
+      <Dotted label={usbLabel(status)} isPast={isLost} />
       {!isLost && <DiskLamp on={status.leds.disk} />}
       <Dotted label={powerLabel(status.power)} isPast={isLost} />
     </div>
