@@ -25,6 +25,8 @@ use crate::bus::{SeatBus, SystemBus};
 pub use crate::hid::keyboard::Owner;
 use crate::hid::keyboard::Usage;
 use crate::hid::text::Stroke;
+use crate::hid::typing::{MOST_JOBS, MOST_PERSONS};
+pub use crate::hid::typing::{Person, Requester};
 use crate::update::ApplianceError;
 
 /// Inputs of one owner that wait for the link. When they are full, the owner's own socket is not read.
@@ -34,8 +36,8 @@ const MOST_INPUTS: usize = 32;
 const MOST_WAITING: usize = 16;
 
 /// Texts and chords that may have to be cancelled. Each has its place from before it begins, so that cancelling never
-/// waits.
-const MOST_TYPED: usize = 64;
+/// waits. There are as many as the hands keep, and some for those that they are about to refuse.
+const MOST_TYPED: usize = 2 * MOST_PERSONS * MOST_JOBS;
 
 /// How long the hands may take to take a file over. They wait less long for a card that hangs.
 const INSTALL_TIMEOUT: Duration = Duration::from_secs(60);
@@ -81,20 +83,22 @@ impl Hands {
     }
 
     /// Types strokes one after another and answers when the target has fetched the last release.
-    pub async fn type_strokes(&self, seat: &SeatId, owner: Owner, strokes: Vec<Stroke>) -> Result<(), HandsError> {
+    pub async fn type_strokes(&self, seat: &SeatId, by: Requester, strokes: Vec<Stroke>) -> Result<(), HandsError> {
+        let Requester { owner, person } = by;
         if MOST_STROKES < strokes.len() {
             return Err(HandsError::TooLong);
         }
         let strokes = strokes.iter().map(|stroke| (stroke.usage, stroke.modifiers)).collect();
-        self.typed(seat, |id| ToHands::Strokes { seat: seat.clone(), id, owner, strokes }).await
+        self.typed(seat, |id| ToHands::Strokes { seat: seat.clone(), id, owner, person, strokes }).await
     }
 
     /// Presses a chord (all down in order, then all up) and answers when the target has fetched the last release.
-    pub async fn chord(&self, seat: &SeatId, owner: Owner, usages: Vec<Usage>) -> Result<(), HandsError> {
+    pub async fn chord(&self, seat: &SeatId, by: Requester, usages: Vec<Usage>) -> Result<(), HandsError> {
+        let Requester { owner, person } = by;
         if LARGEST_CHORD < usages.len() {
             return Err(HandsError::TooLong);
         }
-        self.typed(seat, |id| ToHands::Chord { seat: seat.clone(), id, owner, usages }).await
+        self.typed(seat, |id| ToHands::Chord { seat: seat.clone(), id, owner, person, usages }).await
     }
 
     /// Closes a contact for a time; answers once it is closed. It opens by itself.

@@ -13,7 +13,7 @@ use crate::bus::TargetStatus;
 use crate::hid::keyboard::{Owner, Usage};
 use crate::hid::keymap;
 use crate::hid::pointer::{BUTTONS, FAR};
-use crate::hid::typing::{MOST_JOBS, TYPING};
+use crate::hid::typing::{MOST_JOBS, Person, TYPING};
 use crate::update::{ApplianceError, LARGEST, Machine};
 
 /// The longest body of a frame. A text of [`MOST_STROKES`] takes a third of it.
@@ -58,8 +58,8 @@ impl Input {
 
 /// What the network process asks for.
 ///
-/// In each message, `seat` is the target, `owner` is who holds what it presses, and `id` is the number that the answer
-/// will name; in [`ToHands::Cancel`], that of the text or chord.
+/// In each message, `seat` is the target, `owner` is who holds what it presses, `person` is whose share it takes, and
+/// `id` is the number that the answer will name; in [`ToHands::Cancel`], that of the text or chord.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
 #[expect(missing_docs, reason = "the fields are described above")]
@@ -73,11 +73,12 @@ pub enum ToHands {
         seat: SeatId,
         id: u64,
         owner: Owner,
+        person: Person,
         /// Key and modifiers of each stroke: as pairs, since a text has many.
         strokes: Vec<(Usage, u8)>,
     },
     /// Press keys in order and release them; answered when that has been fetched.
-    Chord { seat: SeatId, id: u64, owner: Owner, usages: Vec<Usage> },
+    Chord { seat: SeatId, id: u64, owner: Owner, person: Person, usages: Vec<Usage> },
     /// Stop typing a text or chord that nobody waits for any more.
     Cancel { seat: SeatId, id: u64 },
     /// Close a contact for a time; answered once it is closed.
@@ -154,13 +155,15 @@ impl ToHands {
                     Input::Release => Ok(()),
                 }
             }
-            ToHands::Strokes { owner, strokes, .. } => {
+            ToHands::Strokes { owner, person, strokes, .. } => {
                 holds(*owner != TYPING, "a reserved owner")?;
+                holds(person.fits(), "too long a name")?;
                 holds(strokes.len() <= MOST_STROKES, "too long a text")?;
                 holds(strokes.iter().all(|(usage, _)| keymap::knows(*usage)), "an unknown key")
             }
-            ToHands::Chord { owner, usages, .. } => {
+            ToHands::Chord { owner, person, usages, .. } => {
                 holds(*owner != TYPING, "a reserved owner")?;
+                holds(person.fits(), "too long a name")?;
                 holds(usages.len() <= LARGEST_CHORD, "too large a chord")?;
                 holds(usages.iter().all(|usage| keymap::knows(*usage)), "an unknown key")
             }
@@ -192,8 +195,8 @@ pub enum HandsError {
         "the target is too slow for this much input; what was waiting of yours has been dropped and your keys released"
     )]
     Flooded,
-    /// Too many want something typed at the same time.
-    #[error("{MOST_JOBS} texts or chords wait to be typed already; try again when one is done")]
+    /// Somebody wants more typed at the same time than their share.
+    #[error("at most {MOST_JOBS} texts or chords of one person wait to be typed; try again when one is done")]
     TooMany,
     /// More than fits into one request.
     #[error("a text has at most {MOST_STROKES} keys and a chord at most {LARGEST_CHORD}")]
@@ -280,6 +283,10 @@ mod tests {
         SeatId::try_from("main".to_string()).unwrap()
     }
 
+    fn person() -> Person {
+        Person::new(&"x".repeat(64))
+    }
+
     fn every_message() -> Vec<ToHands> {
         let (seat, owner) = (seat(), Owner(u64::MAX - 1));
         let input = |input| ToHands::Input { seat: seat.clone(), owner, input };
@@ -289,8 +296,20 @@ mod tests {
             input(Input::Pointer { x: FAR, y: 0, buttons: BUTTONS }),
             input(Input::Wheel { dx: -127, dy: 127 }),
             input(Input::Release),
-            ToHands::Strokes { seat: seat.clone(), id: 1, owner, strokes: vec![(Usage(0xE7), 0xFF); MOST_STROKES] },
-            ToHands::Chord { seat: seat.clone(), id: 2, owner, usages: vec![Usage(0xE0), Usage(0x4C)] },
+            ToHands::Strokes {
+                seat: seat.clone(),
+                id: 1,
+                owner,
+                person: person(),
+                strokes: vec![(Usage(0xE7), 0xFF); MOST_STROKES],
+            },
+            ToHands::Chord {
+                seat: seat.clone(),
+                id: 2,
+                owner,
+                person: person(),
+                usages: vec![Usage(0xE0), Usage(0x4C)],
+            },
             ToHands::Cancel { seat: seat.clone(), id: u64::MAX },
             ToHands::Press { seat: seat.clone(), id: 3, contact: Contact::Reset, millis: 500 },
             ToHands::Install { id: 4, len: LARGEST },
@@ -390,10 +409,23 @@ mod tests {
             input(owner, Input::Pointer { x: FAR + 1, y: 0, buttons: 0 }),
             input(owner, Input::Pointer { x: 0, y: 0, buttons: BUTTONS + 1 }),
             input(owner, Input::Wheel { dx: 0, dy: i8::MIN }),
-            ToHands::Strokes { seat: seat.clone(), id: 1, owner, strokes: vec![(Usage(4), 0); MOST_STROKES + 1] },
-            ToHands::Strokes { seat: seat.clone(), id: 1, owner, strokes: vec![(Usage(1), 0)] },
-            ToHands::Chord { seat: seat.clone(), id: 1, owner: TYPING, usages: vec![] },
-            ToHands::Chord { seat: seat.clone(), id: 1, owner, usages: vec![Usage(4); LARGEST_CHORD + 1] },
+            ToHands::Strokes {
+                seat: seat.clone(),
+                id: 1,
+                owner,
+                person: person(),
+                strokes: vec![(Usage(4), 0); MOST_STROKES + 1],
+            },
+            ToHands::Strokes { seat: seat.clone(), id: 1, owner, person: person(), strokes: vec![(Usage(1), 0)] },
+            ToHands::Chord { seat: seat.clone(), id: 1, owner: TYPING, person: person(), usages: vec![] },
+            ToHands::Chord {
+                seat: seat.clone(),
+                id: 1,
+                owner,
+                person: person(),
+                usages: vec![Usage(4); LARGEST_CHORD + 1],
+            },
+            ToHands::Chord { seat: seat.clone(), id: 1, owner, person: Person::new(&"x".repeat(65)), usages: vec![] },
             ToHands::Install { id: 1, len: 0 },
             ToHands::Install { id: 1, len: LARGEST + 1 },
         ] {

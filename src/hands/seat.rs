@@ -15,7 +15,7 @@ use crate::bus::TargetStatus;
 use crate::hid::keyboard::{Owner, Usage};
 use crate::hid::report_queue::{Interface, ReportQueue};
 use crate::hid::text::Stroke;
-use crate::hid::typing::Failure;
+use crate::hid::typing::{Failure, Requester};
 use crate::ports::{Board, UsbEvent};
 use crate::power::{Action, PressError, Sequencer};
 
@@ -53,14 +53,14 @@ impl SeatDevices {
     }
 
     /// Begins to type a text; the outcome comes by [`SeatDevices::poll`].
-    pub fn strokes(&mut self, now: Instant, id: u64, owner: Owner, strokes: &[(Usage, u8)]) {
+    pub fn strokes(&mut self, now: Instant, id: u64, by: Requester, strokes: &[(Usage, u8)]) {
         let strokes: Vec<_> = strokes.iter().map(|&(usage, modifiers)| Stroke { usage, modifiers }).collect();
-        self.reports.strokes(now, id, owner, &strokes);
+        self.reports.strokes(now, id, by, &strokes);
     }
 
     /// Begins to press a chord; the outcome comes by [`SeatDevices::poll`].
-    pub fn chord(&mut self, now: Instant, id: u64, owner: Owner, usages: &[Usage]) {
-        self.reports.chord(now, id, owner, usages);
+    pub fn chord(&mut self, now: Instant, id: u64, by: Requester, usages: &[Usage]) {
+        self.reports.chord(now, id, by, usages);
     }
 
     /// Ends a text or chord early.

@@ -24,6 +24,7 @@ use super::seat::SeatDevices;
 use crate::base::seat_id::SeatId;
 use crate::base::tasks::Stop;
 use crate::bus::TargetStatus;
+use crate::hid::typing::Requester;
 use crate::ports::{Board, UsbEvent};
 use crate::update::Machine;
 
@@ -330,12 +331,12 @@ fn carry_out(seats: &mut BTreeMap<SeatId, SeatDevices>, message: ToHands) -> Opt
             devices.cancel(now, id);
             None
         }
-        ToHands::Strokes { id, owner, strokes, .. } => {
-            devices.strokes(now, id, owner, &strokes);
+        ToHands::Strokes { id, owner, person, strokes, .. } => {
+            devices.strokes(now, id, Requester { owner, person }, &strokes);
             None
         }
-        ToHands::Chord { id, owner, usages, .. } => {
-            devices.chord(now, id, owner, &usages);
+        ToHands::Chord { id, owner, person, usages, .. } => {
+            devices.chord(now, id, Requester { owner, person }, &usages);
             None
         }
         ToHands::Press { id, contact, millis, .. } => {

@@ -16,7 +16,7 @@ use pending::{Move, Pending};
 use super::keyboard::{Keyboard, Owner, Usage};
 use super::pointer::Pointer;
 use super::text::Stroke;
-use super::typing::{Failure, Step, TYPING, TypingQueue};
+use super::typing::{Failure, Requester, Step, TYPING, TypingQueue};
 use crate::base::usb::Report;
 
 /// Keyboard reports of one owner that may wait: 32 keys, some nine seconds of typing into the slowest BIOS met. Whoever
@@ -76,15 +76,15 @@ impl ReportQueue {
     }
 
     /// Types strokes one after another; the outcome comes by [`ReportQueue::poll`].
-    pub fn strokes(&mut self, now: Instant, id: u64, owner: Owner, strokes: &[Stroke]) {
-        self.typing.strokes(id, owner, strokes);
+    pub fn strokes(&mut self, now: Instant, id: u64, by: Requester, strokes: &[Stroke]) {
+        self.typing.strokes(id, by, strokes);
         self.tick(now);
     }
 
     /// Presses a chord and releases it; the outcome comes by [`ReportQueue::poll`].
-    pub fn chord(&mut self, now: Instant, id: u64, owner: Owner, usages: &[Usage]) {
+    pub fn chord(&mut self, now: Instant, id: u64, by: Requester, usages: &[Usage]) {
         let keys: Vec<_> = usages.iter().map(|usage| Stroke { usage: *usage, modifiers: 0 }).collect();
-        self.typing.chord(id, owner, &keys);
+        self.typing.chord(id, by, &keys);
         self.tick(now);
     }
 

@@ -3,6 +3,9 @@
 //! A BIOS takes seven keys a second and a busy host drops what comes too fast, so each step waits until the target has
 //! fetched the one before, and then a little longer. A job is done when its last release has been fetched, not when it
 //! was queued: a caller that gets "typed" may rely on it.
+//!
+//! Jobs are done one after another and never mixed. Whose turn it is goes round by person, however many requests they
+//! send, so that nobody waits behind all that another has asked for.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -17,8 +20,15 @@ const HOLD: Duration = Duration::from_millis(10);
 /// Who holds the keys of texts and chords. No client may use this number, or typing would release its keys.
 pub const TYPING: Owner = Owner(u64::MAX);
 
-/// Jobs that may wait. A client waits for each of them, so a longer queue means that the clients have gone.
+/// Jobs of one person that may wait, the one being typed included. A client waits for each of them, so a longer queue
+/// means that the clients have gone.
 pub const MOST_JOBS: usize = 8;
+
+/// Persons with jobs. No seat has so many; a client that invents persons must find an end.
+pub const MOST_PERSONS: usize = 32;
+
+/// The longest [`Person`], in bytes.
+pub const LONGEST_PERSON: usize = 64;
 
 /// Why a text was not typed to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,17 +56,55 @@ pub enum Step {
     Repeat,
 }
 
+/// A person or a program, by the name that all their sessions share. An [`Owner`] is one connection or request of
+/// theirs.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct Person(String);
+
+impl Person {
+    /// The person of this name.
+    pub fn new(name: &str) -> Person {
+        Person(name.to_string())
+    }
+
+    /// Whether the name is no longer than [`LONGEST_PERSON`].
+    pub fn fits(&self) -> bool {
+        self.0.len() <= LONGEST_PERSON
+    }
+}
+
+/// Who wants something typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Requester {
+    /// With whose leaving the typing ends.
+    pub owner: Owner,
+    /// Whose share it takes.
+    pub person: Person,
+}
+
 #[derive(Debug)]
 struct Job {
     id: u64,
-    owner: Owner,
+    by: Requester,
     steps: VecDeque<Step>,
+}
+
+/// What one person wants typed, in the order in which they asked; never empty.
+#[derive(Debug)]
+struct Share {
+    person: Person,
+    jobs: VecDeque<Job>,
 }
 
 /// The texts and chords still to be typed.
 #[derive(Debug, Default)]
 pub struct TypingQueue {
-    jobs: VecDeque<Job>,
+    current: Option<Job>,
+    // Whose turn is next stands first.
+    shares: VecDeque<Share>,
+    // Whose turn it was last; somebody else who has come meanwhile goes before them.
+    last: Option<Person>,
     // Whether the report of a step is still to be taken.
     under_way: bool,
     not_before: Option<Instant>,
@@ -65,22 +113,32 @@ pub struct TypingQueue {
 
 impl TypingQueue {
     /// Types strokes one after another.
-    pub fn strokes(&mut self, id: u64, owner: Owner, strokes: &[Stroke]) {
-        self.start(id, owner, strokes.iter().flat_map(|stroke| [Step::Down(*stroke), Step::Up]).collect());
+    pub fn strokes(&mut self, id: u64, by: Requester, strokes: &[Stroke]) {
+        self.start(id, by, strokes.iter().flat_map(|stroke| [Step::Down(*stroke), Step::Up]).collect());
     }
 
     /// Presses all keys in order, then releases all.
-    pub fn chord(&mut self, id: u64, owner: Owner, keys: &[Stroke]) {
-        self.start(id, owner, keys.iter().map(|stroke| Step::Down(*stroke)).chain([Step::Up]).collect());
+    pub fn chord(&mut self, id: u64, by: Requester, keys: &[Stroke]) {
+        self.start(id, by, keys.iter().map(|stroke| Step::Down(*stroke)).chain([Step::Up]).collect());
     }
 
-    fn start(&mut self, id: u64, owner: Owner, mut steps: VecDeque<Step>) {
-        if MOST_JOBS <= self.jobs.len() {
+    fn start(&mut self, id: u64, by: Requester, mut steps: VecDeque<Step>) {
+        let person = by.person.clone();
+        let typed = self.current.iter().filter(|job| job.by.person == person).count();
+        let has_room = self.shares.len() < MOST_PERSONS;
+        let share = self.shares.iter_mut().find(|share| share.person == person);
+        let waiting = share.as_ref().map_or(0, |share| share.jobs.len());
+        let is_full = MOST_JOBS <= typed + waiting || (share.is_none() && !has_room);
+        if is_full {
             self.finished.push_back((id, Err(Failure::TooMany)));
             return;
         }
         steps.push_back(Step::Repeat);
-        self.jobs.push_back(Job { id, owner, steps });
+        let job = Job { id, by, steps };
+        match share {
+            Some(share) => share.jobs.push_back(job),
+            None => self.shares.push_back(Share { person, jobs: VecDeque::from([job]) }),
+        }
     }
 
     /// Takes the next step, if it is due and the previous one has been taken.
@@ -88,9 +146,24 @@ impl TypingQueue {
         if self.under_way || self.not_before.is_some_and(|time| now < time) {
             return None;
         }
-        let step = self.jobs.front_mut()?.steps.pop_front();
+        if self.current.is_none() {
+            self.current = self.next_job();
+        }
+        let step = self.current.as_mut()?.steps.pop_front();
         self.under_way = step.is_some();
         step
+    }
+
+    /// The next job of the person whose turn it is.
+    fn next_job(&mut self) -> Option<Job> {
+        let next = self.shares.iter().position(|share| Some(&share.person) != self.last.as_ref()).unwrap_or(0);
+        let mut share = self.shares.remove(next)?;
+        let job = share.jobs.pop_front();
+        self.last = Some(share.person.clone());
+        if !share.jobs.is_empty() {
+            self.shares.push_back(share);
+        }
+        job
     }
 
     /// Notes that the target has taken everything so far.
@@ -99,7 +172,7 @@ impl TypingQueue {
             return;
         }
         self.not_before = Some(now + HOLD);
-        if let Some(job) = self.jobs.pop_front_if(|job| job.steps.is_empty()) {
+        if let Some(job) = self.current.take_if(|job| job.steps.is_empty()) {
             self.finished.push_back((job.id, Ok(())));
         }
     }
@@ -111,7 +184,7 @@ impl TypingQueue {
 
     /// Ends the jobs of an owner who leaves. True if one was being typed, whose keys must be released.
     pub fn leave(&mut self, owner: Owner) -> bool {
-        self.end(Failure::Cancelled, |job| job.owner == owner)
+        self.end(Failure::Cancelled, |job| job.by.owner == owner)
     }
 
     /// Ends all jobs.
@@ -120,15 +193,17 @@ impl TypingQueue {
     }
 
     fn end(&mut self, failure: Failure, ends: impl Fn(&Job) -> bool) -> bool {
-        let typing = self.jobs.front().is_some_and(&ends);
-        for job in self.jobs.iter().filter(|job| ends(job)) {
-            self.finished.push_back((job.id, Err(failure)));
-        }
-        self.jobs.retain(|job| !ends(job));
-        if typing {
+        let current = self.current.take_if(|job| ends(job));
+        if current.is_some() {
             self.under_way = false;
         }
-        typing
+        self.finished.extend(current.iter().map(|job| (job.id, Err(failure))));
+        for share in &mut self.shares {
+            self.finished.extend(share.jobs.iter().filter(|job| ends(job)).map(|job| (job.id, Err(failure))));
+            share.jobs.retain(|job| !ends(job));
+        }
+        self.shares.retain(|share| !share.jobs.is_empty());
+        current.is_some()
     }
 
     /// Takes the outcome of a job that has ended.
@@ -138,6 +213,7 @@ impl TypingQueue {
 
     /// When [`TypingQueue::step`] next has a step.
     pub fn deadline(&self) -> Option<Instant> {
-        (!self.under_way && !self.jobs.is_empty()).then_some(self.not_before).flatten()
+        let has_work = self.current.is_some() || !self.shares.is_empty();
+        (!self.under_way && has_work).then_some(self.not_before).flatten()
     }
 }

@@ -16,7 +16,7 @@ use crate::auth::role::Privilege;
 use crate::base::front_panel::Contact;
 use crate::base::seat_id::SeatId;
 use crate::bus::SeatBus;
-use crate::hands::client::{Drops, Hands};
+use crate::hands::client::{Drops, Hands, Person, Requester};
 use crate::hands::protocol::{HandsError, LARGEST_CHORD, MOST_STROKES};
 use crate::hid::keyboard::Owner;
 use crate::hid::{keymap, text};
@@ -93,7 +93,7 @@ impl Control {
         let usage = |code: &String| keymap::usage(code).ok_or_else(|| unknown(code));
         let usages: Vec<_> = codes.iter().map(usage).collect::<Result<_, _>>()?;
         let act = Act::begin(Kind::Typing, principal, format!("press a chord at {}", self.seat()));
-        let typed = self.hands.chord(self.seat(), owner, usages);
+        let typed = self.hands.chord(self.seat(), requester(principal, owner), usages);
         act.end(while_allowed(principal, typed).await)?;
         Ok(codes.len())
     }
@@ -107,7 +107,7 @@ impl Control {
         }
         let strokes = text::strokes(text).map_err(|error| ControlError::CannotType(error.to_string()))?;
         let act = Act::begin(Kind::Typing, principal, format!("type {length} characters at {}", self.seat()));
-        let typed = self.hands.type_strokes(self.seat(), owner, strokes);
+        let typed = self.hands.type_strokes(self.seat(), requester(principal, owner), strokes);
         act.end(while_allowed(principal, typed).await)?;
         Ok(length)
     }
@@ -121,6 +121,11 @@ impl Control {
     fn check(&self, principal: &Principal, privilege: Privilege) -> Result<(), Denied> {
         rights::check(principal, privilege, Some(self.seat()))
     }
+}
+
+/// The same person in all that they ask for, however many requests, sessions and pages of theirs there are.
+fn requester(principal: &Principal, owner: Owner) -> Requester {
+    Requester { owner, person: Person::new(principal.name.as_str()) }
 }
 
 /// Waits for what may last, but no longer than whoever asked for it may act.

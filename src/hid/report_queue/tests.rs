@@ -3,12 +3,18 @@
 use std::time::Duration;
 
 use super::*;
+use crate::hid::typing::{MOST_JOBS, MOST_PERSONS, Person};
 
 const ANNA: Owner = Owner(1);
 const BERT: Owner = Owner(2);
 const A: Usage = Usage(0x04);
 const B: Usage = Usage(0x05);
 const MS: Duration = Duration::from_millis(1);
+
+/// A request of a person who makes only this one.
+fn by(owner: Owner) -> Requester {
+    Requester { owner, person: Person::new(&owner.0.to_string()) }
+}
 
 /// A target that fetches when a test says so, with a clock of its own.
 struct Bench {
@@ -150,7 +156,7 @@ fn a_flood_of_keys_drops_its_owners_and_lets_go() {
 fn a_flood_of_keys_costs_nobody_else_theirs() {
     let mut bench = Bench::new();
     bench.key(BERT, Usage(0xE1), true);
-    bench.reports.strokes(bench.now, 1, BERT, &[Stroke { usage: B, modifiers: 0 }]);
+    bench.reports.strokes(bench.now, 1, by(BERT), &[Stroke { usage: B, modifiers: 0 }]);
     bench.fetch_keys();
     (0..10 * MOST_KEYS).for_each(|at| _ = bench.reports.key(bench.now, ANNA, A, at % 2 == 0));
     bench.key(BERT, B, true);
@@ -172,7 +178,7 @@ fn a_text_is_typed_between_the_keys_of_a_flood() {
             }
         };
         flood(&mut bench, MOST_KEYS);
-        bench.reports.strokes(bench.now, 1, BERT, &[Stroke { usage: B, modifiers: 0 }; 3]);
+        bench.reports.strokes(bench.now, 1, by(BERT), &[Stroke { usage: B, modifiers: 0 }; 3]);
         let begun = bench.now;
         while bench.reports.poll() != Some((1, Ok(()))) {
             assert!(bench.now - begun < STALE, "at {rate} keys a report it waits behind somebody else's");
@@ -278,7 +284,7 @@ fn letting_go_overtakes_what_waits() {
     bench.key(ANNA, A, true);
     bench.fetch_keys();
     bench.key(ANNA, B, true);
-    bench.reports.strokes(bench.now, 1, ANNA, &[Stroke { usage: A, modifiers: 0 }]);
+    bench.reports.strokes(bench.now, 1, by(ANNA), &[Stroke { usage: A, modifiers: 0 }]);
     bench.reports.release_all(bench.now);
     assert_eq!([(0, 0)].as_slice(), bench.fetch_keys());
     assert_eq!(Some((1, Err(Failure::Cancelled))), bench.reports.poll());
@@ -288,7 +294,7 @@ fn letting_go_overtakes_what_waits() {
 fn text_is_typed_key_by_key() {
     let mut bench = Bench::new();
     let start = bench.now;
-    bench.reports.strokes(start, 7, ANNA, &crate::hid::text::strokes("aA").unwrap());
+    bench.reports.strokes(start, 7, by(ANNA), &crate::hid::text::strokes("aA").unwrap());
     assert_eq!([(0, 4), (0, 0), (2, 4), (0, 0), (0, 0)].as_slice(), bench.fetch_all_keys());
     assert_eq!(Some((7, Ok(()))), bench.reports.poll());
     assert_eq!(40 * MS, bench.now - start, "four changes, each with its hold");
@@ -297,7 +303,7 @@ fn text_is_typed_key_by_key() {
 #[test]
 fn a_text_is_done_only_when_its_last_release_was_fetched() {
     let mut bench = Bench::new();
-    bench.reports.strokes(bench.now, 7, ANNA, &[Stroke { usage: A, modifiers: 0 }]);
+    bench.reports.strokes(bench.now, 7, by(ANNA), &[Stroke { usage: A, modifiers: 0 }]);
     for _ in 0..2 {
         assert!(bench.fetch(Interface::Keyboard).is_some());
         bench.wait(10 * MS);
@@ -310,7 +316,7 @@ fn a_text_is_done_only_when_its_last_release_was_fetched() {
 #[test]
 fn a_chord_goes_down_in_order_and_up_at_once() {
     let mut bench = Bench::new();
-    bench.reports.chord(bench.now, 1, ANNA, &[Usage(0xE0), Usage(0xE2), Usage(0x4C)]);
+    bench.reports.chord(bench.now, 1, by(ANNA), &[Usage(0xE0), Usage(0xE2), Usage(0x4C)]);
     assert_eq!([(1, 0), (5, 0), (5, 0x4C), (0, 0), (0, 0)].as_slice(), bench.fetch_all_keys());
 }
 
@@ -318,14 +324,14 @@ fn a_chord_goes_down_in_order_and_up_at_once() {
 fn typing_leaves_a_held_key_down() {
     let mut bench = Bench::new();
     bench.key(ANNA, Usage(0xE1), true);
-    bench.reports.strokes(bench.now, 1, ANNA, &[Stroke { usage: A, modifiers: 2 }]);
+    bench.reports.strokes(bench.now, 1, by(ANNA), &[Stroke { usage: A, modifiers: 2 }]);
     assert_eq!([(2, 0), (2, 4), (2, 0), (2, 0)].as_slice(), bench.fetch_all_keys());
 }
 
 #[test]
 fn a_text_nobody_fetches_fails_and_leaves_nothing() {
     let mut bench = Bench::new();
-    bench.reports.strokes(bench.now, 1, ANNA, &[Stroke { usage: A, modifiers: 0 }; 5]);
+    bench.reports.strokes(bench.now, 1, by(ANNA), &[Stroke { usage: A, modifiers: 0 }; 5]);
     bench.wait(STALE);
     assert_eq!(Some((1, Err(Failure::Stale))), bench.reports.poll());
     assert_eq!(None, bench.reports.next(Interface::Keyboard));
@@ -351,8 +357,8 @@ fn keys_that_are_dropped_are_told_once() {
 #[test]
 fn a_cancelled_text_lets_go_and_the_next_one_is_typed() {
     let mut bench = Bench::new();
-    bench.reports.strokes(bench.now, 1, ANNA, &[Stroke { usage: A, modifiers: 0 }; 5]);
-    bench.reports.strokes(bench.now, 2, BERT, &[Stroke { usage: B, modifiers: 0 }]);
+    bench.reports.strokes(bench.now, 1, by(ANNA), &[Stroke { usage: A, modifiers: 0 }; 5]);
+    bench.reports.strokes(bench.now, 2, by(BERT), &[Stroke { usage: B, modifiers: 0 }]);
     assert!(bench.fetch(Interface::Keyboard).is_some());
     bench.reports.cancel(bench.now, 1);
     assert_eq!(Some((1, Err(Failure::Cancelled))), bench.reports.poll());
@@ -361,8 +367,30 @@ fn a_cancelled_text_lets_go_and_the_next_one_is_typed() {
 }
 
 #[test]
-fn a_line_of_jobs_has_an_end() {
+fn a_line_of_jobs_has_an_end_for_whoever_fills_it() {
     let mut bench = Bench::new();
-    (0..20).for_each(|id| bench.reports.strokes(bench.now, id, ANNA, &[Stroke { usage: A, modifiers: 0 }]));
-    assert_eq!(Some((8, Err(Failure::TooMany))), bench.reports.poll());
+    let text = [Stroke { usage: A, modifiers: 0 }];
+    // One request each, as over HTTP: what counts is who sends them.
+    let request = |owner| Requester { owner: Owner(owner), person: Person::new("anna") };
+    (0..20).for_each(|id| bench.reports.strokes(bench.now, id, request(id), &text));
+    let refused: Vec<_> = std::iter::from_fn(|| bench.reports.poll()).collect();
+    let most = MOST_JOBS as u64;
+    assert_eq!((most..20).map(|id| (id, Err(Failure::TooMany))).collect::<Vec<_>>(), refused);
+    bench.reports.strokes(bench.now, 100, by(BERT), &text);
+    bench.fetch_all_keys();
+    let done: Vec<_> = std::iter::from_fn(|| bench.reports.poll()).collect();
+    let order: Vec<_> = [0, 100].into_iter().chain(1..most).map(|id| (id, Ok(()))).collect();
+    assert_eq!(order, done, "in turn, by person");
+}
+
+#[test]
+fn persons_that_are_made_up_do_not_fill_the_memory() {
+    let mut bench = Bench::new();
+    let most = (MOST_PERSONS * MOST_JOBS) as u64;
+    for id in 0..2 * most {
+        let by = Requester { owner: Owner(id), person: Person::new(&(id / 8).to_string()) };
+        bench.reports.strokes(bench.now, id, by, &[Stroke { usage: A, modifiers: 0 }]);
+    }
+    let refused = std::iter::from_fn(|| bench.reports.poll()).count() as u64;
+    assert!((most - 8..=most).contains(&refused), "{refused} of {}", 2 * most);
 }

@@ -11,7 +11,7 @@ use farhand::base::seat_id::SeatId;
 use farhand::base::tasks::{Stopper, Tasks, stop};
 use farhand::bus::{FrameBus, SeatBus, StatusBus, SystemBus};
 use farhand::hands::appliance::ApplianceClient;
-use farhand::hands::client::{Drops, Hands, HandsError, Input, InputQueue, Owner};
+use farhand::hands::client::{Drops, Hands, HandsError, Input, InputQueue, Owner, Person, Requester};
 use farhand::hands::link::ServerSource;
 use farhand::hands::protocol::{Decoder, FromHands, ToHands, encode};
 use farhand::hands::server::{ClientSource, run};
@@ -29,6 +29,11 @@ pub const BERT: Owner = Owner(2);
 pub const A: Usage = Usage(4);
 pub const B: Usage = Usage(5);
 pub const HALF: Duration = Duration::from_millis(500);
+
+/// A request of a person of whom there is only this one.
+pub fn by(owner: Owner) -> Requester {
+    Requester { owner, person: Person::new(&owner.0.to_string()) }
+}
 
 pub fn seat() -> SeatId {
     SeatId::try_from("main".to_string()).unwrap()

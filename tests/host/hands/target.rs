@@ -6,14 +6,20 @@ use std::time::Duration;
 use farhand::base::front_panel::{Contact, Lamps};
 use farhand::base::seat_id::SeatId;
 use farhand::base::usb::{KeyboardLeds, Report};
-use farhand::hands::client::{HandsError, Input, Owner};
+use farhand::hands::client::{HandsError, Input, Owner, Requester};
 use farhand::hid::keyboard::Usage;
 use farhand::hid::text::strokes;
 use farhand::ports::UsbEvent;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::bench::*;
 use crate::machine::{State, Target};
+
+/// The report of one key without modifiers.
+fn first(key: u8) -> Report {
+    Report::Keyboard([0, 0, key, 0, 0, 0, 0, 0])
+}
 
 #[tokio::test]
 async fn keys_reach_the_target_in_order() {
@@ -24,7 +30,6 @@ async fn keys_reach_the_target_in_order() {
     }
     bench.machine.until("four reports", |state| state.reports.len() == 4).await;
     let keys = bench.machine.look(|state| state.reports.clone());
-    let first = |key| Report::Keyboard([0, 0, key, 0, 0, 0, 0, 0]);
     assert_eq!([first(4), first(0), first(5), first(0)].as_slice(), keys);
 }
 
@@ -74,14 +79,38 @@ async fn presses_that_cannot_be_are_refused_with_the_reason() {
 #[tokio::test(start_paused = true)]
 async fn a_text_is_answered_when_its_last_release_was_fetched() {
     let bench = Bench::new().await;
-    bench.hands.type_strokes(&seat(), ANNA, strokes("Hi\n").unwrap()).await.unwrap();
+    bench.hands.type_strokes(&seat(), by(ANNA), strokes("Hi\n").unwrap()).await.unwrap();
     let keys: Vec<_> = bench.machine.look(|state| {
         let key = |report: &Report| if let Report::Keyboard(keys) = report { keys[2] } else { 0 };
         state.reports.iter().map(key).filter(|key| *key != 0).collect()
     });
     assert_eq!([0x0B, 0x0C, 0x28].as_slice(), keys);
     assert_eq!([0; 8], bench.machine.look(State::keys));
-    bench.hands.chord(&seat(), ANNA, vec![Usage(0xE0), Usage(0x4C)]).await.unwrap();
+    bench.hands.chord(&seat(), by(ANNA), vec![Usage(0xE0), Usage(0x4C)]).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_persons_waiting_texts_never_refuse_anothers() {
+    let bench = Bench::new().await;
+    let long = strokes(&"x".repeat(100)).unwrap();
+    let mut annas = JoinSet::new();
+    for request in 10..19 {
+        // Each request is an owner of its own; the person is the same.
+        let (hands, long, by) = (bench.hands.clone(), long.clone(), Requester { owner: Owner(request), ..by(ANNA) });
+        annas.spawn(async move { hands.type_strokes(&seat(), by, long).await });
+    }
+    let refused = soon("one is refused", annas.join_next()).await.unwrap().unwrap();
+    assert_eq!(Err(HandsError::TooMany), refused);
+    let seat = seat();
+    let berts = bench.hands.type_strokes(&seat, by(BERT), strokes("b").unwrap());
+    assert_eq!(Ok(()), soon("Bert's is typed", berts).await);
+    let is_typed = |state: &State, usage| state.reports.iter().filter(|keys| **keys == first(usage)).count();
+    assert_eq!(
+        (100, 1),
+        bench.machine.look(|state| (is_typed(state, 0x1B), is_typed(state, 5))),
+        "each whole, in turn"
+    );
+    assert_eq!(vec![Ok(()); 8], soon("Anna's are typed", annas.join_all()).await);
 }
 
 #[tokio::test]
@@ -90,13 +119,13 @@ async fn a_text_that_nobody_waits_for_is_stopped() {
     let text = strokes(&"x".repeat(1000)).unwrap();
     {
         let seat = seat();
-        let typing = bench.hands.type_strokes(&seat, ANNA, text);
+        let typing = bench.hands.type_strokes(&seat, by(ANNA), text);
         tokio::select! {
             _ = typing => panic!("a thousand keys cannot have been typed yet"),
             () = bench.machine.until("typing has begun", |state| state.keys()[2] == 0x1B) => (),
         }
     }
-    bench.hands.chord(&seat(), BERT, vec![A]).await.unwrap();
+    bench.hands.chord(&seat(), by(BERT), vec![A]).await.unwrap();
     let typed = bench.machine.look(|state| state.reports.len());
     assert!(typed < 1000, "{typed} reports");
 }
@@ -105,10 +134,10 @@ async fn a_text_that_nobody_waits_for_is_stopped() {
 async fn a_target_that_fetches_nothing_is_reported_and_gets_nothing_late() {
     let bench = Bench::new().await;
     bench.machine.target(Target::Ignores);
-    let typing = bench.hands.type_strokes(&seat(), ANNA, strokes("rm").unwrap()).await;
+    let typing = bench.hands.type_strokes(&seat(), by(ANNA), strokes("rm").unwrap()).await;
     assert_eq!(Err(HandsError::Stale), typing);
     bench.machine.target(Target::Fetches);
-    bench.hands.chord(&seat(), ANNA, vec![B]).await.unwrap();
+    bench.hands.chord(&seat(), by(ANNA), vec![B]).await.unwrap();
     let r = Report::Keyboard([0, 0, 0x15, 0, 0, 0, 0, 0]);
     assert!(!bench.machine.look(|state| state.reports.contains(&r)), "a stale key was replayed");
 }
@@ -131,7 +160,7 @@ async fn a_burst_of_one_loses_nothing_and_costs_nobody_else_anything() {
     bench.key(ANNA, shift, true);
     bench.machine.until_keys([2, 0, 0, 0, 0, 0, 0, 0]).await;
     let (hands, text) = (bench.hands.clone(), strokes(&"x".repeat(50)).unwrap());
-    let typing = tokio::spawn(async move { hands.type_strokes(&seat(), Owner(3), text).await });
+    let typing = tokio::spawn(async move { hands.type_strokes(&seat(), by(Owner(3)), text).await });
     bench.machine.until("typing has begun", |state| state.keys()[2] == 0x1B).await;
     let burst = async {
         for n in 0..3000 {
@@ -167,7 +196,7 @@ async fn an_unplugged_target_refuses_keys_at_once_but_never_a_release() {
     bench.known("unplugged", |bench| !bench.status.now().target.takes_keys()).await;
     let key = Input::Key { usage: A, down: true };
     assert_eq!(Err(HandsError::Unplugged), bench.input(ANNA, key));
-    assert_eq!(Err(HandsError::Unplugged), bench.hands.chord(&seat(), ANNA, vec![A]).await);
+    assert_eq!(Err(HandsError::Unplugged), bench.hands.chord(&seat(), by(ANNA), vec![A]).await);
     assert_eq!(Ok(()), bench.input(ANNA, Input::Release));
     bench.machine.target(Target::Fetches);
     bench.machine.udc("configured");
