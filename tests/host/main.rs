@@ -7,6 +7,8 @@ mod adopt;
 mod appliance;
 mod command;
 mod control;
+mod dongle;
+mod dongles;
 mod floors;
 mod hands;
 mod install;

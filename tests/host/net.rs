@@ -1,7 +1,7 @@
 //! The whole network side, over real sockets, with the real hands behind it.
 
 mod acts;
-mod bench;
+pub mod bench;
 mod domain;
 mod door;
 mod entry;
@@ -11,6 +11,6 @@ mod openapi;
 mod origin;
 mod pictures;
 mod seats;
-mod socket;
+pub mod socket;
 mod system;
 mod tls;

@@ -47,7 +47,7 @@ pub const PASSWORD: &str = "correct horse";
 pub const SIZE: Size = Size { width: 640, height: 480 };
 
 /// How long anything may take on a busy machine.
-const DEADLINE: Duration = Duration::from_secs(20);
+pub const DEADLINE: Duration = Duration::from_secs(20);
 
 pub struct Bench {
     pub folders: Folders,

@@ -38,7 +38,11 @@ impl Socket {
     }
 
     async fn over(client: Client, host: &str, lines: &str) -> Socket {
-        let mut request = hyper::Request::builder().uri(format!("wss://{host}{PATH}")).header("host", host);
+        Socket::at(client, host, PATH, lines).await
+    }
+
+    pub async fn at(client: Client, host: &str, path: &str, lines: &str) -> Socket {
+        let mut request = hyper::Request::builder().uri(format!("wss://{host}{path}")).header("host", host);
         for line in HANDSHAKE.split("\r\n").chain(lines.split("\r\n")).filter(|line| !line.is_empty()) {
             let (name, value) = line.split_once(": ").unwrap();
             request = request.header(name, value);

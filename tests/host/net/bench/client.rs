@@ -1,13 +1,15 @@
 //! A client that says exactly what a test wants said.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 
 use farhand::net::api::TABLE;
 use farhand::net::http::table::Found;
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-use super::soon;
+use super::{connector, soon};
 
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
@@ -21,6 +23,13 @@ pub struct Client {
 impl Client {
     pub fn over(stream: impl Stream + 'static) -> Client {
         Client { stream: Box::new(stream), held: Vec::new() }
+    }
+
+    /// Over TLS, to a server that another process may be, which has the last of these certificates.
+    pub async fn tls(address: SocketAddr, certificate: &Path) -> Client {
+        let tcp = TcpStream::connect(address).await.unwrap();
+        let name = ServerName::try_from("127.0.0.1").unwrap();
+        Client::over(soon("a handshake", connector(certificate).connect(name, tcp)).await.unwrap())
     }
 
     pub async fn plain(address: SocketAddr) -> Client {
