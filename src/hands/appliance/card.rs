@@ -49,23 +49,24 @@ impl Card {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+/// Lets the time pass in which a card must answer.
+pub async fn give_up<T>(work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => return done,
+            () = tokio::time::advance(CARD_TIMEOUT) => (),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
     use super::*;
     use std::sync::{Arc, Mutex, mpsc};
 
-    use tokio::time::{advance, pause, resume};
-
-    /// Lets the time pass in which a card must answer.
-    pub async fn give_up<T>(work: impl Future<Output = T>) -> T {
-        let mut work = std::pin::pin!(work);
-        loop {
-            tokio::select! {
-                biased;
-                done = &mut work => return done,
-                () = advance(CARD_TIMEOUT) => (),
-            }
-        }
-    }
+    use tokio::time::{pause, resume};
 
     #[tokio::test]
     async fn what_a_hanging_card_does_in_the_end_is_undone_before_anything_else_begins() {

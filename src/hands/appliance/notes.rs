@@ -83,7 +83,8 @@ impl Write {
         files::write_with_mode(&self.state.join(FACTORY_RESET), b"", MODE)
     }
 
-    /// What becomes of a write that ends late. One that nobody has taken back counts: the machine restarts all the same.
+    /// Takes back what a write has left that ended late. Unless somebody has asked for that, it counts: the machine
+    /// restarts all the same.
     fn undo(&self) {
         if !self.is_withdrawn() {
             return;
@@ -111,7 +112,7 @@ mod tests {
 
     use tokio::time::{pause, resume};
 
-    use super::super::card::tests::give_up;
+    use super::super::card::give_up;
 
     fn names(state: &Path) -> Vec<String> {
         let entries = std::fs::read_dir(state).into_iter().flatten();
