@@ -1,9 +1,9 @@
 /**
- * Lists the key chords that a browser or its desktop keeps for itself.
+ * Lists the keys and chords that people press by buttons.
  *
- * Keys go down in the order written and up in reverse, as fingers do.
+ * Those of the panel are what a browser, its desktop or a KVM switch keeps for itself; those of the row
+ * are what a phone does not have.
  */
-import type { ToDaemon } from "./protocol";
 
 export type Chord = {
   name: string;
@@ -12,8 +12,12 @@ export type Chord = {
   times?: number;
 };
 
+/** A key of the row, under the short label that fits there. */
+export type Cap = Chord & { label: string };
+
 const chord = (name: string, ...codes: string[]): Chord => ({ name, codes });
 const terminal = (n: number) => chord(`Ctrl-Alt-F${n}`, "ControlLeft", "AltLeft", `F${n}`);
+const twice = (name: string, code: string): Chord => ({ name, codes: [code], times: 2 });
 
 export const CHORDS: readonly Chord[] = [
   chord("Ctrl-Alt-Del", "ControlLeft", "AltLeft", "Delete"),
@@ -23,28 +27,57 @@ export const CHORDS: readonly Chord[] = [
   terminal(2),
   terminal(3),
   chord("Windows key", "MetaLeft"),
+  chord("Windows-L", "MetaLeft", "KeyL"),
   chord("Print Screen", "PrintScreen"),
+  chord("Scroll Lock", "ScrollLock"),
+];
+
+/** What KVM switches listen for, before the number of a computer. */
+export const SWITCH_CHORDS: readonly Chord[] = [
+  twice("Scroll Lock twice", "ScrollLock"),
+  twice("Left Ctrl twice", "ControlLeft"),
+  twice("Right Ctrl twice", "ControlRight"),
+  twice("Num Lock twice", "NumLock"),
 ];
 
 export const FUNCTION_KEYS: readonly Chord[] = Array.from({ length: 12 }, (_, index) =>
   chord(`F${index + 1}`, `F${index + 1}`),
 );
 
-/** What set-up screens and boot menus want, for a device that has no keys. */
-export const ROW: readonly (Chord & { label: string })[] = [
-  { ...chord("Escape", "Escape"), label: "Esc" },
-  { ...chord("F2", "F2"), label: "F2" },
-  { ...chord("F12", "F12"), label: "F12" },
-  { ...chord("Delete", "Delete"), label: "Del" },
-  { ...chord("Enter", "Enter"), label: "⏎" },
-  { ...chord("Tab", "Tab"), label: "Tab" },
-  { ...chord("Left", "ArrowLeft"), label: "←" },
-  { ...chord("Up", "ArrowUp"), label: "↑" },
-  { ...chord("Down", "ArrowDown"), label: "↓" },
-  { ...chord("Right", "ArrowRight"), label: "→" },
+const cap = (label: string, code: string, name = label): Cap => ({ name, codes: [code], label });
+
+/** Modifiers, which wait for the next key. */
+export const MODIFIER_CAPS: readonly Cap[] = [
+  cap("Ctrl", "ControlLeft"),
+  cap("Alt", "AltLeft"),
+  cap("Shift", "ShiftLeft"),
+  cap("Win", "MetaLeft", "Windows key"),
 ];
 
-export function sendChord({ codes }: Chord, send: (message: ToDaemon) => void): void {
-  for (const code of codes) send({ type: "key", code, down: true });
-  for (const code of [...codes].reverse()) send({ type: "key", code, down: false });
-}
+/** What consoles and set-up screens want. */
+export const ROW: readonly Cap[] = [
+  cap("F2", "F2"),
+  cap("F12", "F12"),
+  cap("Del", "Delete", "Delete"),
+  cap("←", "ArrowLeft", "Left"),
+  cap("↑", "ArrowUp", "Up"),
+  cap("↓", "ArrowDown", "Down"),
+  cap("→", "ArrowRight", "Right"),
+  cap("⏎", "Enter", "Enter"),
+];
+
+/** The keys that take the place of `ROW` when they are asked for. */
+export const MORE: readonly Cap[] = [
+  ...FUNCTION_KEYS.map(({ name }) => cap(name, name)),
+  cap("Home", "Home"),
+  cap("End", "End"),
+  cap("PgUp", "PageUp", "Page up"),
+  cap("PgDn", "PageDown", "Page down"),
+  cap("⌫", "Backspace", "Backspace"),
+  cap("Ins", "Insert", "Insert"),
+  cap("Pause", "Pause"),
+  cap("PrtSc", "PrintScreen", "Print Screen"),
+];
+
+export const ESCAPE = cap("Esc", "Escape", "Escape");
+export const TAB = cap("Tab", "Tab");

@@ -63,9 +63,13 @@ function openKeys(seat: string): Keys {
     },
     text(text) {
       const modifiers = take();
+      if (modifiers.length === 0) return type({ text });
       const [first = ""] = text;
       const code = codeOfCharacter(first);
-      if (modifiers.length === 0 || code === null) return type({ text });
+      if (code === null) {
+        sayProblem(`“${first}” is not one key, so it cannot be pressed with a modifier.`);
+        return;
+      }
       type({ chord: [...modifiers, code] });
       const rest = text.slice(first.length);
       if (rest !== "") type({ text: rest });

@@ -3,14 +3,15 @@
  *
  * A key stays down as long as a finger is on it, so that the target repeats it like a real one.
  */
-import { ROW, sendChord, type Chord } from "../../core/chords";
+import { ESCAPE, ROW, TAB, type Chord } from "../../core/chords";
+import { keysOf } from "../../state/keys";
 import type { Seat } from "../../state/seat";
 import "./keyRow.css";
 
 export function KeyRow({ seat }: { seat: Seat }) {
   return (
     <div class="keyrow" role="group" aria-label="Keys for firmware">
-      {ROW.map((chord) => (
+      {[ESCAPE, TAB, ...ROW].map((chord) => (
         <Cap key={chord.name} chord={chord} label={chord.label} seat={seat} />
       ))}
     </div>
@@ -33,7 +34,7 @@ function Cap({ chord, label, seat }: { chord: Chord; label: string; seat: Seat }
       }}
       onLostPointerCapture={() => hold(false)}
       // No pointer was involved: a keyboard or a screen reader pressed the button.
-      onClick={(event) => event.detail === 0 && sendChord(chord, seat.send)}
+      onClick={(event) => event.detail === 0 && keysOf(seat).chord(chord)}
       onContextMenu={(event) => event.preventDefault()}
     >
       {label}

@@ -1,8 +1,10 @@
 /**
  * Offers the chords that a browser or its desktop keeps for itself.
  */
-import { CHORDS, FUNCTION_KEYS, sendChord, type Chord } from "../../core/chords";
+import { CHORDS, FUNCTION_KEYS, SWITCH_CHORDS, type Chord } from "../../core/chords";
+import { keysOf } from "../../state/keys";
 import type { Seat } from "../../state/seat";
+import { rightControlLeaves, setRightControlLeaves } from "../../state/wayOut";
 import { Panel } from "../../ui/panel";
 import "./keys.css";
 
@@ -20,7 +22,7 @@ export function KeysPanel({ seat, focusScreen, ...rest }: Props) {
         const press = (chord: Chord) => {
           close();
           focusScreen();
-          sendChord(chord, seat.send);
+          keysOf(seat).chord(chord);
         };
         const button = (chord: Chord) => (
           <button type="button" key={chord.name} onClick={() => press(chord)}>
@@ -31,6 +33,17 @@ export function KeysPanel({ seat, focusScreen, ...rest }: Props) {
           <>
             <div class="chords">{CHORDS.map(button)}</div>
             <div class="function-keys">{FUNCTION_KEYS.map(button)}</div>
+            <div class="chords switch-keys" role="group" aria-label="For a KVM switch">
+              {SWITCH_CHORDS.map(button)}
+            </div>
+            <label class="choice">
+              <input
+                type="checkbox"
+                checked={rightControlLeaves.value}
+                onChange={(event) => setRightControlLeaves(event.currentTarget.checked)}
+              />
+              Right Ctrl twice leaves the screen
+            </label>
           </>
         );
       }}

@@ -1,0 +1,91 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { CHORDS, SWITCH_CHORDS } from "../core/chords";
+import { keysOf } from "./keys";
+import { dismiss, notices } from "./notices";
+import type { Seat } from "./seat";
+
+let bodies: unknown[];
+let answer: () => Response;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  bodies = [];
+  answer = () => new Response("{}");
+  vi.stubGlobal("fetch", async (path: string, { body }: { body: string }) => {
+    bodies.push([path, JSON.parse(body)]);
+    return answer();
+  });
+});
+afterEach(() => {
+  for (const { matter } of notices.value) dismiss(matter);
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+const open = () => keysOf({ id: "main" } as Seat);
+/** What was asked of the daemon, once all of it has been answered. */
+const asked = async () => {
+  await vi.advanceTimersByTimeAsync(10);
+  for (const [path] of bodies as [string][]) expect(path).toBe("/api/v1/seats/main/keys");
+  return (bodies as [string, unknown][]).map(([, body]) => body);
+};
+const named = (name: string) => {
+  const found = [...CHORDS, ...SWITCH_CHORDS].find((chord) => chord.name === name);
+  if (found === undefined) throw new Error(`there is no ${name}`);
+  return found;
+};
+
+test("a chord is one request, so that the daemon gives its keys their time", async () => {
+  open().chord(named("Ctrl-Alt-Del"));
+  expect(await asked()).toEqual([{ chord: ["ControlLeft", "AltLeft", "Delete"] }]);
+});
+
+test("a key for a KVM switch is pressed twice", async () => {
+  open().chord(named("Scroll Lock twice"));
+  expect(await asked()).toEqual([{ chord: ["ScrollLock"] }, { chord: ["ScrollLock"] }]);
+});
+
+test("modifiers that are armed go with the next key and no other", async () => {
+  const keys = open();
+  keys.toggle("ControlLeft");
+  keys.toggle("ShiftLeft");
+  keys.toggle("AltLeft");
+  keys.toggle("ShiftLeft");
+  expect(keys.armed.value).toEqual(["ControlLeft", "AltLeft"]);
+  keys.chord({ codes: ["F2"] });
+  keys.chord({ codes: ["F3"] });
+  expect(await asked()).toEqual([{ chord: ["ControlLeft", "AltLeft", "F2"] }, { chord: ["F3"] }]);
+});
+
+test("a letter under an armed modifier is a key, and the rest of the text is text", async () => {
+  const keys = open();
+  keys.toggle("ControlLeft");
+  keys.text("Cls");
+  expect(keys.armed.value).toEqual([]);
+  expect(await asked()).toEqual([{ chord: ["ControlLeft", "KeyC"] }, { text: "ls" }]);
+});
+
+test("a character that is no key under a modifier is reported, and not typed without it", async () => {
+  const keys = open();
+  keys.toggle("ControlLeft");
+  keys.text("é");
+  expect(await asked()).toEqual([]);
+  expect(notices.value.map(({ text }) => text)).toEqual([
+    "“é” is not one key, so it cannot be pressed with a modifier.",
+  ]);
+});
+
+test("what the daemon refuses is reported in its words", async () => {
+  const error = { code: "usb-unplugged", message: "the target does not take keys" };
+  answer = () => new Response(JSON.stringify({ error }), { status: 503 });
+  const keys = open();
+  keys.text("a");
+  await asked();
+  expect(notices.value).toMatchObject([{ text: "the target does not take keys" }]);
+});
+
+test("all who ask for a seat's keys share what is armed", () => {
+  const seat = { id: "main" } as Seat;
+  keysOf(seat).toggle("AltLeft");
+  expect(keysOf(seat).armed.value).toEqual(["AltLeft"]);
+});
