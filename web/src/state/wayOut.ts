@@ -4,11 +4,17 @@
  * The browser keeps it: it depends on the KVM switch behind this seat and on this keyboard.
  */
 import { signal } from "@preact/signals";
+import { platformOf } from "../core/keyRules";
+import { wayOutWords } from "../core/wayOut";
 
 const KEY = "right-ctrl";
 const TARGETS = "target";
 
 export const rightControlLeaves = signal(kept());
+
+/** How to leave the screen with this keyboard, for people. */
+export const wayOut = (): string =>
+  wayOutWords(platformOf(navigator.platform), rightControlLeaves.value);
 
 function kept(): boolean {
   try {

@@ -18,15 +18,23 @@ type Props = {
   disabled?: boolean;
   /** Why it cannot be used for now. It is closed then, keeps the focus, and says so when pressed. */
   unavailable?: string | null;
-  children: (close: () => void) => ComponentChildren;
+  /** Moves the focus once what the panel is for has been done; the panel's button is given. */
+  comeBack: (opener: HTMLElement) => void;
+  children: (done: () => void) => ComponentChildren;
 };
 
-export function Panel({ label, icon, disabled = false, unavailable = null, children }: Props) {
+export function Panel({ label, icon, disabled = false, unavailable = null, ...rest }: Props) {
+  const { comeBack, children } = rest;
   const open = useSignal(false);
   const id = useId();
   const root = useRef<HTMLDivElement>(null);
   const close = () => (open.value = false);
   const opener = () => root.current?.querySelector("button");
+  const done = () => {
+    close();
+    const button = opener();
+    if (button) comeBack(button);
+  };
 
   useLayoutEffect(() => {
     if (unavailable === null || !open.value) return;
@@ -41,21 +49,20 @@ export function Panel({ label, icon, disabled = false, unavailable = null, child
     const elsewhere = ({ target }: Event) => {
       if (target instanceof Node && !root.current?.contains(target)) close();
     };
+    const escape = ({ key }: KeyboardEvent) => {
+      if (key !== "Escape") return;
+      close();
+      opener()?.focus();
+    };
     document.addEventListener("pointerdown", elsewhere, { signal: abort.signal });
     document.addEventListener("focusin", elsewhere, { signal: abort.signal });
+    // Not only below the panel: Safari gives no button the focus that is clicked.
+    document.addEventListener("keydown", escape, { signal: abort.signal });
     return () => abort.abort();
   }, [open.value]);
 
   return (
-    <div
-      class="disclosure"
-      ref={root}
-      onKeyDown={(event) => {
-        if (event.key !== "Escape" || !open.value) return;
-        close();
-        root.current?.querySelector("button")?.focus();
-      }}
-    >
+    <div class="disclosure" ref={root}>
       <button
         type="button"
         class="tool"
@@ -72,7 +79,7 @@ export function Panel({ label, icon, disabled = false, unavailable = null, child
         <span class="word">{label}</span>
       </button>
       <div id={id} class="panel" role="group" aria-label={`${label} menu`} hidden={!open.value}>
-        {open.value && children(close)}
+        {open.value && children(done)}
       </div>
     </div>
   );

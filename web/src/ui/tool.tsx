@@ -8,7 +8,7 @@ import "./tool.css";
 type Props = {
   icon: IconName;
   label: string;
-  does: () => void;
+  does: (button: HTMLButtonElement) => void;
   disabled?: boolean;
   /** Why it cannot be used for now. It keeps the focus then, and says so when pressed. */
   unavailable?: string | null;
@@ -25,7 +25,9 @@ export function Tool({ icon, label, does, quiet = false, ...rest }: Props) {
       title={unavailable ?? label}
       disabled={disabled}
       aria-disabled={unavailable !== null}
-      onClick={() => (unavailable === null ? does() : sayProblem(unavailable))}
+      onClick={({ currentTarget }) =>
+        unavailable === null ? does(currentTarget) : sayProblem(unavailable)
+      }
     >
       <Icon name={icon} />
       <span class={quiet ? "unseen" : "word"}>{label}</span>

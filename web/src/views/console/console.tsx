@@ -85,6 +85,7 @@ export function Console({ user }: { user: string }) {
         user={user}
         element={toolbar}
         root={root}
+        screen={screen}
         focusScreen={focusScreen}
       />
       <Screen seat={seat} element={screen} leave={focusTools} />

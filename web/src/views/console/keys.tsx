@@ -12,16 +12,15 @@ type Props = {
   seat: Seat;
   disabled: boolean;
   unavailable: string | null;
-  focusScreen: () => void;
+  comeBack: (opener: HTMLElement) => void;
 };
 
-export function KeysPanel({ seat, focusScreen, ...rest }: Props) {
+export function KeysPanel({ seat, ...rest }: Props) {
   return (
     <Panel label="Keys" icon="keys" {...rest}>
-      {(close) => {
+      {(done) => {
         const press = (chord: Chord) => {
-          close();
-          focusScreen();
+          done();
           keysOf(seat).chord(chord);
         };
         const button = (chord: Chord) => (

@@ -55,21 +55,13 @@ type Props = {
   seat: Seat;
   disabled: boolean;
   unavailable: string | null;
-  focusScreen: () => void;
+  comeBack: (opener: HTMLElement) => void;
 };
 
-export function PowerPanel({ seat, focusScreen, ...rest }: Props) {
+export function PowerPanel({ seat, ...rest }: Props) {
   return (
     <Panel label="Power" icon="power" {...rest}>
-      {(close) => (
-        <Choices
-          seat={seat}
-          done={() => {
-            close();
-            focusScreen();
-          }}
-        />
-      )}
+      {(done) => <Choices seat={seat} done={done} />}
     </Panel>
   );
 }

@@ -6,7 +6,6 @@ import type { RefObject } from "preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { enlarge, isSharp, type Size, type View } from "../../core/geometry";
 import { platformOf } from "../../core/keyRules";
-import { wayOutWords } from "../../core/wayOut";
 import { api } from "../../remote/api";
 import { attachKeyboard } from "../../remote/keyboard";
 import { attachPointer } from "../../remote/pointer";
@@ -16,7 +15,7 @@ import { attachStream } from "../../remote/stream";
 import { keysOf } from "../../state/keys";
 import { sayProblem } from "../../state/notices";
 import type { Connection, Seat } from "../../state/seat";
-import { rightControlLeaves } from "../../state/wayOut";
+import { rightControlLeaves, wayOut } from "../../state/wayOut";
 import "./screen.css";
 
 const OVERLAY: Record<Connection, string | null> = {
@@ -153,8 +152,7 @@ export function Screen({ seat, element, leave }: Props) {
         {watching.value && <img src={api.streamUrl(seat.id)} alt="" draggable={false} />}
       </div>
       <p id="screen-help" class="unseen">
-        Every key goes to the target while its screen has the focus.{" "}
-        {wayOutWords(platform, rightControlLeaves.value)}
+        Every key goes to the target while its screen has the focus. {wayOut()}
       </p>
       {watching.value && (
         <p class="banner">

@@ -14,6 +14,7 @@ import {
 } from "../../core/labels";
 import type { Status } from "../../core/protocol";
 import type { Connection, Seat } from "../../state/seat";
+import { wayOut } from "../../state/wayOut";
 import "./status.css";
 
 const CONNECTION: Record<Connection, Label> = {
@@ -45,6 +46,10 @@ export function StatusLine({ seat }: { seat: Seat }) {
       {isLost && <span>{asOfLabel(seat.knownAt.value, new Date())}:</span>}
       <Dotted label={signalLabel(status.signal)} title={status.device} isPast={isLost} />
       {!isLost && <Figures seat={seat} />}
+      {/* The screen's description says it to who cannot see it. */}
+      <span class="way-out" aria-hidden="true">
+        {wayOut()}
+      </span>
       {!isLost && <span class="gap" />}
       {!isLost && <People seat={seat} />}
       {!isLost && <Lamps lit={status.keyboard_leds} />}

@@ -1,8 +1,9 @@
 /**
  * Holds what can be done to the target and to the page.
  */
-import { useSignal } from "@preact/signals";
+import { useSignal, type Signal } from "@preact/signals";
 import type { RefObject } from "preact";
+import { useRef } from "preact/hooks";
 import { snapshotName } from "../../core/labels";
 import type { Privilege } from "../../core/protocol";
 import { api, asRefusal } from "../../remote/api";
@@ -11,6 +12,7 @@ import { sayProblem, sayResult } from "../../state/notices";
 import type { Seat } from "../../state/seat";
 import { logOut, session } from "../../state/session";
 import { nextTheme, theme } from "../../state/theme";
+import { wayOut } from "../../state/wayOut";
 import { Mark } from "../../ui/icon";
 import { Tool } from "../../ui/tool";
 import { SystemDialog } from "../system/system";
@@ -19,18 +21,23 @@ import { PasteDialog } from "./paste";
 import { PowerPanel } from "./power";
 import "./toolbar.css";
 
+/** Where the focus goes when something is closed; null while that is not open. */
+type WayBack = Signal<(() => void) | null>;
+
 type Props = {
   seat: Seat;
   seats: readonly string[];
   user: string;
   element: RefObject<HTMLElement | null>;
   root: RefObject<HTMLDivElement | null>;
+  screen: RefObject<HTMLElement | null>;
   focusScreen: () => void;
 };
 
-export function Toolbar({ seat, seats, user, element, root, focusScreen }: Props) {
-  const showsPaste = useSignal(false);
-  const showsSystem = useSignal(false);
+export function Toolbar({ seat, seats, user, element, root, screen, focusScreen }: Props) {
+  const paste: WayBack = useSignal(null);
+  const sheet: WayBack = useSignal(null);
+  const cameByPointer = useRef(false);
   const mayConfigure = session.value?.privileges.includes("configure") === true;
   // Refused are those who are known not to have it; until the seat has said so, nobody is.
   const here = seat.me.value?.privileges;
@@ -38,8 +45,25 @@ export function Toolbar({ seat, seats, user, element, root, focusScreen }: Props
   const full = isFullScreen.value;
   const unavailable = seat.unavailable.value;
 
+  /** Back to the screen for whoever clicked from there, and for all others to what they pressed. */
+  const wayBack = (opener: HTMLElement): (() => void) =>
+    cameByPointer.current ? focusScreen : () => opener.focus();
+  const comeBack = (opener: HTMLElement) => wayBack(opener)();
+  const opens = (what: WayBack) => (button: HTMLElement) => void (what.value = wayBack(button));
+  const closes = (what: WayBack) => () => {
+    what.value?.();
+    what.value = null;
+  };
+
   return (
-    <header class="toolbar" ref={element}>
+    <header
+      class="toolbar"
+      ref={element}
+      onPointerDownCapture={() =>
+        (cameByPointer.current ||= document.activeElement === screen.current)
+      }
+      onKeyDownCapture={() => (cameByPointer.current = false)}
+    >
       <Mark />
       <SeatName seat={seat} seats={seats} />
       <div class="tools" role="group" aria-label="Target">
@@ -47,20 +71,20 @@ export function Toolbar({ seat, seats, user, element, root, focusScreen }: Props
           seat={seat}
           disabled={lacks("power")}
           unavailable={unavailable}
-          focusScreen={focusScreen}
+          comeBack={comeBack}
         />
         <KeysPanel
           seat={seat}
           disabled={lacks("input")}
           unavailable={unavailable}
-          focusScreen={focusScreen}
+          comeBack={comeBack}
         />
         <Tool
           icon="paste"
           label="Paste text"
           disabled={lacks("input")}
           unavailable={unavailable}
-          does={() => (showsPaste.value = true)}
+          does={opens(paste)}
         />
         <Tool
           icon="camera"
@@ -76,32 +100,16 @@ export function Toolbar({ seat, seats, user, element, root, focusScreen }: Props
           does={() => {
             if (root.current !== null) void toggleFullScreen(root.current);
             focusScreen();
+            if (!full && !lacks("input")) sayResult(wayOut());
           }}
         />
-        {mayConfigure && (
-          <Tool icon="gear" label="System" quiet does={() => (showsSystem.value = true)} />
-        )}
+        {mayConfigure && <Tool icon="gear" label="System" quiet does={opens(sheet)} />}
         <Tool icon={theme.value} label={`Theme: ${theme.value}`} quiet does={nextTheme} />
         <span class="user">{user}</span>
         <Tool icon="leave" label="Log out" quiet does={() => attempt(logOut)} />
       </div>
-      {showsSystem.value && (
-        <SystemDialog
-          closed={() => {
-            showsSystem.value = false;
-            focusScreen();
-          }}
-        />
-      )}
-      {showsPaste.value && (
-        <PasteDialog
-          seat={seat}
-          closed={() => {
-            showsPaste.value = false;
-            focusScreen();
-          }}
-        />
-      )}
+      {sheet.value !== null && <SystemDialog closed={closes(sheet)} />}
+      {paste.value !== null && <PasteDialog seat={seat} closed={closes(paste)} />}
     </header>
   );
 }
