@@ -5,7 +5,9 @@
 
 pub mod attachment;
 pub mod control;
+mod delay;
 mod error;
+mod lowest;
 pub mod pace;
 pub mod places;
 pub mod viewer;

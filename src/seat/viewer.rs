@@ -7,6 +7,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use super::delay::Delay;
 use super::window::Window;
 use crate::hands::protocol::Input;
 use crate::hid::keyboard::Usage;
@@ -64,6 +65,7 @@ pub struct Viewer {
     /// When they came or last asked for pictures. One from before then was not late; there was nobody to see it.
     watches_since: Instant,
     window: Window,
+    delay: Delay,
     keys: BTreeSet<u8>,
     buttons: u8,
     heard: Instant,
@@ -94,6 +96,7 @@ impl Viewer {
             pictures: true,
             watches_since: now,
             window: Window::new(now),
+            delay: Delay::new(now),
             keys: BTreeSet::new(),
             buttons: 0,
             heard: now,
@@ -116,6 +119,29 @@ impl Viewer {
             self.window.clear();
             self.watches_since = now;
             self.actions.push_back(Action::Again);
+        }
+    }
+
+    /// Tells whether a message that was sent at `t`, in milliseconds by its sender's clock, came in time; without a
+    /// time it did. What comes late must not be carried out, and by then nothing of theirs is held any more.
+    pub fn came_in_time(&mut self, now: Instant, t: Option<u64>) -> bool {
+        if !t.is_some_and(|t| self.delay.is_late(now, t)) {
+            return true;
+        }
+        if self.holds() {
+            self.release();
+        }
+        self.refuse(
+            now,
+            Refusal::new("late", "what you did came more than a second late and was dropped; do it again"),
+        );
+        false
+    }
+
+    /// Notes when a message was sent that is carried out however late it comes.
+    pub fn stamped(&mut self, now: Instant, t: Option<u64>) {
+        if let Some(t) = t {
+            self.delay.is_late(now, t);
         }
     }
 
@@ -348,6 +374,30 @@ mod tests {
         drain(&mut viewer);
         viewer.tick(now + ms(1500));
         assert_eq!(Vec::<Action>::new(), drain(&mut viewer));
+    }
+
+    #[test]
+    fn what_comes_late_is_refused_once_and_releases_what_is_held() {
+        let (mut viewer, now) = viewer(true);
+        assert!(viewer.came_in_time(now, Some(500)));
+        viewer.input(now, LEFT);
+        drain(&mut viewer);
+        let later = now + ms(1200);
+        assert!(viewer.came_in_time(later, None), "who says no time is believed");
+        assert!(!viewer.came_in_time(later, Some(600)));
+        assert!(!viewer.came_in_time(later, Some(610)));
+        let done = drain(&mut viewer);
+        let [Action::Input(Input::Release), Action::Refuse(Refusal { code: "late", .. })] = &done[..] else {
+            panic!("{done:?}");
+        };
+        assert!(viewer.came_in_time(later, Some(1690)));
+    }
+
+    #[test]
+    fn acknowledging_a_picture_tells_how_fast_a_message_may_be() {
+        let (mut viewer, now) = viewer(true);
+        viewer.stamped(now, Some(500));
+        assert!(!viewer.came_in_time(now + ms(1200), Some(600)));
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub enum ToDaemon {
         code: String,
         /// Whether it is down now.
         down: bool,
+        /// When it was sent, in milliseconds by the page's clock, from any moment on that stays the same.
+        t: Option<u64>,
     },
     /// The pointer's place as a share of the picture, and its buttons.
     Pointer {
@@ -37,6 +39,8 @@ pub enum ToDaemon {
         y: u16,
         /// The sum of 1 left, 2 right, 4 middle, 8 back, 16 forward.
         buttons: u8,
+        /// As of a key.
+        t: Option<u64>,
     },
     /// Detents of the wheel.
     Wheel {
@@ -44,15 +48,22 @@ pub enum ToDaemon {
         dx: i8,
         /// Away from the user.
         dy: i8,
+        /// As of a key.
+        t: Option<u64>,
     },
     /// Release everything.
     Release {},
     /// Still holding.
-    Held {},
+    Held {
+        /// As of a key.
+        t: Option<u64>,
+    },
     /// This picture is on the screen.
     Shown {
         /// Its number.
         seq: u64,
+        /// As of a key.
+        t: Option<u64>,
     },
     /// Whether pictures are wanted.
     Pictures {
@@ -173,7 +184,7 @@ mod tests {
     use crate::net::ws::messages::*;
 
     const GOOD: &[&str] = &[
-        r#"{"type":"key","code":"KeyA","down":true}"#,
+        r#"{"type":"key","code":"KeyA","down":true,"t":12345}"#,
         r#"{"type":"pointer","x":0,"y":32767,"buttons":31}"#,
         r#"{"type":"wheel","dx":-127,"dy":127}"#,
         r#"{"type":"release"}"#,
@@ -190,8 +201,11 @@ mod tests {
             let kind = text.split(['{', ',', '}']).nth(1).unwrap();
             assert!(documented.contains(kind), "{kind} is not in docs/api.md");
         }
-        assert_eq!(ToDaemon::Key { code: "KeyA".into(), down: true }, ToDaemon::parse(GOOD[0]).unwrap());
-        assert_eq!(ToDaemon::Pointer { x: 0, y: 32767, buttons: 31 }, ToDaemon::parse(GOOD[1]).unwrap());
+        assert_eq!(
+            ToDaemon::Key { code: "KeyA".into(), down: true, t: Some(12345) },
+            ToDaemon::parse(GOOD[0]).unwrap()
+        );
+        assert_eq!(ToDaemon::Pointer { x: 0, y: 32767, buttons: 31, t: None }, ToDaemon::parse(GOOD[1]).unwrap());
     }
 
     #[test]
@@ -213,6 +227,9 @@ mod tests {
             r#"{"type":"wheel","dx":-128,"dy":0}"#,
             r#"{"type":"wheel","dx":0,"dy":128}"#,
             r#"{"type":"held"} {"type":"held"}"#,
+            r#"{"type":"held","t":-1}"#,
+            r#"{"type":"held","t":1.5}"#,
+            r#"{"type":"held","t":18446744073709551616}"#,
         ] {
             assert!(ToDaemon::parse(text).is_err(), "{text}");
         }

@@ -225,12 +225,17 @@ fn receive(viewer: &mut Viewer, message: Message) -> Option<Closing> {
 
 fn pass_on(viewer: &mut Viewer, now: Instant, message: ToDaemon) {
     match message {
-        ToDaemon::Key { code, down } => viewer.key(now, &code, down),
-        ToDaemon::Pointer { x, y, buttons } => viewer.input(now, Input::Pointer { x, y, buttons }),
-        ToDaemon::Wheel { dx, dy } => viewer.input(now, Input::Wheel { dx, dy }),
+        ToDaemon::Key { t, .. } | ToDaemon::Pointer { t, .. } | ToDaemon::Wheel { t, .. } | ToDaemon::Held { t }
+            if !viewer.came_in_time(now, t) => {}
+        ToDaemon::Key { code, down, .. } => viewer.key(now, &code, down),
+        ToDaemon::Pointer { x, y, buttons, .. } => viewer.input(now, Input::Pointer { x, y, buttons }),
+        ToDaemon::Wheel { dx, dy, .. } => viewer.input(now, Input::Wheel { dx, dy }),
         ToDaemon::Release {} => viewer.input(now, Input::Release),
-        ToDaemon::Held {} => viewer.held(now),
-        ToDaemon::Shown { seq } => viewer.shown(now, seq),
+        ToDaemon::Held { .. } => viewer.held(now),
+        ToDaemon::Shown { seq, t } => {
+            viewer.stamped(now, t);
+            viewer.shown(now, seq);
+        }
         ToDaemon::Pictures { on } => viewer.pictures(now, on),
     }
 }

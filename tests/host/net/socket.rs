@@ -2,6 +2,7 @@
 
 mod flood;
 mod input;
+mod late;
 mod pictures;
 mod protocol;
 mod sessions;

@@ -5,13 +5,14 @@
  * with its `type` as a literal, and no other `type` literal stands here.
  */
 
+/** `t` is when it was sent, in milliseconds; the socket adds it. */
 export type ToDaemon =
-  | { type: "key"; code: string; down: boolean }
-  | { type: "pointer"; x: number; y: number; buttons: number }
-  | { type: "wheel"; dx: number; dy: number }
+  | { type: "key"; code: string; down: boolean; t?: number }
+  | { type: "pointer"; x: number; y: number; buttons: number; t?: number }
+  | { type: "wheel"; dx: number; dy: number; t?: number }
   | { type: "release" }
-  | { type: "held" }
-  | { type: "shown"; seq: number }
+  | { type: "held"; t?: number }
+  | { type: "shown"; seq: number; t?: number }
   | { type: "pictures"; on: boolean };
 
 export type FromDaemon =

@@ -22,6 +22,7 @@ function open(answers = true) {
     message: ({ type }) => said.push(type),
     picture: (data) => said.push(`picture of ${data.byteLength}`),
     closed: (code, wasOpen) => said.push(`closed ${code} ${wasOpen}`),
+    stalled: () => said.push("stalled"),
     answers: () => Promise.resolve(answers),
   });
   return { socket, said };
@@ -43,6 +44,84 @@ test("nothing is kept for a socket that is not open", () => {
   socket.send({ type: "key", code: "KeyA", down: true });
   latest().hello();
   expect(latest().sent).toEqual([]);
+});
+
+test("what is typed says when, and letting go does not", () => {
+  const { socket } = open();
+  latest().hello();
+  vi.advanceTimersByTime(1234);
+  socket.send({ type: "key", code: "KeyA", down: true });
+  socket.send({ type: "held" });
+  socket.send({ type: "shown", seq: 7 });
+  socket.send({ type: "pictures", on: true });
+  const t = Math.round(performance.now());
+  expect(latest().sent.map((text) => JSON.parse(text) as unknown)).toEqual([
+    { type: "key", code: "KeyA", down: true, t },
+    { type: "held", t },
+    { type: "shown", seq: 7, t },
+    { type: "pictures", on: true },
+  ]);
+});
+
+/** Lets everything wait in the socket that is sent from now on. */
+function block(socket: FakeSocket) {
+  Object.defineProperty(socket, "bufferedAmount", {
+    get: () => socket.sent.slice(from).reduce((sum, text) => sum + text.length, 0),
+    configurable: true,
+  });
+  const from = socket.sent.length;
+  return () => Object.defineProperty(socket, "bufferedAmount", { value: 0, configurable: true });
+}
+const types = (socket: FakeSocket) =>
+  socket.sent.map((text) => (JSON.parse(text) as { type: string }).type);
+
+test("what is typed into a stall is dropped, said once, and everything let go", () => {
+  const { socket, said } = open();
+  latest().hello();
+  socket.send({ type: "key", code: "KeyA", down: true });
+  const unblock = block(latest());
+  socket.send({ type: "held" });
+  vi.advanceTimersByTime(499);
+  socket.send({ type: "wheel", dx: 0, dy: 1 });
+  vi.advanceTimersByTime(1);
+  socket.send({ type: "key", code: "KeyA", down: false });
+  socket.send({ type: "key", code: "Enter", down: true });
+  socket.send({ type: "held" });
+  expect(types(latest())).toEqual(["key", "held", "wheel", "release"]);
+  expect(said).toEqual(["hello", "stalled"]);
+  unblock();
+  socket.send({ type: "key", code: "KeyB", down: true });
+  expect(types(latest()).at(-1)).toBe("key");
+  vi.advanceTimersByTime(3000);
+  expect(said).toEqual(["hello", "stalled"]);
+});
+
+test("a socket in which input has waited for two seconds is left, and another opened", () => {
+  const { socket, said } = open();
+  latest().hello();
+  const stuck = latest();
+  block(stuck);
+  socket.send({ type: "key", code: "KeyA", down: true });
+  vi.advanceTimersByTime(600);
+  socket.send({ type: "held" });
+  vi.advanceTimersByTime(1399);
+  expect(said).toEqual(["hello", "stalled"]);
+  vi.advanceTimersByTime(1);
+  expect(said).toEqual(["hello", "stalled", "closed 1006 true"]);
+  vi.advanceTimersByTime(250);
+  expect(latest()).not.toBe(stuck);
+  latest().hello();
+  socket.send({ type: "key", code: "KeyB", down: true });
+  expect(types(latest())).toEqual(["key"]);
+});
+
+test("input that came late begins a new socket", () => {
+  const { said } = open();
+  latest().hello();
+  latest().onmessage?.({ data: '{"type":"refused","code":"late","message":"too late"}' });
+  expect(said).toEqual(["hello", "refused", "closed 1006 true"]);
+  vi.advanceTimersByTime(250);
+  expect(FakeSocket.all).toHaveLength(2);
 });
 
 test("a lost socket is opened again, later each time, and soon after a success", () => {

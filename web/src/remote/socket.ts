@@ -6,6 +6,7 @@
  * not answer is given up. One that never opens is given up without asking: the browser would wait
  * for minutes, and where HTTP still gets through, the page has another way to its pictures.
  */
+import { backlog } from "../core/backlog";
 import { backoff } from "../core/backoff";
 import { parseMessage, type FromDaemon, type ToDaemon } from "../core/protocol";
 
@@ -16,12 +17,24 @@ export const SESSION_ENDED = 4401;
 const SILENCE_MS = 4000;
 const ANSWER_MS = 3000;
 const OPENING_MS = 4000;
+/** Input behind anything that has waited this long would be typed into something else. */
+const STALL_MS = 500;
+/** A network that stalls longer is left: what waits in the socket is dropped with it. */
+const LONGEST_STALL_MS = 2000;
+
+type Kind = ToDaemon["type"];
+/** What must not arrive late. Letting go may. */
+const INPUT: readonly Kind[] = ["key", "pointer", "wheel", "held"];
+/** What says when it was sent, so that the daemon can tell what is late. */
+const TIMED: readonly Kind[] = [...INPUT, "shown"];
 
 export type SocketPorts = {
   message: (message: FromDaemon) => void;
   picture: (data: ArrayBuffer) => void;
   /** The socket is gone; `wasOpen` tells a lost connection from one that never came about. */
   closed: (code: number, wasOpen: boolean) => void;
+  /** The network stalls, and what is typed is dropped. */
+  stalled: () => void;
   /** Whether the daemon still answers over HTTP. */
   answers: (signal: AbortSignal) => Promise<boolean>;
 };
@@ -41,6 +54,8 @@ export function openSocket(url: string, ports: SocketPorts): Socket {
   let opened = false;
   let retry: ReturnType<typeof setTimeout> | undefined;
   let silence: ReturnType<typeof setTimeout> | undefined;
+  let sent = backlog();
+  let stall: ReturnType<typeof setTimeout> | undefined;
 
   const heard = () => {
     clearTimeout(silence);
@@ -62,6 +77,7 @@ export function openSocket(url: string, ports: SocketPorts): Socket {
     socket = null;
     opened = false;
     clearTimeout(silence);
+    endStall();
     lost.close();
     if (code !== SESSION_ENDED) reopen();
     ports.closed(code, wasOpen);
@@ -79,6 +95,7 @@ export function openSocket(url: string, ports: SocketPorts): Socket {
     const fresh = new WebSocket(url);
     fresh.binaryType = "arraybuffer";
     socket = fresh;
+    sent = backlog();
     // A silence too: the daemon speaks first.
     silence = setTimeout(() => lose(fresh, 1006), OPENING_MS);
     fresh.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => {
@@ -91,8 +108,46 @@ export function openSocket(url: string, ports: SocketPorts): Socket {
         wait.reset();
       }
       if (message !== null) ports.message(message);
+      // The daemon measures by the fastest message of this socket, and a clock that has stood still
+      // looks like a stall: only another socket begins again.
+      if (message?.type === "refused" && message.code === "late") lose(fresh, 1006);
     };
     fresh.onclose = ({ code }) => lose(fresh, code);
+  };
+
+  const put = (on: WebSocket, message: ToDaemon) => {
+    const now = performance.now();
+    const isTimed = TIMED.includes(message.type);
+    const text = JSON.stringify(isTimed ? { ...message, t: Math.round(now) } : message);
+    // As many bytes as characters: nothing in a message is outside of ASCII.
+    sent.sent(text.length, on.bufferedAmount, now);
+    on.send(text);
+  };
+
+  /** Whether what is sent now would arrive after a stall. */
+  const stalls = (on: WebSocket) => {
+    const age = sent.age(on.bufferedAmount, performance.now());
+    if (age < STALL_MS) {
+      endStall();
+      return false;
+    }
+    if (stall === undefined) {
+      stall = setTimeout(() => outlast(on), Math.max(LONGEST_STALL_MS - age, 0));
+      // Something of what is dropped may be the end of a key that is down.
+      put(on, { type: "release" });
+      ports.stalled();
+    }
+    return true;
+  };
+
+  const endStall = () => {
+    clearTimeout(stall);
+    stall = undefined;
+  };
+
+  const outlast = (on: WebSocket) => {
+    stall = undefined;
+    if (LONGEST_STALL_MS <= sent.age(on.bufferedAmount, performance.now())) lose(on, 1006);
   };
 
   addEventListener("online", open, { signal: abort.signal });
@@ -101,7 +156,9 @@ export function openSocket(url: string, ports: SocketPorts): Socket {
 
   return {
     send(message) {
-      if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message));
+      if (socket?.readyState !== WebSocket.OPEN) return;
+      if (INPUT.includes(message.type) && stalls(socket)) return;
+      put(socket, message);
     },
     reopen,
     close() {

@@ -46,6 +46,7 @@ const ANSWER_MS = 3000;
 const LATENCY_MS = 2500;
 
 const LOST = "The connection to Farhand is lost; this page goes on trying to reach it.";
+const STALLED = "The network stalls. What you type is dropped until it moves again.";
 
 const every = (ms: number, does: () => void): (() => void) => {
   const timer = setInterval(does, ms);
@@ -147,6 +148,7 @@ export function openSeat(first: Status): Seat {
     message: receive,
     picture,
     closed: (code, wasOpen) => void closed(code, wasOpen),
+    stalled: () => sayProblem(STALLED, "stalled"),
     answers: api.answers,
   });
   const held = keepAlive({ send: socket.send, every });

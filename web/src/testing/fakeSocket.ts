@@ -6,6 +6,8 @@ export class FakeSocket {
   static all: FakeSocket[] = [];
   readyState = 0;
   sent: string[] = [];
+  /** How many bytes a network that stalls has left here. */
+  bufferedAmount = 0;
   onmessage: ((event: { data: unknown }) => void) | null = null;
   onclose: ((event: { code: number }) => void) | null = null;
   constructor() {
