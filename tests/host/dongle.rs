@@ -1,7 +1,7 @@
 //! Plays capture dongles to a real `farhand serve`, and reads what it says of them.
 //!
-//! The daemon's side is preload/dongle.c, built here and preloaded into it. What the two share is a file of words, which
-//! the daemon's side maps: [`Field`] has their order.
+//! The daemon's side is preload/dongle.c, built here and preloaded into it. What the two share is a file of words,
+//! which the daemon's side maps: [`Field`] has their order.
 
 // A dongle can do more than each test asks of it.
 #![allow(dead_code)]
