@@ -77,9 +77,9 @@ fn a_reset_cut_short_is_taken_up_again() {
     let temporary = tempfile::tempdir().unwrap();
     let tools = temporary.path();
     let allowed = |count: usize| {
-        // Removes so many times, then the power is gone.
+        // Removes so many times, then the power is gone, for this program too.
         let rm = format!(
-            "#!/bin/sh\necho >>'{0}/done'\n[ $(wc -l <'{0}/done') -le {count} ] || kill -9 $PPID\nexec /bin/rm \"$@\"\n",
+            "#!/bin/sh\necho >>'{0}/done'\n[ $(wc -l <'{0}/done') -le {count} ] || {{ kill -9 $PPID; exit 1; }}\nexec /bin/rm \"$@\"\n",
             tools.display()
         );
         fs::write(tools.join("rm"), rm).unwrap();
