@@ -2,7 +2,7 @@
 //!
 //! Each wears a machine down while everything of ours runs, and each is mended by a person's hands, so it is shown for
 //! as long as it matters and logged when it changes, not at every reading. [`BoardHealth`] does no I/O and reads no
-//! clock: the caller reads the sensors at [`Health::deadline`] and hands the [`Readings`] in.
+//! clock: the caller reads the sensors at [`BoardHealth::deadline`] and hands the [`Readings`] in.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
