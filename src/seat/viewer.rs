@@ -25,6 +25,9 @@ const SECOND: Duration = Duration::from_secs(1);
 /// The shortest time between two statuses to a viewer.
 const STATUS: Duration = Duration::from_millis(200);
 
+/// A viewer hears something at least this often, so that they can tell a dead connection from a quiet seat.
+const BEAT: Duration = Duration::from_secs(2);
+
 /// Something to do for a viewer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
@@ -36,6 +39,8 @@ pub enum Action {
     Status,
     /// Tell how old pictures are when they are seen.
     Latency(Duration),
+    /// Tell that the connection lives.
+    Beat,
     /// Tell the others whether this one types.
     Typing(bool),
     /// Show the newest picture again: whoever asks for pictures has forgotten theirs.
@@ -72,6 +77,8 @@ pub struct Viewer {
     typing_until: Option<Instant>,
     latency: Option<Duration>,
     latency_due: Instant,
+    /// When something last left for them.
+    said: Instant,
     status_owed: bool,
     status_due: Instant,
     /// When each code was last said. The codes are ours, so there are few.
@@ -86,6 +93,7 @@ struct Events {
     refusal: Option<Refusal>,
     status: bool,
     latency: Option<Duration>,
+    beat: bool,
 }
 
 impl Viewer {
@@ -103,6 +111,7 @@ impl Viewer {
             typing_until: None,
             latency: None,
             latency_due: now,
+            said: now,
             status_owed: true,
             status_due: now,
             refused: HashMap::new(),
@@ -164,6 +173,12 @@ impl Viewer {
         self.status_owed = true;
     }
 
+    /// Notes that all that was to be sent to them has left, of which a picture may be a part.
+    pub fn said(&mut self, now: Instant) {
+        self.said = now;
+        self.events.beat = false;
+    }
+
     /// Notes that a message was not carried out.
     pub fn refuse(&mut self, now: Instant, refusal: Refusal) {
         // Once a second is enough to be seen, and a flood of refused messages must not become a flood of answers.
@@ -208,6 +223,9 @@ impl Viewer {
             self.latency_due = now + SECOND;
             self.events.latency = Some(latency);
         }
+        if self.said + BEAT <= now {
+            self.events.beat = true;
+        }
     }
 
     /// Takes the next action; drain this after every call that takes `now`. What is to be said to the viewer comes only
@@ -222,6 +240,7 @@ impl Viewer {
             refusal
                 .or_else(|| std::mem::take(&mut events.status).then_some(Action::Status))
                 .or_else(|| events.latency.take().map(Action::Latency))
+                .or_else(|| std::mem::take(&mut events.beat).then_some(Action::Beat))
         })
     }
 
@@ -230,7 +249,8 @@ impl Viewer {
         let silence = self.holds().then_some(self.heard + SILENCE);
         let status = self.status_owed.then_some(self.status_due);
         let latency = self.latency.map(|_| self.latency_due);
-        [silence, self.typing_until, status, latency].into_iter().flatten().min()
+        let beat = (!self.events.beat).then_some(self.said + BEAT);
+        [silence, self.typing_until, status, latency, beat].into_iter().flatten().min()
     }
 
     fn holds(&self) -> bool {
@@ -292,8 +312,9 @@ mod tests {
         (viewer, now)
     }
 
+    /// All but beats, which have a test of their own.
     fn drain(viewer: &mut Viewer) -> Vec<Action> {
-        std::iter::from_fn(|| viewer.poll(true)).collect()
+        std::iter::from_fn(|| viewer.poll(true)).filter(|action| *action != Action::Beat).collect()
     }
 
     fn ms(ms: u64) -> Duration {
@@ -348,6 +369,7 @@ mod tests {
         viewer.held(now + ms(1000));
         viewer.tick(now + ms(2499));
         assert_eq!(Vec::<Action>::new(), drain(&mut viewer));
+        viewer.said(now + ms(2499));
         assert_eq!(Some(now + ms(2500)), viewer.deadline());
         viewer.tick(now + ms(2500));
         assert_eq!(vec![Action::Input(Input::Release)], drain(&mut viewer));
@@ -439,7 +461,7 @@ mod tests {
             statuses += drain(&mut viewer).len();
         }
         assert_eq!(5, statuses);
-        assert_eq!(None, viewer.deadline());
+        assert_eq!(Some(now + BEAT), viewer.deadline());
     }
 
     #[test]
@@ -456,6 +478,33 @@ mod tests {
         }
         assert_eq!(100, inputs);
         assert_eq!(vec![Action::Status], drain(&mut viewer));
+    }
+
+    #[test]
+    fn a_viewer_hears_something_every_two_seconds_and_no_beat_beside_it() {
+        let (mut viewer, now) = viewer(true);
+        let beats = |viewer: &mut Viewer, at| {
+            viewer.tick(now + ms(at));
+            std::iter::from_fn(|| viewer.poll(true)).filter(|action| *action == Action::Beat).count()
+        };
+        assert_eq!(0, beats(&mut viewer, 1999));
+        assert_eq!(Some(now + ms(2000)), viewer.deadline());
+        assert_eq!(1, beats(&mut viewer, 2000));
+        viewer.said(now + ms(2001));
+        assert_eq!(0, beats(&mut viewer, 4000));
+        viewer.said(now + ms(4000));
+        assert_eq!(0, beats(&mut viewer, 5999));
+        assert_eq!(1, beats(&mut viewer, 6000));
+    }
+
+    #[test]
+    fn a_beat_that_finds_no_room_is_not_needed_once_something_else_has_left() {
+        let (mut viewer, now) = viewer(true);
+        viewer.tick(now + ms(2000));
+        assert_eq!(None, viewer.poll(false));
+        assert_eq!(None, viewer.deadline(), "it is owed already, and what makes room wakes us");
+        viewer.said(now + ms(9000));
+        assert_eq!(None, viewer.poll(true));
     }
 
     #[test]

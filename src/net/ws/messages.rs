@@ -112,6 +112,8 @@ pub enum FromDaemon<'a> {
         /// From capture to `shown`, in milliseconds.
         ms: f64,
     },
+    /// The connection lives, and there is nothing to say.
+    Beat {},
     /// How an update of the appliance is going; for administrators.
     Update(&'a Progress),
     /// A message was understood and not carried out.

@@ -147,6 +147,7 @@ async fn view(
                 Action::Latency(latency) => {
                     wire.say(FromDaemon::Latency { ms: (latency.as_secs_f64() * 10_000.0).round() / 10.0 }.to_text())?
                 }
+                Action::Beat => wire.say(FromDaemon::Beat {}.to_text())?,
                 Action::Typing(typing) => attachment.typing(Instant::now(), typing),
                 Action::Again => frames.mark_changed(),
             }
@@ -175,7 +176,7 @@ async fn view(
                         yield_now().await;
                     }
                 }
-                Some(Ok(Event::Drained)) => (),
+                Some(Ok(Event::Drained)) => viewer.said(Instant::now()),
                 Some(Err(error)) => return closing(error),
                 None => return Ok(None),
             },

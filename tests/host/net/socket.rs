@@ -148,6 +148,16 @@ async fn a_viewer_is_greeted_and_told_the_status() {
 }
 
 #[tokio::test]
+async fn a_viewer_to_whom_nothing_is_said_hears_a_beat() {
+    let bench = Bench::new().await;
+    let mut socket = Socket::operator(&bench).await;
+    for _ in 0..2 {
+        let events = socket.until("beat").await;
+        assert!(events.iter().all(|event| event["type"] == "beat"), "{events:?}");
+    }
+}
+
+#[tokio::test]
 async fn whoever_leaves_is_taken_off_the_list() {
     let bench = Bench::new().await;
     let mut socket = Socket::operator(&bench).await;

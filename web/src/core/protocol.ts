@@ -19,6 +19,7 @@ export type FromDaemon =
   | { type: "hello"; seat: string; id: number; user: string; privileges: Privilege[] }
   | ({ type: "status" } & Status)
   | { type: "latency"; ms: number }
+  | { type: "beat" }
   | ({ type: "update" } & Update)
   | { type: "refused"; code: string; message: string };
 
@@ -108,6 +109,6 @@ export function parseMessage(text: string): FromDaemon | null {
     return null;
   }
   if (typeof message !== "object" || message === null || !("type" in message)) return null;
-  const names: readonly unknown[] = ["hello", "status", "latency", "update", "refused"];
+  const names: readonly unknown[] = ["hello", "status", "latency", "beat", "update", "refused"];
   return names.includes(message.type) ? (message as FromDaemon) : null;
 }

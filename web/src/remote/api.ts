@@ -96,15 +96,6 @@ export const api = {
   chord: (seat: string, chord: readonly string[]) =>
     request("POST", `${seatPath(seat)}/keys`, { body: { chord } }),
   health: (signal: AbortSignal) => request("GET", "/health", { signal }),
-  /** Whether the daemon is there, well or not. It needs no session, and so keeps none from ending. */
-  answers: async (signal: AbortSignal) => {
-    try {
-      await api.health(signal);
-      return true;
-    } catch (cause) {
-      return asRefusal(cause).code === "unwell";
-    }
-  },
   system: async () => (await (await request("GET", "/system")).json()) as System,
   update: (file: File, signal: AbortSignal) => request("POST", "/update", { file, signal }),
   fetchUpdate: async () => (await (await request("POST", "/update/fetch")).json()) as Update,

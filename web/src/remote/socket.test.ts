@@ -16,14 +16,13 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-function open(answers = true) {
+function open() {
   const said: string[] = [];
   const socket = openSocket("ws://farhand/", {
     message: ({ type }) => said.push(type),
     picture: (data) => said.push(`picture of ${data.byteLength}`),
     closed: (code, wasOpen) => said.push(`closed ${code} ${wasOpen}`),
     stalled: () => said.push("stalled"),
-    answers: () => Promise.resolve(answers),
   });
   return { socket, said };
 }
@@ -153,17 +152,37 @@ test("an ended session is not tried again", () => {
   expect(FakeSocket.all).toHaveLength(1);
 });
 
-test("a silent socket is given up only if the daemon is silent too", async () => {
-  const quiet = open(true);
+test("a socket that is silent for three beats is left, whatever HTTP says", () => {
+  const { said } = open();
   latest().hello();
-  await vi.advanceTimersByTimeAsync(20_000);
-  expect(quiet.said).toEqual(["hello"]);
-  quiet.socket.close();
+  for (let beat = 0; beat < 10; beat += 1) {
+    vi.advanceTimersByTime(5999);
+    latest().onmessage?.({ data: '{"type":"beat"}' });
+  }
+  vi.advanceTimersByTime(5999);
+  expect(said.at(-1)).toBe("beat");
+  vi.advanceTimersByTime(1);
+  expect(said.at(-1)).toBe("closed 1006 true");
+  vi.advanceTimersByTime(250);
+  expect(FakeSocket.all).toHaveLength(2);
+});
 
-  const dead = open(false);
+test("a line so slow that no picture came is given more time the next time", () => {
+  const { said } = open();
+  const show = () => latest().onmessage?.({ data: new ArrayBuffer(20) });
   latest().hello();
-  await vi.advanceTimersByTimeAsync(4000);
-  expect(dead.said).toEqual(["hello", "closed 1006 true"]);
+  vi.advanceTimersByTime(6000 + 250);
+  expect(FakeSocket.all).toHaveLength(2);
+  latest().hello();
+  for (let picture = 0; picture < 3; picture += 1) {
+    vi.advanceTimersByTime(10_000);
+    show();
+  }
+  expect(FakeSocket.all).toHaveLength(2);
+  vi.advanceTimersByTime(100);
+  show();
+  vi.advanceTimersByTime(6000);
+  expect(said.at(-1)).toBe("closed 1006 true");
 });
 
 test("a network that is back is tried at once", () => {
@@ -186,7 +205,7 @@ test("a closed socket stays closed", () => {
 });
 
 test("a socket that does not open is given up, each time", () => {
-  const { said } = open(true);
+  const { said } = open();
   vi.advanceTimersByTime(3999);
   expect(said).toEqual([]);
   vi.advanceTimersByTime(1);

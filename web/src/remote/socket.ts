@@ -1,21 +1,18 @@
 /**
  * Keeps a WebSocket to a seat open.
  *
- * A network that disappears does not close a socket, it only falls silent; so a silence while
- * something ought to come is tested by asking the daemon over HTTP, and a socket whose daemon does
- * not answer is given up. One that never opens is given up without asking: the browser would wait
- * for minutes, and where HTTP still gets through, the page has another way to its pictures.
+ * A network that disappears does not close a socket, it only falls silent. The daemon says something
+ * every two seconds, so a socket that is silent for three of those is left, whatever else still
+ * gets through: HTTP has connections of its own, and would come over a new address where the socket
+ * is stuck on an old one. A socket that never opens is left, too; the browser would wait for minutes.
  */
 import { backlog } from "../core/backlog";
-import { backoff } from "../core/backoff";
+import { backoff, patience } from "../core/backoff";
 import { parseMessage, type FromDaemon, type ToDaemon } from "../core/protocol";
 
 /** The daemon's word that the login this socket came from has ended. */
 export const SESSION_ENDED = 4401;
 
-/** Longer than the pause between two latency messages, shorter than patience. */
-const SILENCE_MS = 4000;
-const ANSWER_MS = 3000;
 const OPENING_MS = 4000;
 /** Input behind anything that has waited this long would be typed into something else. */
 const STALL_MS = 500;
@@ -35,8 +32,6 @@ export type SocketPorts = {
   closed: (code: number, wasOpen: boolean) => void;
   /** The network stalls, and what is typed is dropped. */
   stalled: () => void;
-  /** Whether the daemon still answers over HTTP. */
-  answers: (signal: AbortSignal) => Promise<boolean>;
 };
 
 export type Socket = {
@@ -49,25 +44,24 @@ export type Socket = {
 
 export function openSocket(url: string, ports: SocketPorts): Socket {
   const wait = backoff();
+  const tolerated = patience();
   const abort = new AbortController();
   let socket: WebSocket | null = null;
   let opened = false;
   let retry: ReturnType<typeof setTimeout> | undefined;
   let silence: ReturnType<typeof setTimeout> | undefined;
+  let heardAt = 0;
+  let sawPicture = false;
   let sent = backlog();
   let stall: ReturnType<typeof setTimeout> | undefined;
 
-  const heard = () => {
+  const heard = (from: WebSocket) => {
     clearTimeout(silence);
-    silence = setTimeout(() => void doubt(), SILENCE_MS);
-  };
-
-  const doubt = async () => {
-    const asked = socket;
-    const alive = await ports.answers(AbortSignal.timeout(ANSWER_MS));
-    if (socket !== asked || asked === null) return;
-    if (alive) heard();
-    else lose(asked, 1006);
+    heardAt = performance.now();
+    silence = setTimeout(() => {
+      tolerated.lost(sawPicture);
+      lose(from, 1006);
+    }, tolerated.ms());
   };
 
   /** Forgets a socket without waiting for its closing handshake, which a dead network never ends. */
@@ -96,12 +90,18 @@ export function openSocket(url: string, ports: SocketPorts): Socket {
     fresh.binaryType = "arraybuffer";
     socket = fresh;
     sent = backlog();
+    sawPicture = false;
     // A silence too: the daemon speaks first.
     silence = setTimeout(() => lose(fresh, 1006), OPENING_MS);
     fresh.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => {
       if (socket !== fresh) return;
-      heard();
-      if (data instanceof ArrayBuffer) return ports.picture(data);
+      if (data instanceof ArrayBuffer) {
+        sawPicture = true;
+        tolerated.picture(performance.now() - heardAt);
+        heard(fresh);
+        return ports.picture(data);
+      }
+      heard(fresh);
       const message = parseMessage(data);
       if (message?.type === "hello") {
         opened = true;

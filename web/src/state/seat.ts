@@ -149,7 +149,6 @@ export function openSeat(first: Status): Seat {
     picture,
     closed: (code, wasOpen) => void closed(code, wasOpen),
     stalled: () => sayProblem(STALLED, "stalled"),
-    answers: api.answers,
   });
   const held = keepAlive({ send: socket.send, every });
 
