@@ -120,7 +120,10 @@ impl Leases {
     /// Begins a session.
     pub fn begin(&self, secret: Digest, user: Name, epoch: Epoch) {
         let mut state = self.lock();
-        state.table.begin(self.clock.since_boot(), secret, user, epoch);
+        let State { table, grants } = &mut *state;
+        // A grant that is shared with somebody is a request, a stream or a socket that goes on.
+        let in_use = |secret| grants.get(&Key::Session(secret)).is_some_and(|grant| 1 < Arc::strong_count(grant));
+        table.begin(self.clock.since_boot(), secret, user, epoch, in_use);
         self.settle(&mut state);
     }
 
@@ -320,6 +323,19 @@ mod tests {
         assert!(!again.is_over(), "the session goes on, as what its account is now");
         fixture.leases.retain(|_, _| false, |_, _, _| true);
         assert!(again.is_over());
+    }
+
+    #[test]
+    fn logging_in_again_and_again_ends_the_session_that_a_socket_holds_last() {
+        let fixture = Fixture::new("room");
+        let (watched, left) = (fixture.session(1), fixture.session(2));
+        // What held it has ended, such as a socket that was closed.
+        let left = Arc::downgrade(&{ left }.grant);
+        for byte in 3..=17 {
+            fixture.clock.0.send_modify(|now| *now += Duration::from_secs(1));
+            fixture.session(byte);
+        }
+        assert!(!watched.is_over() && left.upgrade().is_none());
     }
 
     #[tokio::test]

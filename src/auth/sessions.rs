@@ -18,7 +18,7 @@ pub const IDLE: Duration = Duration::from_secs(30 * 60);
 /// A session ends after this in any case.
 pub const LONGEST: Duration = Duration::from_secs(12 * 3600);
 
-/// Sessions at once; the one that was idle longest makes room for a new one.
+/// Sessions at once. The one that was idle longest makes room for a new one, and none that is in use before any other.
 const SESSIONS: usize = 256;
 
 /// Sessions of one user: more than anybody's browsers, and too few to log everybody else out.
@@ -50,22 +50,23 @@ impl Session {
 }
 
 impl SessionTable {
-    /// Begins a session.
-    pub fn begin(&mut self, now: Duration, secret: Digest, user: Name, epoch: Epoch) {
+    /// Begins a session. `in_use` says of another whether somebody watches or works by it now.
+    pub fn begin(&mut self, now: Duration, secret: Digest, user: Name, epoch: Epoch, in_use: impl Fn(Digest) -> bool) {
         self.tick(now);
         let own = self.sessions.values().filter(|session| session.user == user).count();
         if own >= SESSIONS_OF_ONE {
-            self.make_room(|session| session.user == user);
+            self.make_room(|session| session.user == user, in_use);
         } else if self.sessions.len() >= SESSIONS {
-            self.make_room(|_| true);
+            self.make_room(|_| true, in_use);
         }
         self.sessions.insert(secret, Session { user, epoch, began: now, used: now });
     }
 
-    /// Ends the one of these sessions that was idle longest.
-    fn make_room(&mut self, of: impl Fn(&Session) -> bool) {
+    /// Ends the one of these sessions that was idle longest. Watching is no use that prolongs a session, but whoever
+    /// watches would notice.
+    fn make_room(&mut self, of: impl Fn(&Session) -> bool, in_use: impl Fn(Digest) -> bool) {
         let some = self.sessions.iter().filter(|(_, session)| of(session));
-        let idlest = some.min_by_key(|(_, session)| session.used).map(|(secret, _)| *secret);
+        let idlest = some.min_by_key(|(secret, session)| (in_use(**secret), session.used)).map(|(secret, _)| *secret);
         if let Some(idlest) = idlest {
             self.sessions.remove(&idlest);
         }
@@ -147,7 +148,7 @@ mod tests {
 
     fn book() -> SessionTable {
         let mut book = SessionTable::default();
-        book.begin(START, secret(1), anna(), epoch());
+        book.begin(START, secret(1), anna(), epoch(), |_| false);
         book
     }
 
@@ -192,7 +193,7 @@ mod tests {
         let mut book = SessionTable::default();
         for n in 0..=SESSIONS as u64 {
             let user = Name::try_from(format!("user{n}")).unwrap();
-            book.begin(START + Duration::from_millis(n), numbered(n), user, epoch());
+            book.begin(START + Duration::from_millis(n), numbered(n), user, epoch(), |_| false);
         }
         assert_eq!(SESSIONS, book.sessions.len());
         assert_eq!(None, book.user(START, numbered(0)));
@@ -202,13 +203,29 @@ mod tests {
     fn whoever_logs_in_again_and_again_ends_their_own_sessions_only() {
         let mut book = SessionTable::default();
         let bert = Name::try_from("bert".to_string()).unwrap();
-        book.begin(START, numbered(1000), bert.clone(), epoch());
+        book.begin(START, numbered(1000), bert.clone(), epoch(), |_| false);
         for n in 0..300 {
-            book.begin(START + Duration::from_millis(n), numbered(n), anna(), epoch());
+            book.begin(START + Duration::from_millis(n), numbered(n), anna(), epoch(), |_| false);
         }
         assert_eq!(Some((&bert, epoch())), book.user(START, numbered(1000)));
         let left: Vec<SessionId> = (284..300).map(|n| numbered(n).id()).collect();
         assert_eq!(left, book.of(START, &anna()).into_iter().map(|(id, ..)| id).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_session_in_use_makes_room_only_when_all_are() {
+        let mut book = SessionTable::default();
+        let mut begin = |n: u64, in_use: &dyn Fn(Digest) -> bool| {
+            book.begin(START + Duration::from_millis(n), numbered(n), anna(), epoch(), in_use);
+            let left = (0..=n).filter(|n| book.user(START, numbered(*n)).is_some());
+            left.collect::<Vec<_>>()
+        };
+        let watches = |secret| secret == numbered(0);
+        for n in 0..16 {
+            begin(n, &watches);
+        }
+        assert_eq!([0].into_iter().chain(2..=16).collect::<Vec<_>>(), begin(16, &watches), "the oldest is watched by");
+        assert_eq!((2..=17).collect::<Vec<_>>(), begin(17, &|_| true), "all are");
     }
 
     #[test]
