@@ -78,6 +78,8 @@ struct Files {
     made: PathBuf,
     authority: PathBuf,
     vouched: PathBuf,
+    /// The damaged authority that has been told of, so that a card that takes no other is not told of each round.
+    damaged: Mutex<Option<String>>,
 }
 
 /// What we remember of the certificate that we made last.
@@ -118,6 +120,7 @@ impl Certificates {
             made: at("made.json"),
             authority: at("authority.json"),
             vouched: at("authority.crt"),
+            damaged: Mutex::default(),
         };
         files::create_folder(folder).map_err(|source| file(folder, "create", source))?;
         // First the key, then the certificate: a power cut between the two leaves a key without a certificate, which is
@@ -298,8 +301,15 @@ impl Files {
     fn authority_of_ours(&self) -> Result<Option<Authority>, TlsError> {
         let text = files::read(&self.authority).map_err(|source| file(&self.authority, "read", source))?;
         let authority = text.as_deref().and_then(Authority::parse);
-        if text.is_some() && authority.is_none() {
-            warn!("{} is damaged: browsers have to be told to trust another authority", self.authority.display());
+        let mut damaged = lock(&self.damaged);
+        match &text {
+            Some(text) if authority.is_none() => {
+                if news(&mut damaged, digest(text.as_bytes())).is_some() {
+                    let path = self.authority.display();
+                    warn!("{path} is damaged: browsers have to be told to trust another authority");
+                }
+            }
+            _ => *damaged = None,
         }
         Ok(authority)
     }

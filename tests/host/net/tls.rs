@@ -23,7 +23,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
-use super::bench::{Bench, Client, Folders, PASSWORD, USER, bearer, soon};
+use super::bench::{Bench, Client, Folders, PASSWORD, USER, bearer, keep_log, lines_kept, soon};
 use farhand::auth::role::Role;
 
 const DAY: u64 = 24 * 3600;
@@ -287,6 +287,22 @@ fn a_card_that_takes_no_more_writes_leaves_the_certificate_that_there_is() {
     let certificates = folder.open(&["two.example"]);
     assert_eq!((first, authority), (folder.read("certificate.pem"), certificates.authority()));
     assert_eq!(text, std::fs::read_to_string(made).unwrap());
+}
+
+#[test]
+fn a_damaged_authority_that_cannot_be_replaced_is_told_once_for_each_damage() {
+    keep_log();
+    let folder = Folder::new();
+    let certificates = folder.open(&["kvm"]);
+    // A folder in its place is written to by nobody, root included.
+    std::fs::create_dir(folder.path().join("authority.new")).unwrap();
+    for (damage, told) in [("half", 1), ("half", 1), ("another", 2), ("another", 2)] {
+        folder.write("authority.json", damage);
+        for _ in 0..3 {
+            certificates.renew(NOW, &[]).unwrap_err();
+        }
+        assert_eq!(told, lines_kept("authority.json is damaged"), "{damage}");
+    }
 }
 
 #[test]
