@@ -130,6 +130,8 @@ pub struct System {
     pub machine: Option<Machine>,
     /// What the network process does itself: a file that arrives, or one that could not be fetched. Idle otherwise.
     pub arrival: Progress,
+    /// Whether that has ended, and only its file is still being removed.
+    pub clears_up: bool,
 }
 
 impl System {
@@ -146,8 +148,11 @@ impl System {
     }
 
     /// Whether the appliance may restart, or forget its owner: not while an update arrives, is fetched or is installed.
+    /// A file that is being removed is no obstacle: the card may hang, which a restart may mend.
     pub fn check_restart(&self) -> Result<(), ApplianceError> {
-        if self.update().phase.is_busy() { Err(ApplianceError::Busy) } else { Ok(()) }
+        let installs = self.machine.as_ref().is_some_and(|machine| machine.update.phase.is_busy());
+        let arrives = self.arrival.phase.is_busy() && !self.clears_up;
+        if installs || arrives { Err(ApplianceError::Busy) } else { Ok(()) }
     }
 
     /// Whether an upload may begin.
@@ -340,7 +345,7 @@ mod tests {
         let update = Progress { phase: Phase::Ready, percent: 100, message: "x".into() };
         let slots = slots::read(slots::Slot::A, "1.0.0", &slots::Environment::default(), "");
         let machine = Machine { real: true, slots: Some(slots), update: update.clone() };
-        let mut system = System { machine: Some(machine), arrival: Progress::default() };
+        let mut system = System { machine: Some(machine), ..System::default() };
         assert_eq!((update, Ok(())), (system.update(), system.check_update()));
         for phase in [Phase::Receiving, Phase::Fetching] {
             system.arrival = Progress { phase, percent: 7, ..Progress::default() };

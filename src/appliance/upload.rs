@@ -165,6 +165,7 @@ impl Upload {
             outcome = system.check_update();
             if outcome.is_ok() {
                 system.arrival = Progress { phase, ..Progress::default() };
+                system.clears_up = false;
             }
             outcome.is_ok()
         });
@@ -238,6 +239,7 @@ fn silent() -> UploadError {
 fn leave(bus: &SystemBus, phase: Phase, last: Progress) {
     bus.update(|system| {
         // What has been said already stays.
+        system.clears_up = false;
         let is_ours = system.arrival.phase == phase;
         if is_ours {
             system.arrival = last;
@@ -254,6 +256,7 @@ impl Drop for Upload {
         }
         let (file, bus, phase, last) =
             (self.file.clone(), self.bus.clone(), self.phase, std::mem::take(&mut self.last));
+        bus.update(|system| !std::mem::replace(&mut system.clears_up, true));
         let leave = move || leave(&bus, phase, last);
         let Ok(runtime) = Handle::try_current() else {
             file.remove();
@@ -262,7 +265,7 @@ impl Drop for Upload {
         // At the daemon's end this may not come to run; the next run clears up.
         let removal = runtime.spawn_blocking(move || file.remove());
         runtime.spawn(async move {
-            // Another may need the space. But if the card hangs, a restart may be what mends it.
+            // Another may need the space.
             let _ = timeout(CARD_TIMEOUT, removal).await;
             leave();
         });
@@ -355,14 +358,18 @@ mod tests {
             tokio::time::pause();
             // The clock does not go on by itself while a thread is at work.
             let idle = async || {
-                while bus.now().check_restart().is_err() {
+                while bus.now().check_update().is_err() {
                     tokio::time::advance(CARD_TIMEOUT).await;
                 }
             };
             drop(upload);
+            let ended = || (bus.now().check_restart(), bus.now().check_update());
+            assert_eq!((Ok(()), Err(ApplianceError::Busy)), ended());
             idle().await;
             let fetch = Upload::begin(&bus, data, Phase::Fetching).unwrap();
+            assert_eq!(Err(ApplianceError::Busy), bus.now().check_restart());
             fetch.fail("why".into());
+            assert_eq!((Ok(()), Err(ApplianceError::Busy)), ended());
             idle().await;
             tokio::time::resume();
             assert_eq!((Phase::Failed, "why".into()), (bus.now().update().phase, bus.now().update().message));
