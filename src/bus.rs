@@ -65,7 +65,8 @@ impl FrameBus {
         self.behind.store(true, Ordering::Relaxed);
     }
 
-    /// Whether anybody wants pictures now. A source whose pictures cost something makes few of them until then.
+    /// Whether anybody wants pictures now. A source whose pictures cost something makes few of them, or none, until
+    /// then.
     pub fn is_watched(&self) -> bool {
         0 < *self.audience.borrow()
     }
@@ -82,7 +83,8 @@ impl FrameBus {
 
     /// Follows the pictures; the receiver skips what it was too slow for.
     pub fn watch(&self) -> Frames {
-        let mut frames = Frames { newest: self.newest.subscribe(), audience: self.audience.clone(), wanted: false };
+        let (newest, audience, behind) = (self.newest.subscribe(), self.audience.clone(), self.behind.clone());
+        let mut frames = Frames { newest, audience, behind, wanted: false };
         frames.want(true);
         frames
     }
@@ -97,6 +99,7 @@ impl FrameBus {
 pub struct Frames {
     newest: watch::Receiver<Option<Frame>>,
     audience: watch::Sender<usize>,
+    behind: Arc<AtomicBool>,
     wanted: bool,
 }
 
@@ -110,6 +113,16 @@ impl Frames {
             _ => (),
         }
         self.wanted = wanted;
+    }
+}
+
+impl Frames {
+    /// Has the newest picture count as one that was not seen yet; unless the screen may look otherwise by now, since
+    /// then the next one is on its way, and the newest may be hours old.
+    pub fn mark_changed(&mut self) {
+        if !self.behind.load(Ordering::Relaxed) {
+            self.newest.mark_changed();
+        }
     }
 }
 
@@ -144,6 +157,12 @@ pub struct ScreenStatus {
     pub fps: f32,
     /// What the pictures come from, in words.
     pub device: String,
+    /// Why it gives them in the size and rate that it does.
+    pub choice: Option<String>,
+    /// What exactly is wrong, in words: with the device, the kernel or the pictures.
+    pub reason: Option<String>,
+    /// How many pictures were too damaged to be shown.
+    pub dropped: u64,
 }
 
 /// What the process with the hardware reports of the target.
@@ -290,5 +309,21 @@ mod tests {
         assert_eq!((Some(1), true), (seq(&frames), bus.is_behind()));
         bus.publish(Instant::now(), size, Bytes::new());
         assert_eq!((Some(3), false), (seq(&frames), bus.is_behind()));
+    }
+
+    #[test]
+    fn whoever_comes_is_shown_the_newest_picture_unless_it_is_out_of_date() {
+        let bus = FrameBus::default();
+        let shown_at_once = || {
+            let mut frames = bus.watch();
+            frames.mark_changed();
+            frames.has_changed().unwrap()
+        };
+        bus.publish(Instant::now(), Size { width: 8, height: 8 }, Bytes::new());
+        assert!(shown_at_once());
+        bus.pass_over();
+        assert!(!shown_at_once());
+        bus.publish(Instant::now(), Size { width: 8, height: 8 }, Bytes::new());
+        assert!(shown_at_once());
     }
 }

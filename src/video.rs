@@ -4,6 +4,7 @@
 pub mod choice;
 pub mod demand;
 pub mod encode;
+pub mod intake;
 pub mod jpeg;
 pub mod placeholder;
 pub mod signal;

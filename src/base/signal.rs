@@ -44,4 +44,10 @@ pub enum Signal {
     Changing,
     /// The device is there and claims a signal but gives no pictures.
     Stalled,
+    /// Pictures arrive, but none that can be shown.
+    Damaged,
+    /// The device offers no format that is known here.
+    Unsupported,
+    /// USB has no room for any of the device's modes.
+    NoBandwidth,
 }

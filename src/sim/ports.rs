@@ -21,7 +21,7 @@ use crate::bus::Screen;
 use crate::bus::SeatBus;
 use crate::ports::{Board, LampInputs, Relays, UsbEvent, UsbPort};
 use crate::video::demand::Demand;
-use crate::video::encode::{Encoder, PixelFormat, Range, Raw};
+use crate::video::encode::{Colour, Encoder, PixelFormat, Raw};
 use crate::video::placeholder;
 
 /// The shortest time between pictures, as from a good capture device.
@@ -205,7 +205,7 @@ impl Recording {
         if drawn {
             let (size, pixels) = (self.raster.size(), self.raster.pixels());
             let stride = PixelFormat::Rgb24.row_bytes(size.width);
-            let raw = Raw { size, format: PixelFormat::Rgb24, range: Range::Full, stride, pixels };
+            let raw = Raw { size, format: PixelFormat::Rgb24, colour: Colour::JPEG, stride, pixels };
             self.picture = code(&mut self.encoder, &raw).map(|jpeg| (size, jpeg));
             self.demand.made(now);
         } else if signal != Signal::Ok {
@@ -229,7 +229,7 @@ impl Recording {
     fn show_card(&mut self, now: Instant, signal: Signal) {
         let (pixels, stride) = (placeholder::draw(signal), PixelFormat::Rgb24.row_bytes(placeholder::SIZE.width));
         let raw =
-            Raw { size: placeholder::SIZE, format: PixelFormat::Rgb24, range: Range::Full, stride, pixels: &pixels };
+            Raw { size: placeholder::SIZE, format: PixelFormat::Rgb24, colour: Colour::JPEG, stride, pixels: &pixels };
         if let Some(jpeg) = code(&mut self.encoder, &raw) {
             self.bus.frames.publish(now, placeholder::SIZE, jpeg);
         }

@@ -1,8 +1,8 @@
 //! Makes only those pictures that somebody wants.
 //!
-//! Coding a raw picture costs a quarter of a processor's time and more, and most of the time nobody watches. [`Demand`]
-//! decides which pictures are made then: one a second, so that a new viewer sees something at once. It reads no clock:
-//! the caller passes `now` in. [`Coder`] is what a capture device's raw pictures go through.
+//! Coding a raw picture costs a quarter of a processor's time and more, and most of the time nobody watches: then none
+//! is coded. [`Coder`] is what a capture device's raw pictures go through. A simulated machine draws when something
+//! changes, for nobody once a second: [`Demand`] decides when. It reads no clock: the caller passes `now` in.
 
 use std::time::{Duration, Instant};
 
@@ -36,29 +36,19 @@ impl Demand {
 
 /// Codes raw pictures as far as they are wanted.
 #[derive(Default)]
-pub struct Coder {
-    encoder: Option<Encoder>,
-    demand: Demand,
-}
+pub struct Coder(Option<Encoder>);
 
 impl Coder {
     /// Codes a picture, or only checks that it is complete if nobody wants it.
-    pub fn take(&mut self, now: Instant, watched: bool, raw: &Raw) -> Result<Option<Bytes>, EncodeError> {
-        if !self.demand.wants(now, watched) {
+    pub fn take(&mut self, watched: bool, raw: &Raw) -> Result<Option<Bytes>, EncodeError> {
+        if !watched {
             return raw.check().map(|()| None);
         }
-        let encoder = match &mut self.encoder {
+        let encoder = match &mut self.0 {
             Some(encoder) => encoder,
             none => none.insert(Encoder::new()?),
         };
-        let file = encoder.encode(raw)?;
-        self.demand.made(now);
-        Ok(Some(file))
-    }
-
-    /// Codes the next picture in any case.
-    pub fn renew(&mut self) {
-        self.demand.renew();
+        encoder.encode(raw).map(Some)
     }
 }
 
@@ -66,65 +56,46 @@ impl Coder {
 mod tests {
     use super::*;
     use crate::base::signal::Size;
-    use crate::video::encode::{PixelFormat, Range};
+    use crate::video::encode::{Colour, PixelFormat};
 
-    const SIZE: Size = Size { width: 64, height: 32 };
-    const FRAME: Duration = Duration::from_millis(20);
     const PIXELS: [u8; 64 * 32 * 2] = [128; 64 * 32 * 2];
 
     fn raw(pixels: &[u8]) -> Raw<'_> {
-        Raw { size: SIZE, format: PixelFormat::Yuyv, range: Range::Full, stride: 128, pixels }
+        let size = Size { width: 64, height: 32 };
+        Raw { size, format: PixelFormat::Yuyv, colour: Colour::JPEG, stride: 128, pixels }
     }
 
-    /// A capture device's pictures, 50 a second.
-    struct Test {
-        now: Instant,
-        coder: Coder,
-    }
-
-    impl Test {
-        fn new() -> Test {
-            Test { now: Instant::now(), coder: Coder::default() }
-        }
-
-        /// How many of the pictures of some seconds are coded.
-        fn coded(&mut self, seconds: u32, watched: bool) -> usize {
-            let one = |_| {
-                self.now += FRAME;
-                self.coder.take(self.now, watched, &raw(&PIXELS)).unwrap()
-            };
-            (0..50 * seconds).filter_map(one).count()
+    #[test]
+    fn pictures_are_coded_for_a_viewer_and_none_for_nobody() {
+        let mut coder = Coder::default();
+        for watched in [false, true, false] {
+            let files = (0..10).filter_map(|_| coder.take(watched, &raw(&PIXELS)).unwrap());
+            assert_eq!(if watched { 10 } else { 0 }, files.count());
         }
     }
 
     #[test]
-    fn every_picture_is_coded_for_a_viewer_and_one_a_second_for_nobody() {
-        let mut test = Test::new();
-        assert_eq!(10, test.coded(10, false));
-        assert_eq!(500, test.coded(10, true), "from the first on");
-        assert_eq!(10, test.coded(10, false));
+    fn a_damaged_picture_is_seen_though_nobody_looks() {
+        let mut coder = Coder::default();
+        for watched in [false, true] {
+            assert!(matches!(coder.take(watched, &raw(&PIXELS[1..])), Err(EncodeError::Short { .. })));
+        }
     }
 
     #[test]
-    fn the_first_picture_and_the_first_after_a_change_are_coded_at_once() {
-        let mut test = Test::new();
-        let coded = |test: &mut Test| {
-            test.now += FRAME;
-            test.coder.take(test.now, false, &raw(&PIXELS)).unwrap().is_some()
+    fn a_simulated_machine_is_drawn_once_a_second_for_nobody() {
+        let (mut demand, mut now) = (Demand::default(), Instant::now());
+        let mut drawn = |watched| {
+            let wanted = (0..500).filter(|_| {
+                now += Duration::from_millis(20);
+                let wants = demand.wants(now, watched);
+                if wants {
+                    demand.made(now);
+                }
+                wants
+            });
+            wanted.count()
         };
-        assert_eq!([true, false], [coded(&mut test), coded(&mut test)]);
-        test.coder.renew();
-        assert_eq!([true, false], [coded(&mut test), coded(&mut test)]);
-    }
-
-    #[test]
-    fn a_damaged_picture_is_seen_though_nobody_looks_and_the_next_whole_one_is_coded() {
-        let mut test = Test::new();
-        let mut take = |pixels: &[u8], ms| test.coder.take(test.now + Duration::from_millis(ms), false, &raw(pixels));
-        assert!(take(&PIXELS, 0).unwrap().is_some());
-        assert!(matches!(take(&PIXELS[1..], 20), Err(EncodeError::Short { .. })));
-        assert!(matches!(take(&PIXELS[1..], 1000), Err(EncodeError::Short { .. })));
-        assert!(take(&PIXELS, 1020).unwrap().is_some(), "a damaged one does not count as made");
-        assert!(take(&PIXELS, 1040).unwrap().is_none());
+        assert_eq!([10, 500, 10], [drawn(false), drawn(true), drawn(false)]);
     }
 }

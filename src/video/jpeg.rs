@@ -1,29 +1,47 @@
-//! Reads the size of a JPEG file and checks that it is complete, without decoding it.
+//! Finds the JPEG file in what a capture device sent, without decoding it.
 //!
-//! A capture dongle's output cannot be trusted: it sends half pictures after a mode change, pads them with zeros, and
-//! leaves out the Huffman tables, as Motion-JPEG allows and browsers do not. [`inspect`] costs a few dozen bytes of
-//! reading for each picture, so that only complete files reach a browser and everything else is dropped.
+//! A capture dongle's output cannot be trusted: it sends half pictures after a mode change, puts other bytes around
+//! them, and leaves out the Huffman tables, as Motion-JPEG allows and browsers do not, or the end. [`inspect`] costs a
+//! few dozen bytes of reading for each picture that is as it should be. Whether a file without an end is shown is
+//! decided in [`super::intake`].
 
 use crate::base::signal::Size;
 
 /// No capture device gives more in either direction; a larger number means damage.
 const LARGEST: u16 = 4096;
+/// How many bytes may stand before a file, and how many behind it, except for zeros. Dongles fill up a USB transfer,
+/// whose size this is at most, or a few bytes.
+const SURROUNDINGS: usize = 64 * 1024;
 
-/// What the header of a complete JPEG file says.
+/// Where a JPEG file lies among the bytes of a buffer, and what its header says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "`size` is described by its type")]
 pub struct Jpeg {
     pub size: Size,
-    /// Length of the file in bytes, without the padding that followed it.
+    /// Where it starts in the buffer.
+    pub start: usize,
+    /// Its length in bytes, without what followed it.
     pub len: usize,
-    /// Where [`with_standard_tables`] must put the Huffman tables, when the file has none.
+    /// Whether it has an end. One that has none may be cut off, or be as the device always sends them.
+    pub ends: bool,
+    /// Where in the file [`mended`] must put the Huffman tables, when it has none.
     pub lacks_tables_at: Option<usize>,
+}
+
+impl Jpeg {
+    /// Whether a browser shows it as it is.
+    pub fn is_complete(&self) -> bool {
+        self.ends && self.lacks_tables_at.is_none()
+    }
 }
 
 /// Why bytes are no picture that can be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Flaw {
-    /// It does not begin as a JPEG file does.
+    /// There is nothing.
+    #[error("buffers without a picture")]
+    Empty,
+    /// Nothing in it begins as a JPEG file does.
     #[error("no start of image")]
     NoStart,
     /// A marker is missing where one must be, or its length leads out of the file.
@@ -35,16 +53,25 @@ pub enum Flaw {
     /// It does not end as a JPEG file does, so some of it is missing.
     #[error("no end of image")]
     NoEnd,
+    /// The driver says so: usually, some of it was lost on USB.
+    #[error("reported as damaged by the driver")]
+    Reported,
 }
 
-/// Checks beginning, header and end, and returns what the header says.
+/// Finds the file, and returns where it lies and what its header says.
 pub fn inspect(bytes: &[u8]) -> Result<Jpeg, Flaw> {
-    if !bytes.starts_with(&[0xff, SOI]) {
-        return Err(Flaw::NoStart);
+    if bytes.is_empty() {
+        return Err(Flaw::Empty);
     }
+    let start = if bytes.starts_with(&[0xff, SOI, 0xff]) {
+        0
+    } else {
+        let mut places = bytes.windows(3).take(SURROUNDINGS);
+        places.position(|place| place == [0xff, SOI, 0xff]).ok_or(Flaw::NoStart)?
+    };
     // Dongles fill their USB packets up with zeros.
-    let len = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-    let file = &bytes[..len];
+    let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    let file = bytes.get(start..end).ok_or(Flaw::Header)?;
 
     let (mut at, mut size, mut tables) = (2, None, false);
     loop {
@@ -68,24 +95,39 @@ pub fn inspect(bytes: &[u8]) -> Result<Jpeg, Flaw> {
         at = start + length;
     }
     let size = size.ok_or(Flaw::Size)?;
-    if !file[at..].ends_with(&[0xff, EOI]) {
-        return Err(Flaw::NoEnd);
-    }
-    Ok(Jpeg { size, len, lacks_tables_at: (!tables).then_some(at) })
+    let lacks_tables_at = (!tables).then_some(at);
+    let (len, ends) = match end_of_scan(&file[at..]) {
+        Some(len) => (at + len, true),
+        None => (file.len(), false),
+    };
+    Ok(Jpeg { size, start, len, ends, lacks_tables_at })
 }
 
-/// A copy of a file with the tables that Motion-JPEG leaves out, inserted where [`inspect`] said.
-pub fn with_standard_tables(file: &[u8], at: usize) -> Vec<u8> {
-    let (head, tail) = file.split_at(at.min(file.len()));
-    let mut whole = Vec::with_capacity(file.len() + 432);
+/// Where a scan ends with a marker, whatever follows: within a scan, another byte stands behind each 0xff.
+fn end_of_scan(scan: &[u8]) -> Option<usize> {
+    let tail = scan.len().saturating_sub(SURROUNDINGS);
+    // From behind: that is where the marker of a file is that nothing follows.
+    let last = scan[tail..].windows(2).rposition(|pair| pair == [0xff, EOI]);
+    last.map(|place| tail + place + 2)
+}
+
+/// A copy of the file that [`inspect`] found in these bytes, with the tables that Motion-JPEG leaves out and the end.
+pub fn mended(bytes: &[u8], found: &Jpeg) -> Vec<u8> {
+    let file = bytes.get(found.start..found.start + found.len).unwrap_or_default();
+    let mut whole = Vec::with_capacity(file.len() + 434);
+    let (head, tail) = file.split_at(found.lacks_tables_at.unwrap_or(0).min(file.len()));
     whole.extend_from_slice(head);
-    for (class_and_id, counts, values) in STANDARD_TABLES {
+    for (class_and_id, counts, values) in STANDARD_TABLES.iter().filter(|_| found.lacks_tables_at.is_some()) {
         let length = 2 + 1 + counts.len() + values.len();
         whole.extend_from_slice(&[0xff, DHT, (length >> 8) as u8, length as u8, *class_and_id]);
         whole.extend_from_slice(&counts[..]);
         whole.extend_from_slice(values);
     }
     whole.extend_from_slice(tail);
+    if !found.ends {
+        // It may have been cut within the marker; any number of these bytes may stand before one.
+        whole.extend_from_slice(&[0xff, EOI]);
+    }
     whole
 }
 
@@ -159,16 +201,16 @@ mod tests {
 
     const SIZE: Size = Size { width: 64, height: 48 };
 
-    /// A picture with some detail, so that its scan is more than a few bytes.
     fn sample() -> Vec<u8> {
-        let pixels: Vec<u8> = (0..64 * 48 * 3u32).map(|i| ((i * i) >> 5) as u8).collect();
-        let image = turbojpeg::Image {
-            pixels: &pixels[..],
-            width: 64,
-            pitch: 64 * 3,
-            height: 48,
-            format: turbojpeg::PixelFormat::RGB,
-        };
+        sample_of(SIZE)
+    }
+
+    /// A picture with some detail, so that its scan is more than a few bytes.
+    fn sample_of(size: Size) -> Vec<u8> {
+        let (width, height) = (usize::from(size.width), usize::from(size.height));
+        let pixels: Vec<u8> = (0..width * height * 3).map(|i| ((i * i) >> 5) as u8).collect();
+        let (pitch, format) = (width * 3, turbojpeg::PixelFormat::RGB);
+        let image = turbojpeg::Image { pixels: &pixels[..], width, pitch, height, format };
         turbojpeg::compress(image, 80, turbojpeg::Subsamp::Sub2x1).unwrap().to_vec()
     }
 
@@ -186,37 +228,88 @@ mod tests {
         out
     }
 
-    #[test]
-    fn a_whole_file_gives_its_size() {
-        let file = sample();
-        assert_eq!(Ok(Jpeg { size: SIZE, len: file.len(), lacks_tables_at: None }), inspect(&file));
+    fn whole(len: usize) -> Jpeg {
+        Jpeg { size: SIZE, start: 0, len, ends: true, lacks_tables_at: None }
+    }
+
+    fn pixels(file: &[u8]) -> Vec<u8> {
+        turbojpeg::decompress(file, turbojpeg::PixelFormat::RGB).unwrap().pixels
     }
 
     #[test]
-    fn padding_is_left_out() {
-        let mut file = sample();
-        let len = file.len();
-        file.resize(len + 1000, 0);
-        assert_eq!(Ok(Jpeg { size: SIZE, len, lacks_tables_at: None }), inspect(&file));
+    fn a_whole_file_gives_its_size() {
+        let file = sample();
+        assert_eq!(Ok(whole(file.len())), inspect(&file));
+    }
+
+    #[test]
+    fn what_follows_a_file_is_left_out() {
+        let file = sample();
+        let older = &file[file.len() / 2..file.len() - 2];
+        for behind in [&[0; 1000][..], &[0x5a; 7], b"\r\n", &[0xff; 64], &[0x5a, 0, 0, 0], older] {
+            let found = inspect(&[&file, behind].concat()).unwrap();
+            assert_eq!(whole(file.len()), found, "{} bytes of {:?}", behind.len(), behind.first());
+        }
+    }
+
+    #[test]
+    fn what_precedes_a_file_is_left_out() {
+        let file = sample();
+        for before in [&[0; 12][..], &[0x5a; 7], b"\r\n", &[0xff; 64], &[0xff, SOI, 0]] {
+            let bytes = [before, &file, b"\r\n"].concat();
+            let found = inspect(&bytes).unwrap();
+            assert_eq!(Jpeg { start: before.len(), ..whole(file.len()) }, found);
+            assert_eq!(file, mended(&bytes, &found));
+        }
+        let far = [&vec![0x5a; SURROUNDINGS][..], &file].concat();
+        assert_eq!(Err(Flaw::NoStart), inspect(&far));
     }
 
     #[test]
     fn no_cut_passes_for_a_whole_file() {
         let file = sample();
         for len in 0..file.len() {
-            assert!(inspect(&file[..len]).is_err(), "cut to {len} of {} bytes", file.len());
+            let found = inspect(&file[..len]);
+            assert!(found.is_err() || found.is_ok_and(|found| !found.ends), "cut to {len} of {} bytes", file.len());
         }
     }
 
     #[test]
-    fn no_flipped_bit_makes_it_panic_or_lie_about_length() {
-        let mut file = sample();
-        for bit in 0..file.len() * 8 {
-            file[bit / 8] ^= 1 << (bit % 8);
-            if let Ok(jpeg) = inspect(&file) {
-                assert!(jpeg.len <= file.len() && jpeg.lacks_tables_at.unwrap_or(0) <= jpeg.len, "bit {bit}");
+    fn a_file_that_lacks_only_its_end_decodes_alike_once_that_is_put_in() {
+        let file = sample();
+        for lost in [1, 2] {
+            let cut = &file[..file.len() - lost];
+            let found = inspect(cut).unwrap();
+            assert!(!found.ends);
+            assert_eq!(pixels(&file), pixels(&mended(cut, &found)));
+        }
+    }
+
+    #[test]
+    fn whatever_is_cut_or_flipped_decodes_or_errs_when_mended_and_is_found_again() {
+        let file = sample_of(Size { width: 16, height: 16 });
+        let check = |bytes: &[u8], what: &str| {
+            if let Ok(found) = inspect(bytes) {
+                let mended = mended(bytes, &found);
+                // Either is right; what is wrong is a crash, or a size that the decoder does not agree with.
+                if let Ok(image) = turbojpeg::decompress(&mended, turbojpeg::PixelFormat::RGB) {
+                    let size = (usize::from(found.size.width), usize::from(found.size.height));
+                    assert_eq!(size, (image.width, image.height), "{what}");
+                }
+                let again = inspect(&mended).unwrap();
+                assert!(again.is_complete() && again.size == found.size && again.start == 0, "{what}: {again:?}");
             }
-            file[bit / 8] ^= 1 << (bit % 8);
+        };
+        for len in 0..file.len() {
+            check(&file[..len], &format!("cut to {len}"));
+        }
+        for bare in [file.clone(), without_tables(&file)] {
+            let mut bytes = bare;
+            for bit in 0..bytes.len() * 8 {
+                bytes[bit / 8] ^= 1 << (bit % 8);
+                check(&bytes, &format!("bit {bit}"));
+                bytes[bit / 8] ^= 1 << (bit % 8);
+            }
         }
     }
 
@@ -224,10 +317,10 @@ mod tests {
     fn a_file_without_tables_decodes_alike_once_they_are_put_in() {
         let file = sample();
         let bare = without_tables(&file);
-        let at = inspect(&bare).unwrap().lacks_tables_at.expect("the tables are gone");
-        let mended = with_standard_tables(&bare, at);
-        assert_eq!(None, inspect(&mended).unwrap().lacks_tables_at);
-        let pixels = |file| turbojpeg::decompress(file, turbojpeg::PixelFormat::RGB).unwrap().pixels;
+        let found = inspect(&bare).unwrap();
+        assert!(found.lacks_tables_at.is_some(), "the tables are gone");
+        let mended = mended(&bare, &found);
+        assert!(inspect(&mended).unwrap().is_complete());
         assert_eq!(pixels(&file), pixels(&mended));
     }
 
@@ -240,14 +333,14 @@ mod tests {
             file[at..at + bytes.len()].copy_from_slice(bytes);
             inspect(&file)
         };
-        assert_eq!(Err(Flaw::NoStart), inspect(b""));
+        assert_eq!(Err(Flaw::Empty), inspect(b""));
         assert_eq!(Err(Flaw::NoStart), inspect(b"GIF89a"));
         assert_eq!(Err(Flaw::Header), inspect(&[0xff, SOI, 0xff, EOI]));
-        assert_eq!(Err(Flaw::Header), with(2, &[0x12]));
+        assert_eq!(Err(Flaw::NoStart), with(2, &[0x12]));
         assert_eq!(Err(Flaw::Header), with(frame + 2, &[0, 1]));
         assert_eq!(Err(Flaw::Size), with(frame + 5, &[0, 0]));
         assert_eq!(Err(Flaw::Size), with(frame + 5, &[0xff, 0xff]));
         assert_eq!(Err(Flaw::Size), with(frame, &[0xff, 0xe5]));
-        assert_eq!(Err(Flaw::NoEnd), with(file.len() - 1, &[SOI]));
+        assert!(!with(file.len() - 1, &[SOI]).unwrap().ends);
     }
 }

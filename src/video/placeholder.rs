@@ -26,13 +26,20 @@ const TROUBLE: Rgb888 = Rgb888::new(0xff, 0xb0, 0x3a);
 
 /// Where the text starts, in pixels from the left.
 const LEFT: i32 = 64;
+/// How many small letters fit to the right of that.
+const COLUMNS: usize = 68;
 
 /// The picture for a signal: [`SIZE`] pixels, three bytes each, red, green, blue.
 pub fn draw(signal: Signal) -> Vec<u8> {
+    draw_with_reason(signal, "")
+}
+
+/// The same with what exactly is wrong, in small letters and as far as there is room.
+pub fn draw_with_reason(signal: Signal, reason: &str) -> Vec<u8> {
     let mut canvas = Canvas::new();
     let (title, advice) = words(signal);
     let accent = if matches!(signal, Signal::Starting | Signal::Changing | Signal::Ok) { WAITING } else { TROUBLE };
-    let Ok(()) = paint(&mut canvas, title, advice, accent);
+    let Ok(()) = paint(&mut canvas, title, advice, &wrapped(reason), accent);
     canvas.rgb
 }
 
@@ -68,13 +75,40 @@ fn words(signal: Signal) -> (&'static str, &'static [&'static str]) {
             "No pictures arrive",
             &["The capture device is there but sends nothing.", "Is the machine on? Else plug the dongle in anew."],
         ),
+        Signal::Damaged => (
+            "Damaged pictures",
+            &["Pictures arrive, but none that can be shown.", "Try another USB port, or a smaller size."],
+        ),
+        Signal::Unsupported => (
+            "Unknown format",
+            &["The capture device sends in no format that is", "known here. Another dongle will do."],
+        ),
+        Signal::NoBandwidth => (
+            "No room on USB",
+            &["USB has no room for the dongle's pictures.", "Plug it into another port, without a hub."],
+        ),
     }
+}
+
+/// A reason in lines, of letters that the font has.
+fn wrapped(reason: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in reason.split_whitespace() {
+        let word: String = word.chars().map(|c| if c.is_ascii_graphic() { c } else { '?' }).take(COLUMNS).collect();
+        match lines.last_mut() {
+            Some(line) if line.len() + 1 + word.len() <= COLUMNS => *line = format!("{line} {word}"),
+            _ => lines.push(word),
+        }
+    }
+    lines.truncate(2);
+    lines
 }
 
 fn paint<D: DrawTarget<Color = Rgb888>>(
     canvas: &mut D,
     title: &str,
     advice: &[&str],
+    reason: &[String],
     accent: Rgb888,
 ) -> Result<(), D::Error> {
     canvas.clear(BACKGROUND)?;
@@ -93,6 +127,9 @@ fn paint<D: DrawTarget<Color = Rgb888>>(
         Text::with_baseline(line, Point::new(LEFT, y), style, Baseline::Top).draw(canvas)?;
     }
     let style = MonoTextStyle::new(&ascii::FONT_8X13, FOOTER);
+    for (line, y) in reason.iter().zip((308..).step_by(16)) {
+        Text::with_baseline(line, Point::new(LEFT, y), style, Baseline::Top).draw(canvas)?;
+    }
     let footer = "Keyboard, mouse and power keep working.";
     Text::with_baseline(footer, Point::new(LEFT, 264), style, Baseline::Top).draw(canvas)?;
     Ok(())
@@ -157,7 +194,7 @@ impl<D: DrawTarget> DrawTarget for Doubled<'_, D> {
 mod tests {
     use crate::video::placeholder::*;
 
-    const ALL: [Signal; 9] = [
+    const ALL: [Signal; 12] = [
         Signal::Starting,
         Signal::Ok,
         Signal::NoDevice,
@@ -167,6 +204,9 @@ mod tests {
         Signal::OutOfRange,
         Signal::Changing,
         Signal::Stalled,
+        Signal::Damaged,
+        Signal::Unsupported,
+        Signal::NoBandwidth,
     ];
 
     #[test]
@@ -185,6 +225,16 @@ mod tests {
                 assert!(line.len() <= 52, "{line:?} is too long");
             }
         }
+    }
+
+    #[test]
+    fn a_reason_stands_below_and_is_cut_where_there_is_no_room() {
+        let reason = "/dev/video0 (USB Vid\u{e9}o) refused VIDIOC_STREAMON: No space left on device ";
+        let lines = wrapped(&reason.repeat(9));
+        assert_eq!((2, 0), (lines.len(), lines.iter().filter(|line| COLUMNS < line.len()).count()));
+        assert!(lines[0].starts_with("/dev/video0 (USB Vid?o) refused"), "{lines:?}");
+        assert_ne!(draw(Signal::Stalled), draw_with_reason(Signal::Stalled, reason));
+        assert_eq!(draw(Signal::Stalled), draw_with_reason(Signal::Stalled, " "));
     }
 
     #[test]

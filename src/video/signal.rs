@@ -14,8 +14,16 @@ use crate::base::signal::{Signal, Size};
 const REOPEN_INTERVAL: Duration = Duration::from_millis(500);
 /// How often to query a bad signal, for drivers that do not report its return.
 const QUERY_INTERVAL: Duration = Duration::from_secs(1);
-/// How long without a picture counts as a stall. A still screen causes none: capture devices repeat it.
-const STALL_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long without a picture counts as a stall, the first time, the second and so on. A still screen causes none:
+/// capture devices repeat it. Each stall restarts the stream, which some dongles and USB controllers do not bear for
+/// ever; one that needs a moment gets it.
+const STALL_TIMEOUTS: [Duration; 4] =
+    [Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8), Duration::from_secs(15)];
+/// After so many restarts in vain, a stalled device is opened again.
+const RESTARTS: usize = 3;
+/// How long to leave a device alone that failed, the first time, the second and so on.
+const FAILURE_PAUSES: [Duration; 4] =
+    [REOPEN_INTERVAL, Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8)];
 /// How long a source must keep its mode before the mode is queried.
 const SETTLE_TIME: Duration = Duration::from_millis(30);
 /// How long a source that keeps changing can delay that query.
@@ -23,17 +31,17 @@ const LONGEST_SETTLE: Duration = Duration::from_millis(200);
 /// The period over which pictures are counted.
 const RATE_WINDOW: Duration = Duration::from_secs(1);
 
-/// What the caller must do next.
+/// What the caller must do next. `M` is a source's mode, as the device describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "`Stop` and `Close` say it")]
-pub enum Action {
+pub enum Action<M> {
     /// Open the device; answer with [`SignalTracker::opened`] or [`SignalTracker::absent`].
     Open,
     /// Query the device's input; answer with [`SignalTracker::read`] or [`SignalTracker::absent`].
     Query,
-    /// Adopt the source's mode and start streaming; answer with [`SignalTracker::started`], [`SignalTracker::absent`]
-    /// or [`SignalTracker::failed`].
-    Start,
+    /// Adopt this mode, if the device has said which it is, and start streaming; answer with
+    /// [`SignalTracker::started`], [`SignalTracker::absent`] or [`SignalTracker::failed`].
+    Start(Option<M>),
     Stop,
     Close,
     /// Show the picture that says what is wrong.
@@ -47,13 +55,17 @@ pub enum Absence {
     Missing,
     /// Another program holds it.
     Busy,
+    /// It offers no format that is known here.
+    Unsupported,
+    /// USB has no room for any of its modes.
+    NoBandwidth,
 }
 
 /// What a device reports about its input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reading {
-    /// A mode that can be captured.
-    Mode,
+pub enum Reading<M> {
+    /// A mode that can be captured: this one, if the device can tell.
+    Mode(Option<M>),
     /// Nothing arrives.
     NoSignal,
     /// A signal arrives that it cannot synchronise to.
@@ -71,15 +83,25 @@ pub struct SignalStatus {
     pub mode: Option<Size>,
     /// How many arrived in the last second.
     pub fps: f32,
+    /// How many were too damaged to be shown, counted once a second.
+    pub dropped: u64,
 }
 
 /// Tracks the state of one capture device.
 #[derive(Debug)]
-pub struct SignalTracker {
+pub struct SignalTracker<M> {
     phase: Phase,
     seen: SignalStatus,
     window: Window,
-    actions: VecDeque<Action>,
+    /// The mode that was adopted last, if the device said which it is.
+    mode: Option<M>,
+    /// How many times in a row nothing was shown until the device was restarted.
+    stalls: usize,
+    /// How many times in a row it failed.
+    failures: usize,
+    /// How many pictures were too damaged to be shown.
+    dropped: u64,
+    actions: VecDeque<Action<M>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -88,8 +110,9 @@ enum Phase {
     Closed { retry: Instant },
     /// A device is open but does not stream; when to query its input, and since when that has been changing.
     Watching { query: Instant, changing: Option<Instant> },
-    /// It streams; when the last picture came, when to query its input, and since when that has been changing.
-    Streaming { last: Instant, query: Option<Instant>, changing: Option<Instant> },
+    /// It streams; when the last picture came that could be shown, and whether others came since; when to query its
+    /// input, and since when that has been changing.
+    Streaming { last: Instant, damaged: bool, query: Option<Instant>, changing: Option<Instant> },
 }
 
 /// Counts the pictures of the current second.
@@ -99,13 +122,17 @@ struct Window {
     count: u32,
 }
 
-impl SignalTracker {
+impl<M: Copy + PartialEq> SignalTracker<M> {
     /// Starts by looking for the device.
-    pub fn new(now: Instant) -> SignalTracker {
+    pub fn new(now: Instant) -> SignalTracker<M> {
         SignalTracker {
             phase: Phase::Closed { retry: now + REOPEN_INTERVAL },
-            seen: SignalStatus { signal: Signal::Starting, mode: None, fps: 0.0 },
+            seen: SignalStatus { signal: Signal::Starting, mode: None, fps: 0.0, dropped: 0 },
             window: Window { start: now, count: 0 },
+            mode: None,
+            stalls: 0,
+            failures: 0,
+            dropped: 0,
             actions: VecDeque::from([Action::Show(Signal::Starting), Action::Open]),
         }
     }
@@ -118,18 +145,24 @@ impl SignalTracker {
 
     /// No device can be opened, or the one that was has gone.
     pub fn absent(&mut self, now: Instant, absence: Absence) {
-        self.close(
-            now,
-            match absence {
-                Absence::Missing => Signal::NoDevice,
-                Absence::Busy => Signal::Busy,
-            },
-        );
+        let (signal, pause) = match absence {
+            Absence::Missing => (Signal::NoDevice, REOPEN_INTERVAL),
+            Absence::Busy => (Signal::Busy, REOPEN_INTERVAL),
+            Absence::Unsupported => (Signal::Unsupported, REOPEN_INTERVAL),
+            // That was many attempts to stream already.
+            Absence::NoBandwidth => (Signal::NoBandwidth, self.pause()),
+        };
+        if absence == Absence::Missing {
+            // What comes next is another device, or has been without power.
+            (self.stalls, self.failures) = (0, 0);
+        }
+        self.close(now + pause, signal);
     }
 
     /// The device failed; after a pause it is opened again.
     pub fn failed(&mut self, now: Instant) {
-        self.close(now, Signal::Stalled);
+        let pause = self.pause();
+        self.close(now + pause, Signal::Stalled);
     }
 
     /// The device reports that its source has changed.
@@ -145,13 +178,22 @@ impl SignalTracker {
     }
 
     /// The device has answered a query of its input.
-    pub fn read(&mut self, now: Instant, reading: Reading) {
+    pub fn read(&mut self, now: Instant, reading: Reading<M>) {
         if let Phase::Streaming { .. } = self.phase {
+            if let (Reading::Mode(mode @ Some(_)), Signal::Ok | Signal::Changing) = (reading, self.seen.signal)
+                && mode == self.mode
+            {
+                // Nothing has changed after all. If the device sees that otherwise and stops, that is a stall.
+                return;
+            }
             self.actions.push_back(Action::Stop);
         }
         self.phase = Phase::Watching { query: now + QUERY_INTERVAL, changing: None };
         match reading {
-            Reading::Mode => self.actions.push_back(Action::Start),
+            Reading::Mode(mode) => {
+                self.mode = mode;
+                self.actions.push_back(Action::Start(mode));
+            }
             Reading::NoSignal => self.see(Signal::NoSignal),
             Reading::NoLock => self.see(Signal::NoLock),
             Reading::OutOfRange => self.see(Signal::OutOfRange),
@@ -160,17 +202,18 @@ impl SignalTracker {
 
     /// Streaming has begun.
     pub fn started(&mut self, now: Instant) {
-        self.phase = Phase::Streaming { last: now, query: None, changing: None };
+        self.phase = Phase::Streaming { last: now, damaged: false, query: None, changing: None };
         // After a stall, and at the start, only a picture proves that the device works.
-        if !matches!(self.seen.signal, Signal::Starting | Signal::Stalled) {
+        if !matches!(self.seen.signal, Signal::Starting | Signal::Stalled | Signal::Damaged) {
             self.see(Signal::Changing);
         }
     }
 
-    /// A whole picture has arrived.
+    /// A picture has arrived that can be shown.
     pub fn picture(&mut self, now: Instant, size: Size) {
-        let Phase::Streaming { last, query, .. } = &mut self.phase else { return };
-        *last = now;
+        let Phase::Streaming { last, damaged, query, .. } = &mut self.phase else { return };
+        (*last, *damaged) = (now, false);
+        (self.stalls, self.failures) = (0, 0);
         let settled = query.is_none();
         if self.seen.signal == Signal::Ok {
             self.count(now);
@@ -185,9 +228,18 @@ impl SignalTracker {
         }
     }
 
+    /// A picture has arrived that cannot be shown.
+    pub fn damaged(&mut self) {
+        self.dropped += 1;
+        if let Phase::Streaming { damaged, .. } = &mut self.phase {
+            *damaged = true;
+        }
+    }
+
     /// Tells the tracker what time it is.
     pub fn tick(&mut self, now: Instant) {
         self.count(now);
+        let patience = self.patience();
         match &mut self.phase {
             Phase::Closed { retry } if *retry <= now => {
                 *retry = now + REOPEN_INTERVAL;
@@ -201,17 +253,23 @@ impl SignalTracker {
                 (*query, *changing) = (None, None);
                 self.actions.push_back(Action::Query);
             }
-            Phase::Streaming { last, .. } if *last + STALL_TIMEOUT <= now => {
-                *last = now;
-                self.see(Signal::Stalled);
-                self.actions.push_back(Action::Query);
+            Phase::Streaming { last, damaged, .. } if *last + patience <= now => {
+                let signal = if *damaged { Signal::Damaged } else { Signal::Stalled };
+                (*last, *damaged) = (now, false);
+                self.stalls += 1;
+                if self.stalls <= RESTARTS {
+                    self.see(signal);
+                    self.actions.push_back(Action::Query);
+                } else {
+                    self.close(now + REOPEN_INTERVAL, signal);
+                }
             }
             _ => (),
         }
     }
 
     /// Takes the next action; drain this after every call that takes `now`.
-    pub fn poll(&mut self) -> Option<Action> {
+    pub fn poll(&mut self) -> Option<Action<M>> {
         self.actions.pop_front()
     }
 
@@ -221,8 +279,9 @@ impl SignalTracker {
             Phase::Closed { retry } => retry,
             Phase::Watching { query, .. } => query,
             Phase::Streaming { last, query, .. } => {
-                let due = query.map_or(last + STALL_TIMEOUT, |query| query.min(last + STALL_TIMEOUT));
-                if self.seen.fps == 0.0 && self.window.count == 0 {
+                let stall = last + self.patience();
+                let due = query.map_or(stall, |query| query.min(stall));
+                if self.seen.fps == 0.0 && self.window.count == 0 && self.seen.dropped == self.dropped {
                     due
                 } else {
                     due.min(self.window.start + RATE_WINDOW)
@@ -236,12 +295,24 @@ impl SignalTracker {
         self.seen
     }
 
-    fn close(&mut self, now: Instant, signal: Signal) {
+    /// How long a stream may be silent now.
+    fn patience(&self) -> Duration {
+        STALL_TIMEOUTS[self.stalls.min(STALL_TIMEOUTS.len() - 1)]
+    }
+
+    /// How long to leave the device alone after another failure.
+    fn pause(&mut self) -> Duration {
+        let pause = FAILURE_PAUSES[self.failures.min(FAILURE_PAUSES.len() - 1)];
+        self.failures += 1;
+        pause
+    }
+
+    fn close(&mut self, retry: Instant, signal: Signal) {
         if let Phase::Streaming { .. } = self.phase {
             self.actions.push_back(Action::Stop);
         }
         self.actions.push_back(Action::Close);
-        self.phase = Phase::Closed { retry: now + REOPEN_INTERVAL };
+        self.phase = Phase::Closed { retry };
         self.see(signal);
     }
 
@@ -265,6 +336,7 @@ impl SignalTracker {
     fn count(&mut self, now: Instant) {
         let time = now.saturating_duration_since(self.window.start);
         if RATE_WINDOW <= time {
+            self.seen.dropped = self.dropped;
             // To a tenth: watchers are woken only by what they can see.
             let rate = f64::from(self.window.count) / time.as_secs_f64();
             self.seen.fps = ((rate * 10.0).round() / 10.0) as f32;
@@ -288,7 +360,7 @@ mod tests {
     /// A tracker with a clock, which always drains its actions.
     struct Test {
         now: Instant,
-        tracker: SignalTracker,
+        tracker: SignalTracker<u8>,
     }
 
     impl Test {
@@ -310,8 +382,8 @@ mod tests {
         }
 
         fn start(&mut self) {
-            self.tracker.read(self.now, Reading::Mode);
-            self.expect(&[Action::Start]);
+            self.tracker.read(self.now, Reading::Mode(None));
+            self.expect(&[Action::Start(None)]);
             self.tracker.started(self.now);
         }
 
@@ -334,8 +406,8 @@ mod tests {
         }
 
         #[track_caller]
-        fn expect(&mut self, actions: &[Action]) {
-            let done: Vec<Action> = std::iter::from_fn(|| self.tracker.poll()).collect();
+        fn expect(&mut self, actions: &[Action<u8>]) {
+            let done: Vec<Action<u8>> = std::iter::from_fn(|| self.tracker.poll()).collect();
             assert_eq!(actions, done);
         }
 
@@ -358,7 +430,11 @@ mod tests {
 
     #[test]
     fn an_absent_device_is_looked_for_for_ever() {
-        for (absence, signal) in [(Absence::Missing, Signal::NoDevice), (Absence::Busy, Signal::Busy)] {
+        for (absence, signal) in [
+            (Absence::Missing, Signal::NoDevice),
+            (Absence::Busy, Signal::Busy),
+            (Absence::Unsupported, Signal::Unsupported),
+        ] {
             let mut test = Test::new();
             test.tracker.absent(test.now, absence);
             test.expect(&[Action::Close, Action::Show(signal)]);
@@ -379,8 +455,8 @@ mod tests {
         for round in 0..3 {
             test.tracker.opened(test.now);
             test.expect(&[Action::Query]);
-            test.tracker.read(test.now, Reading::Mode);
-            test.expect(&[Action::Start]);
+            test.tracker.read(test.now, Reading::Mode(None));
+            test.expect(&[Action::Start(None)]);
             test.tracker.absent(test.now, Absence::Busy);
             test.expect(if round == 0 { &[Action::Close, Action::Show(Signal::Busy)] } else { &[Action::Close] });
             test.pass(500);
@@ -393,7 +469,7 @@ mod tests {
         let mut test = Test::streaming();
         test.tracker.absent(test.now, Absence::Missing);
         test.expect(&[Action::Stop, Action::Close, Action::Show(Signal::NoDevice)]);
-        assert_eq!(SignalStatus { signal: Signal::NoDevice, mode: None, fps: 0.0 }, test.tracker.seen());
+        assert_eq!(SignalStatus { signal: Signal::NoDevice, mode: None, fps: 0.0, dropped: 0 }, test.tracker.seen());
         test.pass(500);
         test.expect(&[Action::Open]);
         test.tracker.opened(test.now);
@@ -411,8 +487,8 @@ mod tests {
         test.expect(&[]);
         test.pass(30);
         test.expect(&[Action::Query]);
-        test.tracker.read(test.now, Reading::Mode);
-        test.expect(&[Action::Stop, Action::Start]);
+        test.tracker.read(test.now, Reading::Mode(None));
+        test.expect(&[Action::Stop, Action::Start(None)]);
         test.tracker.started(test.now);
         test.pictures(1, 20);
         assert_eq!(Signal::Ok, test.signal());
@@ -473,30 +549,134 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_noticed_and_the_stream_restarted_until_it_speaks() {
+    fn silence_is_noticed_and_the_stream_restarted_ever_more_rarely() {
         let mut test = Test::streaming();
         test.pass(1999);
         test.expect(&[]);
         test.pass(1);
         assert_eq!(Signal::Stalled, test.signal());
-        for round in 0..3 {
-            test.expect(if round == 0 { &[Action::Show(Signal::Stalled), Action::Query] } else { &[Action::Query] });
-            test.tracker.read(test.now, Reading::Mode);
-            test.expect(&[Action::Stop, Action::Start]);
+        test.expect(&[Action::Show(Signal::Stalled), Action::Query]);
+        for patience in [4, 8, 15] {
+            test.tracker.read(test.now, Reading::Mode(None));
+            test.expect(&[Action::Stop, Action::Start(None)]);
             test.tracker.started(test.now);
-            test.pass(2000);
+            test.pass(patience * 1000 - 1);
+            test.expect(&[]);
+            test.pass(1);
             assert_eq!(Signal::Stalled, test.signal());
+            test.expect(if patience < 15 { &[Action::Query] } else { &[Action::Stop, Action::Close] });
         }
-        test.expect(&[Action::Query]);
-        test.tracker.picture(test.now, HD);
-        assert_eq!(Signal::Ok, test.signal());
+        // Restarts were in vain, so from now on it is opened again.
+        for _ in 0..3 {
+            test.pass(500);
+            test.expect(&[Action::Open]);
+            test.tracker.opened(test.now);
+            test.expect(&[Action::Query]);
+            test.start();
+            assert_eq!(Signal::Stalled, test.signal());
+            test.pass(15_000);
+            test.expect(&[Action::Stop, Action::Close]);
+        }
     }
 
     #[test]
-    fn a_device_that_refuses_is_opened_afresh() {
+    fn a_picture_ends_a_stall_and_what_was_learned_of_it() {
+        let mut test = Test::streaming();
+        for _ in 0..5 {
+            test.pass(2000);
+            test.expect(&[Action::Show(Signal::Stalled), Action::Query]);
+            test.tracker.read(test.now, Reading::Mode(None));
+            test.expect(&[Action::Stop, Action::Start(None)]);
+            test.tracker.started(test.now);
+            test.pictures(1, 20);
+            assert_eq!(Signal::Ok, test.signal());
+        }
+    }
+
+    #[test]
+    fn pictures_that_cannot_be_shown_are_told_from_silence() {
+        let mut test = Test::streaming();
+        let damaged = |test: &mut Test, count| {
+            for _ in 0..count {
+                test.pass(20);
+                test.tracker.damaged();
+            }
+        };
+        damaged(&mut test, 50);
+        test.pictures(1, 20);
+        damaged(&mut test, 99);
+        assert_eq!(Signal::Ok, test.signal());
+        test.pass(20);
+        test.expect(&[Action::Show(Signal::Damaged), Action::Query]);
+        test.tracker.read(test.now, Reading::Mode(None));
+        test.expect(&[Action::Stop, Action::Start(None)]);
+        test.tracker.started(test.now);
+        assert_eq!(Signal::Damaged, test.signal());
+        damaged(&mut test, 60);
+        assert_eq!(Signal::Damaged, test.signal());
+        test.pictures(1, 20);
+        test.pass(1000);
+        assert_eq!((Signal::Ok, 209), (test.signal(), test.tracker.seen().dropped));
+    }
+
+    #[test]
+    fn a_change_that_was_none_restarts_nothing() {
+        let mut test = Test::streaming();
+        for (mode, restarts) in [(Some(1), true), (Some(1), false), (Some(2), true), (Some(2), false), (None, true)] {
+            test.tracker.changed(test.now);
+            test.pass(30);
+            test.expect(&[Action::Query]);
+            test.tracker.read(test.now, Reading::Mode(mode));
+            let actions = if restarts { vec![Action::Stop, Action::Start(mode)] } else { Vec::new() };
+            test.expect(&actions);
+            if restarts {
+                test.tracker.started(test.now);
+            }
+            test.pictures(1, 20);
+            assert_eq!(Signal::Ok, test.signal());
+        }
+        // Without a mode that it could compare it must restart.
+        test.tracker.changed(test.now);
+        test.pass(30);
+        test.tracker.read(test.now, Reading::Mode(None));
+        test.expect(&[Action::Query, Action::Stop, Action::Start(None)]);
+    }
+
+    #[test]
+    fn a_stall_restarts_though_the_mode_is_the_same() {
+        let mut test = Test::streaming();
+        test.tracker.changed(test.now);
+        test.pass(30);
+        test.tracker.read(test.now, Reading::Mode(Some(1)));
+        test.tracker.started(test.now);
+        test.expect(&[Action::Query, Action::Stop, Action::Start(Some(1))]);
+        test.pass(2000);
+        test.expect(&[Action::Show(Signal::Stalled), Action::Query]);
+        test.tracker.read(test.now, Reading::Mode(Some(1)));
+        test.expect(&[Action::Stop, Action::Start(Some(1))]);
+    }
+
+    #[test]
+    fn a_device_that_refuses_is_opened_afresh_ever_more_rarely() {
         let mut test = Test::streaming();
         test.tracker.failed(test.now);
         test.expect(&[Action::Stop, Action::Close, Action::Show(Signal::Stalled)]);
+        for pause in [500, 2000, 4000, 8000, 8000] {
+            test.pass(pause - 1);
+            test.expect(&[]);
+            test.pass(1);
+            test.expect(&[Action::Open]);
+            test.tracker.opened(test.now);
+            test.expect(&[Action::Query]);
+            test.tracker.read(test.now, Reading::Mode(None));
+            test.expect(&[Action::Start(None)]);
+            test.tracker.failed(test.now);
+            test.expect(&[Action::Close]);
+        }
+        test.tracker.absent(test.now, Absence::Missing);
+        test.expect(&[Action::Close, Action::Show(Signal::NoDevice)]);
+        test.tracker.failed(test.now);
+        test.expect(&[Action::Close, Action::Show(Signal::Stalled)]);
         test.pass(500);
         test.expect(&[Action::Open]);
     }

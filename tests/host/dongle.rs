@@ -18,6 +18,7 @@ use std::thread;
 use farhand::auth::role::Role;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
 
 use crate::net::bench::{Answer, Client, Folders, bearer, soon};
@@ -222,7 +223,8 @@ impl Serve {
     }
 
     async fn client(&self) -> Client {
-        Client::tls(self.address, &self.folders.data().join("tls/certificate.pem")).await
+        let tcp = TcpStream::connect(self.address).await.unwrap();
+        Client::tls(tcp, &self.folders.data().join("tls/certificate.pem")).await
     }
 
     /// Follows a seat without looking at its pictures.
@@ -251,8 +253,12 @@ impl Serve {
 
     /// A reader of all pictures who stops reading after the first one's header.
     pub async fn stalled_viewer(&self, seat: &str) -> Client {
-        let mut client = self.client().await;
-        let lines = format!("Host: {}\r\n{}", self.address, bearer(Role::Operator));
+        let socket = TcpSocket::new_v4().unwrap();
+        // So small that no picture fits.
+        socket.set_recv_buffer_size(4096).unwrap();
+        let tcp = socket.connect(self.address).await.unwrap();
+        let mut client = Client::tls(tcp, &self.folders.data().join("tls/certificate.pem")).await;
+        let lines = format!("Host: {}\r\n{}", self.address, bearer(Role::Viewer));
         client.send(&format!("GET /api/v1/seats/{seat}/stream.mjpeg HTTP/1.1\r\n{lines}\r\n")).await;
         client.until(b"X-Timestamp").await;
         client

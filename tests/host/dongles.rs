@@ -3,7 +3,9 @@
 use farhand::base::signal::Size;
 use farhand::video::encode::jpeg_from_rgb;
 
-use crate::dongle::{Dongles, Field, Offer, Serve};
+use serde_json::Value;
+
+use crate::dongle::{Dongles, Field, Offer, Sent, Serve};
 
 const SEAT: &str = "[seats.main.video]\ndevice = \"/dev/video0\"\n";
 const RED: [u8; 3] = [200, 30, 40];
@@ -40,4 +42,248 @@ async fn a_whole_picture_is_shown_and_a_pulled_plug_is_seen() {
         follower.signal("no-device").await;
     }
     assert_eq!(2, dongle.word(Field::Started));
+}
+
+/// A dongle that sends these; what is shown of it, or why not.
+struct Habit {
+    name: &'static str,
+    sends: Vec<Sent>,
+    /// The signal that comes of it, and a part of the reason.
+    signal: &'static str,
+    reason: Option<&'static str>,
+}
+
+/// How dongles send a picture, and what comes of it.
+fn habits() -> Vec<Habit> {
+    let file = picture(640, 480);
+    let cut = file[..file.len() / 2].to_vec();
+    let habit = |name, sends: Vec<Sent>| Habit { name, sends, signal: "ok", reason: None };
+    let bad = |name, sends, reason| Habit { signal: "damaged", reason: Some(reason), ..habit(name, sends) };
+    let followed = |by: &[u8]| vec![[&file, by].concat().into()];
+    let counted = |bytes_used| Sent { bytes_used, ..file.clone().into() };
+    let flagged = |bytes: &Vec<u8>| Sent { damaged: true, ..bytes.clone().into() };
+    let older = [&file, &file[file.len() - 512..]].concat();
+    vec![
+        habit("whole", followed(&[])),
+        habit("zeros behind it", followed(&[0; 512])),
+        habit("rubbish behind it", followed(&[0x5a; 7])),
+        habit("a line feed behind it", followed(b"\r\n")),
+        habit("64 times 0xff behind it", followed(&[0xff; 64])),
+        habit("512 bytes of an older picture behind it", vec![older.into()]),
+        habit("twice in one buffer", followed(&file)),
+        habit("rubbish before it", vec![[&[0x5a; 12][..], &file].concat().into()]),
+        habit("a byte of its end marker missing", vec![file[..file.len() - 1].to_vec().into()]),
+        habit("its end marker missing", vec![file[..file.len() - 2].to_vec().into()]),
+        habit("its end marker missing and zeros behind it", vec![[&file[..file.len() - 2], &[0; 99]].concat().into()]),
+        habit("cut every second time", vec![file.clone().into(), cut.clone().into()]),
+        habit("a length of zero every second time", vec![counted(0), file.clone().into()]),
+        habit("a length beyond the buffer", vec![counted(usize::MAX >> 33)]),
+        habit("a length of the whole buffer", vec![counted(4 << 20)]),
+        habit("reported as damaged every time", vec![flagged(&file)]),
+        habit("reported as damaged and cut every second time", vec![flagged(&cut), file.clone().into()]),
+        habit("another size than was agreed", vec![picture(800, 600).into()]),
+        bad("a length of zero", vec![counted(0)], "without a picture"),
+        bad("no start", vec![file[2..].to_vec().into()], "no start of image"),
+        bad("a header only", vec![file[..100].to_vec().into()], "damaged header"),
+        bad("no JPEG at all", vec![vec![0x5a; 50_000].into()], "no start of image"),
+    ]
+}
+
+#[tokio::test]
+async fn what_a_browser_could_show_is_shown_and_else_the_cause_is_said() {
+    let dongles = Dongles::new();
+    let dongle = dongles.dongle(0, OFFERS, &[]);
+    let serve = Serve::start(&dongles, SEAT).await;
+    let mut follower = serve.follow("main").await;
+    for Habit { name, sends, signal, reason } in habits() {
+        follower.signal("no-device").await;
+        dongle.send(&sends);
+        dongle.plug(0, "1-1.3");
+        let settled =
+            |status: &Value| !["no-device", "starting", "changing"].iter().any(|word| status["signal"] == *word);
+        let status = follower.until(name, settled).await;
+        assert_eq!(signal, status["signal"], "{name}: {status}");
+        let said = status["reason"].as_str();
+        assert!(
+            said.is_some() == reason.is_some() && said.unwrap_or("").contains(reason.unwrap_or("")),
+            "{name}: {said:?}"
+        );
+        let (.., seen) = serve.snapshot("main").await;
+        assert_eq!(
+            signal == "ok",
+            seen.iter().zip(RED).all(|(is, should)| is.abs_diff(should) < 10),
+            "{name}: {seen:?}"
+        );
+        dongle.unplug();
+    }
+}
+
+/// One raw picture of a colour, in each format that is not JPEG.
+fn raw(fourcc: &[u8; 4]) -> Vec<u8> {
+    let (y, u, v, pixels) = (81, 90, 240, 640 * 480);
+    match fourcc {
+        b"YUYV" => [y, u, y, v].repeat(pixels / 2),
+        b"UYVY" => [u, y, v, y].repeat(pixels / 2),
+        b"NV12" => [vec![y; pixels], [u, v].repeat(pixels / 4)].concat(),
+        b"YU12" => [vec![y; pixels], vec![u; pixels / 4], vec![v; pixels / 4]].concat(),
+        b"GREY" => vec![y; pixels],
+        b"BGR3" => [0, 0, 254].repeat(pixels),
+        _ => [254, 0, 0].repeat(pixels),
+    }
+}
+
+#[tokio::test]
+async fn raw_pictures_of_every_known_format_are_shown_to_who_asks() {
+    let dongles = Dongles::new();
+    let dongle = dongles.dongle(0, &[], &[]);
+    let serve = Serve::start(&dongles, SEAT).await;
+    let mut follower = serve.follow("main").await;
+    for fourcc in [b"YUYV", b"UYVY", b"NV12", b"YU12", b"RGB3", b"BGR3", b"GREY"] {
+        follower.signal("no-device").await;
+        dongle.offer(&[Offer(fourcc, 640, 480, 30)]);
+        dongle.send(&[raw(fourcc).into()]);
+        dongle.plug(0, "1-1.3");
+        let status = follower.signal("ok").await;
+        let name = String::from_utf8_lossy(fourcc);
+        assert_eq!(format!("Cheap dongle (uvcvideo), 640x480 {name}"), status["device"]);
+        let (width, height, seen) = serve.snapshot("main").await;
+        assert_eq!((640, 480), (width, height), "{name}");
+        let expected = if fourcc == b"GREY" { [76; 3] } else { [254, 0, 0] };
+        assert!(seen.iter().zip(expected).all(|(is, should)| is.abs_diff(should) < 4), "{name}: {seen:?}");
+        dongle.unplug();
+    }
+}
+
+#[tokio::test]
+async fn a_device_without_a_known_format_is_named_with_what_it_offers() {
+    let dongles = Dongles::new();
+    let dongle = dongles.dongle(0, &[Offer(b"H264", 1920, 1080, 30), Offer(b"NV16", 640, 480, 30)], &[]);
+    dongle.plug(0, "1-1.3");
+    for device in ["auto", "/dev/video0"] {
+        let serve = Serve::start(&dongles, &format!("[seats.main.video]\ndevice = \"{device}\"\n")).await;
+        let status = serve.follow("main").await.signal("unsupported").await;
+        assert_eq!("Cheap dongle (uvcvideo)", status["device"]);
+        let reason = status["reason"].as_str().unwrap();
+        assert!(reason.contains("offers H264, NV16 only") && reason.contains("known are MJPG, JPEG, YUYV"), "{reason}");
+    }
+}
+
+const THREE: &[Offer] = &[Offer(b"MJPG", 1920, 1080, 30), Offer(b"MJPG", 1280, 720, 30), Offer(b"MJPG", 640, 480, 30)];
+
+#[tokio::test]
+async fn a_mode_that_usb_has_no_room_for_is_said_and_a_smaller_one_taken() {
+    let dongles = Dongles::new();
+    let dongle = dongles.dongle(0, THREE, &[picture(1280, 720).into()]);
+    let serve = Serve::start(&dongles, SEAT).await;
+    let mut follower = serve.follow("main").await;
+    for (errno, words) in [(28, "No space left on device"), (5, "Input/output error"), (32, "Broken pipe")] {
+        follower.signal("no-device").await;
+        dongle.set(Field::Refusal, errno);
+        dongle.set(Field::AllowedPixels, 1280 * 720);
+        dongle.plug(0, "1-1.3");
+        let status = follower.signal("ok").await;
+        assert_eq!("Cheap dongle (uvcvideo), 1280x720 MJPG", status["device"]);
+        let choice = status["choice"].as_str().unwrap();
+        let expected = format!("1280x720 MJPG at 30: USB has no room for 1920x1080 MJPG at 30: {words}");
+        assert!(choice.starts_with(&expected), "{choice}");
+        dongle.unplug();
+    }
+    follower.signal("no-device").await;
+    dongle.set(Field::AllowedPixels, 0);
+    dongle.plug(0, "1-1.3");
+    let status = follower.signal("no-bandwidth").await;
+    let reason = status["reason"].as_str().unwrap();
+    let expected =
+        "no room for 1920x1080 MJPG at 30, 1280x720 MJPG at 30, 640x480 MJPG at 30 of /dev/video0: Broken pipe";
+    assert!(reason.contains(expected), "{reason}");
+    // Another device has gone from the bus.
+    dongle.set(Field::Refusal, 0);
+    let status = follower.signal("ok").await;
+    assert_eq!(
+        ("Cheap dongle (uvcvideo), 1920x1080 MJPG", true),
+        (status["device"].as_str().unwrap(), status["reason"].is_null())
+    );
+}
+
+#[tokio::test]
+async fn a_mode_that_is_a_lie_is_given_up_for_the_next() {
+    let dongles = Dongles::new();
+    let offers = [Offer(b"YUYV", 1280, 720, 30), Offer(b"YUYV", 640, 480, 30)];
+    // Whatever it is asked for, it sends the smaller one.
+    let dongle = dongles.dongle(0, &offers, &[raw(b"YUYV").into()]);
+    dongle.plug(0, "1-1.3");
+    let serve = Serve::start(&dongles, SEAT).await;
+    let mut follower = serve.follow("main").await;
+    let status = follower.signal("damaged").await;
+    assert_eq!("picture of 1280x720 needs 1843200 bytes and has 614400", status["reason"]);
+    let status = follower.signal("ok").await;
+    assert_eq!("Cheap dongle (uvcvideo), 640x480 YUYV", status["device"]);
+    let choice = status["choice"].as_str().unwrap();
+    assert!(choice.starts_with("640x480 YUYV at 30: nothing could be shown in 1280x720 YUYV at 30"), "{choice}");
+}
+
+#[tokio::test]
+async fn legible_comes_first_and_the_reason_is_said() {
+    let dongles = Dongles::new();
+    let offers = [Offer(b"MJPG", 640, 480, 60), Offer(b"MJPG", 1280, 720, 30), Offer(b"MJPG", 1920, 1080, 30)];
+    let dongle = dongles.dongle(0, &offers, &[picture(1920, 1080).into()]);
+    dongle.plug(0, "1-1.3");
+    let serve = Serve::start(&dongles, "").await;
+    let status = serve.follow("main").await.signal("ok").await;
+    assert_eq!("1920x1080 MJPG at 30: more legible than 640x480 MJPG at 60", status["choice"]);
+}
+
+#[tokio::test]
+async fn a_stream_that_cannot_be_stopped_gives_its_buffers_back_all_the_same() {
+    let dongles = Dongles::new();
+    let dongle = dongles.dongle(0, OFFERS, &[picture(640, 480).into()]);
+    dongle.plug(0, "1-1.3");
+    let serve = Serve::start(&dongles, SEAT).await;
+    let mut follower = serve.follow("main").await;
+    follower.signal("ok").await;
+    let (io_error, no_space) = (5, 28);
+    dongle.set(Field::OffRefusal, io_error);
+    dongle.set(Field::Refusal, no_space);
+    dongle.set(Field::Silent, 1);
+    // It is closed, and opened again: who did not give the buffers back would find it busy.
+    follower.signal("no-bandwidth").await;
+    dongle.set(Field::Refusal, 0);
+    dongle.set(Field::Silent, 0);
+    let after = follower.until("anything else", |status| status["signal"] != "no-bandwidth").await;
+    assert_eq!("changing", after["signal"], "{after}");
+    follower.signal("ok").await;
+}
+
+/// How many bytes of dongles' buffers a process may read.
+fn mapped(pid: u32) -> u64 {
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+    let bytes = |line: &str| {
+        let (start, end) = line.split(' ').next().unwrap().split_once('-').unwrap();
+        u64::from_str_radix(end, 16).unwrap() - u64::from_str_radix(start, 16).unwrap()
+    };
+    // What the dongle itself maps it can write, too.
+    maps.lines().filter(|line| line.contains("memfd:dongle") && line.contains(" r--s ")).map(bytes).sum()
+}
+
+#[tokio::test]
+async fn stalled_viewers_pin_no_more_than_one_streams_buffers() {
+    let dongles = Dongles::new();
+    let noise: Vec<u8> = (0..1920 * 1080 * 3u64).map(|i| (i.wrapping_mul(i * 2_654_435_761) >> 13) as u8).collect();
+    let large = jpeg_from_rgb(Size { width: 1920, height: 1080 }, &noise).unwrap().to_vec();
+    assert!(1 << 20 < large.len(), "it must not fit into a socket's buffers");
+    let dongle = dongles.dongle(0, &[Offer(b"MJPG", 1920, 1080, 30)], &[large.into()]);
+    let serve = Serve::start(&dongles, SEAT).await;
+    let mut follower = serve.follow("main").await;
+    let (mut viewers, stream) = (Vec::new(), 6 * (4 << 20));
+    for round in 0..9 {
+        follower.signal("no-device").await;
+        assert!(mapped(serve.pid()) <= stream / 2, "{round}: {} of {stream}", mapped(serve.pid()));
+        dongle.plug(0, "1-1.3");
+        follower.signal("ok").await;
+        assert!(mapped(serve.pid()) <= stream + stream / 2, "{round}: {} of {stream}", mapped(serve.pid()));
+        if round < 8 {
+            viewers.push(serve.stalled_viewer("main").await);
+        }
+        dongle.unplug();
+    }
 }

@@ -64,13 +64,16 @@ async fn a_missing_device_gives_the_card_that_says_so() {
     let running = Running::start("/dev/farhand-test-has-no-such-device");
     running.signal(Signal::NoDevice).await;
     assert!(running.bus.heartbeat.age(Instant::now()) < LONG, "without a device its thread must go round all the same");
-    let expected = encode::jpeg_from_rgb(placeholder::SIZE, &placeholder::draw(Signal::NoDevice)).unwrap();
+    let reason = "no capture device at /dev/farhand-test-has-no-such-device";
+    let card = placeholder::draw_with_reason(Signal::NoDevice, reason);
+    let expected = encode::jpeg_from_rgb(placeholder::SIZE, &card).unwrap();
     let frame = running.picture(|frame| frame.jpeg == expected).await;
     assert_eq!(placeholder::SIZE, frame.size);
     assert_eq!(placeholder::SIZE, jpeg::inspect(&frame.jpeg).unwrap().size);
 
     let screen = running.bus.status.now().screen;
     assert_eq!((None, 0.0, ""), (screen.mode, screen.fps, screen.device.as_str()));
+    assert_eq!(Some(reason), screen.reason.as_deref());
     running.stop().await;
 }
 

@@ -2,15 +2,16 @@
 
 use std::error::Error;
 use std::future::pending;
+use std::mem;
 use std::pin::pin;
 use std::time::Instant;
 
 use bytes::Bytes;
 use tokio::time::sleep_until;
 
-use super::buffers::Picture;
+use super::buffers::{Loans, Picture};
 use super::device::{Device, Stream, VideoError};
-use super::ioctl::Filled;
+use super::ioctl::{Filled, Timings};
 use crate::base::error_chain::chain;
 use crate::base::signal::{Signal, Size};
 use crate::base::tasks::Stop;
@@ -19,7 +20,8 @@ use crate::bus::{ScreenStatus, SeatBus};
 use crate::config::Video;
 use crate::video::choice::Coding;
 use crate::video::demand::Coder;
-use crate::video::encode::{EncodeError, Range, Raw, jpeg_from_rgb};
+use crate::video::encode::{EncodeError, Raw, jpeg_from_rgb};
+use crate::video::intake::Intake;
 use crate::video::jpeg::{self, Flaw};
 use crate::video::placeholder;
 use crate::video::signal::{Absence, Action, Reading, SignalStatus, SignalTracker};
@@ -64,11 +66,10 @@ async fn capture(video: Video, bus: SeatBus, mut stop: Stop) {
             () = stop.requested() => return,
             () = &mut timer => (),
             news = capture.news() => match news {
-                Ok(DeviceEvent::Picture(filled, picture)) => {
-                    if let Some(size) = capture.receive(filled, picture) {
-                        tracker.picture(Instant::now(), size);
-                    }
-                }
+                Ok(DeviceEvent::Picture(filled, picture)) => match capture.receive(filled, picture) {
+                    Some(size) => tracker.picture(Instant::now(), size),
+                    None => tracker.damaged(),
+                },
                 Ok(DeviceEvent::Changed) => tracker.changed(Instant::now()),
                 Err(error) => capture.fail(&error, &mut tracker),
             },
@@ -90,7 +91,18 @@ struct CaptureLoop {
     // Dropped in this order: a stream needs its device to stop.
     stream: Option<Stream>,
     device: Option<Device>,
+    loans: Loans,
     coder: Coder,
+    intake: Intake,
+    /// What was wrong with the last picture that could not be shown.
+    flaw: Option<String>,
+    /// Whether this stream has given such pictures only, and how many in a row did so before.
+    flawed: bool,
+    flawed_streams: u32,
+    /// Why there is no stream, if anything failed.
+    problem: Option<String>,
+    /// What a device calls itself that cannot be used.
+    refused: String,
     /// The last report, unless the device has changed since.
     seen: Option<SignalStatus>,
     /// The last source of pictures that was logged.
@@ -108,7 +120,14 @@ impl CaptureLoop {
             bus,
             stream: None,
             device: None,
+            loans: Loans::default(),
             coder: Coder::default(),
+            intake: Intake::default(),
+            flaw: None,
+            flawed: false,
+            flawed_streams: 0,
+            problem: None,
+            refused: String::new(),
             seen: None,
             source: String::new(),
             trouble: String::new(),
@@ -116,11 +135,11 @@ impl CaptureLoop {
         }
     }
 
-    fn carry_out(&mut self, action: Action, tracker: &mut SignalTracker) {
+    fn carry_out(&mut self, action: Action<Timings>, tracker: &mut SignalTracker<Timings>) {
         let result = match action {
             Action::Open => self.open(tracker),
             Action::Query => self.query(tracker),
-            Action::Start => self.start(tracker),
+            Action::Start(timings) => self.start(timings, tracker),
             Action::Stop => {
                 self.stream = None;
                 self.seen = None;
@@ -141,52 +160,63 @@ impl CaptureLoop {
         }
     }
 
-    fn open(&mut self, tracker: &mut SignalTracker) -> Result<(), VideoError> {
-        self.device = Some(Device::open(&self.video)?);
-        self.seen = None;
+    fn open(&mut self, tracker: &mut SignalTracker<Timings>) -> Result<(), VideoError> {
+        self.device = Some(Device::open(&self.video, &self.loans)?);
+        (self.seen, self.problem) = (None, None);
         tracker.opened(Instant::now());
         Ok(())
     }
 
-    fn query(&mut self, tracker: &mut SignalTracker) -> Result<(), VideoError> {
+    fn query(&mut self, tracker: &mut SignalTracker<Timings>) -> Result<(), VideoError> {
         let Some(device) = &self.device else { return Ok(()) };
         let reading = device.read()?;
-        if reading != Reading::Mode {
-            log::debug!("seat {}: {} says {reading:?}", self.bus.seat, device.path().display());
+        if !matches!(reading, Reading::Mode(_)) {
+            let (seat, path) = (&self.bus.seat, device.path().display());
+            log::debug!("seat {seat}: {path} says {}", words(&reading));
         }
         tracker.read(Instant::now(), reading);
         Ok(())
     }
 
-    fn start(&mut self, tracker: &mut SignalTracker) -> Result<(), VideoError> {
-        let Some(device) = &self.device else { return Ok(()) };
-        let stream = device.start()?;
-        let words = device.describe(Some(&stream));
+    fn start(&mut self, timings: Option<Timings>, tracker: &mut SignalTracker<Timings>) -> Result<(), VideoError> {
+        let Some(device) = &mut self.device else { return Ok(()) };
+        if let (true, Some(flaw)) = (mem::take(&mut self.flawed), &self.flaw) {
+            self.flawed_streams += 1;
+            // Once may be chance.
+            if 2 <= self.flawed_streams {
+                device.give_up_mode(flaw);
+            }
+        }
+        let stream = device.start(timings)?;
+        self.intake = Intake::default();
+        let words = format!("{} ({})", device.describe(Some(&stream)), device.choice());
         // A silent device is restarted every few seconds; log it once.
         if self.source != words {
             log::info!("seat {}: capturing from {}: {words}", self.bus.seat, device.path().display());
             self.source = words;
         }
-        (self.stream, self.seen) = (Some(stream), None);
-        // The picture that is shown until then is from the previous mode.
-        self.coder.renew();
+        (self.stream, self.seen, self.problem) = (Some(stream), None, None);
         tracker.started(Instant::now());
         Ok(())
     }
 
     /// Reports a failure to the tracker, and logs it if it is a new one.
-    fn fail(&mut self, error: &VideoError, tracker: &mut SignalTracker) {
+    fn fail(&mut self, error: &VideoError, tracker: &mut SignalTracker<Timings>) {
         let text = chain(error);
         if self.trouble != text {
             log::warn!("seat {}: {text}", self.bus.seat);
-            self.trouble = text;
+            self.trouble = text.clone();
         }
+        (self.seen, self.problem) = (None, Some(text));
+        self.refused = error.device().unwrap_or_default().into();
         let now = Instant::now();
         match error {
             VideoError::Busy(_) => tracker.absent(now, Absence::Busy),
             VideoError::NoneFound | VideoError::Missing(_) | VideoError::Unsuitable(_) => {
                 tracker.absent(now, Absence::Missing);
             }
+            VideoError::Unsupported { .. } => tracker.absent(now, Absence::Unsupported),
+            VideoError::NoRoom { .. } => tracker.absent(now, Absence::NoBandwidth),
             VideoError::Io { .. } if self.device.is_none() => tracker.absent(now, Absence::Missing),
             VideoError::Io { .. } => tracker.failed(now),
         }
@@ -216,58 +246,56 @@ impl CaptureLoop {
     /// status.
     fn receive(&mut self, filled: Filled, picture: Picture) -> Option<Size> {
         let captured = filled.captured();
-        match self.picture(captured, picture) {
+        match self.picture(&filled, picture) {
             Ok((size, file)) => {
                 match file {
                     Some(file) => self.bus.frames.publish(captured, size, file),
                     None => self.bus.frames.pass_over(),
                 }
                 self.trouble.clear();
+                (self.flaw, self.flawed, self.flawed_streams) = (None, false, 0);
                 Some(size)
             }
             Err(flaw) => {
                 self.dropped += 1;
+                let flaw = chain(&*flaw);
                 // The first few say enough, and a dongle can go on like this for days.
                 if self.dropped.is_power_of_two() {
-                    log::warn!(
-                        "seat {}: {} damaged pictures dropped, the last: {}",
-                        self.bus.seat,
-                        self.dropped,
-                        chain(&*flaw)
-                    );
+                    log::warn!("seat {}: {} damaged pictures dropped, the last: {}", self.bus.seat, self.dropped, flaw);
                 }
+                (self.flaw, self.flawed) = (Some(flaw), true);
                 None
             }
         }
     }
 
     /// A picture's size, and its file: a device's own JPEG costs nothing; a raw picture is coded only if it is wanted.
-    fn picture(&mut self, captured: Instant, picture: Picture) -> Result<(Size, Option<Bytes>), Box<dyn Error>> {
+    fn picture(&mut self, filled: &Filled, picture: Picture) -> Result<(Size, Option<Bytes>), Box<dyn Error>> {
         let Some(stream) = &self.stream else { return Err(Flaw::NoStart.into()) };
         match stream.coding() {
             Coding::Jpeg => {
                 let found = jpeg::inspect(picture.as_ref())?;
-                let file = match found.lacks_tables_at {
-                    None => picture.share(found.len),
-                    Some(at) => jpeg::with_standard_tables(&picture.as_ref()[..found.len], at).into(),
+                self.intake.take(&found, filled.damaged)?;
+                let file = if found.is_complete() {
+                    picture.share(found.start..found.start + found.len)
+                } else {
+                    jpeg::mended(picture.as_ref(), &found).into()
                 };
                 Ok((found.size, Some(file)))
             }
             Coding::Raw(format) => {
                 let (size, layout) = (stream.size(), stream.format());
-                let range = if layout.full_range { Range::Full } else { Range::Limited };
                 let stride = (layout.stride as usize).max(format.row_bytes(size.width));
-                let raw = Raw { size, format, range, stride, pixels: picture.as_ref() };
-                Ok((size, self.coder.take(captured, self.bus.frames.is_watched(), &raw)?))
+                let raw = Raw { size, format, colour: layout.colour, stride, pixels: picture.as_ref() };
+                Ok((size, self.coder.take(self.bus.frames.is_watched(), &raw)?))
             }
         }
     }
 
     /// Shows the placeholder that says what is wrong.
     fn show(&mut self, signal: Signal) {
-        // The next picture must replace it, even if nobody watches.
-        self.coder.renew();
-        let card: Result<Bytes, EncodeError> = jpeg_from_rgb(placeholder::SIZE, &placeholder::draw(signal));
+        let drawn = placeholder::draw_with_reason(signal, &self.reason(signal).unwrap_or_default());
+        let card: Result<Bytes, EncodeError> = jpeg_from_rgb(placeholder::SIZE, &drawn);
         match card {
             Ok(file) => self.bus.frames.publish(Instant::now(), placeholder::SIZE, file),
             Err(error) => log::error!("seat {}: no card for {signal:?}: {}", self.bus.seat, chain(&error)),
@@ -280,12 +308,42 @@ impl CaptureLoop {
             return;
         }
         self.seen = Some(seen);
-        let device = self.device.as_ref().map(|device| device.describe(self.stream.as_ref())).unwrap_or_default();
+        let device = self.device.as_ref().map(|device| device.describe(self.stream.as_ref()));
+        let device = device.unwrap_or_else(|| self.refused.clone());
+        let choice = self.device.as_ref().filter(|_| self.stream.is_some()).map(Device::choice);
+        let reason = self.reason(seen.signal);
+        let SignalStatus { signal, mode, fps, dropped } = seen;
         self.bus.status.update(|status| {
-            if status.screen.signal != seen.signal {
-                log::info!("seat {}: signal {:?}", self.bus.seat, seen.signal);
+            if status.screen.signal != signal {
+                log::info!("seat {}: signal {signal:?}", self.bus.seat);
             }
-            status.screen = ScreenStatus { signal: seen.signal, mode: seen.mode, fps: seen.fps, device };
+            status.screen = ScreenStatus { signal, mode, fps, device, choice, reason, dropped };
         });
+    }
+
+    /// What exactly is wrong, where the signal does not say all.
+    fn reason(&self, signal: Signal) -> Option<String> {
+        match signal {
+            Signal::Damaged => self.flaw.clone(),
+            Signal::NoDevice | Signal::Busy | Signal::Stalled | Signal::Unsupported | Signal::NoBandwidth => {
+                self.problem.clone()
+            }
+            Signal::Starting
+            | Signal::Ok
+            | Signal::NoSignal
+            | Signal::NoLock
+            | Signal::OutOfRange
+            | Signal::Changing => None,
+        }
+    }
+}
+
+/// What a device says of its input, for the log.
+fn words(reading: &Reading<Timings>) -> &'static str {
+    match reading {
+        Reading::Mode(_) => "a mode",
+        Reading::NoSignal => "no signal",
+        Reading::NoLock => "no lock",
+        Reading::OutOfRange => "out of range",
     }
 }

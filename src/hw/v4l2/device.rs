@@ -18,11 +18,11 @@ use v4l::capability::Flags;
 use v4l::device::Handle;
 use v4l2_sys_mit as sys;
 
-use super::buffers::{Picture, Pool};
-use super::ioctl::{self, Failure, Filled, Format};
+use super::buffers::{Loans, Picture, Pool};
+use super::ioctl::{self, Failure, Filled, Format, Timings};
 use crate::base::signal::Size;
 use crate::config::{self, CaptureSize};
-use crate::video::choice::{Coding, Offer, choose};
+use crate::video::choice::{Coding, Offer, listed, ranked, reason};
 use crate::video::signal::Reading;
 
 /// Why a device gives no pictures.
@@ -35,8 +35,15 @@ pub enum VideoError {
     #[error("no capture device at {}", .0.display())]
     Missing(PathBuf),
     /// The node is no capture device.
-    #[error("{} does not capture in a format that we know (MJPG, YUYV, UYVY, RGB3, BGR3)", .0.display())]
+    #[error("{} captures no pictures", .0.display())]
     Unsuitable(PathBuf),
+    /// The device offers nothing that we know.
+    #[error("{} ({name}) offers {offers} only; known are {known}", .path.display(), known = Coding::known())]
+    Unsupported { path: PathBuf, name: String, offers: String },
+    /// It streams in none of the modes that were tried. Drivers of USB devices say one of three things if USB has no
+    /// room: see `lacks_room`.
+    #[error("USB has no room for {modes} of {}", .path.display())]
+    NoRoom { path: PathBuf, modes: String, source: io::Error },
     /// Another program holds it.
     #[error("{} is held by another program", .0.display())]
     Busy(PathBuf),
@@ -54,6 +61,14 @@ impl VideoError {
             errno => VideoError::Io { path, op, source: errno.into() },
         }
     }
+
+    /// What the device calls itself, if there is one.
+    pub fn device(&self) -> Option<&str> {
+        match self {
+            VideoError::Unsupported { name, .. } => Some(name),
+            _ => None,
+        }
+    }
 }
 
 /// An open capture device.
@@ -64,8 +79,15 @@ pub struct Device {
     handle: Arc<Handle>,
     /// The connected input, on devices that have inputs.
     input: Option<ioctl::Input>,
-    offer: Offer,
+    /// All that it offers, and of that what we can use, the best first.
+    offers: Vec<Offer>,
+    ranked: Vec<Offer>,
+    /// Which of the latter is used.
+    chosen: usize,
+    /// What the better ones failed with.
+    setback: Option<String>,
     wish: CaptureSize,
+    loans: Loans,
     /// Wakes when the source changes, on drivers that report it. A descriptor of its own: on the one we capture with,
     /// interest in events would also be interest in pictures, and polling for pictures before a stream has begun makes
     /// the kernel start its read() emulation.
@@ -74,22 +96,22 @@ pub struct Device {
 
 impl Device {
     /// Opens the configured device, or the best there is.
-    pub fn open(video: &config::Video) -> Result<Device, VideoError> {
+    pub fn open(video: &config::Video, loans: &Loans) -> Result<Device, VideoError> {
         let mut device = match &video.device {
-            config::Device::Path(path) => Device::at(path, video.size)?,
-            config::Device::Auto => Device::best(video.size)?,
+            config::Device::Path(path) => Device::at(path, video.size, loans)?,
+            config::Device::Auto => Device::best(video.size, loans)?,
         };
         device.listen();
         Ok(device)
     }
 
     /// The first device that codes JPEG itself, else the first that captures at all.
-    fn best(wish: CaptureSize) -> Result<Device, VideoError> {
+    fn best(wish: CaptureSize, loans: &Loans) -> Result<Device, VideoError> {
         let mut raw = None;
         let mut refusal = VideoError::NoneFound;
         for path in nodes() {
-            match Device::at(&path, wish) {
-                Ok(device) if Coding::from_fourcc(device.offer.fourcc) == Some(Coding::Jpeg) => return Ok(device),
+            match Device::at(&path, wish, loans) {
+                Ok(device) if Coding::from_fourcc(device.offer().fourcc) == Some(Coding::Jpeg) => return Ok(device),
                 Ok(device) => raw = raw.or(Some(device)),
                 // Nodes for other purposes are expected; one that cannot be opened may be the one that is wanted.
                 Err(VideoError::Missing(_) | VideoError::Unsuitable(_) | VideoError::NoneFound) => (),
@@ -99,7 +121,7 @@ impl Device {
         raw.ok_or(refusal)
     }
 
-    fn at(path: &Path, wish: CaptureSize) -> Result<Device, VideoError> {
+    fn at(path: &Path, wish: CaptureSize, loans: &Loans) -> Result<Device, VideoError> {
         // The v4l crate panics on a name with a zero in it; no node has one.
         if path.as_os_str().as_encoded_bytes().contains(&0) {
             return Err(VideoError::Missing(path.into()));
@@ -117,11 +139,18 @@ impl Device {
         // Codecs take pictures as well as giving them; metadata nodes give none.
         let suitable = capability.flags.contains(Flags::VIDEO_CAPTURE | Flags::STREAMING)
             && !capability.flags.intersects(Flags::VIDEO_M2M | Flags::VIDEO_OUTPUT);
+        if !suitable {
+            return Err(VideoError::Unsuitable(path.into()));
+        }
         let input = select_input(fd);
-        let offers = if suitable { offers(fd, input.is_some_and(|input| input.dv_timings)) } else { Vec::new() };
-        let offer = choose(&offers, wish).ok_or(VideoError::Unsuitable(path.into()))?;
-        let name = format!("{} ({})", capability.card, capability.driver);
-        Ok(Device { path: path.into(), name, handle, input, offer, wish, events: None })
+        let offers = offers(fd, input.is_some_and(|input| input.dv_timings));
+        let ranked = ranked(&offers, wish);
+        let (path, name) = (path.to_path_buf(), format!("{} ({})", capability.card, capability.driver));
+        if ranked.is_empty() {
+            return Err(VideoError::Unsupported { path, name, offers: listed(ioctl::formats(fd)) });
+        }
+        let (chosen, setback, loans) = (0, None, loans.clone());
+        Ok(Device { path, name, handle, input, offers, ranked, chosen, setback, wish, loans, events: None })
     }
 
     /// Subscribes to changes of the source, which many drivers cannot report.
@@ -161,19 +190,20 @@ impl Device {
     }
 
     /// The input's state now.
-    pub fn read(&self) -> Result<Reading, VideoError> {
+    pub fn read(&self) -> Result<Reading<Timings>, VideoError> {
         let fd = self.handle.fd();
         let gone = |failure| VideoError::new(&self.path, failure);
         ioctl::capability(fd).map_err(gone)?;
-        let Some(input) = self.input else { return Ok(Reading::Mode) };
+        let Some(input) = self.input else { return Ok(Reading::Mode(None)) };
         if input.dv_timings {
             return match ioctl::query_timings(fd) {
                 Err(Failure { errno: Errno::ENOLINK, .. }) => Ok(Reading::NoSignal),
                 Err(Failure { errno: Errno::ENOLCK, .. }) => Ok(Reading::NoLock),
                 Err(Failure { errno: Errno::ERANGE, .. }) => Ok(Reading::OutOfRange),
                 Err(failure @ Failure { errno: Errno::ENODEV | Errno::ENXIO, .. }) => Err(gone(failure)),
+                Ok(timings) => Ok(Reading::Mode(Some(timings))),
                 // The driver has inputs with timings but cannot detect them.
-                Ok(_) | Err(_) => Ok(Reading::Mode),
+                Err(_) => Ok(Reading::Mode(None)),
             };
         }
         let status = ioctl::input(fd, input.index).map_err(gone)?.status;
@@ -182,38 +212,93 @@ impl Device {
         } else if status & UNSTABLE != 0 {
             Reading::NoLock
         } else {
-            Reading::Mode
+            Reading::Mode(None)
         })
     }
 
-    /// Adopts the source's mode and starts streaming.
-    pub fn start(&self) -> Result<Stream, VideoError> {
+    /// Adopts the source's mode and starts streaming, in the best of the device's own modes that USB has room for.
+    pub fn start(&mut self, timings: Option<Timings>) -> Result<Stream, VideoError> {
+        let (mut refused, mut first): (Vec<Offer>, Option<io::Error>) = (Vec::new(), None);
+        for at in self.chosen..self.ranked.len() {
+            let offer = self.ranked[at];
+            if refused.iter().any(|refused| !offer.is_lighter_than(refused)) {
+                continue;
+            }
+            match self.start_in(offer, timings) {
+                Err(VideoError::Io { op: "VIDIOC_STREAMON", source, .. }) if lacks_room(&source) => {
+                    log::debug!("{} refused {offer}: {source}", self.path.display());
+                    refused.push(offer);
+                    first.get_or_insert(source);
+                    // Each attempt is a burden to the device.
+                    if refused.len() == MOST_ATTEMPTS {
+                        break;
+                    }
+                }
+                Err(error) => return Err(error),
+                Ok(stream) => {
+                    if let (Some(heaviest), Some(source)) = (refused.first(), first) {
+                        self.chosen = at;
+                        self.setback = Some(format!("USB has no room for {heaviest}: {source}"));
+                    }
+                    return Ok(stream);
+                }
+            }
+        }
+        let modes = refused.iter().map(Offer::to_string).collect::<Vec<_>>().join(", ");
+        let source = first.unwrap_or_else(|| Errno::EINVAL.into());
+        self.chosen = 0;
+        Err(VideoError::NoRoom { path: self.path.clone(), modes, source })
+    }
+
+    fn start_in(&self, offer: Offer, timings: Option<Timings>) -> Result<Stream, VideoError> {
         let fd = self.handle.fd();
         let refused = |failure| VideoError::new(&self.path, failure);
-        let mut size = self.offer.size.map(|size| (size.width.into(), size.height.into()));
-        if self.input.is_some_and(|input| input.dv_timings)
-            && let Ok(timings) = ioctl::query_timings(fd)
-        {
+        let mut size = offer.size.map(|size| (size.width.into(), size.height.into()));
+        if let Some(timings) = timings {
             ioctl::set_timings(fd, timings).map_err(refused)?;
             if self.wish == CaptureSize::Auto {
                 size = Some(timings.size());
             }
         }
-        let format = ioctl::set_format(fd, self.offer.fourcc, size).map_err(refused)?;
-        let unsuitable = || VideoError::Unsuitable(self.path.clone());
-        let coding = Coding::from_fourcc(format.fourcc).ok_or_else(unsuitable)?;
-        let size = size_of((format.width, format.height)).ok_or_else(unsuitable)?;
+        let format = ioctl::set_format(fd, offer.fourcc, size).map_err(refused)?;
+        let unsupported = || {
+            let offers = listed([format.fourcc]);
+            VideoError::Unsupported { path: self.path.clone(), name: self.name.clone(), offers }
+        };
+        let coding = Coding::from_fourcc(format.fourcc).ok_or_else(unsupported)?;
+        let size = size_of((format.width, format.height)).ok_or_else(unsupported)?;
         if let Some(interval) = ioctl::shortest_interval(fd, format.fourcc, (format.width, format.height)) {
             // The rate is only a request; the real one is measured.
             let _ = ioctl::set_interval(fd, interval);
         }
-        let pool = Pool::new(self.handle.clone()).map_err(refused)?;
+        let pool = Pool::new(self.handle.clone(), self.loans.clone()).map_err(refused)?;
         ioctl::stream_on(fd).map_err(refused)?;
         // Not before: asking an idle queue for pictures starts the kernel's read() emulation, which keeps it.
         // SAFETY: the handle in a `Descriptor` keeps the same descriptor open for as long as it lives.
         let ready = unsafe { AsyncFd::register_with_interest(Descriptor(self.handle.clone()), PICTURES) };
         let ready = ready.map_err(|error| self.error("epoll_ctl", error.into()))?;
         Ok(Stream { ready, pool, path: self.path.clone(), size, coding, format })
+    }
+
+    /// Goes on to the next of its modes, because this one gives nothing that can be shown; from the last to the first.
+    pub fn give_up_mode(&mut self, why: &str) {
+        if 1 < self.ranked.len() {
+            self.setback = Some(format!("nothing could be shown in {}: {why}", self.offer()));
+            self.chosen = (self.chosen + 1) % self.ranked.len();
+        }
+    }
+
+    /// What was chosen among all that it offers, and why.
+    pub fn choice(&self) -> String {
+        let offer = self.offer();
+        match &self.setback {
+            Some(setback) => format!("{offer}: {setback}"),
+            None => format!("{offer}: {}", reason(&offer, &self.offers, self.wish)),
+        }
+    }
+
+    fn offer(&self) -> Offer {
+        self.ranked[self.chosen]
     }
 
     /// Describes where the pictures come from, for people.
@@ -257,7 +342,7 @@ impl Stream {
                 self.pool.dequeue(self.ready.as_raw_fd()).map_err(|failure| VideoError::new(&self.path, failure))?
             {
                 // The previous one goes back to the driver here, unused. A damaged one does not replace a good one.
-                if newest.is_none() || !next.1.as_ref().is_empty() {
+                if newest.is_none() || !(next.0.damaged || next.1.as_ref().is_empty()) {
                     newest = Some(next);
                 }
             }
@@ -301,6 +386,16 @@ const PICTURES: Interest = Interest::READABLE.add(Interest::ERROR);
 const NOTHING: u32 = sys::V4L2_IN_ST_NO_POWER | sys::V4L2_IN_ST_NO_SIGNAL | sys::V4L2_IN_ST_NO_CARRIER;
 /// Input status flags for a signal that the device cannot lock on to.
 const UNSTABLE: u32 = sys::V4L2_IN_ST_NO_H_LOCK | sys::V4L2_IN_ST_NO_V_LOCK | sys::V4L2_IN_ST_NO_SYNC;
+
+/// How many modes are tried in one go until one streams.
+const MOST_ATTEMPTS: usize = 4;
+
+/// Whether a driver means by this that USB has no room for a mode: the kernel's USB core, uvcvideo, and devices that
+/// check for themselves each say another.
+fn lacks_room(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw);
+    matches!(errno, Some(Errno::ENOSPC | Errno::EIO | Errno::EPIPE))
+}
 
 /// A handle that the runtime can wait on.
 struct Descriptor(Arc<Handle>);

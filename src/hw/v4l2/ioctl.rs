@@ -11,6 +11,8 @@ use std::os::fd::RawFd;
 use nix::errno::Errno;
 use v4l2_sys_mit as sys;
 
+use crate::video::encode::{Colour, Matrix, Range};
+
 /// The only kind of queue we use.
 const CAPTURE: u32 = sys::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_CAPTURE;
 /// The only kind of memory we use.
@@ -184,20 +186,34 @@ pub struct Format {
     pub height: u32,
     /// Bytes from row to row; zero where there are no rows.
     pub stride: u32,
-    /// Whether black is 0 in a YUV picture, instead of 16.
-    pub full_range: bool,
+    /// What the numbers of a YUV picture mean.
+    pub colour: Colour,
 }
 
 impl Format {
     fn from_pix(pix: &sys::v4l2_pix_format) -> Format {
-        // The default depends on the colour space: `V4L2_MAP_QUANTIZATION_DEFAULT` in the kernel's header.
-        let full_range = match pix.quantization {
-            sys::v4l2_quantization_V4L2_QUANTIZATION_FULL_RANGE => true,
-            sys::v4l2_quantization_V4L2_QUANTIZATION_LIM_RANGE => false,
-            _ => pix.colorspace == sys::v4l2_colorspace_V4L2_COLORSPACE_JPEG,
+        // Defaults depend on the colour space: `V4L2_MAP_QUANTIZATION_DEFAULT` and `V4L2_MAP_YCBCR_ENC_DEFAULT` in the
+        // kernel's header.
+        let range = match pix.quantization {
+            sys::v4l2_quantization_V4L2_QUANTIZATION_FULL_RANGE => Range::Full,
+            sys::v4l2_quantization_V4L2_QUANTIZATION_LIM_RANGE => Range::Limited,
+            _ if pix.colorspace == sys::v4l2_colorspace_V4L2_COLORSPACE_JPEG => Range::Full,
+            _ => Range::Limited,
+        };
+        // SAFETY: both members are the same integer, under two names.
+        let encoding = unsafe { pix.__bindgen_anon_1.ycbcr_enc };
+        let matrix = match (encoding, pix.colorspace) {
+            (sys::v4l2_ycbcr_encoding_V4L2_YCBCR_ENC_DEFAULT, sys::v4l2_colorspace_V4L2_COLORSPACE_REC709)
+            | (sys::v4l2_ycbcr_encoding_V4L2_YCBCR_ENC_DEFAULT, sys::v4l2_colorspace_V4L2_COLORSPACE_DCI_P3)
+            | (sys::v4l2_ycbcr_encoding_V4L2_YCBCR_ENC_DEFAULT, sys::v4l2_colorspace_V4L2_COLORSPACE_BT2020)
+            | (sys::v4l2_ycbcr_encoding_V4L2_YCBCR_ENC_709, _)
+            | (sys::v4l2_ycbcr_encoding_V4L2_YCBCR_ENC_XV709, _)
+            // Not quite, but nearer than the other.
+            | (sys::v4l2_ycbcr_encoding_V4L2_YCBCR_ENC_BT2020, _) => Matrix::Bt709,
+            _ => Matrix::Bt601,
         };
         let (width, height, stride) = (pix.width, pix.height, pix.bytesperline);
-        Format { fourcc: pix.pixelformat.to_le_bytes(), width, height, stride, full_range }
+        Format { fourcc: pix.pixelformat.to_le_bytes(), width, height, stride, colour: Colour { matrix, range } }
     }
 }
 
@@ -267,6 +283,18 @@ pub fn select_input(fd: RawFd, index: u32) -> Result<(), Failure> {
 /// A mode of the source, as the kernel describes it.
 #[derive(Clone, Copy)]
 pub struct Timings(sys::v4l2_dv_timings);
+
+impl PartialEq for Timings {
+    /// Whether a picture in one mode can be taken for one in the other. The clock is measured, so it is never quite the
+    /// same.
+    fn eq(&self, other: &Timings) -> bool {
+        // SAFETY: `bt` is the only member that has ever been defined, and all are integers anyway.
+        let (one, two) = unsafe { (self.0.__bindgen_anon_1.bt, other.0.__bindgen_anon_1.bt) };
+        let (clock, other_clock) = (one.pixelclock, two.pixelclock);
+        let near = clock.abs_diff(other_clock) <= clock / 200;
+        near && (one.width, one.height, one.interlaced) == (two.width, two.height, two.interlaced)
+    }
+}
 
 impl Timings {
     /// Visible pixels in a row, and visible rows.

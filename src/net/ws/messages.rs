@@ -140,6 +140,12 @@ pub struct Status {
     mode: Option<Size>,
     fps: f32,
     device: String,
+    /// Why it gives pictures in the size and rate that it does.
+    choice: Option<String>,
+    /// What exactly is wrong with the device or its pictures.
+    reason: Option<String>,
+    /// How many pictures were too damaged to be shown, since the start.
+    dropped: u64,
     power: Power,
     leds: Lamps,
     keyboard_leds: KeyboardLeds,
@@ -167,6 +173,9 @@ impl Status {
             // More digits would only make every status differ from the last.
             fps: (screen.fps * 10.0).round() / 10.0,
             device: screen.device,
+            choice: screen.choice,
+            reason: screen.reason,
+            dropped: screen.dropped,
             power: match target.lamps.power {
                 Some(true) => Power::On,
                 Some(false) => Power::Off,
@@ -270,6 +279,9 @@ mod tests {
                 mode: Some(Size { width: 1920, height: 1080 }),
                 fps: 29.9,
                 device: "USB Video (uvcvideo), 1920x1080 MJPG".into(),
+                choice: Some("1920x1080 MJPG at 30: more legible than 640x480 MJPG at 60".into()),
+                reason: None,
+                dropped: 2,
             },
             target: TargetStatus {
                 lamps: Lamps { power: Some(true), disk: Some(false) },

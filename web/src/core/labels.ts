@@ -19,6 +19,9 @@ const SIGNAL: Record<string, Label> = {
   "out-of-range": { text: "Mode out of range", tone: "bad" },
   changing: { text: "Mode changing", tone: "waiting" },
   stalled: { text: "Capture stalled", tone: "bad" },
+  damaged: { text: "Damaged pictures", tone: "bad" },
+  unsupported: { text: "Unknown format", tone: "bad" },
+  "no-bandwidth": { text: "No room on USB", tone: "bad" },
 };
 
 export function signalLabel(signal: string): Label {

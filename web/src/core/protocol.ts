@@ -35,7 +35,10 @@ export type SignalState =
   | "no-lock"
   | "out-of-range"
   | "changing"
-  | "stalled";
+  | "stalled"
+  | "damaged"
+  | "unsupported"
+  | "no-bandwidth";
 
 export type Viewer = { id: number; user: string; typing: boolean };
 

@@ -26,8 +26,7 @@ impl Client {
     }
 
     /// Over TLS, to a server that another process may be, which has the last of these certificates.
-    pub async fn tls(address: SocketAddr, certificate: &Path) -> Client {
-        let tcp = TcpStream::connect(address).await.unwrap();
+    pub async fn tls(tcp: TcpStream, certificate: &Path) -> Client {
         let name = ServerName::try_from("127.0.0.1").unwrap();
         Client::over(soon("a handshake", connector(certificate).connect(name, tcp)).await.unwrap())
     }
