@@ -51,14 +51,14 @@ export const MODIFIER_CAPS: readonly Cap[] = [
   cap("Ctrl", "ControlLeft"),
   cap("Alt", "AltLeft"),
   cap("Shift", "ShiftLeft"),
-  cap("Win", "MetaLeft", "Windows key"),
+  cap("Win", "MetaLeft"),
 ];
 
 /** What consoles and set-up screens want. */
 export const ROW: readonly Cap[] = [
   cap("F2", "F2"),
   cap("F12", "F12"),
-  cap("Del", "Delete", "Delete"),
+  cap("Del", "Delete"),
   cap("←", "ArrowLeft", "Left"),
   cap("↑", "ArrowUp", "Up"),
   cap("↓", "ArrowDown", "Down"),
@@ -71,13 +71,13 @@ export const MORE: readonly Cap[] = [
   ...FUNCTION_KEYS.map(({ name }) => cap(name, name)),
   cap("Home", "Home"),
   cap("End", "End"),
-  cap("PgUp", "PageUp", "Page up"),
-  cap("PgDn", "PageDown", "Page down"),
+  cap("PgUp", "PageUp"),
+  cap("PgDn", "PageDown"),
   cap("⌫", "Backspace", "Backspace"),
-  cap("Ins", "Insert", "Insert"),
+  cap("Ins", "Insert"),
   cap("Pause", "Pause"),
-  cap("PrtSc", "PrintScreen", "Print Screen"),
+  cap("PrtSc", "PrintScreen"),
 ];
 
-export const ESCAPE = cap("Esc", "Escape", "Escape");
+export const ESCAPE = cap("Esc", "Escape");
 export const TAB = cap("Tab", "Tab");

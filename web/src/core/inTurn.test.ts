@@ -4,7 +4,7 @@ import { inTurn, type Step } from "./inTurn";
 function typing() {
   const asked: { step: Step; end: () => void; fail: () => void }[] = [];
   const faults: unknown[] = [];
-  const type = inTurn({
+  const { type, busy } = inTurn({
     post: (step) =>
       new Promise<void>((resolve, reject) => {
         asked.push({ step, end: resolve, fail: () => reject(new Error("unplugged")) });
@@ -19,15 +19,19 @@ function typing() {
     asked.at(-1)?.[how]();
     await settle();
   };
-  return { type, answer, steps: () => asked.map(({ step }) => step), faults };
+  return { type, busy, answer, steps: () => asked.map(({ step }) => step), faults };
 }
 
 test("letters that come while a request is under way make the next one", async () => {
-  const { type, answer, steps } = typing();
+  const { type, busy, answer, steps } = typing();
+  expect(busy()).toBe(false);
   for (const letter of "hello") type({ text: letter });
   expect(steps()).toEqual([{ text: "h" }]);
   await answer("end");
   expect(steps()).toEqual([{ text: "h" }, { text: "ello" }]);
+  expect(busy()).toBe(true);
+  await answer("end");
+  expect(busy()).toBe(false);
 });
 
 test("keys keep their place between letters", async () => {

@@ -16,7 +16,13 @@ export type InTurnPorts = {
   failed: (cause: unknown) => void;
 };
 
-export function inTurn({ post, failed }: InTurnPorts): (step: Step) => void {
+export type InTurn = {
+  type: (step: Step) => void;
+  /** Whether something is under way, which what is sent elsewhere would overtake. */
+  busy: () => boolean;
+};
+
+export function inTurn({ post, failed }: InTurnPorts): InTurn {
   const waiting: Step[] = [];
   let busy = false;
 
@@ -34,7 +40,7 @@ export function inTurn({ post, failed }: InTurnPorts): (step: Step) => void {
     busy = false;
   };
 
-  return (step) => {
+  const type = (step: Step) => {
     const last = waiting.at(-1);
     if (last !== undefined && "text" in last && "text" in step) {
       const text = last.text + step.text;
@@ -46,4 +52,6 @@ export function inTurn({ post, failed }: InTurnPorts): (step: Step) => void {
     }
     void drain();
   };
+
+  return { type, busy: () => busy };
 }

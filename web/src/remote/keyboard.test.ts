@@ -2,31 +2,11 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import recorded from "../../../tests/data/events/keyboard.json";
 import { platformOf, type Platform } from "../core/keyRules";
 import type { ToDaemon } from "../core/protocol";
+import { keyEvent } from "../testing/keyEvent";
 import { attachKeyboard } from "./keyboard";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
-
-/** An event of those that tell of keys and modifiers; what is not given is up and unnamed. */
-function keyEvent(type: string, fields: Readonly<Record<string, unknown>>): Event {
-  const event = new Event(type, { cancelable: true });
-  const raised: unknown = fields["modifiers"] ?? [];
-  const flags = { ctrlKey: false, shiftKey: false, altKey: false, metaKey: false };
-  const getModifierState = (name: string) => Array.isArray(raised) && raised.includes(name);
-  const all = {
-    code: "",
-    key: "",
-    location: 0,
-    repeat: false,
-    ...flags,
-    getModifierState,
-    ...fields,
-  };
-  for (const [field, value] of Object.entries(all)) {
-    if (field !== "type") Object.defineProperty(event, field, { value });
-  }
-  return event;
-}
 
 /** A screen element without a browser; `frames` is what went out, as `+KeyA -KeyA`. */
 function screen(platform: Platform = "other") {

@@ -129,7 +129,6 @@ export function attachKeyboard(target: EventTarget, ports: KeyboardPorts): Keybo
 
   const press = (event: KeyboardEvent) => {
     const code = codeOf(event);
-    if (isLeftToField(event, code, target)) return;
     event.preventDefault();
     // Windows tells of a key that went down just before another window took the focus.
     if (!ports.document.hasFocus()) return;
@@ -164,7 +163,6 @@ export function attachKeyboard(target: EventTarget, ports: KeyboardPorts): Keybo
 
   const lift = (event: KeyboardEvent) => {
     const code = codeOf(event);
-    if (isLeftToField(event, code, target)) return;
     event.preventDefault();
     if (code === null) return;
     const { timeStamp: now } = event;
@@ -213,16 +211,4 @@ export function attachKeyboard(target: EventTarget, ports: KeyboardPorts): Keybo
       abort.abort();
     },
   };
-}
-
-/**
- * Whether an event belongs to the field for soft keyboards that the screen may hold.
- *
- * What a phone types has no trustworthy key, only the text that it leaves in the field. What a keyboard
- * sends besides characters is as good there as anywhere.
- */
-function isLeftToField(event: KeyboardEvent, code: string | null, target: EventTarget): boolean {
-  if (event.target === target) return false;
-  if (code === null || event.isComposing || event.key === "Process") return true;
-  return [...event.key].length === 1 && !event.ctrlKey && !event.altKey && !event.metaKey;
 }

@@ -117,8 +117,10 @@ export function attachTouch(target: HTMLElement, ports: TouchPorts): () => void 
       gather = gatherFingers();
       scrolls = null;
     }
-    // The field of a soft keyboard keeps the focus, or each tap would close the keyboard.
-    if (!target.contains(target.ownerDocument.activeElement)) target.focus({ preventScroll: true });
+    // The field of the soft keyboard keeps the focus, or each tap would close the keyboard.
+    if (target.ownerDocument.activeElement?.tagName !== "TEXTAREA") {
+      target.focus({ preventScroll: true });
+    }
     capture(target, event);
     fingers.down(event.pointerId, point, event.timeStamp);
   });
@@ -128,7 +130,9 @@ export function attachTouch(target: HTMLElement, ports: TouchPorts): () => void 
   // After a pointerup it says nothing new; without one it is all there is.
   on("lostpointercapture", (event) => fingers.cancel(event.pointerId));
   // The mouse events that browsers make of a touch would move the focus, and a double tap would zoom.
-  const refuse = (event: Event) => event.preventDefault();
+  const refuse = (event: Event) => {
+    if (event.cancelable) event.preventDefault();
+  };
   target.addEventListener("touchend", refuse, { signal: abort.signal, passive: false });
   return () => {
     clearTimeout(timer);

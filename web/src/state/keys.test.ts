@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { CHORDS, SWITCH_CHORDS } from "../core/chords";
+import type { ToDaemon } from "../core/protocol";
 import { keysOf } from "./keys";
 import { dismiss, notices } from "./notices";
-import type { Seat } from "./seat";
+import type { Connection, Seat } from "./seat";
 
 let bodies: unknown[];
 let answer: () => Response;
@@ -22,7 +23,19 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-const open = () => keysOf({ id: "main" } as Seat);
+let sent: string[];
+
+function open(connection: Connection = "open") {
+  sent = [];
+  const seat = {
+    id: "main",
+    connection: { value: connection },
+    send: (message: ToDaemon) => {
+      if (message.type === "key") sent.push(`${message.down ? "+" : "-"}${message.code}`);
+    },
+  };
+  return keysOf(seat as unknown as Seat);
+}
 /** What was asked of the daemon, once all of it has been answered. */
 const asked = async () => {
   await vi.advanceTimersByTimeAsync(10);
@@ -88,4 +101,27 @@ test("all who ask for a seat's keys share what is armed", () => {
   const seat = { id: "main" } as Seat;
   keysOf(seat).toggle("AltLeft");
   expect(keysOf(seat).armed.value).toEqual(["AltLeft"]);
+});
+
+test("a key is held as long as a finger is on it, together with what is armed", async () => {
+  const keys = open();
+  keys.toggle("AltLeft");
+  const lift = keys.hold("Tab");
+  expect(sent).toEqual(["+AltLeft", "+Tab"]);
+  lift();
+  expect(sent.slice(2)).toEqual(["-Tab", "-AltLeft"]);
+  expect(await asked()).toEqual([]);
+});
+
+test("a key that is held does not overtake what is still being typed", async () => {
+  const keys = open();
+  keys.text("ls");
+  keys.hold("Enter")();
+  expect(sent).toEqual([]);
+  expect(await asked()).toEqual([{ text: "ls" }, { chord: ["Enter"] }]);
+});
+
+test("without a socket a key is tapped over HTTP", async () => {
+  open("watching").hold("F2")();
+  expect(await asked()).toEqual([{ chord: ["F2"] }]);
 });

@@ -17,8 +17,8 @@ export type Keys = {
   armed: ReadonlySignal<readonly string[]>;
   /** Arms a modifier for the next key, or thinks better of it. */
   toggle: (code: string) => void;
-  /** Gives away what is armed, for somebody who presses it. */
-  take: () => readonly string[];
+  /** Presses a key as long as a finger does, so that the target repeats it; the return lifts it. */
+  hold: (code: string) => () => void;
   chord: (chord: Pick<Chord, "codes" | "times">) => void;
   text: (text: string) => void;
 };
@@ -29,15 +29,16 @@ const opened = new WeakMap<Seat, Keys>();
 export function keysOf(seat: Seat): Keys {
   const known = opened.get(seat);
   if (known !== undefined) return known;
-  const keys = openKeys(seat.id);
+  const keys = openKeys(seat);
   opened.set(seat, keys);
   return keys;
 }
 
-function openKeys(seat: string): Keys {
+function openKeys(seat: Seat): Keys {
   const armed = signal<readonly string[]>([]);
-  const type = inTurn({
-    post: (step) => ("text" in step ? api.type(seat, step.text) : api.chord(seat, step.chord)),
+  const { type, busy } = inTurn({
+    post: (step) =>
+      "text" in step ? api.type(seat.id, step.text) : api.chord(seat.id, step.chord),
     failed(cause) {
       const { code, message } = asRefusal(cause);
       sayProblem(message, `refused ${code}`);
@@ -50,17 +51,30 @@ function openKeys(seat: string): Keys {
     return taken;
   };
 
+  const chord: Keys["chord"] = ({ codes, times = 1 }) => {
+    const all = [...take(), ...codes];
+    for (let time = 0; time < times; time += 1) type({ chord: all });
+  };
+
   return {
     armed,
     toggle(code) {
       const rest = armed.value.filter((other) => other !== code);
       armed.value = rest.length < armed.value.length ? rest : [...rest, code];
     },
-    take,
-    chord({ codes, times = 1 }) {
-      const chord = [...take(), ...codes];
-      for (let time = 0; time < times; time += 1) type({ chord });
+    hold(code) {
+      // Over the socket it would overtake what is still being typed, and without one not arrive.
+      if (busy() || seat.connection.value !== "open") {
+        chord({ codes: [code] });
+        return () => undefined;
+      }
+      const all = [...take(), code];
+      for (const each of all) seat.send({ type: "key", code: each, down: true });
+      return () => {
+        for (const each of all.reverse()) seat.send({ type: "key", code: each, down: false });
+      };
     },
+    chord,
     text(text) {
       const modifiers = take();
       if (modifiers.length === 0) return type({ text });

@@ -1,43 +1,139 @@
 /**
- * Gives a phone the keys that firmware wants.
+ * Gives a phone the keys that it does not have, and a way to its own keyboard.
  *
- * A key stays down as long as a finger is on it, so that the target repeats it like a real one.
+ * A key stays down as long as a finger is on it, so that the target repeats it like a real one. A
+ * modifier waits for the key after it, since thumbs cannot hold one and press another.
  */
-import { ESCAPE, ROW, TAB, type Chord } from "../../core/chords";
+import { useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import { ESCAPE, MODIFIER_CAPS, MORE, ROW, TAB, type Cap } from "../../core/chords";
+import { capture } from "../../remote/pointer";
+import { attachSoftKeyboard } from "../../remote/softKeyboard";
+import { fitVisibleRoom } from "../../remote/visibleRoom";
 import { keysOf } from "../../state/keys";
 import type { Seat } from "../../state/seat";
+import { Icon } from "../../ui/icon";
 import "./keyRow.css";
 
 export function KeyRow({ seat }: { seat: Seat }) {
+  const keys = keysOf(seat);
+  const more = useSignal(false);
+  const armed = keys.armed.value;
+  const held = (cap: Cap) => <Held key={cap.name} cap={cap} hold={keys.hold} tap={keys.chord} />;
+  // Who may only watch has nothing to press; until the seat has said so, nobody is known to.
+  if (seat.me.value?.privileges.includes("input") === false) return null;
   return (
-    <div class="keyrow" role="group" aria-label="Keys for firmware">
-      {[ESCAPE, TAB, ...ROW].map((chord) => (
-        <Cap key={chord.name} chord={chord} label={chord.label} seat={seat} />
+    <div class="keyrow" role="group" aria-label="Keys">
+      <SoftKeyboard seat={seat} />
+      {[ESCAPE, TAB].map(held)}
+      {MODIFIER_CAPS.map(({ name, codes: [code = ""] }) => (
+        <button
+          type="button"
+          key={name}
+          aria-pressed={armed.includes(code)}
+          onPointerDown={keepFocus}
+          onClick={() => keys.toggle(code)}
+        >
+          {name}
+        </button>
       ))}
+      <button
+        type="button"
+        title="More keys"
+        aria-pressed={more.value}
+        onPointerDown={keepFocus}
+        onClick={() => (more.value = !more.value)}
+      >
+        Fn
+      </button>
+      {(more.value ? MORE : ROW).map(held)}
     </div>
   );
 }
 
-function Cap({ chord, label, seat }: { chord: Chord; label: string; seat: Seat }) {
-  const hold = (down: boolean) => {
-    for (const code of chord.codes) seat.send({ type: "key", code, down });
+/** The screen or the field keeps the focus, and with it the other keys that are held. */
+const keepFocus = (event: Event) => event.preventDefault();
+
+type HeldProps = {
+  cap: Cap;
+  hold: (code: string) => () => void;
+  tap: (chord: Cap) => void;
+};
+
+function Held({ cap, hold, tap }: HeldProps) {
+  const lift = useRef<(() => void) | null>(null);
+  const lose = () => {
+    lift.current?.();
+    lift.current = null;
   };
+  useEffect(() => lose, []);
+  const { name, label, codes } = cap;
   return (
     <button
       type="button"
-      aria-label={chord.name}
+      aria-label={name === label ? undefined : name}
       onPointerDown={(event) => {
-        // The screen keeps the focus, and with it the other keys that are held.
-        event.preventDefault();
-        event.currentTarget.setPointerCapture(event.pointerId);
-        hold(true);
+        keepFocus(event);
+        capture(event.currentTarget, event);
+        lose();
+        lift.current = hold(codes[0] ?? "");
       }}
-      onLostPointerCapture={() => hold(false)}
+      onLostPointerCapture={lose}
       // No pointer was involved: a keyboard or a screen reader pressed the button.
-      onClick={(event) => event.detail === 0 && keysOf(seat).chord(chord)}
+      onClick={(event) => event.detail === 0 && tap(cap)}
       onContextMenu={(event) => event.preventDefault()}
     >
       {label}
     </button>
+  );
+}
+
+/** Opens and closes the phone's keyboard, by a field that nobody sees. */
+function SoftKeyboard({ seat }: { seat: Seat }) {
+  const field = useRef<HTMLTextAreaElement>(null);
+  const button = useRef<HTMLButtonElement>(null);
+  const open = useSignal(false);
+
+  useEffect(() => {
+    if (field.current === null) return undefined;
+    const { text, chord } = keysOf(seat);
+    const leave = () => button.current?.focus();
+    const undoKeyboard = attachSoftKeyboard(field.current, { text, chord, leave });
+    const undoRoom = fitVisibleRoom(document.documentElement);
+    return () => {
+      undoKeyboard();
+      undoRoom();
+    };
+  }, [seat]);
+
+  return (
+    <>
+      <button
+        type="button"
+        ref={button}
+        aria-label="Keyboard"
+        aria-pressed={open.value}
+        onPointerDown={keepFocus}
+        onClick={() => {
+          if (open.value) field.current?.blur();
+          else field.current?.focus({ preventScroll: true });
+        }}
+      >
+        <Icon name="keys" />
+      </button>
+      <textarea
+        ref={field}
+        class="soft-field"
+        aria-label="Type to the target"
+        autocapitalize="off"
+        autocomplete="off"
+        autocorrect="off"
+        spellcheck={false}
+        tabIndex={-1}
+        rows={1}
+        onFocus={() => (open.value = true)}
+        onBlur={() => (open.value = false)}
+      />
+    </>
   );
 }
