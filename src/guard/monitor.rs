@@ -135,11 +135,13 @@ mod tests {
         let (stopper, stop) = tasks::stop();
         let monitor = tokio::spawn(run(Box::new(Script(heard, None)), folder.clone(), stop));
         say.send((warm, Some(CardState::Good))).await.unwrap();
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
         let report = async |wanted: fn(&Report) -> bool| {
             while !report_file::read(&folder).is_some_and(|report| wanted(&report)) {
                 // A reading under way holds the clock still, so it is moved by hand.
                 tokio::time::advance(Duration::from_secs(1)).await;
                 tokio::task::yield_now().await;
+                assert!(std::time::Instant::now() < deadline, "the report never said so");
             }
         };
         report(|report| report.celsius == Some(48)).await;
