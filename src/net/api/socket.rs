@@ -63,10 +63,11 @@ impl Endpoint for OpenSocket {
     type Answers = Opened;
 
     async fn act(context: Context<Seated>, Handshake(request): Handshake) -> Result<Opened, Problem> {
-        let response = create_response(&request).map_err(|error| HandshakeError(error.to_string()))?;
         let Context { site, caller: Seated { principal, seat: bus }, connection, .. } = context;
         let stop = connection.stop();
+        // First, so that a page can ask without a handshake why one is refused, which no browser tells it.
         let upgrade = Upgrade::new(&site, principal, bus)?;
+        let response = create_response(&request).map_err(|error| HandshakeError(error.to_string()))?;
         connection.upgrade_with(Box::new(move |transport, early| {
             Box::pin(async move { socket::run(transport, early, upgrade, &site, stop).await })
         }));

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{ALLOW, CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, UPGRADE};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use log::{Level, debug, log};
@@ -87,8 +87,10 @@ async fn admit(
             {
                 return Err(Denied::NotAllowed.into());
             }
-            // A browser sends our cookie by itself, so there the page must be named; see `door::origin` above.
-            if row.accepts.handshake && principal.by_cookie() && !door::has_origin(&head.headers) {
+            // A browser sends our cookie by itself, so there the page must be named; see `door::origin` above. It names
+            // none where a page of ours only asks, but then nothing is opened either.
+            let is_handshake = row.accepts.handshake && head.headers.contains_key(UPGRADE);
+            if is_handshake && principal.by_cookie() && !door::has_origin(&head.headers) {
                 return Err(DoorError::ForeignOrigin.into());
             }
             Some(principal)

@@ -186,6 +186,8 @@ async fn a_page_needs_its_cookie_and_its_origin() {
     assert_eq!(101, ask(&bearer(Role::Viewer)).await, "a program needs no origin");
     let answer = bench.ask(&format!("GET {PATH}"), &bearer(Role::Viewer), "").await;
     assert_eq!((400, "not-a-websocket".into()), (answer.status, answer.code()));
+    let answer = bench.ask(&format!("GET {PATH}"), &cookie, "").await;
+    assert_eq!((400, "not-a-websocket".into()), (answer.status, answer.code()), "a page asks and names no origin");
 }
 
 #[tokio::test]

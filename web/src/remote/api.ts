@@ -86,6 +86,19 @@ export const api = {
   seats: async () => ((await (await request("GET", "/seats")).json()) as { seats: Status[] }).seats,
   seat: async (seat: string, signal?: AbortSignal) =>
     (await (await request("GET", seatPath(seat), signal ? { signal } : {})).json()) as Status,
+  /**
+   * Why a socket is refused; null when nothing of ours stands in its way. A browser tells a page no
+   * status of a socket that did not open, so the same is asked without one.
+   */
+  socketRefusal: async (seat: string, signal: AbortSignal) => {
+    try {
+      await request("GET", `${seatPath(seat)}/socket`, { signal });
+    } catch (cause) {
+      if (!(cause instanceof Refusal)) throw cause;
+      if (cause.code !== "not-a-websocket") return cause;
+    }
+    return null;
+  },
   snapshot: async (seat: string) => (await request("GET", `${seatPath(seat)}/snapshot.jpg`)).blob(),
   power: async (seat: string, press: Press, seconds?: number) => {
     const body = seconds === undefined ? { press } : { press, seconds };

@@ -46,7 +46,9 @@ beforeEach(() => {
     asked.push(path.replace("/api/v1", ""));
     const refusal = refused[asked.at(-1) ?? ""];
     if (refusal !== undefined) {
-      const body = JSON.stringify({ error: { code: refusal.code, message: "" } });
+      const body = JSON.stringify({
+        error: { code: refusal.code, message: `says ${refusal.code}` },
+      });
       return Promise.resolve(new Response(body, { status: refusal.status }));
     }
     const said = path.endsWith("/session") ? { claimed: true, user, privileges: ["view"] } : STATUS;
@@ -153,6 +155,29 @@ test("where HTTP gets through and sockets hang, the page watches without one", a
   expect(seat.connection.value).toBe("connecting");
   await vi.advanceTimersByTimeAsync(250 + 4000);
   expect(seat.connection.value).toBe("watching");
+});
+
+test("a socket that the daemon refuses has the daemon's own words as its reason, until it opens", async () => {
+  refused["/seats/main/socket"] = { status: 429, code: "too-many-viewers" };
+  for (let attempt = 0; attempt < 3; attempt += 1) {
+    latest().onclose?.({ code: 1006 });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(seat.connection.value).toBe("lost");
+    expect(seat.reason.value).toBe("says too-many-viewers");
+    await vi.advanceTimersByTimeAsync(4000);
+  }
+  refused = {};
+  latest().hello();
+  expect([seat.connection.value, seat.reason.value]).toEqual(["open", null]);
+});
+
+test("a socket that something in between refuses has no reason of ours", async () => {
+  refused["/seats/main/socket"] = { status: 400, code: "not-a-websocket" };
+  latest().onclose?.({ code: 1006 });
+  await vi.advanceTimersByTimeAsync(250);
+  latest().onclose?.({ code: 1006 });
+  await vi.advanceTimersByTimeAsync(0);
+  expect([seat.connection.value, seat.reason.value]).toEqual(["watching", null]);
 });
 
 test("keys refused for one reason are one notice", () => {

@@ -28,6 +28,8 @@ export type Seat = {
   knownAt: ReadonlySignal<Date>;
   /** Why nothing can be asked of the daemon for now; null while it can. */
   unavailable: ReadonlySignal<string | null>;
+  /** Why the daemon refuses a socket, in its own words; null while it does not, or is not heard. */
+  reason: ReadonlySignal<string | null>;
   latencyMs: ReadonlySignal<number | null>;
   /** Who we are here; null until the daemon has said so. */
   me: ReadonlySignal<Me | null>;
@@ -58,6 +60,7 @@ export function openSeat(first: Status): Seat {
   const status = signal(first);
   const connection = signal<Connection>("connecting");
   const knownAt = signal(new Date());
+  const reason = signal<string | null>(null);
   const latencyMs = signal<number | null>(null);
   const me = signal<Me | null>(null);
   const abort = new AbortController();
@@ -73,6 +76,7 @@ export function openSeat(first: Status): Seat {
     switch (message.type) {
       case "hello":
         refusals = 0;
+        reason.value = null;
         clearTimeout(poll);
         me.value = { id: message.id, privileges: message.privileges };
         connection.value = "open";
@@ -130,9 +134,16 @@ export function openSeat(first: Status): Seat {
     clearTimeout(poll);
     try {
       const now = await api.seat(id, AbortSignal.timeout(ANSWER_MS));
+      const refusal = refused ? await api.socketRefusal(id, AbortSignal.timeout(ANSWER_MS)) : null;
       if (abort.signal.aborted || connection.value === "open") return;
       status.value = now;
       heard = Date.now();
+      if (refused) reason.value = refusal?.message ?? null;
+      if (refusal !== null) {
+        // What is refused a socket is refused a stream as well.
+        lose();
+        return;
+      }
       if (refused) refusals += 1;
       if (refusals < REFUSALS_BEFORE_FALLBACK) return;
       connection.value = "watching";
@@ -140,6 +151,7 @@ export function openSeat(first: Status): Seat {
     } catch {
       if (abort.signal.aborted || connection.value === "open") return;
       lose();
+      reason.value = null;
       refusals = 0;
     }
   };
@@ -160,7 +172,8 @@ export function openSeat(first: Status): Seat {
     status,
     connection,
     knownAt,
-    unavailable: computed(() => (connection.value === "lost" ? LOST : null)),
+    unavailable: computed(() => (connection.value === "lost" ? (reason.value ?? LOST) : null)),
+    reason,
     latencyMs,
     me,
     send: held.send,

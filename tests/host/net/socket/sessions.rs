@@ -64,8 +64,8 @@ async fn a_session_has_eight_sockets_or_streams_and_the_next_is_told_so() {
     for _ in 0..8 {
         held.push(Socket::open(&bench, &bearer(Role::Viewer)).await);
     }
-    for path in [PATH, "/api/v1/seats/main/stream.mjpeg"] {
-        let answer = bench.ask(&format!("GET {path}"), &format!("{HANDSHAKE}{}", bearer(Role::Viewer)), "").await;
+    for (path, lines) in [(PATH, HANDSHAKE), (PATH, ""), ("/api/v1/seats/main/stream.mjpeg", "")] {
+        let answer = bench.ask(&format!("GET {path}"), &format!("{lines}{}", bearer(Role::Viewer)), "").await;
         assert_eq!((429, "too-many-viewers".into()), (answer.status, answer.code()));
     }
     Socket::operator(&bench).await;
