@@ -285,7 +285,16 @@ impl Viewer {
         if self.typing_until.replace(now + TYPING).is_none() {
             self.actions.push_back(Action::Typing(true));
         }
-        self.actions.push_back(Action::Input(input));
+        // Of moves that nobody has taken yet the last says all, unless a button went down or up in between.
+        match (self.actions.back_mut(), input) {
+            (
+                Some(Action::Input(Input::Pointer { x, y, buttons })),
+                Input::Pointer { x: to_x, y: to_y, buttons: same },
+            ) if *buttons == same => {
+                (*x, *y) = (to_x, to_y);
+            }
+            _ => self.actions.push_back(Action::Input(input)),
+        }
     }
 
     fn release(&mut self) {
@@ -420,6 +429,19 @@ mod tests {
         let (mut viewer, now) = viewer(true);
         viewer.stamped(now, Some(500));
         assert!(!viewer.came_in_time(now + ms(1200), Some(600)));
+    }
+
+    #[test]
+    fn moves_that_wait_are_one_and_no_press_is_lost_between_them() {
+        let (mut viewer, now) = viewer(true);
+        let at = |x, buttons| Input::Pointer { x, y: 2 * x, buttons };
+        let key = |down| Input::Key { usage: Usage(4), down };
+        for input in [at(1, 0), at(2, 0), at(3, 1), at(4, 1), at(5, 0), at(6, 0), key(true), at(7, 0), key(false)] {
+            viewer.input(now, input);
+        }
+        let inputs = [at(2, 0), at(4, 1), at(6, 0), key(true), at(7, 0), key(false)];
+        let done = [Action::Typing(true)].into_iter().chain(inputs.map(Action::Input));
+        assert_eq!(done.collect::<Vec<_>>(), drain(&mut viewer));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use log::debug;
 use tokio::sync::watch;
 use tokio::task::yield_now;
@@ -83,6 +84,9 @@ impl Closing {
     }
 }
 
+/// How a socket ends: with a closing frame, without one, or because it failed.
+type End = Result<Option<Closing>, Error>;
+
 /// Serves one viewer until either end has enough.
 pub async fn run(transport: Transport, early: Bytes, upgrade: Upgrade, site: &Arc<Site>, stop: Stop) {
     let mut wire = PictureSocket::new(transport, early, messages::LONGEST).await;
@@ -97,12 +101,7 @@ pub async fn run(transport: Transport, early: Bytes, upgrade: Upgrade, site: &Ar
     let _ = wire.into_stream().part().await;
 }
 
-async fn view(
-    wire: &mut PictureSocket<Transport>,
-    upgrade: &Upgrade,
-    site: &Arc<Site>,
-    mut stop: Stop,
-) -> Result<Option<Closing>, Error> {
+async fn view(wire: &mut PictureSocket<Transport>, upgrade: &Upgrade, site: &Arc<Site>, mut stop: Stop) -> End {
     let Upgrade { principal, bus, id, .. } = upgrade;
     let id = *id;
     let (mut attachment, mut drops) = Control::of(bus, site.hands()).attach(principal, id).await;
@@ -117,7 +116,7 @@ async fn view(
     let hello = FromDaemon::Hello { seat: &bus.seat, id, user, role, privileges: role.privileges() };
     wire.say(hello.to_text())?;
     viewer.tick(Instant::now());
-    let (mut pace, mut taken) = (Pace::new(Instant::now()), 0_usize);
+    let (mut pace, mut taken, mut end) = (Pace::new(Instant::now()), 0_usize, None);
     loop {
         if let Some(updates) = &mut updates
             && wire.has_room()
@@ -152,6 +151,9 @@ async fn view(
                 Action::Again => frames.mark_changed(),
             }
         }
+        if let Some(end) = end {
+            return end;
+        }
         // Nothing is made for a page that is hidden.
         frames.want(viewer.watches());
         // Who sends faster than the hands take, or than anybody can, is not read meanwhile, so that it is they who
@@ -167,11 +169,7 @@ async fn view(
             () = &mut gone => return Ok(session_ended()),
             event = poll_fn(|context| wire.poll(context, reads)) => match event {
                 Some(Ok(Event::Message(message))) => {
-                    pace.take(Instant::now());
-                    if let Some(closing) = receive(&mut viewer, message) {
-                        return Ok(Some(closing));
-                    }
-                    taken += 1;
+                    end = take_ready(wire, &mut viewer, &mut pace, &mut taken, message);
                     if taken.is_multiple_of(MOST_IN_TURN) {
                         yield_now().await;
                     }
@@ -210,6 +208,37 @@ async fn changed(updates: &mut Option<watch::Receiver<System>>) {
     std::future::pending().await
 }
 
+/// Takes a message and all that are there already, within a turn, so that of many moves one can stand for all. Gives
+/// how the socket ends, if it does; what came before that is still to be done.
+fn take_ready(
+    wire: &mut PictureSocket<Transport>,
+    viewer: &mut Viewer,
+    pace: &mut Pace,
+    taken: &mut usize,
+    first: Message,
+) -> Option<End> {
+    let mut message = first;
+    loop {
+        pace.take(Instant::now());
+        if let Some(closing) = receive(viewer, message) {
+            return Some(Ok(Some(closing)));
+        }
+        *taken += 1;
+        if taken.is_multiple_of(MOST_IN_TURN) || pace.deadline(Instant::now()).is_some() {
+            return None;
+        }
+        message = loop {
+            // Whoever waits polls again, so that no waker is lost by this.
+            match poll_fn(|context| wire.poll(context, true)).now_or_never()? {
+                Some(Ok(Event::Message(message))) => break message,
+                Some(Ok(Event::Drained)) => viewer.said(Instant::now()),
+                Some(Err(error)) => return Some(closing(error)),
+                None => return Some(Ok(None)),
+            }
+        };
+    }
+}
+
 /// Takes a message, or says why the socket must be closed over it.
 fn receive(viewer: &mut Viewer, message: Message) -> Option<Closing> {
     match message {
@@ -246,7 +275,7 @@ fn session_ended() -> Option<Closing> {
 }
 
 /// Whether an error is a mistake of the other end that it should be told of, or just the end.
-fn closing(error: Error) -> Result<Option<Closing>, Error> {
+fn closing(error: Error) -> End {
     use tokio_tungstenite::tungstenite::error::ProtocolError::ResetWithoutClosingHandshake;
     match error {
         Error::Capacity(CapacityError::MessageTooLong { max_size, .. }) => {

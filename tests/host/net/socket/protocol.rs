@@ -1,5 +1,6 @@
 //! What is against the protocol closes a WebSocket, with the code that says so.
 
+use farhand::base::usb::Report;
 use futures_util::SinkExt;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -59,4 +60,24 @@ async fn fragments_may_not_add_up_to_more_than_a_message() {
     tokio::io::AsyncWriteExt::write_all(stream, &fragments).await.unwrap();
     tokio::io::AsyncWriteExt::flush(stream).await.unwrap();
     assert_eq!(Some(1009), socket.closed().await);
+}
+
+#[tokio::test]
+async fn what_came_before_nonsense_is_still_done() {
+    let bench = Bench::new().await;
+    let mut socket = Socket::operator(&bench).await;
+    let frame = |text: &str| [&[0x81, 0x80 | text.len() as u8, 0, 0, 0, 0], text.as_bytes()].concat();
+    let moves: Vec<u8> =
+        (0..9).flat_map(|x| frame(&format!(r#"{{"type":"pointer","x":{x},"y":7,"buttons":0}}"#))).collect();
+    let at_once = [frame(r#"{"type":"key","code":"KeyA","down":true}"#), moves, frame("{")].concat();
+    let stream = socket.socket.get_mut();
+    tokio::io::AsyncWriteExt::write_all(stream, &at_once).await.unwrap();
+    tokio::io::AsyncWriteExt::flush(stream).await.unwrap();
+    assert_eq!(Some(1007), socket.closed().await);
+    let (key, there) = (Report::Keyboard([0, 0, 4, 0, 0, 0, 0, 0]), Report::Pointer([0, 8, 0, 7, 0, 0, 0]));
+    bench
+        .machine
+        .until("key and pointer came", |state| state.reports.contains(&key) && state.reports.contains(&there))
+        .await;
+    bench.machine.until_keys([0; 8]).await;
 }
