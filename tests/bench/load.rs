@@ -62,7 +62,8 @@ pub async fn watch(viewers: usize, stream: &Stream, time: Duration, server: Pid)
         if tokio::time::timeout(FIRST_PICTURE_TIMEOUT, everyone).await.is_err() {
             return Err(format!("only {} of {viewers} viewers got a picture", shared.ready.get()).into());
         }
-        tokio::time::sleep(WARM_UP).await;
+        // A server needs some round trips to learn how long the way is.
+        tokio::time::sleep(WARM_UP + stream.way * 20).await;
         let (cpu, from) = (cpu_time(server)?, Instant::now());
         shared.recording.set(true);
         tokio::time::sleep(time).await;

@@ -60,7 +60,7 @@ impl Figures {
             "p50_ms": self.p50_ms, "p90_ms": self.p90_ms, "p99_ms": self.p99_ms,
             "cpu_ms_per_picture": self.cpu_ms, "rss_mb": self.rss_mb,
             "fps": self.fps, "fps_slowest_client": self.slowest_fps,
-            "pictures": self.pictures, "missed_by_device": self.missed, "ratio_to_ustreamer": ratios,
+            "pictures": self.pictures, "missed_by_device": self.missed, "compared_with": self.subject.rival().map(Subject::name), "ratio": ratios,
         })
     }
 
@@ -126,10 +126,10 @@ pub fn json(run: &Run, all: &[Figures]) -> Value {
     })
 }
 
-/// ustreamer's figures with as many clients.
+/// The figures, with as many clients, of what these are compared with.
 fn rival_of<'a>(figures: &Figures, all: &'a [Figures]) -> Option<&'a Figures> {
-    let ours = figures.subject != Subject::Ustreamer;
-    all.iter().find(|rival| ours && rival.subject == Subject::Ustreamer && rival.viewers == figures.viewers)
+    let rival = figures.subject.rival()?;
+    all.iter().find(|other| other.subject == rival && other.viewers == figures.viewers)
 }
 
 fn machine() -> String {

@@ -35,6 +35,12 @@ pub enum Subject {
     Tls,
     /// Ours, on a WebSocket that acknowledges each picture.
     Socket,
+    /// The same over TLS, which is how every browser comes.
+    SocketTls,
+    /// The same, with a round trip of 100 ms.
+    Far,
+    /// The same, with a round trip of 200 ms.
+    Farther,
 }
 
 impl Subject {
@@ -45,6 +51,27 @@ impl Subject {
             Subject::Multipart => "farhand, multipart",
             Subject::Tls => "farhand, multipart over TLS",
             Subject::Socket => "farhand, WebSocket",
+            Subject::SocketTls => "farhand, WebSocket over TLS",
+            Subject::Far => "the same, round trip 100 ms",
+            Subject::Farther => "the same, round trip 200 ms",
+        }
+    }
+
+    /// How long anything is on its way there, or back.
+    pub fn way(self) -> Duration {
+        match self {
+            Subject::Far => Duration::from_millis(50),
+            Subject::Farther => Duration::from_millis(100),
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// What it is compared with.
+    pub fn rival(self) -> Option<Subject> {
+        match self {
+            Subject::Ustreamer => None,
+            Subject::Far | Subject::Farther => Some(Subject::SocketTls),
+            _ => Some(Subject::Ustreamer),
         }
     }
 }
@@ -133,14 +160,15 @@ fn ustreamer(address: SocketAddr) -> Command {
 }
 
 fn stream(subject: Subject, plain: SocketAddr, tls: SocketAddr) -> Stream {
+    let socket = matches!(subject, Subject::Socket | Subject::SocketTls | Subject::Far | Subject::Farther);
     let path = match subject {
         Subject::Ustreamer => "/stream",
-        Subject::Multipart | Subject::Tls => "/api/v1/seats/main/stream.mjpeg",
-        Subject::Socket => "/api/v1/seats/main/socket",
+        _ if socket => "/api/v1/seats/main/socket",
+        _ => "/api/v1/seats/main/stream.mjpeg",
     };
-    let over_tls = subject == Subject::Tls;
+    let over_tls = !matches!(subject, Subject::Ustreamer | Subject::Multipart | Subject::Socket);
     let address = Address { socket: if over_tls { tls } else { plain }, tls: over_tls };
-    Stream { address, path, bearer: None, socket: subject == Subject::Socket }
+    Stream { address, path, bearer: None, socket, way: subject.way() }
 }
 
 /// Sends JSON, and returns the head and the JSON of the answer.

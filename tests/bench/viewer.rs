@@ -3,10 +3,11 @@
 //! Only the head of each picture is read, where the stamp is; the rest is counted and discarded.
 
 use std::error::Error;
+use std::time::Duration;
 
-use crate::device;
 use crate::pictures::{HEAD_BYTES, Stamp};
 use crate::wire::{self, Address, Connection};
+use crate::{device, link};
 
 /// How much is read to find the next head; a picture is always longer, so this never includes two heads.
 const SIP_BYTES: usize = 4096;
@@ -23,13 +24,15 @@ pub struct Stream {
     /// The token for the `Authorization` header.
     pub bearer: Option<String>,
     pub socket: bool,
+    /// How long anything is on its way, each way.
+    pub way: Duration,
 }
 
 /// A picture of the device that has arrived completely.
 #[derive(Debug, Clone, Copy)]
 pub struct Arrival {
     pub stamp: Stamp,
-    /// The time since the device had completed it.
+    /// The time since the device had completed it, without the way's own.
     pub nanos: u64,
 }
 
@@ -37,6 +40,7 @@ pub struct Arrival {
 pub struct Viewer {
     wire: Connection,
     socket: bool,
+    way: Duration,
     /// Bytes that have arrived and are not parsed yet.
     held: Vec<u8>,
     scratch: Vec<u8>,
@@ -51,8 +55,9 @@ struct Part {
 
 impl Viewer {
     pub async fn open(stream: &Stream) -> Result<Viewer, Box<dyn Error>> {
-        let mut wire = Connection::connect(stream.address).await?;
-        let Stream { address, path, bearer, socket } = stream;
+        let Stream { address, path, bearer, socket, way } = stream;
+        let near = if way.is_zero() { address.socket } else { link::to(address.socket, *way)? };
+        let mut wire = Connection::connect(Address { socket: near, ..*address }).await?;
         // In HTTP/1.0 a body without a length is not chunked, so nothing has to be unchunked here.
         let version = if *socket { "1.1" } else { "1.0" };
         let mut text = format!("GET {path} HTTP/{version}\r\nHost: {}\r\n", address.socket);
@@ -64,7 +69,7 @@ impl Viewer {
             text += "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n";
         }
         let (_, held) = wire::request(&mut wire, &(text + "\r\n"), if *socket { 101 } else { 200 }).await?;
-        Ok(Viewer { wire, socket: *socket, held, scratch: vec![0; GULP_BYTES] })
+        Ok(Viewer { wire, socket: *socket, way: *way, held, scratch: vec![0; GULP_BYTES] })
     }
 
     /// Waits for a picture's last byte. `None`: it was the server's placeholder, because the device has given none yet.
@@ -111,7 +116,8 @@ impl Viewer {
             }
             missing -= got;
         }
-        let arrival = stamp.map(|stamp| Arrival { stamp, nanos: device::now() - stamp.nanos });
+        let way = self.way.as_nanos() as u64;
+        let arrival = stamp.map(|stamp| Arrival { stamp, nanos: (device::now() - stamp.nanos).saturating_sub(way) });
         self.held.drain(..whole.min(self.held.len()));
         if let (true, Some(number)) = (self.socket, number) {
             self.wire.write(&text_message(&format!("{{\"type\":\"shown\",\"seq\":{number}}}"))).await?;
