@@ -13,7 +13,8 @@ use super::lowest::Lowest;
 pub const LATE: Duration = Duration::from_secs(1);
 
 /// How long a fast message is remembered. Longer than any stall that a connection outlives, so that what comes out of
-/// one is compared with what went before; and short enough for two clocks that do not run equally fast.
+/// one is compared with what went before; and short enough for two clocks that do not run equally fast. Answers to
+/// beats see to it that there is a recent one.
 const MEMORY: Duration = Duration::from_secs(60);
 
 /// How long the messages of one sender are on their way.
@@ -67,6 +68,15 @@ mod tests {
     #[test]
     fn a_way_that_is_always_long_makes_nothing_late() {
         assert_eq!(vec![false; 3], late(&[(2000, 0), (3000, 1000), (4100, 2000)]));
+    }
+
+    #[test]
+    fn hours_of_silence_between_clocks_that_drift_make_nothing_late() {
+        let hour = 3_600_000;
+        assert_eq!(
+            vec![false, false, false],
+            late(&[(100, 50), (12 * hour, 12 * hour - 4000), (12 * hour + 9, 12 * hour - 4000)])
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-/// The lowest value of the last period, and of as much as another before it. A value stays until there is another.
+/// The lowest value of the last period, and of as much as another before it.
 #[derive(Debug)]
 pub struct Lowest<T> {
     period: Duration,
@@ -22,9 +22,10 @@ impl<T: Ord + Copy> Lowest<T> {
 
     /// Notes a value.
     pub fn note(&mut self, now: Instant, value: T) {
-        if self.begun + self.period <= now {
-            // After a long silence both are old; the younger of them stays, so that silence alone forgets nothing.
-            self.before = self.now.take().or(self.before);
+        let age = now.saturating_duration_since(self.begun);
+        if self.period <= age {
+            // After a silence of a period or more nothing that is known is recent.
+            self.before = self.now.take().filter(|_| age < self.period * 2);
             self.begun = now;
         }
         self.now = Some(self.now.map_or(value, |lowest| lowest.min(value)));
@@ -64,7 +65,8 @@ mod tests {
     }
 
     #[test]
-    fn silence_forgets_nothing() {
-        check(&[(0, 3), (1000, 5)], Some(3));
+    fn a_shorter_silence_than_a_period_forgets_nothing_and_a_long_one_all() {
+        check(&[(0, 3), (9, 5), (18, 7)], Some(3));
+        check(&[(0, 3), (9, 5), (20, 7)], Some(7));
     }
 }

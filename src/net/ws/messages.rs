@@ -65,6 +65,11 @@ pub enum ToDaemon {
         /// As of a key.
         t: Option<u64>,
     },
+    /// The answer to a beat.
+    Beat {
+        /// As of a key.
+        t: Option<u64>,
+    },
     /// Whether pictures are wanted.
     Pictures {
         /// Not while the page is hidden.
@@ -201,6 +206,7 @@ mod tests {
         r#"{"type":"release"}"#,
         r#"{"type":"held"}"#,
         r#"{"type":"shown","seq":17}"#,
+        r#"{"type":"beat","t":12345}"#,
         r#"{"type":"pictures","on":false}"#,
     ];
 

@@ -266,6 +266,7 @@ fn pass_on(viewer: &mut Viewer, now: Instant, message: ToDaemon) {
             viewer.stamped(now, t);
             viewer.shown(now, seq);
         }
+        ToDaemon::Beat { t } => viewer.stamped(now, t),
         ToDaemon::Pictures { on } => viewer.pictures(now, on),
     }
 }

@@ -13,6 +13,7 @@ export type ToDaemon =
   | { type: "release" }
   | { type: "held"; t?: number }
   | { type: "shown"; seq: number; t?: number }
+  | { type: "beat"; t?: number }
   | { type: "pictures"; on: boolean };
 
 export type FromDaemon =

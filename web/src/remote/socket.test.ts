@@ -167,6 +167,14 @@ test("a socket that is silent for three beats is left, whatever HTTP says", () =
   expect(FakeSocket.all).toHaveLength(2);
 });
 
+test("a beat is answered with the time", () => {
+  open();
+  latest().hello();
+  vi.advanceTimersByTime(2000);
+  latest().onmessage?.({ data: '{"type":"beat"}' });
+  expect(latest().sent).toEqual([`{"type":"beat","t":${Math.round(performance.now())}}`]);
+});
+
 test("a line so slow that no picture came is given more time the next time", () => {
   const { said } = open();
   const show = () => latest().onmessage?.({ data: new ArrayBuffer(20) });

@@ -23,7 +23,7 @@ type Kind = ToDaemon["type"];
 /** What must not arrive late. Letting go may. */
 const INPUT: readonly Kind[] = ["key", "pointer", "wheel", "held"];
 /** What says when it was sent, so that the daemon can tell what is late. */
-const TIMED: readonly Kind[] = [...INPUT, "shown"];
+const TIMED: readonly Kind[] = [...INPUT, "shown", "beat"];
 
 export type SocketPorts = {
   message: (message: FromDaemon) => void;
@@ -107,6 +107,8 @@ export function openSocket(url: string, ports: SocketPorts): Socket {
         opened = true;
         wait.reset();
       }
+      // The daemon learns how fast a message may be, also while no picture is acknowledged.
+      if (message?.type === "beat") put(fresh, { type: "beat" });
       if (message !== null) ports.message(message);
       // The daemon measures by the fastest message of this socket, and a clock that has stood still
       // looks like a stall: only another socket begins again.
