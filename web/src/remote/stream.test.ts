@@ -72,11 +72,15 @@ test("a broken picture is survived and acknowledged", async () => {
   expect(await decoded(({ finish }) => finish(0, 0))).toEqual(["drawn", "shown 2"]);
 });
 
-test("after undo nothing is drawn", async () => {
-  const { stream, show, decoded } = screen();
+test("after undo nothing is drawn, and what was on its way is acknowledged", async () => {
+  const { stream, show, decoded, said } = screen();
   show(1);
-  stream.undo();
   show(2);
-  expect(await decoded(({ finish }) => finish(9, 9))).toEqual([]);
+  said.length = 0;
+  stream.undo();
+  show(3);
+  expect(said).toEqual(["shown 2"]);
+  said.length = 0;
+  expect(await decoded(({ finish }) => finish(9, 9))).toEqual(["shown 1"]);
   expect(decoding).toEqual([]);
 });

@@ -46,7 +46,7 @@ export function attachStream(canvas: HTMLCanvasElement, ports: StreamPorts): Str
       } catch {
         // Cheap capture devices send a broken JPEG now and then; the next one repairs it.
       }
-      if (!ended) ports.shown(frame.seq);
+      ports.shown(frame.seq);
     }
     busy = false;
   };
@@ -61,6 +61,8 @@ export function attachStream(canvas: HTMLCanvasElement, ports: StreamPorts): Str
     },
     undo() {
       ended = true;
+      // The socket may outlive this canvas, and sends no more while two are unacknowledged.
+      if (waiting !== null) ports.shown(waiting.seq);
       waiting = null;
     },
   };
