@@ -38,6 +38,7 @@ function screen(first: View = WHOLE) {
     },
   });
   const frames: string[] = [];
+  const armed: string[] = [];
   let view = first;
   attachTouch(target as unknown as HTMLElement, {
     picture: () => ({ width: 100, height: 100 }),
@@ -45,6 +46,11 @@ function screen(first: View = WHOLE) {
     show: (next) => {
       view = next;
       frames.push(`view ${next.scale.toFixed(1)}`);
+    },
+    holdArmed: () => {
+      frames.push(...armed.map((code) => `+${code}`));
+      const held = armed.splice(0);
+      return () => frames.push(...held.map((code) => `-${code}`));
     },
     send: (message) => {
       const pixel = (value: number) => Math.floor((value / 32768) * 100);
@@ -75,7 +81,7 @@ function screen(first: View = WHOLE) {
     }
   };
   const focus = (what: unknown) => (focused = what);
-  return { play, frames, focus, view: () => view, timesFocused: () => timesFocused };
+  return { play, frames, armed, focus, view: () => view, timesFocused: () => timesFocused };
 }
 
 describe("as browsers send it", () => {
@@ -139,4 +145,19 @@ test("a tap takes the focus, but not from the field of the soft keyboard", () =>
   focus({ tagName: "TEXTAREA" });
   tap(3000);
   expect(timesFocused()).toBe(1);
+});
+
+test("a modifier that is armed is held around the next tap", () => {
+  const { play, frames, armed } = screen();
+  armed.push("ControlLeft");
+  for (const timeStamp of [1000, 3000]) {
+    play([
+      { type: "pointerdown", id: 1, x: 200, y: 200, timeStamp },
+      { type: "pointerup", id: 1, x: 200, y: 200, timeStamp: timeStamp + 50 },
+    ]);
+  }
+  expect(frames).toEqual([
+    ...["50,50 0", "+ControlLeft", "50,50 1", "50,50 0", "-ControlLeft"],
+    ...["50,50 1", "50,50 0"],
+  ]);
 });

@@ -18,6 +18,8 @@ export type TouchPorts = {
   /** Shows the picture in another way. */
   show: (view: View) => void;
   send: (message: ToDaemon) => void;
+  /** Holds what else belongs to a click, such as a Ctrl, until the returned undo is called. */
+  holdArmed: () => () => void;
 };
 
 export function attachTouch(target: HTMLElement, ports: TouchPorts): () => void {
@@ -26,6 +28,7 @@ export function attachTouch(target: HTMLElement, ports: TouchPorts): () => void 
   const pointing = startPointing(ports.send);
   let gather = gatherFingers();
   let scrolls: "picture" | "wheel" | null = null;
+  let lift = (): void => undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
 
   const at = ({ x, y }: Point) => spot(target, ports, { clientX: x, clientY: y });
@@ -70,11 +73,15 @@ export function attachTouch(target: HTMLElement, ports: TouchPorts): () => void 
       }
       case "press": {
         const where = at(action.at);
-        if (where.inside) pointing.press(where, action.button);
+        if (!where.inside) break;
+        lift = ports.holdArmed();
+        pointing.press(where, action.button);
         break;
       }
       case "lift":
-        if (pointing.buttons() !== 0) pointing.press(at(action.at), 0);
+        if (pointing.buttons() === 0) break;
+        pointing.press(at(action.at), 0);
+        lift();
         break;
       case "scroll":
         scroll(action.by);

@@ -125,3 +125,14 @@ test("without a socket a key is tapped over HTTP", async () => {
   open("watching").hold("F2")();
   expect(await asked()).toEqual([{ chord: ["F2"] }]);
 });
+
+test("what is armed is held around a click", () => {
+  const keys = open();
+  keys.toggle("ControlLeft");
+  keys.toggle("ShiftLeft");
+  const lift = keys.holdArmed();
+  expect(keys.armed.value).toEqual([]);
+  lift();
+  keys.holdArmed()();
+  expect(sent).toEqual(["+ControlLeft", "+ShiftLeft", "-ShiftLeft", "-ControlLeft"]);
+});

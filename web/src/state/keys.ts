@@ -19,6 +19,8 @@ export type Keys = {
   toggle: (code: string) => void;
   /** Presses a key as long as a finger does, so that the target repeats it; the return lifts it. */
   hold: (code: string) => () => void;
+  /** Holds what is armed around a click. */
+  holdArmed: () => () => void;
   chord: (chord: Pick<Chord, "codes" | "times">) => void;
   text: (text: string) => void;
 };
@@ -56,6 +58,13 @@ function openKeys(seat: Seat): Keys {
     for (let time = 0; time < times; time += 1) type({ chord: all });
   };
 
+  const press = (codes: readonly string[]) => {
+    for (const code of codes) seat.send({ type: "key", code, down: true });
+    return () => {
+      for (const code of [...codes].reverse()) seat.send({ type: "key", code, down: false });
+    };
+  };
+
   return {
     armed,
     toggle(code) {
@@ -68,12 +77,9 @@ function openKeys(seat: Seat): Keys {
         chord({ codes: [code] });
         return () => undefined;
       }
-      const all = [...take(), code];
-      for (const each of all) seat.send({ type: "key", code: each, down: true });
-      return () => {
-        for (const each of all.reverse()) seat.send({ type: "key", code: each, down: false });
-      };
+      return press([...take(), code]);
     },
+    holdArmed: () => press(take()),
     chord,
     text(text) {
       const modifiers = take();

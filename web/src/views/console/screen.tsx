@@ -112,6 +112,7 @@ export function Screen({ seat, element, leave }: Props) {
       send: (message) => {
         if (mayType.value && !watching.value) seat.send(message);
       },
+      holdArmed: keysOf(seat).holdArmed,
     });
   }, [seat]);
 
