@@ -33,6 +33,9 @@ async function open(page: Page, url = daemon.url): Promise<Locator> {
   await page.goto(url);
   await logIn(page);
   await expectConnected(page);
+  // On a phone it is behind another button.
+  const more = page.getByRole("button", { name: "More", exact: true });
+  if (await more.isVisible()) await more.click();
   await page.getByRole("button", { name: "System", exact: true }).click();
   const sheet = page.getByRole("dialog", { name: "System" });
   await expect(sheet.getByText("Last start")).toBeVisible();

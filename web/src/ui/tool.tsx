@@ -10,6 +10,8 @@ type Props = {
   label: string;
   does: (button: HTMLButtonElement) => void;
   disabled?: boolean;
+  /** Whether what it shows and hides is shown. */
+  expanded?: boolean;
   /** Why it cannot be used for now. It keeps the focus then, and says so when pressed. */
   unavailable?: string | null;
   /** Shown as an icon alone, at any width. */
@@ -17,13 +19,14 @@ type Props = {
 };
 
 export function Tool({ icon, label, does, quiet = false, ...rest }: Props) {
-  const { disabled = false, unavailable = null } = rest;
+  const { disabled = false, expanded, unavailable = null } = rest;
   return (
     <button
       type="button"
       class="tool"
       title={unavailable ?? label}
       disabled={disabled}
+      aria-expanded={expanded}
       aria-disabled={unavailable !== null}
       onClick={({ currentTarget }) =>
         unavailable === null ? does(currentTarget) : sayProblem(unavailable)

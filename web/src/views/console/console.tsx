@@ -6,6 +6,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { api, asRefusal } from "../../remote/api";
+import { showsKeyRow } from "../../state/display";
 import { isFullScreen } from "../../state/fullscreen";
 import { openSeat, type Seat } from "../../state/seat";
 import { KeyRow } from "./keyRow";
@@ -88,10 +89,11 @@ export function Console({ user }: { user: string }) {
         screen={screen}
         focusScreen={focusScreen}
       />
-      <Screen seat={seat} element={screen} leave={focusTools} />
-      <KeyRow seat={seat} />
+      <Screen seat={seat} element={screen} leave={focusTools}>
+        <Notices />
+      </Screen>
+      {showsKeyRow.value && <KeyRow seat={seat} />}
       <StatusLine seat={seat} />
-      <Notices />
     </div>
   );
 }

@@ -2,7 +2,7 @@
  * Owns the element that shows the target's screen and takes its keys and pointer.
  */
 import { useComputed, useSignal } from "@preact/signals";
-import type { RefObject } from "preact";
+import type { ComponentChildren, RefObject } from "preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { enlarge, isSharp, type Size, type View } from "../../core/geometry";
 import { platformOf } from "../../core/keyRules";
@@ -32,9 +32,11 @@ type Props = {
   element: RefObject<HTMLDivElement | null>;
   /** Moves the focus off the screen. */
   leave: () => void;
+  /** What lies over the picture. */
+  children: ComponentChildren;
 };
 
-export function Screen({ seat, element, leave }: Props) {
+export function Screen({ seat, element, leave, children }: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const size = useSignal<Size | null>(null);
   const sharp = useSignal(false);
@@ -167,6 +169,7 @@ export function Screen({ seat, element, leave }: Props) {
         </p>
       )}
       {connection === "open" && mayType.value && <p class="invite">Click the screen to type</p>}
+      {children}
     </main>
   );
 }

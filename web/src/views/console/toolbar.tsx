@@ -7,6 +7,7 @@ import { useRef } from "preact/hooks";
 import { snapshotName } from "../../core/labels";
 import type { Privilege } from "../../core/protocol";
 import { api, asRefusal } from "../../remote/api";
+import { isForFingers, isNarrow, showsKeyRow, toggleKeyRow } from "../../state/display";
 import { isFullScreen, toggleFullScreen } from "../../state/fullscreen";
 import { sayProblem, sayResult } from "../../state/notices";
 import type { Seat } from "../../state/seat";
@@ -14,6 +15,7 @@ import { logOut, session } from "../../state/session";
 import { nextTheme, theme } from "../../state/theme";
 import { wayOut } from "../../state/wayOut";
 import { Mark } from "../../ui/icon";
+import { Panel } from "../../ui/panel";
 import { Tool } from "../../ui/tool";
 import { SystemDialog } from "../system/system";
 import { KeysPanel } from "./keys";
@@ -49,11 +51,50 @@ export function Toolbar({ seat, seats, user, element, root, screen, focusScreen 
   const wayBack = (opener: HTMLElement): (() => void) =>
     cameByPointer.current ? focusScreen : () => opener.focus();
   const comeBack = (opener: HTMLElement) => wayBack(opener)();
-  const opens = (what: WayBack) => (button: HTMLElement) => void (what.value = wayBack(button));
+  const opens = (what: WayBack) => (button: HTMLElement) => {
+    // A button of a panel is gone by then.
+    const opener = button.closest(".disclosure")?.querySelector("button") ?? button;
+    what.value = wayBack(opener);
+  };
   const closes = (what: WayBack) => () => {
     what.value?.();
     what.value = null;
   };
+
+  /** In a panel, which `done` closes, each has its word. */
+  const pageTools = (done: (() => void) | null) => (
+    <>
+      <Tool
+        icon={full ? "shrink" : "expand"}
+        label={full ? "Leave full screen" : "Full screen"}
+        does={() => {
+          done?.();
+          if (root.current !== null) void toggleFullScreen(root.current);
+          focusScreen();
+          if (!full && !lacks("input")) sayResult(wayOut());
+        }}
+      />
+      {mayConfigure && (
+        <Tool
+          icon="gear"
+          label="System"
+          quiet={done === null}
+          does={(button) => {
+            opens(sheet)(button);
+            done?.();
+          }}
+        />
+      )}
+      <Tool
+        icon={theme.value}
+        label={`Theme: ${theme.value}`}
+        quiet={done === null}
+        does={nextTheme}
+      />
+      <span class="user">{user}</span>
+      <Tool icon="leave" label="Log out" quiet={done === null} does={() => attempt(logOut)} />
+    </>
+  );
 
   return (
     <header
@@ -92,21 +133,18 @@ export function Toolbar({ seat, seats, user, element, root, screen, focusScreen 
           unavailable={unavailable}
           does={() => attempt(() => save(seat.id))}
         />
+        {isForFingers.value && (
+          <Tool icon="row" label="Key row" expanded={showsKeyRow.value} does={toggleKeyRow} />
+        )}
       </div>
       <div class="tools" role="group" aria-label="Page">
-        <Tool
-          icon={full ? "shrink" : "expand"}
-          label={full ? "Leave full screen" : "Full screen"}
-          does={() => {
-            if (root.current !== null) void toggleFullScreen(root.current);
-            focusScreen();
-            if (!full && !lacks("input")) sayResult(wayOut());
-          }}
-        />
-        {mayConfigure && <Tool icon="gear" label="System" quiet does={opens(sheet)} />}
-        <Tool icon={theme.value} label={`Theme: ${theme.value}`} quiet does={nextTheme} />
-        <span class="user">{user}</span>
-        <Tool icon="leave" label="Log out" quiet does={() => attempt(logOut)} />
+        {isNarrow.value ? (
+          <Panel label="More" icon="more" comeBack={comeBack}>
+            {(done) => pageTools(done)}
+          </Panel>
+        ) : (
+          pageTools(null)
+        )}
       </div>
       {sheet.value !== null && <SystemDialog closed={closes(sheet)} />}
       {paste.value !== null && <PasteDialog seat={seat} closed={closes(paste)} />}
