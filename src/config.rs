@@ -74,7 +74,7 @@ pub enum Redirect {
 }
 
 const REDIRECT: Choice<Redirect> =
-    Choice { key: "http", words: &[("none", Redirect::None)], or: Some("an address and port, such as \"[::]:80\"") };
+    Choice { key: "http", words: &[("none", Redirect::None)], or: &["an address and port, such as \"[::]:80\""] };
 
 impl TryFrom<String> for Redirect {
     type Error = String;
@@ -154,8 +154,8 @@ impl Config {
                         "name a different one of /sys/class/udc in each, or \"none\" for a seat without keyboard";
                     return Err(conflict("usb.controller", advice));
                 }
-                if seat.video.device.may_be(&earlier.video.device) {
-                    return Err(conflict("video.device", "name a different one in each, such as \"/dev/video0\""));
+                if seat.video.device.is_same(&earlier.video.device) {
+                    return Err(conflict("video.device", "name a different one in each, such as \"usb:1-1.3\""));
                 }
                 if let Some((key, taken)) = seat.power.shared_line(&earlier.power) {
                     let problem = format!("is the same line as seats.{other}.power.{taken}; take another, or \"none\"");
@@ -280,9 +280,14 @@ mod tests {
             let keys = ["seats.two.usb.controller", "seats.one.usb.controller", "/sys/class/udc", "\"none\""];
             refuses(&(one.clone() + &seat("two", controller, "/dev/video2")), &keys);
         }
-        for device in ["auto", "/dev/video0"] {
-            let keys = ["seats.two.video.device", "seats.one.video.device", "/dev/video0"];
-            refuses(&(one.clone() + &seat("two", "b.usb", device)), &keys);
+        for device in ["/dev/video0", "usb:1-1.3"] {
+            let keys = ["seats.two.video.device", "seats.one.video.device", "usb:1-1.3"];
+            refuses(&(seat("one", "a.usb", device) + &seat("two", "b.usb", device)), &keys);
+            // What is found by itself is never another seat's.
+            for (one, two) in [("auto", device), (device, "auto"), ("auto", "auto"), (device, "usb:1-1.4")] {
+                let both = seat("one", "a.usb", one) + &seat("two", "b.usb", two);
+                assert_eq!(2, Config::parse(&both).unwrap().seats.len());
+            }
         }
         refuses("[seats.one]\n[seats.two]", &["seats.two.usb.controller", "seats.one.usb.controller"]);
         let several = one + &seat("two", "none", "/dev/video2") + &seat("three", "none", "/dev/video4");
@@ -292,7 +297,10 @@ mod tests {
     #[test]
     fn bad_values_are_named_with_what_would_do() {
         refuses("[seats.Main]", &["\"Main\"", "a-z"]);
-        refuses("[seats.main.video]\ndevice = \"video0\"", &["\"video0\"", "/dev/video0"]);
+        for device in ["video0", "usb:", "usb:1", "usb:1-", "usb:1-1.", "usb:1-1/2", "usb:a-1", "usb:../1-1"] {
+            let keys = [&format!("{device:?}"), "auto", "usb:1-1.3", "/dev/video0"];
+            refuses(&format!("[seats.main.video]\ndevice = {device:?}"), &keys);
+        }
         refuses("[seats.main.video]\nsize = \"9000x10\"", &["9000x10", "4096x2160"]);
         refuses("[seats.main.usb]\ncontroller = \"../x\"", &["../x", "/sys/class/udc"]);
         refuses("[seats.main.usb]\nname = \"a\\nb\"", &["126 printable"]);

@@ -39,7 +39,7 @@ use crate::hw::hidg;
 use crate::hw::lamps;
 use crate::hw::relay;
 use crate::hw::sensors::BoardSensors;
-use crate::hw::v4l2::V4l2Screen;
+use crate::hw::v4l2::{Claims, V4l2Screen};
 use crate::net;
 use crate::net::download;
 use crate::net::serve::{self, ListenerKind};
@@ -79,10 +79,12 @@ pub fn serve(config: Config, places: Places, hands: &Path) -> Result<(), StartEr
         let (hands, link) = Hands::new(&seats, system.clone());
         link.start(socket, tasks, stop.clone()).map_err(cannot("start a thread"))?;
 
-        // Each screen has a thread of its own, because a driver may keep it waiting.
+        // Each screen has a thread of its own, because a driver may keep it waiting. Two of them do not take the same
+        // device.
+        let claims = Claims::new(config.seats.iter().map(|(seat, parts)| (seat, &parts.video.device)));
         for bus in &seats {
             let video = config.seats[&bus.seat].video.clone();
-            watch(bus.clone(), Box::new(V4l2Screen::new(video)), tasks)?;
+            watch(bus.clone(), Box::new(V4l2Screen::new(video, claims.clone())), tasks)?;
         }
         listen(&config, &places, seats, (hands, system), tasks, &stop).await
     })

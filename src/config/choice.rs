@@ -11,8 +11,8 @@ pub(super) struct Choice<T: 'static> {
     pub key: &'static str,
     /// The words, and what each means.
     pub words: &'static [(&'static str, T)],
-    /// What else would do, as the error says it; `None` if nothing would.
-    pub or: Option<&'static str>,
+    /// What else would do, as the error says it.
+    pub or: &'static [&'static str],
 }
 
 impl<T: Clone> Choice<T> {
@@ -30,7 +30,7 @@ impl<T: Clone> Choice<T> {
     /// The error for something that would not do.
     pub fn refusal(&self, found: impl Debug) -> String {
         let mut accepted: Vec<String> = self.words.iter().map(|(word, _)| format!("{word:?}")).collect();
-        accepted.extend(self.or.map(String::from));
+        accepted.extend(self.or.iter().copied().map(String::from));
         let last = accepted.pop().unwrap_or_default();
         let others = if accepted.is_empty() { String::new() } else { accepted.join(", ") + " or " };
         format!("{} {found:?} must be {others}{last}", self.key)
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(words: &'static [(&'static str, u8)], or: Option<&'static str>, accepted: &str) {
+    fn check(words: &'static [(&'static str, u8)], or: &'static [&'static str], accepted: &str) {
         let choice = Choice { key: "count", words, or };
         for (word, meaning) in words {
             assert_eq!(Ok(*meaning), choice.word(word));
@@ -54,15 +54,16 @@ mod tests {
 
     #[test]
     fn a_refusal_shows_every_word_and_what_else_would_do() {
-        check(&[("one", 1)], None, "\"one\"");
-        check(&[("one", 1), ("two", 2), ("three", 3)], None, "\"one\", \"two\" or \"three\"");
-        check(&[("one", 1)], Some("a number"), "\"one\" or a number");
-        check(&[("one", 1), ("two", 2)], Some("a number"), "\"one\", \"two\" or a number");
+        check(&[("one", 1)], &[], "\"one\"");
+        check(&[("one", 1), ("two", 2), ("three", 3)], &[], "\"one\", \"two\" or \"three\"");
+        check(&[("one", 1)], &["a number"], "\"one\" or a number");
+        check(&[("one", 1), ("two", 2)], &["a number"], "\"one\", \"two\" or a number");
+        check(&[("one", 1)], &["a digit", "a number"], "\"one\", a digit or a number");
     }
 
     #[test]
     fn a_word_is_itself_and_no_text_that_would_do() {
-        let choice = Choice { key: "count", words: &[("one", 1)], or: None };
+        let choice = Choice { key: "count", words: &[("one", 1)], or: &[] };
         assert_eq!(Ok(1), choice.read("one", |_| Some(9)));
         assert!(choice.word("One").is_err());
     }

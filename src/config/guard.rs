@@ -30,7 +30,7 @@ pub enum Watchdog {
 const WATCHDOG: Choice<Watchdog> = Choice {
     key: "watchdog",
     words: &[("auto", Watchdog::Auto), ("none", Watchdog::None)],
-    or: Some("a path such as \"/dev/watchdog0\""),
+    or: &["a path such as \"/dev/watchdog0\""],
 };
 
 impl TryFrom<String> for Watchdog {

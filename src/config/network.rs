@@ -77,7 +77,7 @@ pub enum Address {
 const ADDRESS: Choice<Address> = Choice {
     key: "address",
     words: &[("dhcp", Address::Dhcp)],
-    or: Some("an address with a prefix length of 1 to 32 (IPv6: 128), such as \"192.0.2.10/24\""),
+    or: &["an address with a prefix length of 1 to 32 (IPv6: 128), such as \"192.0.2.10/24\""],
 };
 
 impl TryFrom<String> for Address {

@@ -29,33 +29,48 @@ pub struct Seat {
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Video {
-    /// `"auto"`, the first device that can capture, or a path such as `"/dev/video0"`.
+    /// `"auto"`, the first device that can capture; the one at a USB port, such as `"usb:1-1.3"`; or a path such as
+    /// `"/dev/video0"`.
     pub device: Device,
     /// `"auto"`, what the device does best, or a size such as `"1280x720"`.
     pub size: CaptureSize,
 }
 
-/// `"auto"` or a path below `/dev`.
+/// `"auto"`, a USB port or a path below `/dev`.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(try_from = "String")]
 pub enum Device {
-    /// The first that fits.
+    /// The first that fits and is no other seat's.
     #[default]
     Auto,
+    /// The one that is plugged in there, by whatever name: `1-1.3`, as the kernel calls it.
+    Usb(String),
     /// This one only.
     Path(PathBuf),
 }
 
-const DEVICE: Choice<Device> =
-    Choice { key: "device", words: &[("auto", Device::Auto)], or: Some("a path below /dev, such as \"/dev/video0\"") };
+const DEVICE: Choice<Device> = Choice {
+    key: "device",
+    words: &[("auto", Device::Auto)],
+    or: &["a USB port such as \"usb:1-1.3\"", "a path below /dev, such as \"/dev/video0\""],
+};
 
 impl TryFrom<String> for Device {
     type Error = String;
 
     fn try_from(text: String) -> Result<Device, String> {
-        DEVICE
-            .read(&text, |path| (path.starts_with("/dev/") && !path.contains("..")).then(|| Device::Path(path.into())))
+        DEVICE.read(&text, |text| match text.strip_prefix("usb:") {
+            Some(port) => is_usb_port(port).then(|| Device::Usb(port.into())),
+            None => (text.starts_with("/dev/") && !text.contains("..")).then(|| Device::Path(text.into())),
+        })
     }
+}
+
+/// Whether this is how the kernel names a USB port: the bus, then the port at each hub.
+fn is_usb_port(text: &str) -> bool {
+    let is_number = |text: &str| (1..=3).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.split_once('-')
+        .is_some_and(|(bus, ports)| is_number(bus) && ports.len() < 32 && ports.split('.').all(is_number))
 }
 
 /// `"auto"` or `"WIDTHxHEIGHT"`.
@@ -70,7 +85,7 @@ pub enum CaptureSize {
 }
 
 const CAPTURE_SIZE: Choice<CaptureSize> =
-    Choice { key: "size", words: &[("auto", CaptureSize::Auto)], or: Some("from \"160x120\" to \"4096x2160\"") };
+    Choice { key: "size", words: &[("auto", CaptureSize::Auto)], or: &["from \"160x120\" to \"4096x2160\""] };
 
 impl TryFrom<String> for CaptureSize {
     type Error = String;
@@ -119,7 +134,7 @@ pub enum Controller {
 const CONTROLLER: Choice<Controller> = Choice {
     key: "controller",
     words: &[("auto", Controller::Auto), ("none", Controller::None)],
-    or: Some("a name from /sys/class/udc"),
+    or: &["a name from /sys/class/udc"],
 };
 
 impl TryFrom<String> for Controller {
@@ -201,7 +216,7 @@ pub enum RelayDriver {
 const RELAY_DRIVER: Choice<RelayDriver> = Choice {
     key: "driver",
     words: &[("none", RelayDriver::None), ("rppal", RelayDriver::Rppal), ("gpiocdev", RelayDriver::Gpiocdev)],
-    or: None,
+    or: &[],
 };
 
 impl TryFrom<String> for RelayDriver {
@@ -216,7 +231,7 @@ impl TryFrom<String> for RelayDriver {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Line(pub u16);
 
-const LINE: Choice<Option<Line>> = Choice { key: "line", words: &[("none", None)], or: Some("0 to 1023") };
+const LINE: Choice<Option<Line>> = Choice { key: "line", words: &[("none", None)], or: &["0 to 1023"] };
 
 /// Reads a line's number, or `"none"`: TOML has no value for nothing, and a key that is left out leaves what lies below
 /// it.
@@ -268,11 +283,9 @@ impl Controller {
 }
 
 impl Device {
-    pub(super) fn may_be(&self, other: &Device) -> bool {
-        match (self, other) {
-            (Device::Auto, _) | (_, Device::Auto) => true,
-            (Device::Path(one), Device::Path(other)) => one == other,
-        }
+    /// Whether two seats name the same one. What is found by itself is none that another seat has, or names.
+    pub(super) fn is_same(&self, other: &Device) -> bool {
+        *self != Device::Auto && self == other
     }
 }
 

@@ -5,7 +5,9 @@
 
 mod buffers;
 mod capture;
+mod claims;
 mod device;
 mod ioctl;
 
 pub use capture::V4l2Screen;
+pub use claims::Claims;

@@ -159,7 +159,7 @@ async fn a_device_without_a_known_format_is_named_with_what_it_offers() {
     let dongles = Dongles::new();
     let dongle = dongles.dongle(0, &[Offer(b"H264", 1920, 1080, 30), Offer(b"NV16", 640, 480, 30)], &[]);
     dongle.plug(0, "1-1.3");
-    for device in ["auto", "/dev/video0"] {
+    for device in ["auto", "/dev/video0", "usb:1-1.3"] {
         let serve = Serve::start(&dongles, &format!("[seats.main.video]\ndevice = \"{device}\"\n")).await;
         let status = serve.follow("main").await.signal("unsupported").await;
         assert_eq!("Cheap dongle (uvcvideo)", status["device"]);
@@ -286,4 +286,59 @@ async fn stalled_viewers_pin_no_more_than_one_streams_buffers() {
         }
         dongle.unplug();
     }
+}
+
+#[tokio::test]
+async fn a_dongle_that_comes_back_under_another_number_is_found_by_its_port() {
+    let dongles = Dongles::new();
+    let dongle = dongles.dongle(0, OFFERS, &[picture(640, 480).into()]);
+    let other = dongles.dongle(1, OFFERS, &[picture(640, 480).into()]);
+    other.plug(1, "1-1.30");
+    let serve = Serve::start(&dongles, "[seats.main.video]\ndevice = \"usb:1-1.3\"\n").await;
+    let mut follower = serve.follow("main").await;
+    for number in [0, 2, 7] {
+        let missing = |status: &Value| status["reason"] == "no capture device at USB port 1-1.3";
+        assert_eq!("no-device", follower.until("its absence", missing).await["signal"]);
+        dongle.plug(number, "1-1.3");
+        follower.signal("ok").await;
+        dongle.unplug();
+    }
+    assert_eq!((3, 0), (dongle.word(Field::Started), other.word(Field::Started)));
+}
+
+#[tokio::test]
+async fn two_seats_that_look_for_themselves_take_a_dongle_each() {
+    let dongles = Dongles::new();
+    let pictures = [picture(640, 480).into()];
+    let [one, two] = [0, 1].map(|index| dongles.dongle(index, OFFERS, &pictures));
+    one.plug(0, "1-1.3");
+    two.plug(1, "1-1.4");
+    let serve = Serve::start(&dongles, "[seats.one.usb]\n[seats.two.usb]\ncontroller = \"none\"\n").await;
+    for seat in ["one", "two"] {
+        serve.follow(seat).await.signal("ok").await;
+    }
+    assert_eq!((1, 1), (one.word(Field::Started), two.word(Field::Started)));
+}
+
+#[tokio::test]
+async fn a_dongle_that_is_busy_or_another_seats_is_passed_over_for_the_next() {
+    let dongles = Dongles::new();
+    let pictures = [picture(640, 480).into()];
+    let [one, two] = [0, 1].map(|index| dongles.dongle(index, OFFERS, &pictures));
+    one.plug(0, "1-1.3");
+    one.set(Field::Busy, 1);
+    two.plug(1, "1-1.4");
+    let serve = Serve::start(&dongles, "").await;
+    let mut follower = serve.follow("main").await;
+    follower.signal("ok").await;
+    assert_eq!((0, 1), (one.word(Field::Started), two.word(Field::Started)));
+    drop(follower);
+    drop(serve);
+    one.set(Field::Busy, 0);
+    let named = "[seats.a.usb]\n[seats.b.usb]\ncontroller = \"none\"\n[seats.b.video]\ndevice = \"usb:1-1.3\"\n";
+    let serve = Serve::start(&dongles, named).await;
+    for seat in ["a", "b"] {
+        serve.follow(seat).await.signal("ok").await;
+    }
+    assert_eq!((1, 2), (one.word(Field::Started), two.word(Field::Started)));
 }

@@ -9,7 +9,7 @@ use farhand::base::tasks::Tasks;
 use farhand::bus::Screen;
 use farhand::bus::{Frame, FrameBus, SeatBus, StatusBus};
 use farhand::config::{Config, Video};
-use farhand::hw::v4l2::V4l2Screen;
+use farhand::hw::v4l2::{Claims, V4l2Screen};
 use farhand::video::{encode, jpeg, placeholder};
 
 /// Long enough for a loaded machine; nothing here takes a tenth of it.
@@ -34,7 +34,7 @@ impl Running {
         let bus = SeatBus { seat, frames: FrameBus::default(), status: StatusBus::default(), heartbeat };
         let (stopper, stop) = tasks::stop();
         let tasks = Tasks::new(stop);
-        let (screen, screen_bus) = (Box::new(V4l2Screen::new(video)), bus.clone());
+        let (screen, screen_bus) = (Box::new(V4l2Screen::new(video, Claims::default())), bus.clone());
         tasks.thread("video", move |stop| screen.run(screen_bus, stop)).unwrap();
         Running { bus, stopper, tasks }
     }

@@ -10,7 +10,8 @@ use bytes::Bytes;
 use tokio::time::sleep_until;
 
 use super::buffers::{Loans, Picture};
-use super::device::{Device, Stream, VideoError};
+use super::claims::Claims;
+use super::device::{Device, Kept, Stream, VideoError};
 use super::ioctl::{Filled, Timings};
 use crate::base::error_chain::chain;
 use crate::base::signal::{Signal, Size};
@@ -30,12 +31,13 @@ use crate::video::signal::{Absence, Action, Reading, SignalStatus, SignalTracker
 #[derive(Debug)]
 pub struct V4l2Screen {
     video: Video,
+    claims: Claims,
 }
 
 impl V4l2Screen {
-    /// A screen that will look for its device as soon as it runs.
-    pub fn new(video: Video) -> V4l2Screen {
-        V4l2Screen { video }
+    /// A screen that will look for its device as soon as it runs, among those that no other seat claims.
+    pub fn new(video: Video, claims: Claims) -> V4l2Screen {
+        V4l2Screen { video, claims }
     }
 }
 
@@ -43,15 +45,15 @@ impl Screen for V4l2Screen {
     fn run(self: Box<Self>, bus: SeatBus, stop: Stop) {
         // This thread has a runtime of its own: coding a raw picture must delay nothing else.
         match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => runtime.block_on(capture(self.video, bus, stop)),
+            Ok(runtime) => runtime.block_on(capture(*self, bus, stop)),
             Err(error) => log::error!("seat {}: no video, for want of a runtime: {error}", bus.seat),
         }
     }
 }
 
-async fn capture(video: Video, bus: SeatBus, mut stop: Stop) {
+async fn capture(screen: V4l2Screen, bus: SeatBus, mut stop: Stop) {
     let mut tracker = SignalTracker::new(Instant::now());
-    let mut capture = CaptureLoop::new(video, bus);
+    let mut capture = CaptureLoop::new(screen, bus);
     let mut timer = pin!(sleep_until(tracker.deadline().into()));
     loop {
         capture.bus.heartbeat.beat(Instant::now());
@@ -91,7 +93,7 @@ struct CaptureLoop {
     // Dropped in this order: a stream needs its device to stop.
     stream: Option<Stream>,
     device: Option<Device>,
-    loans: Loans,
+    kept: Kept,
     coder: Coder,
     intake: Intake,
     /// What was wrong with the last picture that could not be shown.
@@ -114,13 +116,14 @@ struct CaptureLoop {
 }
 
 impl CaptureLoop {
-    fn new(video: Video, bus: SeatBus) -> CaptureLoop {
+    fn new(V4l2Screen { video, claims }: V4l2Screen, bus: SeatBus) -> CaptureLoop {
+        let kept = Kept { seat: bus.seat.clone(), claims, loans: Loans::default(), avoided: None };
         CaptureLoop {
             video,
             bus,
             stream: None,
             device: None,
-            loans: Loans::default(),
+            kept,
             coder: Coder::default(),
             intake: Intake::default(),
             flaw: None,
@@ -161,7 +164,7 @@ impl CaptureLoop {
     }
 
     fn open(&mut self, tracker: &mut SignalTracker<Timings>) -> Result<(), VideoError> {
-        self.device = Some(Device::open(&self.video, &self.loans)?);
+        self.device = Some(Device::open(&self.video, &self.kept)?);
         (self.seen, self.problem) = (None, None);
         tracker.opened(Instant::now());
         Ok(())
@@ -192,7 +195,7 @@ impl CaptureLoop {
         let words = format!("{} ({})", device.describe(Some(&stream)), device.choice());
         // A silent device is restarted every few seconds; log it once.
         if self.source != words {
-            log::info!("seat {}: capturing from {}: {words}", self.bus.seat, device.path().display());
+            log::info!("seat {}: capturing from {}: {words}", self.bus.seat, device.place());
             self.source = words;
         }
         (self.stream, self.seen, self.problem) = (Some(stream), None, None);
@@ -211,9 +214,15 @@ impl CaptureLoop {
         self.refused = error.device().unwrap_or_default().into();
         let now = Instant::now();
         match error {
-            VideoError::Busy(_) => tracker.absent(now, Absence::Busy),
-            VideoError::NoneFound | VideoError::Missing(_) | VideoError::Unsuitable(_) => {
-                tracker.absent(now, Absence::Missing);
+            VideoError::Busy(path) => {
+                // Where any will do, the next is tried; and then this one again.
+                let again = self.kept.avoided.as_ref() == Some(path);
+                self.kept.avoided = Some(path.clone()).filter(|_| !again);
+                tracker.absent(now, Absence::Busy);
+            }
+            VideoError::Taken(_) => tracker.absent(now, Absence::Busy),
+            VideoError::NoneFound | VideoError::NothingAt(_) | VideoError::Missing(_) | VideoError::Unsuitable(_) => {
+                tracker.absent(now, Absence::Missing)
             }
             VideoError::Unsupported { .. } => tracker.absent(now, Absence::Unsupported),
             VideoError::NoRoom { .. } => tracker.absent(now, Absence::NoBandwidth),

@@ -3,7 +3,6 @@
 //! Devices report wrong values and drivers differ, so whatever a driver cannot report (sizes, rates, events, DV
 //! timings) counts as unknown, and only what capture needs is an error.
 
-use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
@@ -19,7 +18,9 @@ use v4l::device::Handle;
 use v4l2_sys_mit as sys;
 
 use super::buffers::{Loans, Picture, Pool};
+use super::claims::{Claim, Claims, nodes, usb_port};
 use super::ioctl::{self, Failure, Filled, Format, Timings};
+use crate::base::seat_id::SeatId;
 use crate::base::signal::Size;
 use crate::config::{self, CaptureSize};
 use crate::video::choice::{Coding, Offer, listed, ranked, reason};
@@ -44,9 +45,15 @@ pub enum VideoError {
     /// room: see `lacks_room`.
     #[error("USB has no room for {modes} of {}", .path.display())]
     NoRoom { path: PathBuf, modes: String, source: io::Error },
+    /// Nothing that captures is plugged in at this USB port.
+    #[error("no capture device at USB port {0}")]
+    NothingAt(String),
     /// Another program holds it.
     #[error("{} is held by another program", .0.display())]
     Busy(PathBuf),
+    /// Another seat has it, or names it in the configuration.
+    #[error("{} is another seat's", .0.display())]
+    Taken(PathBuf),
     /// The kernel refused an operation, which is named as the V4L2 manual names it.
     #[error("{} refused {op}", .path.display())]
     Io { path: PathBuf, op: &'static str, source: io::Error },
@@ -88,40 +95,67 @@ pub struct Device {
     setback: Option<String>,
     wish: CaptureSize,
     loans: Loans,
+    _claim: Claim,
     /// Wakes when the source changes, on drivers that report it. A descriptor of its own: on the one we capture with,
     /// interest in events would also be interest in pictures, and polling for pictures before a stream has begun makes
     /// the kernel start its read() emulation.
     events: Option<AsyncFd<OwnedFd>>,
 }
 
+/// What capture keeps from one device to the next.
+#[derive(Debug)]
+pub struct Kept {
+    /// Whose devices these are.
+    pub seat: SeatId,
+    pub claims: Claims,
+    pub loans: Loans,
+    /// The node that was busy last: the next is tried before it.
+    pub avoided: Option<PathBuf>,
+}
+
 impl Device {
     /// Opens the configured device, or the best there is.
-    pub fn open(video: &config::Video, loans: &Loans) -> Result<Device, VideoError> {
+    pub fn open(video: &config::Video, kept: &Kept) -> Result<Device, VideoError> {
         let mut device = match &video.device {
-            config::Device::Path(path) => Device::at(path, video.size, loans)?,
-            config::Device::Auto => Device::best(video.size, loans)?,
+            config::Device::Path(path) => Device::at(path, video.size, kept)?,
+            config::Device::Auto => Device::best(nodes(), video.size, kept)?,
+            config::Device::Usb(port) => {
+                let there = nodes().into_iter().filter(|node| usb_port(node).as_ref() == Some(port)).collect();
+                Device::best(there, video.size, kept).map_err(|error| match error {
+                    VideoError::NoneFound => VideoError::NothingAt(port.clone()),
+                    error => error,
+                })?
+            }
         };
         device.listen();
         Ok(device)
     }
 
     /// The first device that codes JPEG itself, else the first that captures at all.
-    fn best(wish: CaptureSize, loans: &Loans) -> Result<Device, VideoError> {
+    fn best(mut nodes: Vec<PathBuf>, wish: CaptureSize, kept: &Kept) -> Result<Device, VideoError> {
         let mut raw = None;
         let mut refusal = VideoError::NoneFound;
-        for path in nodes() {
-            match Device::at(&path, wish, loans) {
-                Ok(device) if Coding::from_fourcc(device.offer().fourcc) == Some(Coding::Jpeg) => return Ok(device),
+        // A device can be opened though another program captures with it; that shows later.
+        nodes.sort_by_key(|node| kept.avoided.as_ref() == Some(node));
+        for path in nodes {
+            match Device::at(&path, wish, kept) {
+                Ok(device) if Coding::from_fourcc(device.offer().fourcc) == Some(Coding::Jpeg) => {
+                    let last = kept.avoided.as_ref() == Some(&path);
+                    return Ok(if last { raw.unwrap_or(device) } else { device });
+                }
                 Ok(device) => raw = raw.or(Some(device)),
                 // Nodes for other purposes are expected; one that cannot be opened may be the one that is wanted.
-                Err(VideoError::Missing(_) | VideoError::Unsuitable(_) | VideoError::NoneFound) => (),
+                Err(
+                    VideoError::Missing(_) | VideoError::Unsuitable(_) | VideoError::Taken(_) | VideoError::NoneFound,
+                ) => (),
                 Err(error) => refusal = error,
             }
         }
         raw.ok_or(refusal)
     }
 
-    fn at(path: &Path, wish: CaptureSize, loans: &Loans) -> Result<Device, VideoError> {
+    fn at(path: &Path, wish: CaptureSize, kept: &Kept) -> Result<Device, VideoError> {
+        let claim = kept.claims.take(&kept.seat, path).ok_or_else(|| VideoError::Taken(path.into()))?;
         // The v4l crate panics on a name with a zero in it; no node has one.
         if path.as_os_str().as_encoded_bytes().contains(&0) {
             return Err(VideoError::Missing(path.into()));
@@ -149,8 +183,8 @@ impl Device {
         if ranked.is_empty() {
             return Err(VideoError::Unsupported { path, name, offers: listed(ioctl::formats(fd)) });
         }
-        let (chosen, setback, loans) = (0, None, loans.clone());
-        Ok(Device { path, name, handle, input, offers, ranked, chosen, setback, wish, loans, events: None })
+        let (chosen, setback, loans, events) = (0, None, kept.loans.clone(), None);
+        Ok(Device { path, name, handle, input, offers, ranked, chosen, setback, wish, loans, _claim: claim, events })
     }
 
     /// Subscribes to changes of the source, which many drivers cannot report.
@@ -314,6 +348,14 @@ impl Device {
         &self.path
     }
 
+    /// Where it is, for people: its node, and the port by which the configuration can name it.
+    pub fn place(&self) -> String {
+        match usb_port(&self.path) {
+            Some(port) => format!("{} (usb:{port})", self.path.display()),
+            None => self.path.display().to_string(),
+        }
+    }
+
     fn error(&self, op: &'static str, source: io::Error) -> VideoError {
         VideoError::Io { path: self.path.clone(), op, source }
     }
@@ -404,15 +446,6 @@ impl AsRawFd for Descriptor {
     fn as_raw_fd(&self) -> RawFd {
         self.0.fd()
     }
-}
-
-/// All video nodes, in the order of their numbers.
-fn nodes() -> Vec<PathBuf> {
-    let number = |name: &str| name.strip_prefix("video")?.parse::<u32>().ok();
-    let entries = fs::read_dir("/dev").into_iter().flatten().flatten();
-    let mut numbers: Vec<u32> = entries.filter_map(|entry| number(entry.file_name().to_str()?)).collect();
-    numbers.sort_unstable();
-    numbers.into_iter().map(|number| format!("/dev/video{number}").into()).collect()
 }
 
 /// The input that is connected. One that detects the source's mode is an HDMI socket, and preferred to a webcam's.
