@@ -3,6 +3,8 @@
 //! Both buses hold one value, the newest. Nobody who publishes ever waits, and nobody who is slow can make another
 //! wait: there is no queue to fill.
 
+pub mod pulse;
+
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -163,6 +165,8 @@ pub struct ScreenStatus {
     pub reason: Option<String>,
     /// How many pictures were too damaged to be shown.
     pub dropped: u64,
+    /// Whether whoever says all this has not moved for so long that it says nothing any more.
+    pub stuck: bool,
 }
 
 /// What the process with the hardware reports of the target.
@@ -207,18 +211,22 @@ pub struct SeatStatus {
 
 /// Hands the newest status to everyone who watches.
 #[derive(Debug, Clone)]
-pub struct StatusBus(watch::Sender<SeatStatus>);
+pub struct StatusBus {
+    newest: watch::Sender<SeatStatus>,
+    /// Whether a screen was shown to be stuck, and has not noticed yet.
+    was_stuck: Arc<AtomicBool>,
+}
 
 impl Default for StatusBus {
     fn default() -> StatusBus {
-        StatusBus(watch::Sender::new(SeatStatus::default()))
+        StatusBus { newest: watch::Sender::new(SeatStatus::default()), was_stuck: Arc::default() }
     }
 }
 
 impl StatusBus {
     /// Changes the status; watchers wake only if it came out different.
     pub fn update(&self, change: impl FnOnce(&mut SeatStatus)) {
-        self.0.send_if_modified(|status| {
+        self.newest.send_if_modified(|status| {
             let before = status.clone();
             change(status);
             *status != before
@@ -227,12 +235,12 @@ impl StatusBus {
 
     /// The status now.
     pub fn now(&self) -> SeatStatus {
-        self.0.borrow().clone()
+        self.newest.borrow().clone()
     }
 
     /// Follows the status; the receiver skips what it was too slow for.
     pub fn watch(&self) -> watch::Receiver<SeatStatus> {
-        self.0.subscribe()
+        self.newest.subscribe()
     }
 }
 

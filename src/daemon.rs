@@ -26,6 +26,7 @@ use crate::base::seat_id::SeatId;
 use crate::base::tasks;
 use crate::base::tasks::{Stop, Tasks};
 use crate::bus::Screen;
+use crate::bus::pulse;
 use crate::bus::{FrameBus, SeatBus, StatusBus, SystemBus};
 use crate::config::{Config, Controller, Redirect};
 use crate::gadget::plan;
@@ -79,12 +80,13 @@ pub fn serve(config: Config, places: Places, hands: &Path) -> Result<(), StartEr
         let (hands, link) = Hands::new(&seats, system.clone());
         link.start(socket, tasks, stop.clone()).map_err(cannot("start a thread"))?;
 
-        // Each screen has a thread of its own, because a driver may keep it waiting. Two of them do not take the same
-        // device.
+        // Each screen has a thread of its own, because a driver may keep it waiting: for ever, which costs the picture
+        // and nothing else. Two of them do not take the same device.
         let claims = Claims::new(config.seats.iter().map(|(seat, parts)| (seat, &parts.video.device)));
         for bus in &seats {
-            let video = config.seats[&bus.seat].video.clone();
-            watch(bus.clone(), Box::new(V4l2Screen::new(video, claims.clone())), tasks)?;
+            let (video, claims) = (config.seats[&bus.seat].video.clone(), claims.clone());
+            let screen = move || Box::new(V4l2Screen::new(video.clone(), claims.clone())) as Box<dyn Screen>;
+            tasks.spawn(format!("screen {}", bus.seat), pulse::keep(bus.clone(), screen, stop.clone()));
         }
         listen(&config, &places, seats, (hands, system), tasks, &stop).await
     })

@@ -50,4 +50,6 @@ pub enum Signal {
     Unsupported,
     /// USB has no room for any of the device's modes.
     NoBandwidth,
+    /// The device's driver does not answer.
+    Stuck,
 }

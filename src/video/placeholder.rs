@@ -87,6 +87,10 @@ fn words(signal: Signal) -> (&'static str, &'static [&'static str]) {
             "No room on USB",
             &["USB has no room for the dongle's pictures.", "Plug it into another port, without a hub."],
         ),
+        Signal::Stuck => (
+            "Capture driver hangs",
+            &["The capture device's driver does not answer.", "Unplug the device, and plug it in again."],
+        ),
     }
 }
 
@@ -194,7 +198,7 @@ impl<D: DrawTarget> DrawTarget for Doubled<'_, D> {
 mod tests {
     use crate::video::placeholder::*;
 
-    const ALL: [Signal; 12] = [
+    const ALL: [Signal; 13] = [
         Signal::Starting,
         Signal::Ok,
         Signal::NoDevice,
@@ -207,6 +211,7 @@ mod tests {
         Signal::Damaged,
         Signal::Unsupported,
         Signal::NoBandwidth,
+        Signal::Stuck,
     ];
 
     #[test]

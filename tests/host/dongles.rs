@@ -342,3 +342,24 @@ async fn a_dongle_that_is_busy_or_another_seats_is_passed_over_for_the_next() {
     }
     assert_eq!((1, 2), (one.word(Field::Started), two.word(Field::Started)));
 }
+
+#[tokio::test]
+async fn a_driver_that_hangs_costs_the_picture_alone_and_may_come_back() {
+    let dongles = Dongles::new();
+    let dongle = dongles.dongle(0, OFFERS, &[picture(640, 480).into()]);
+    let serve = Serve::start(&dongles, SEAT).await;
+    let mut follower = serve.follow("main").await;
+    follower.signal("no-device").await;
+    dongle.set(Field::Hangs, 1);
+    dongle.plug(0, "1-1.3");
+    let status = follower.signal("stuck").await;
+    assert_eq!("the capture driver has not answered for 10 s", status["reason"]);
+    // Here there are no hands, so it is not well; but not for this reason.
+    let health = serve.ask("GET /api/v1/health").await.text();
+    assert!(!health.contains("capture"), "{health}");
+    dongle.set(Field::Hangs, 0);
+    follower.signal("ok").await;
+    let (width, height, seen) = serve.snapshot("main").await;
+    assert_eq!((640, 480), (width, height));
+    is_red(seen);
+}

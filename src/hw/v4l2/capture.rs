@@ -56,9 +56,18 @@ async fn capture(screen: V4l2Screen, bus: SeatBus, mut stop: Stop) {
     let mut capture = CaptureLoop::new(screen, bus);
     let mut timer = pin!(sleep_until(tracker.deadline().into()));
     loop {
-        capture.bus.heartbeat.beat(Instant::now());
+        // Another thread may have taken our place while a driver kept us waiting.
+        if stop.is_requested() {
+            return;
+        }
+        if capture.bus.beat(Instant::now()) {
+            capture.show_again(tracker.seen().signal);
+        }
         while let Some(action) = tracker.poll() {
             capture.carry_out(action, &mut tracker);
+            if stop.is_requested() {
+                return;
+            }
         }
         capture.report(tracker.seen());
         if timer.deadline() != tracker.deadline().into() {
@@ -301,6 +310,14 @@ impl CaptureLoop {
         }
     }
 
+    /// Shows everything again, in place of what was shown while we did not move.
+    fn show_again(&mut self, signal: Signal) {
+        self.seen = None;
+        if !matches!(signal, Signal::Ok | Signal::Changing) {
+            self.show(signal);
+        }
+    }
+
     /// Shows the placeholder that says what is wrong.
     fn show(&mut self, signal: Signal) {
         let drawn = placeholder::draw_with_reason(signal, &self.reason(signal).unwrap_or_default());
@@ -326,7 +343,7 @@ impl CaptureLoop {
             if status.screen.signal != signal {
                 log::info!("seat {}: signal {signal:?}", self.bus.seat);
             }
-            status.screen = ScreenStatus { signal, mode, fps, device, choice, reason, dropped };
+            status.screen = ScreenStatus { signal, mode, fps, device, choice, reason, dropped, stuck: false };
         });
     }
 
@@ -342,7 +359,8 @@ impl CaptureLoop {
             | Signal::NoSignal
             | Signal::NoLock
             | Signal::OutOfRange
-            | Signal::Changing => None,
+            | Signal::Changing
+            | Signal::Stuck => None,
         }
     }
 }

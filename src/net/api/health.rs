@@ -6,7 +6,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::base::heartbeat::STALLED_AFTER;
-use crate::base::seat_id::SeatId;
 use crate::net::http::accepts::Nothing;
 use crate::net::http::answers::Shown;
 use crate::net::http::caller::Anyone;
@@ -30,9 +29,6 @@ pub struct Health {
 /// Why we are not well. Paths and what the kernel says of them are for the log.
 #[derive(Debug, thiserror::Error)]
 pub enum Unwell {
-    /// A capture thread hangs.
-    #[error("the capture thread of seat {0} has not moved for {still} s", still = STALLED_AFTER.as_secs())]
-    Screen(SeatId),
     /// The other process is away, or hangs.
     #[error("nothing has been heard of the process that holds keyboard and relays for {still} s", still = STALLED_AFTER.as_secs())]
     Hands,
@@ -74,9 +70,7 @@ pub fn health(site: &Site, now: Instant) -> Result<Health, Unwell> {
     if site.mode() == Mode::Rescue {
         return Err(Unwell::Rescue);
     }
-    if let Some(bus) = site.seats().values().find(|bus| STALLED_AFTER <= bus.heartbeat.age(now)) {
-        return Err(Unwell::Screen(bus.seat.clone()));
-    }
+    // A capture driver that hangs is none of this: the seat's status says so, and keyboard and relays go on.
     if STALLED_AFTER <= site.hands().silence(now) { Err(Unwell::Hands) } else { Ok(Health { ok: true }) }
 }
 

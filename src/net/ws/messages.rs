@@ -6,10 +6,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::base::front_panel::Lamps;
+use crate::base::heartbeat::STALLED_AFTER;
 use crate::base::seat_id::SeatId;
 use crate::base::signal::{Signal, Size};
 use crate::base::usb::{KeyboardLeds, Udc};
-use crate::bus::{ListedViewer, SeatStatus};
+use crate::bus::{ListedViewer, ScreenStatus, SeatStatus};
 use crate::hid::pointer::{BUTTONS, FAR};
 use crate::update::Progress;
 
@@ -170,7 +171,13 @@ enum Power {
 impl Status {
     /// One seat's status now.
     pub fn new(seat: &SeatId, status: SeatStatus) -> Status {
-        let SeatStatus { screen, target, viewers } = status;
+        let SeatStatus { mut screen, target, viewers } = status;
+        if screen.stuck {
+            let reason = format!("the capture driver has not answered for {} s", STALLED_AFTER.as_secs());
+            let (device, choice, dropped, stuck) = (screen.device, screen.choice, screen.dropped, screen.stuck);
+            let (signal, mode, fps, reason) = (Signal::Stuck, None, 0.0, Some(reason));
+            screen = ScreenStatus { signal, mode, fps, device, choice, reason, dropped, stuck };
+        }
         Status {
             seat: seat.clone(),
             signal: screen.signal,
@@ -196,7 +203,7 @@ impl Status {
 
 #[cfg(test)]
 mod tests {
-    use crate::bus::{ScreenStatus, TargetStatus};
+    use crate::bus::TargetStatus;
     use crate::net::ws::messages::*;
 
     const GOOD: &[&str] = &[
@@ -288,6 +295,7 @@ mod tests {
                 choice: Some("1920x1080 MJPG at 30: more legible than 640x480 MJPG at 60".into()),
                 reason: None,
                 dropped: 2,
+                stuck: false,
             },
             target: TargetStatus {
                 lamps: Lamps { power: Some(true), disk: Some(false) },

@@ -3,12 +3,13 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use farhand::auth::role::Role;
 use farhand::base::heartbeat::Heartbeat;
 use farhand::health::judge::Page;
 use farhand::net::api::health;
 use farhand::net::probe;
 
-use super::bench::{Bench, Folders, soon};
+use super::bench::{Bench, Folders, bearer, soon};
 
 const LATER: Duration = Duration::from_secs(11);
 
@@ -20,14 +21,16 @@ async fn a_daemon_whose_parts_move_is_well() {
 }
 
 #[tokio::test]
-async fn a_hung_capture_thread_is_told_to_anybody() {
+async fn a_hung_capture_thread_is_the_seats_matter_alone() {
     let folders = Folders::new();
     folders.claim();
     let bench = Bench::with(folders, Some(Heartbeat::new(Instant::now().checked_sub(LATER).unwrap()))).await;
+    bench.site.seats().values().for_each(|bus| bus.check_pulse(Instant::now()));
     let answer = bench.ask("GET /api/v1/health", "", "").await;
-    assert_eq!(503, answer.status);
-    let text = answer.text();
-    assert!(text.contains("\"unwell\"") && text.contains("capture thread of seat main"), "{text}");
+    assert_eq!((200, r#"{"ok":true}"#.to_string()), (answer.status, answer.text()));
+    let status = bench.ask("GET /api/v1/seats/main", &bearer(Role::Viewer), "").await.json();
+    assert_eq!(("stuck", true), (status["signal"].as_str().unwrap(), status["mode"].is_null()));
+    assert_eq!("the capture driver has not answered for 10 s", status["reason"]);
 }
 
 #[tokio::test]
@@ -46,9 +49,9 @@ async fn the_guard_hears_what_the_page_says() {
     assert_eq!(Page::Well, soon("an answer", probe::ask(bench.https, &data)).await);
     let folders = Folders::new();
     folders.claim();
-    let hung = Bench::with(folders, Some(Heartbeat::new(Instant::now().checked_sub(LATER).unwrap()))).await;
-    let page = soon("an answer", probe::ask(hung.https, &hung.folders.data())).await;
-    assert!(matches!(&page, Page::Unwell(why) if why.contains("capture thread")), "{page:?}");
+    let rescued = Bench::with(folders, None).await;
+    let page = soon("an answer", probe::ask(rescued.https, &rescued.folders.data())).await;
+    assert!(matches!(&page, Page::Unwell(why) if why.contains("rescue mode")), "{page:?}");
 }
 
 #[tokio::test]

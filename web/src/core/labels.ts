@@ -22,6 +22,7 @@ const SIGNAL: Record<string, Label> = {
   damaged: { text: "Damaged pictures", tone: "bad" },
   unsupported: { text: "Unknown format", tone: "bad" },
   "no-bandwidth": { text: "No room on USB", tone: "bad" },
+  stuck: { text: "Capture driver hangs", tone: "bad" },
 };
 
 export function signalLabel(signal: string): Label {

@@ -39,7 +39,8 @@ export type SignalState =
   | "stalled"
   | "damaged"
   | "unsupported"
-  | "no-bandwidth";
+  | "no-bandwidth"
+  | "stuck";
 
 export type Viewer = { id: number; user: string; typing: boolean };
 
