@@ -14,7 +14,7 @@ use crate::base::usb::{KeyboardLeds, Report, Udc};
 /// What a USB port reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UsbEvent {
-    /// A report was fetched, so that another one may be offered.
+    /// The report before one that was refused as [`Offer::Full`] was fetched, so that it may be offered again.
     Ready,
     /// The target set the keyboard's lamps.
     Leds(KeyboardLeds),
@@ -22,13 +22,32 @@ pub enum UsbEvent {
     Udc(Option<Udc>),
 }
 
+/// What became of a report that was offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offer {
+    /// The controller has it, for the target to fetch.
+    Taken,
+    /// The one before has not been fetched. [`UsbEvent::Ready`] comes once when it has.
+    Full,
+    /// The bus is suspended: the target is asleep, off or unplugged, which a controller without sense of the cable
+    /// cannot tell apart. No event but a change of the controller's state says when that ends.
+    Asleep,
+    /// No host has configured our keyboard, or there is no controller.
+    Absent,
+    /// This port has no such function, and never will.
+    NoFunction,
+}
+
 /// The target's USB socket with our keyboard and pointer in it.
 pub trait UsbPort: Send {
-    /// Offers a report to the target. `WouldBlock`: it has not fetched the one before; `NotConnected`: it takes none at
-    /// all.
-    fn offer(&mut self, report: Report) -> io::Result<()>;
+    /// Offers a report to the target.
+    fn offer(&mut self, report: Report) -> Offer;
 
-    /// Waits for the next event. `Ready` comes once after an offer that would have blocked.
+    /// Throws away what the controller has taken and the target has not fetched, as if the cable were pulled and
+    /// plugged in again.
+    fn replug(&mut self);
+
+    /// Waits for the next event.
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<UsbEvent>;
 }
 

@@ -16,11 +16,15 @@ use crate::hid::keyboard::{Owner, Usage};
 use crate::hid::report_queue::{Interface, ReportQueue};
 use crate::hid::text::Stroke;
 use crate::hid::typing::{Failure, Requester};
-use crate::ports::{Board, UsbEvent};
+use crate::ports::{Board, Offer, UsbEvent};
 use crate::power::{Action, PressError, Sequencer};
 
 /// How often lamps are read at most, however often the client beats.
 const LAMPS_APART: Duration = Duration::from_millis(100);
+
+/// How often a suspended bus is asked whether it takes a report now. A controller that wakes says so by its state, but
+/// perhaps not each does; and asking costs the processor as much as an answer.
+const ASLEEP: Duration = Duration::from_millis(500);
 
 /// One target with everything that can act on it.
 pub struct SeatDevices {
@@ -30,13 +34,15 @@ pub struct SeatDevices {
     sequencer: Sequencer,
     status: TargetStatus,
     lamps_read: Option<Instant>,
+    /// When a suspended bus is asked again.
+    ask_again: Option<Instant>,
 }
 
 impl SeatDevices {
     /// Takes over a target's hardware and makes it safe: a process that died may have left a relay closed.
     pub fn new(seat: SeatId, board: Board) -> SeatDevices {
         let (reports, sequencer, status) = (ReportQueue::default(), Sequencer::default(), TargetStatus::default());
-        let mut devices = SeatDevices { seat, board, reports, sequencer, status, lamps_read: None };
+        let mut devices = SeatDevices { seat, board, reports, sequencer, status, lamps_read: None, ask_again: None };
         devices.open_all();
         devices
     }
@@ -111,6 +117,7 @@ impl SeatDevices {
             UsbEvent::Leds(leds) => self.status.keyboard_leds = leds,
             UsbEvent::Udc(udc) => {
                 self.status.udc = udc;
+                self.ask_again = None;
                 if !self.status.takes_keys() {
                     // Its lamps went dark with it, and whoever starts next will set them again.
                     self.status.keyboard_leds = KeyboardLeds::default();
@@ -125,19 +132,30 @@ impl SeatDevices {
         self.sequencer.tick(now);
         self.relays(now);
         self.reports.tick(now);
-        for interface in Interface::ALL {
-            while let Some(report) = self.reports.next(interface) {
-                match self.board.usb.offer(report) {
-                    Ok(()) => self.reports.taken(now, interface),
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                    Err(error) => {
-                        if error.kind() != io::ErrorKind::NotConnected {
-                            log::warn!("seat {}: the USB port refuses a report: {error}", self.seat);
-                        }
-                        self.reports.lost(now);
-                        break;
-                    }
+        if self.reports.must_replug() {
+            log::info!("seat {}: plugging in again, so that keys that were not fetched do not arrive late", self.seat);
+            self.board.usb.replug();
+        }
+        Interface::ALL.into_iter().for_each(|interface| self.offer(now, interface));
+    }
+
+    /// Offers what waits, for as long as the target takes it.
+    fn offer(&mut self, now: Instant, interface: Interface) {
+        while let Some(report) = self.reports.next(interface) {
+            let is_asleep = self.ask_again.is_some_and(|at| now < at);
+            match if is_asleep { Offer::Asleep } else { self.board.usb.offer(report) } {
+                Offer::Taken => {
+                    self.ask_again = None;
+                    self.reports.taken(now, interface);
                 }
+                Offer::Full => return self.reports.full(now, interface),
+                Offer::Asleep => {
+                    if !is_asleep {
+                        self.ask_again = Some(now + ASLEEP);
+                    }
+                    return self.reports.asleep(now);
+                }
+                Offer::Absent | Offer::NoFunction => return self.reports.lost(now),
             }
         }
     }
@@ -167,7 +185,8 @@ impl SeatDevices {
 
     /// When [`SeatDevices::turn`] next has something to do by itself.
     pub fn deadline(&self) -> Option<Instant> {
-        [self.sequencer.deadline(), self.reports.deadline()].into_iter().flatten().min()
+        let ask_again = self.ask_again.filter(|_| !self.is_idle());
+        [self.sequencer.deadline(), self.reports.deadline(), ask_again].into_iter().flatten().min()
     }
 
     /// Whether nothing waits to be fetched.

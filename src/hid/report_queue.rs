@@ -51,6 +51,7 @@ pub struct ReportQueue {
     moves: Pending<Move>,
     typing: TypingQueue,
     dropped: VecDeque<(Owner, Failure)>,
+    must_replug: bool,
 }
 
 impl ReportQueue {
@@ -119,6 +120,25 @@ impl ReportQueue {
         self.drop_moves(now);
     }
 
+    /// Notes that the bus is suspended, so that nothing is fetched before it wakes. Movement is dropped at once, since
+    /// nobody wants it later; keys wait for as long as always.
+    pub fn asleep(&mut self, now: Instant) {
+        self.drop_moves(now);
+    }
+
+    /// Notes that there is no room for the report shown by [`ReportQueue::next`].
+    pub fn full(&mut self, now: Instant, interface: Interface) {
+        match interface {
+            Interface::Keyboard => self.keys.full(now),
+            Interface::Pointer => self.moves.full(now),
+        }
+    }
+
+    /// Takes whether a key lies at the controller that the target must not fetch any more.
+    pub fn must_replug(&mut self) -> bool {
+        std::mem::take(&mut self.must_replug)
+    }
+
     /// Notes that the report shown by [`ReportQueue::next`] was taken.
     pub fn taken(&mut self, now: Instant, interface: Interface) {
         match interface {
@@ -136,10 +156,14 @@ impl ReportQueue {
     /// Tells the queue what time it is.
     pub fn tick(&mut self, now: Instant) {
         if self.keys.stale().is_some_and(|end| end <= now) {
+            self.must_replug = self.keys.abandon();
             self.drop_keys(now, Failure::Stale);
         }
         // Not reported as dropped: a BIOS never fetches these, so its user would get a notice again and again.
         if self.moves.stale().is_some_and(|end| end <= now) {
+            // A click may lie at the controller, but only the keyboard is worth pulling the cable: a BIOS that takes no
+            // pointer would lose its keyboard by it.
+            self.moves.abandon();
             self.drop_moves(now);
         }
         if self.typing_may_go_on()

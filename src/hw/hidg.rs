@@ -2,12 +2,13 @@
 //!
 //! The controller may appear long after the process starts (its driver is a module) and may disappear again, so a
 //! [`HidgPort`] exists before there is anything to write to, and binds the gadget whenever it can. Until then, and
-//! whenever the target has not configured the keyboard, it answers `NotConnected`.
+//! whenever the target has not configured the keyboard, it answers [`Offer::Absent`].
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::future::Future;
 use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -16,6 +17,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::{major, minor};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -26,7 +28,7 @@ use crate::base::error_chain::chain;
 use crate::base::usb::{KeyboardLeds, Report, Udc};
 use crate::config::{Controller, Usb};
 use crate::gadget::plan::{Function, KEYBOARD, POINTER};
-use crate::ports::{UsbEvent, UsbPort};
+use crate::ports::{Offer, UsbEvent, UsbPort};
 
 /// How often to look for a missing controller: it appears while the system starts, and a user waits for the keyboard.
 const SEARCH_INTERVAL: Duration = Duration::from_millis(250);
@@ -59,13 +61,15 @@ pub fn open(gadget: String, usb: &Usb, places: Places) -> Box<dyn UsbPort> {
     }
 }
 
-/// The port of a seat without keyboard: never connected.
+/// The port of a seat without keyboard.
 struct NoPort;
 
 impl UsbPort for NoPort {
-    fn offer(&mut self, _: Report) -> io::Result<()> {
-        Err(io::ErrorKind::NotConnected.into())
+    fn offer(&mut self, _: Report) -> Offer {
+        Offer::NoFunction
     }
+
+    fn replug(&mut self) {}
 
     fn poll_event(&mut self, _: &mut Context<'_>) -> Poll<UsbEvent> {
         Poll::Pending
@@ -164,11 +168,22 @@ impl HidgPort {
 }
 
 impl UsbPort for HidgPort {
-    fn offer(&mut self, report: Report) -> io::Result<()> {
-        let Some(plugged) = &mut self.plugged else { return Err(io::ErrorKind::NotConnected.into()) };
-        match report {
+    fn offer(&mut self, report: Report) -> Offer {
+        let Some(plugged) = &mut self.plugged else { return Offer::Absent };
+        let offered = match report {
             Report::Keyboard(report) => plugged.keyboard.offer(&report),
             Report::Pointer(report) => plugged.pointer.offer(&report),
+        };
+        offered.unwrap_or_else(|error| {
+            log::warn!("USB controller {} refuses a report: {error}", plugged.udc.name);
+            Offer::Absent
+        })
+    }
+
+    fn replug(&mut self) {
+        if self.plugged.is_some() {
+            self.unplug();
+            self.wake.as_mut().reset(Instant::now());
         }
     }
 
@@ -285,18 +300,31 @@ impl Node {
     }
 
     /// Passes a report to the controller, if the previous one has been fetched.
-    fn offer(&mut self, report: &[u8]) -> io::Result<()> {
-        match self.fd.try_io(Interest::WRITABLE, |mut node| node.write(report)) {
-            Ok(len) if len == report.len() => Ok(()),
-            Ok(_) => Err(io::ErrorKind::WriteZero.into()),
-            Err(error) => {
-                self.blocked = error.kind() == io::ErrorKind::WouldBlock;
-                Err(away(error))
+    fn offer(&mut self, report: &[u8]) -> io::Result<Offer> {
+        self.blocked = false;
+        // Twice, since the report before may be fetched between the first refusal and the question whether there is
+        // room.
+        for _ in 0..2 {
+            match self.fd.get_ref().write(report) {
+                Ok(len) if len == report.len() => return Ok(Offer::Taken),
+                Ok(_) => return Err(io::ErrorKind::WriteZero.into()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => (),
+                Err(error) if is_absent(&error) => return Ok(Offer::Absent),
+                Err(error) => return Err(error),
+            }
+            // From here on the runtime wakes us for room that there is not yet. So it must forget before we look.
+            let _ = self.fd.try_io(Interest::WRITABLE, |_| io::Result::<()>::Err(io::ErrorKind::WouldBlock.into()));
+            if !is_writable(self.fd.get_ref())? {
+                self.blocked = true;
+                return Ok(Offer::Full);
             }
         }
+        // A controller on a suspended bus refuses what f_hid has room for (dwc2: "submit request only in active
+        // state"), and f_hid wakes us as if it had been fetched.
+        Ok(Offer::Asleep)
     }
 
-    /// Ready once after an offer that would have blocked, when the next may be made.
+    /// Ready once after an offer for which there was no room, when the next may be made.
     fn poll_fetched(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if !self.blocked {
             return Poll::Pending;
@@ -341,14 +369,17 @@ fn leds(report: u8) -> KeyboardLeds {
     KeyboardLeds { num: report & 1 != 0, caps: report & 2 != 0, scroll: report & 4 != 0 }
 }
 
-/// Maps the several errors of controllers to one: no host is there to fetch a report.
-fn away(error: io::Error) -> io::Error {
-    match error.raw_os_error() {
-        Some(libc::ESHUTDOWN | libc::ENODEV | libc::ENXIO | libc::EPIPE | libc::ECONNRESET) => {
-            io::ErrorKind::NotConnected.into()
-        }
-        _ => error,
-    }
+/// Whether a controller says, by one of several errors, that no host is there to fetch a report.
+fn is_absent(error: &io::Error) -> bool {
+    let absent = [libc::ESHUTDOWN, libc::ENODEV, libc::ENXIO, libc::EPIPE, libc::ECONNRESET];
+    error.raw_os_error().is_some_and(|errno| absent.contains(&errno))
+}
+
+/// Whether a node has room for a report, by its own account.
+fn is_writable(node: &File) -> io::Result<bool> {
+    let mut asked = [PollFd::new(node.as_fd(), PollFlags::POLLOUT)];
+    poll(&mut asked, PollTimeout::ZERO)?;
+    Ok(asked[0].any().unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -371,16 +402,13 @@ mod tests {
     #[tokio::test]
     async fn a_full_node_blocks_and_says_once_when_it_does_not() {
         let (mut node, mut target) = node();
-        // The first refusal only means that the runtime has not looked yet.
-        assert_eq!(io::ErrorKind::WouldBlock, node.offer(&[7; 8]).unwrap_err().kind());
-        poll_fn(|context| node.poll_fetched(context)).await;
-        let full = (0..1_000_000).find_map(|_| node.offer(&[7; 8]).err()).expect("no socket is so large");
-        assert_eq!(io::ErrorKind::WouldBlock, full.kind());
+        let mut offers = (0..1_000_000).map(|_| node.offer(&[7; 8]).unwrap());
+        assert_eq!(Some(Offer::Full), offers.find(|offer| *offer != Offer::Taken), "no socket is so large");
         assert!(poll_fn(|context| Poll::Ready(node.poll_fetched(context).is_pending())).await);
         while target.read(&mut [0; 4096]).is_ok() {}
         poll_fn(|context| node.poll_fetched(context)).await;
         assert!(poll_fn(|context| Poll::Ready(node.poll_fetched(context).is_pending())).await, "once is enough");
-        node.offer(&[8; 8]).unwrap();
+        assert_eq!(Offer::Taken, node.offer(&[8; 8]).unwrap());
         let mut report = [0; 8];
         assert_eq!((8, [8; 8]), (target.read(&mut report).unwrap(), report));
     }
@@ -412,12 +440,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_node_whose_other_end_is_gone_is_not_connected() {
+    async fn a_node_whose_other_end_is_gone_is_absent() {
         let (mut node, theirs) = node();
         node.blocked = true;
         drop(theirs);
         poll_fn(|context| node.poll_fetched(context)).await;
-        assert_eq!(io::ErrorKind::NotConnected, node.offer(&[0; 8]).unwrap_err().kind());
+        assert_eq!(Offer::Absent, node.offer(&[0; 8]).unwrap());
     }
 
     #[tokio::test(start_paused = true)]
@@ -432,7 +460,7 @@ mod tests {
         let settle = async |port: &mut HidgPort| {
             let nothing = poll_fn(|context| port.poll_event(context));
             assert!(tokio::time::timeout(2 * SEARCH_INTERVAL, nothing).await.is_err(), "nothing can have happened");
-            assert_eq!(io::ErrorKind::NotConnected, port.offer(Report::Keyboard([0; 8])).unwrap_err().kind());
+            assert_eq!(Offer::Absent, port.offer(Report::Keyboard([0; 8])));
         };
         settle(&mut port).await;
         assert!(port.complaint.contains("load libcomposite"), "{}", port.complaint);
@@ -449,14 +477,12 @@ mod tests {
         let mut port = open("farhand-main".into(), &usb, Places::default());
         let event = tokio::time::timeout(10 * CHECK_INTERVAL, poll_fn(|context| port.poll_event(context)));
         assert!(event.await.is_err(), "nothing can have happened");
-        assert_eq!(io::ErrorKind::NotConnected, port.offer(Report::Keyboard([0; 8])).unwrap_err().kind());
+        assert_eq!(Offer::NoFunction, port.offer(Report::Keyboard([0; 8])));
     }
 
     #[test]
     fn the_kernels_words_for_nobody_there_are_one() {
-        for errno in [libc::ESHUTDOWN, libc::ENODEV] {
-            assert_eq!(io::ErrorKind::NotConnected, away(io::Error::from_raw_os_error(errno)).kind());
-        }
-        assert_eq!(io::ErrorKind::WouldBlock, away(io::Error::from_raw_os_error(libc::EAGAIN)).kind());
+        assert!([libc::ESHUTDOWN, libc::ENODEV].iter().all(|errno| is_absent(&io::Error::from_raw_os_error(*errno))));
+        assert!(!is_absent(&io::Error::from_raw_os_error(libc::EAGAIN)));
     }
 }

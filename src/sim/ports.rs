@@ -19,7 +19,7 @@ use crate::base::tasks::Stop;
 use crate::base::usb::Report;
 use crate::bus::Screen;
 use crate::bus::SeatBus;
-use crate::ports::{Board, LampInputs, Relays, UsbEvent, UsbPort};
+use crate::ports::{Board, LampInputs, Offer, Relays, UsbEvent, UsbPort};
 use crate::video::demand::Demand;
 use crate::video::encode::{Colour, Encoder, PixelFormat, Raw};
 use crate::video::placeholder;
@@ -118,12 +118,16 @@ impl Machine {
 }
 
 impl UsbPort for Machine {
-    fn offer(&mut self, report: Report) -> io::Result<()> {
+    fn offer(&mut self, report: Report) -> Offer {
         match self.act(|target, now| target.offer(now, report)) {
-            Taken::Yes => Ok(()),
-            Taken::NotYet => Err(io::ErrorKind::WouldBlock.into()),
-            Taken::NoHost => Err(io::ErrorKind::NotConnected.into()),
+            Taken::Yes => Offer::Taken,
+            Taken::NotYet => Offer::Full,
+            Taken::NoHost => Offer::Absent,
         }
+    }
+
+    fn replug(&mut self) {
+        self.act(|target, now| target.replug(now));
     }
 
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<UsbEvent> {
@@ -362,8 +366,8 @@ mod tests {
         // black.
         until_udc(&mut board, "configured").await;
         assert_eq!(0, corner(&post));
-        board.usb.offer(Report::Keyboard([0, 0, 0x3b, 0, 0, 0, 0, 0])).unwrap();
-        board.usb.offer(Report::Keyboard([0; 8])).unwrap();
+        board.usb.offer(Report::Keyboard([0, 0, 0x3b, 0, 0, 0, 0, 0]));
+        board.usb.offer(Report::Keyboard([0; 8]));
         let mut frames = bus.frames.watch();
         let setup = frames.wait_for(|frame| frame.as_ref().is_some_and(|frame| 180 < corner(&frame.jpeg)));
         drop(timeout(TIMEOUT, setup).await.expect("F2 does not show in the picture").unwrap());
@@ -375,8 +379,7 @@ mod tests {
         assert_eq!(None, bus.status.now().screen.mode);
         assert_eq!(Some(false), board.lamps.read().power);
         until_udc(&mut board, "not attached").await;
-        let refused = board.usb.offer(Report::Keyboard([0; 8])).unwrap_err();
-        assert_eq!(io::ErrorKind::NotConnected, refused.kind());
+        assert_eq!(Offer::Absent, board.usb.offer(Report::Keyboard([0; 8])));
 
         stopper.stop();
         thread.join().unwrap();

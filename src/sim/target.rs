@@ -140,6 +140,16 @@ impl Target {
         Taken::Yes
     }
 
+    /// Pulls our keyboard's cable and plugs it in again. A host that runs takes the keyboard again.
+    pub fn replug(&mut self, now: Instant) {
+        self.tick(now);
+        (self.configured, self.unfetched, self.refused) = (false, false, false);
+        // A host releases the keys of a keyboard that it loses.
+        self.keyboard.receive(now, [0; 8]);
+        self.configures_at = self.stage.as_ref().map(|_| now + USB_READY);
+        self.events.push_back(UsbEvent::Udc(Some(udc("not attached"))));
+    }
+
     /// Tells the machine what time it is.
     pub fn tick(&mut self, now: Instant) {
         if self.power_closed.is_some_and(|since| since + FORCED_OFF <= now) && self.stage.is_some() {

@@ -2,4 +2,5 @@
 
 mod bench;
 mod connection;
+mod suspended;
 mod target;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use farhand::base::front_panel::{Contact, Lamps};
 use farhand::base::usb::{Report, Udc};
-use farhand::ports::{Board, LampInputs, Relays, UsbEvent, UsbPort};
+use farhand::ports::{Board, LampInputs, Offer, Relays, UsbEvent, UsbPort};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
@@ -17,6 +17,8 @@ use tokio::time::{Instant, timeout};
 pub enum Target {
     Fetches,
     Ignores,
+    /// Its bus is suspended, as on a Pi when the machine is off.
+    Sleeps,
     Unplugged,
 }
 
@@ -31,6 +33,9 @@ pub struct Machine {
 pub struct State {
     target: Target,
     pub reports: Vec<Report>,
+    /// How many reports were offered.
+    pub offers: usize,
+    pub replugs: usize,
     blocked: bool,
     pub events: VecDeque<UsbEvent>,
     waker: Option<Waker>,
@@ -45,6 +50,8 @@ impl Machine {
             state: Arc::new(Mutex::new(State {
                 target: Target::Fetches,
                 reports: Vec::new(),
+                offers: 0,
+                replugs: 0,
                 blocked: false,
                 events: VecDeque::new(),
                 waker: None,
@@ -154,18 +161,28 @@ impl State {
 }
 
 impl UsbPort for Machine {
-    fn offer(&mut self, report: Report) -> io::Result<()> {
-        self.change(|state| match state.target {
-            Target::Fetches => {
-                state.reports.push(report);
-                Ok(())
+    fn offer(&mut self, report: Report) -> Offer {
+        self.change(|state| {
+            state.offers += 1;
+            match state.target {
+                Target::Fetches => {
+                    state.reports.push(report);
+                    Offer::Taken
+                }
+                Target::Ignores => {
+                    state.blocked = true;
+                    Offer::Full
+                }
+                Target::Sleeps => Offer::Asleep,
+                Target::Unplugged => Offer::Absent,
             }
-            Target::Ignores => {
-                state.blocked = true;
-                Err(io::ErrorKind::WouldBlock.into())
-            }
-            Target::Unplugged => Err(io::ErrorKind::NotConnected.into()),
         })
+    }
+
+    fn replug(&mut self) {
+        self.change(|state| state.replugs += 1);
+        self.udc("not attached");
+        self.udc("configured");
     }
 
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<UsbEvent> {

@@ -1,7 +1,7 @@
 //! Keeps the reports of one interface, with those who caused them and since when the target has fetched none.
 //!
-//! The clock of a queue runs while a report in it acts, which is one that presses a key or a button or turns the wheel.
-//! Releases may wait for ever.
+//! The clock of a queue runs while a report that acts (it presses a key or a button, or turns the wheel) is in it, or
+//! lies at the controller and keeps the next one out. Releases may wait for ever.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
@@ -80,8 +80,13 @@ pub struct Pending<R> {
     pub queue: VecDeque<(Owner, R)>,
     /// How many of them each owner caused, because counting them for each key would take a flood's whole time.
     pub shares: HashMap<Owner, usize>,
+    /// What the controller took last. Only by taking another does it prove that the target has fetched this one.
     sent: R,
     since: Option<Instant>,
+    /// Since when the controller has had no room, because of what it took last.
+    full_since: Option<Instant>,
+    /// Whether what lies at the controller counts as lost. That happens once until the target fetches again.
+    abandoned: bool,
 }
 
 impl<R: PendingReport> Pending<R> {
@@ -117,8 +122,21 @@ impl<R: PendingReport> Pending<R> {
                 }
             }
         }
-        self.since = None;
+        (self.since, self.full_since, self.abandoned) = (None, None, false);
         self.review(now);
+    }
+
+    /// Notes that the controller has no room, because the target has not fetched what it took last.
+    pub fn full(&mut self, now: Instant) {
+        if self.sent.acts() && !self.abandoned {
+            self.full_since.get_or_insert(now);
+        }
+    }
+
+    /// Counts what lies at the controller as lost; whether anything that acts does.
+    pub fn abandon(&mut self) -> bool {
+        self.abandoned |= self.full_since.is_some();
+        self.full_since.is_some()
     }
 
     /// Drops what waits of one owner; `left` is what is down without them. What others did stays, in its order.
@@ -132,7 +150,7 @@ impl<R: PendingReport> Pending<R> {
     pub fn replace(&mut self, now: Instant, released: R) {
         self.queue.clear();
         self.shares.clear();
-        self.since = None;
+        (self.since, self.full_since) = (None, None);
         if self.sent.acts() {
             // Caused by nobody, and so in nobody's share.
             self.push(now, TYPING, released);
@@ -143,14 +161,16 @@ impl<R: PendingReport> Pending<R> {
     /// Starts the clock with the first report that acts. Releases may wait for ever: a late one is as correct as an
     /// early one.
     pub fn review(&mut self, now: Instant) {
-        self.since = if self.acts() { self.since.or(Some(now)) } else { None };
+        let acts = self.queue.iter().any(|(_, report)| report.acts());
+        self.since = if acts { self.since.or(Some(now)) } else { None };
     }
 
+    /// Whether anything that acts waits, or is known to lie at the controller.
     pub fn acts(&self) -> bool {
-        self.queue.iter().any(|(_, report)| report.acts())
+        self.full_since.is_some() || self.queue.iter().any(|(_, report)| report.acts())
     }
 
     pub fn stale(&self) -> Option<Instant> {
-        self.since.map(|since| since + STALE)
+        [self.since, self.full_since].into_iter().flatten().min().map(|since| since + STALE)
     }
 }

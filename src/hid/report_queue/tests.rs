@@ -117,6 +117,67 @@ fn stale_keys_are_dropped_and_not_replayed() {
 }
 
 #[test]
+fn a_key_that_lies_at_the_controller_is_abandoned_once() {
+    let mut bench = Bench::new();
+    bench.key(ANNA, A, true);
+    bench.fetch_keys();
+    bench.key(ANNA, A, false);
+    bench.reports.full(bench.now, Interface::Keyboard);
+    bench.wait(STALE - MS);
+    assert!(!bench.reports.must_replug());
+    bench.wait(MS);
+    assert!(bench.reports.must_replug());
+    assert_eq!((Some((ANNA, Failure::Stale)), None), (bench.reports.dropped(), bench.reports.dropped()));
+    for _ in 0..3 {
+        bench.reports.full(bench.now, Interface::Keyboard);
+        bench.wait(STALE);
+        assert!(!bench.reports.must_replug(), "once, until the target fetches again");
+    }
+    assert_eq!([(0, 0)].as_slice(), bench.fetch_keys());
+    assert_eq!(None, bench.reports.deadline());
+}
+
+#[test]
+fn a_release_at_the_controller_may_lie_there_for_ever() {
+    let mut bench = Bench::new();
+    bench.key(ANNA, A, true);
+    bench.key(ANNA, A, false);
+    bench.fetch_keys();
+    bench.point(1, 0);
+    bench.fetch_moves();
+    bench.point(2, 0);
+    bench.reports.full(bench.now, Interface::Keyboard);
+    bench.reports.full(bench.now, Interface::Pointer);
+    assert_eq!(None, bench.reports.deadline());
+}
+
+#[test]
+fn a_text_ends_whose_key_lies_at_the_controller() {
+    let mut bench = Bench::new();
+    bench.reports.strokes(bench.now, 1, by(ANNA), &[Stroke { usage: A, modifiers: 0 }]);
+    assert!(bench.fetch(Interface::Keyboard).is_some());
+    bench.wait(10 * MS);
+    bench.reports.full(bench.now, Interface::Keyboard);
+    bench.wait(STALE);
+    assert_eq!(Some((1, Err(Failure::Stale))), bench.reports.poll());
+}
+
+#[test]
+fn a_suspended_bus_gets_no_movement_later_but_every_release() {
+    let mut bench = Bench::new();
+    bench.point(1, 0);
+    bench.reports.asleep(bench.now);
+    assert_eq!(None, bench.reports.next(Interface::Pointer));
+    bench.point(2, 1);
+    bench.fetch_moves();
+    bench.reports.wheel(bench.now, ANNA, 0, 5).unwrap();
+    bench.point(3, 0);
+    bench.reports.asleep(bench.now);
+    let moves = bench.fetch_moves();
+    assert_eq!(vec![[0, 3, 0, 0, 0, 0, 0]], moves, "the button goes up, and the wheel stands still");
+}
+
+#[test]
 fn a_target_that_fetches_slowly_loses_nothing() {
     let mut bench = Bench::new();
     for _ in 0..30 {

@@ -11,7 +11,7 @@ use farhand::hid::keyboard::Usage;
 use farhand::hid::text::strokes;
 use farhand::ports::UsbEvent;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::bench::*;
 use crate::machine::{State, Target};
@@ -140,6 +140,59 @@ async fn a_target_that_fetches_nothing_is_reported_and_gets_nothing_late() {
     bench.hands.chord(&seat(), by(ANNA), vec![B]).await.unwrap();
     let r = Report::Keyboard([0, 0, 0x15, 0, 0, 0, 0, 0]);
     assert!(!bench.machine.look(|state| state.reports.contains(&r)), "a stale key was replayed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sleeping_target_is_asked_twice_a_second_at_most() {
+    let mut bench = Bench::new().await;
+    bench.input(ANNA, Input::Pointer { x: 1, y: 1, buttons: 1 }).unwrap();
+    bench.machine.until("the button is down", |state| state.buttons() == 1).await;
+    bench.machine.target(Target::Sleeps);
+    bench.key(ANNA, A, true);
+    let begun = Instant::now();
+    let before = bench.machine.look(|state| state.offers);
+    for at in 0..2000 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        bench.input(ANNA, Input::Pointer { x: at, y: 1, buttons: 0 }).unwrap();
+    }
+    let asked = bench.machine.look(|state| state.offers) - before;
+    let seconds = begun.elapsed().as_secs() as usize;
+    assert!((seconds..=2 * seconds + 4).contains(&asked), "asked {asked} times in {seconds} s");
+    assert_eq!(HandsError::Stale, soon("the drop is told", bench.anna.1.next()).await);
+    bench.machine.change(|state| state.reports.clear());
+    bench.machine.target(Target::Fetches);
+    bench.machine.until("the button is up", |state| !state.reports.is_empty() && state.buttons() == 0).await;
+    bench.machine.look(|state| assert_eq!((1, [0; 8]), (state.reports.len(), state.keys()), "nothing else comes late"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bus_that_resumes_is_asked_at_once() {
+    let bench = Bench::new().await;
+    bench.machine.udc("suspended");
+    bench.machine.target(Target::Sleeps);
+    let is_known = |bench: &Bench| bench.status.now().target.udc.is_some_and(|udc| udc.state == "suspended");
+    bench.known("it sleeps", is_known).await;
+    bench.key(ANNA, A, true);
+    let asked = bench.machine.look(|state| state.offers);
+    bench.machine.until("it is asked", move |state| asked < state.offers).await;
+    let resumed = Instant::now();
+    bench.machine.target(Target::Fetches);
+    bench.machine.udc("configured");
+    bench.machine.until_keys([0, 0, 4, 0, 0, 0, 0, 0]).await;
+    assert!(resumed.elapsed() < Duration::from_millis(100), "{:?}", resumed.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_the_controller_has_is_taken_back_from_a_target_that_hangs() {
+    let mut bench = Bench::new().await;
+    bench.key(ANNA, A, true);
+    bench.machine.until_keys([0, 0, 4, 0, 0, 0, 0, 0]).await;
+    bench.machine.target(Target::Ignores);
+    bench.key(ANNA, A, false);
+    assert_eq!(HandsError::Stale, soon("the drop is told", bench.anna.1.next()).await);
+    bench.machine.until("it is plugged in again", |state| state.replugs == 1).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(1, bench.machine.look(|state| state.replugs), "once, until it fetches again");
 }
 
 #[tokio::test(start_paused = true)]
