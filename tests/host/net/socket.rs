@@ -77,41 +77,52 @@ impl Socket {
     /// All events up to the next of this type; skips pictures.
     pub async fn until(&mut self, kind: &str) -> Vec<Value> {
         let mut events: Vec<Value> = Vec::new();
-        while events.last().is_none_or(|event| event["type"] != kind) {
-            if let Message::Text(text) = self.next().await.expect("an event before the end") {
-                events.push(serde_json::from_str(&text).unwrap());
+        // Beats keep coming, so that a wait for each message alone would have no end.
+        soon(&format!("the event {kind}"), async {
+            while events.last().is_none_or(|event| event["type"] != kind) {
+                if let Message::Text(text) = self.next().await.expect("an event before the end") {
+                    events.push(serde_json::from_str(&text).unwrap());
+                }
             }
-        }
+        })
+        .await;
         events
     }
 
     /// The next picture; skips events.
     async fn picture(&mut self) -> Picture {
-        loop {
-            if let Message::Binary(bytes) = self.next().await.expect("a picture before the end") {
-                let (head, jpeg) = bytes.split_at(16);
-                return Picture {
-                    seq: u64::from_be_bytes(head[..8].try_into().unwrap()),
-                    age: u32::from_be_bytes(head[8..12].try_into().unwrap()),
-                    size: (
-                        u16::from_be_bytes(head[12..14].try_into().unwrap()),
-                        u16::from_be_bytes(head[14..].try_into().unwrap()),
-                    ),
-                    jpeg: jpeg.to_vec(),
-                };
+        let bytes = soon("a picture", async {
+            loop {
+                if let Message::Binary(bytes) = self.next().await.expect("a picture before the end") {
+                    return bytes;
+                }
             }
+        })
+        .await;
+        let (head, jpeg) = bytes.split_at(16);
+        Picture {
+            seq: u64::from_be_bytes(head[..8].try_into().unwrap()),
+            age: u32::from_be_bytes(head[8..12].try_into().unwrap()),
+            size: (
+                u16::from_be_bytes(head[12..14].try_into().unwrap()),
+                u16::from_be_bytes(head[14..].try_into().unwrap()),
+            ),
+            jpeg: jpeg.to_vec(),
         }
     }
 
     /// Reads to the end; gives the close code, if there was one.
     async fn closed(&mut self) -> Option<u16> {
-        loop {
-            match self.next().await {
-                Some(Message::Close(Some(CloseFrame { code, .. }))) => return Some(code.into()),
-                Some(Message::Close(None)) | None => return None,
-                Some(_) => (),
+        soon("the end of the socket", async {
+            loop {
+                match self.next().await {
+                    Some(Message::Close(Some(CloseFrame { code, .. }))) => return Some(code.into()),
+                    Some(Message::Close(None)) | None => return None,
+                    Some(_) => (),
+                }
             }
-        }
+        })
+        .await
     }
 
     pub async fn say(&mut self, message: Value) {
