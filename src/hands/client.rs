@@ -186,15 +186,20 @@ impl InputQueue {
     }
 
     /// Sends one input. Only when there [is room](InputQueue::has_room). [`Drops`] reports what fails later.
+    ///
+    /// A key pressed while the target takes none is refused as [`HandsError::Unplugged`], but noted: if it is still
+    /// held when the target takes the keyboard, it is pressed then, as firmware wants it for its set-up.
     pub fn send(&self, input: Input) -> Result<(), HandsError> {
         let known = self.shared.reach(&self.seat)?;
-        if input.acts() && !known.takes_keys.load(Ordering::Relaxed) {
+        let is_unplugged = input.acts() && !known.takes_keys.load(Ordering::Relaxed);
+        if is_unplugged && !matches!(input, Input::Key { .. }) {
             return Err(HandsError::Unplugged);
         }
         self.inputs.try_send(input).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => HandsError::Flooded,
             mpsc::error::TrySendError::Closed(_) => HandsError::Away,
-        })
+        })?;
+        if is_unplugged { Err(HandsError::Unplugged) } else { Ok(()) }
     }
 }
 

@@ -50,6 +50,10 @@ impl SeatDevices {
     /// Carries out one input.
     pub fn input(&mut self, now: Instant, owner: Owner, input: Input) -> Result<(), HandsError> {
         let done = match input {
+            Input::Key { usage, down: true } if !self.status.takes_keys() => {
+                self.reports.hold(owner, usage);
+                Ok(())
+            }
             Input::Key { usage, down } => self.reports.key(now, owner, usage, down),
             Input::Pointer { x, y, buttons } => self.reports.point(now, owner, x, y, buttons),
             Input::Wheel { dx, dy } => self.reports.wheel(now, owner, dx, dy),
@@ -116,6 +120,7 @@ impl SeatDevices {
             UsbEvent::Ready => (),
             UsbEvent::Leds(leds) => self.status.keyboard_leds = leds,
             UsbEvent::Udc(udc) => {
+                let was_configured = self.is_configured();
                 self.status.udc = udc;
                 self.ask_again = None;
                 if !self.status.takes_keys() {
@@ -123,8 +128,19 @@ impl SeatDevices {
                     self.status.keyboard_leds = KeyboardLeds::default();
                     self.reports.lost(now);
                 }
+                if self.is_configured() {
+                    if was_configured {
+                        // The bus was reset and configured again faster than we looked.
+                        self.reports.lost(now);
+                    }
+                    self.reports.retaken(now);
+                }
             }
         }
+    }
+
+    fn is_configured(&self) -> bool {
+        self.status.udc.as_ref().is_some_and(|udc| udc.state == "configured")
     }
 
     /// Does all that is due: relays first, then the reports that the target takes.
@@ -145,8 +161,10 @@ impl SeatDevices {
             let is_asleep = self.ask_again.is_some_and(|at| now < at);
             match if is_asleep { Offer::Asleep } else { self.board.usb.offer(report) } {
                 Offer::Taken => {
-                    self.ask_again = None;
                     self.reports.taken(now, interface);
+                    if self.ask_again.take().is_some() {
+                        self.reports.retaken(now);
+                    }
                 }
                 Offer::Full => return self.reports.full(now, interface),
                 Offer::Asleep => {

@@ -29,7 +29,7 @@ impl Usage {
 }
 
 /// Every key that any owner holds.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Keyboard {
     // In the order of pressing, which is the order of the slots.
     held: Vec<(Owner, Usage)>,

@@ -46,6 +46,8 @@ impl Interface {
 #[derive(Debug, Default)]
 pub struct ReportQueue {
     keyboard: Keyboard,
+    /// What people hold, even if the target has lost or never seen it.
+    held: Keyboard,
     keys: Pending<[u8; 8]>,
     pointer: Pointer,
     moves: Pending<Move>,
@@ -57,12 +59,30 @@ pub struct ReportQueue {
 impl ReportQueue {
     /// Notes that a key went down or up.
     pub fn key(&mut self, now: Instant, owner: Owner, usage: Usage, down: bool) -> Result<(), Failure> {
-        if down {
-            self.keyboard.press(owner, usage);
-        } else {
-            self.keyboard.release(owner, usage);
+        for keyboard in [&mut self.keyboard, &mut self.held] {
+            if down {
+                keyboard.press(owner, usage);
+            } else {
+                keyboard.release(owner, usage);
+            }
         }
         self.queue_keys(now, owner)
+    }
+
+    /// Notes that somebody holds a key while the target takes none. It counts if they still do when that changes.
+    pub fn hold(&mut self, owner: Owner, usage: Usage) {
+        self.held.press(owner, usage);
+    }
+
+    /// Notes that the target has taken the keyboard, at its start or again. What is held now counts; nothing of what
+    /// was pressed and released before does.
+    pub fn retaken(&mut self, now: Instant) {
+        self.keyboard = self.held.clone();
+        let report = self.keyboard.report();
+        if report != *self.keys.newest() {
+            // Caused by nobody, and so in nobody's share.
+            self.keys.push(now, TYPING, report);
+        }
     }
 
     /// Notes that the pointer moved, or that its buttons changed.
@@ -101,6 +121,7 @@ impl ReportQueue {
     /// Releases all that `owner` holds and ends what it types, after the reports that are queued already.
     pub fn leave(&mut self, now: Instant, owner: Owner) -> Result<(), Failure> {
         self.keyboard.leave(owner);
+        self.held.leave(owner);
         self.pointer.leave(owner);
         if self.typing.leave(owner) {
             self.keyboard.leave(TYPING);
@@ -110,11 +131,13 @@ impl ReportQueue {
 
     /// Releases everything at once: queued reports are dropped, and the next report holds nothing.
     pub fn release_all(&mut self, now: Instant) {
+        self.held = Keyboard::default();
         self.drop_keys(now, Failure::Cancelled);
         self.drop_moves(now);
     }
 
-    /// Notes that the target takes no reports at all. Nothing queued now may reach it when it comes back.
+    /// Notes that the target takes no reports at all. Nothing queued now may reach it when it comes back, but what is
+    /// still held then is [pressed](ReportQueue::retaken).
     pub fn lost(&mut self, now: Instant) {
         self.drop_keys(now, Failure::Unplugged);
         self.drop_moves(now);
@@ -215,11 +238,13 @@ impl ReportQueue {
             return Ok(());
         }
         if MOST_OWNERS * MOST_KEYS <= self.keys.queue.len() {
+            self.held = Keyboard::default();
             self.drop_keys(now, Failure::Flooded);
             return Err(Failure::Flooded);
         }
         if MOST_KEYS <= self.keys.of(owner) {
             self.keyboard.leave(owner);
+            self.held.leave(owner);
             self.keys.drop_of(now, owner, self.keyboard.report());
             return Err(Failure::Flooded);
         }

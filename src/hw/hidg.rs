@@ -104,11 +104,11 @@ impl HidgPort {
         }
     }
 
-    /// Does what is due: looks for a controller, or checks that ours is still there.
-    fn look(&mut self) {
+    /// Does what is due: looks for a controller, or checks that ours is still there and whether it `changed`.
+    fn look(&mut self, changed: bool) {
         match &mut self.plugged {
             Some(plugged) => {
-                if let Err(error) = plugged.look(&mut self.events) {
+                if let Err(error) = plugged.look(changed, &mut self.events) {
                     log::warn!("USB controller {} is gone: {error}", plugged.udc.name);
                     self.unplug();
                 }
@@ -197,7 +197,7 @@ impl UsbPort for HidgPort {
                 None => false,
             };
             if changed || self.wake.as_mut().poll(context).is_ready() {
-                self.look();
+                self.look(changed);
             } else if self.events.is_empty() {
                 return Poll::Pending;
             }
@@ -226,11 +226,12 @@ impl Plugged {
         Ok(Plugged { udc, state, announced, keyboard, pointer })
     }
 
-    /// Reads the state, and reports it if it has changed.
-    fn look(&mut self, events: &mut VecDeque<UsbEvent>) -> io::Result<()> {
+    /// Reads the state, and reports it if it has changed. If the kernel says so although it is the same, it has changed
+    /// and changed back.
+    fn look(&mut self, changed: bool, events: &mut VecDeque<UsbEvent>) -> io::Result<()> {
         let state = read_state(&self.state)?;
         self.keyboard.listen();
-        if state != self.udc.state {
+        if changed || state != self.udc.state {
             self.udc.state = state;
             events.push_back(UsbEvent::Udc(Some(self.udc.clone())));
         }

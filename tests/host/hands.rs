@@ -2,5 +2,6 @@
 
 mod bench;
 mod connection;
+mod held;
 mod suspended;
 mod target;

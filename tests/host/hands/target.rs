@@ -257,6 +257,46 @@ async fn an_unplugged_target_refuses_keys_at_once_but_never_a_release() {
 }
 
 #[tokio::test]
+async fn what_is_held_when_the_target_takes_the_keyboard_arrives_and_nothing_older() {
+    let bench = Bench::new().await;
+    let key = |owner, usage, down| bench.input(owner, Input::Key { usage, down });
+    bench.machine.target(Target::Unplugged);
+    bench.machine.udc("not attached");
+    bench.known("unplugged", |bench| !bench.status.now().target.takes_keys()).await;
+    assert_eq!(Err(HandsError::Unplugged), key(ANNA, A, true));
+    assert_eq!((Err(HandsError::Unplugged), Ok(())), (key(BERT, B, true), key(BERT, B, false)));
+    bench.machine.target(Target::Fetches);
+    // Takes the keyboard at its start, then again after a reset, and after one that came and went unseen.
+    for states in [["configured"].as_slice(), &["default", "configured"], &["configured"]] {
+        bench.machine.change(|state| state.reports.clear());
+        states.iter().for_each(|state| bench.machine.udc(state));
+        bench.machine.until("the key is down", |state| state.reports.contains(&first(4))).await;
+        assert!(!bench.machine.look(|state| state.reports.contains(&first(5))), "an old stroke arrives");
+    }
+    bench.input(ANNA, Input::Release).unwrap();
+    bench.machine.until_keys([0; 8]).await;
+    bench.machine.change(|state| state.reports.clear());
+    bench.machine.udc("default");
+    bench.machine.udc("configured");
+    // Known by then to take keys or not, it gets this one.
+    let _ = key(BERT, B, true);
+    bench.machine.until("the other key is down", |state| state.reports.contains(&first(5))).await;
+    assert!(!bench.machine.look(|state| state.reports.contains(&first(4))), "a key arrives that nobody holds");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_held_while_the_target_sleeps_arrives_when_it_wakes() {
+    let mut bench = Bench::new().await;
+    bench.machine.target(Target::Sleeps);
+    bench.key(ANNA, A, true);
+    assert_eq!(HandsError::Stale, soon("the drop is told", bench.anna.1.next()).await);
+    bench.machine.target(Target::Fetches);
+    bench.machine.udc("suspended");
+    bench.machine.udc("configured");
+    bench.machine.until_keys([0, 0, 4, 0, 0, 0, 0, 0]).await;
+}
+
+#[tokio::test]
 async fn a_flood_that_is_not_fetched_is_told_to_its_owner_and_lets_go_of_theirs() {
     let mut bench = Bench::new().await;
     bench.key(ANNA, B, true);
