@@ -380,9 +380,7 @@ impl Stream {
             let mut ready =
                 ready.map_err(|source| VideoError::Io { path: self.path.clone(), op: "epoll_wait", source })?;
             let mut newest: Option<(Filled, Picture)> = None;
-            while let Some(next) =
-                self.pool.dequeue(self.ready.as_raw_fd()).map_err(|failure| VideoError::new(&self.path, failure))?
-            {
+            while let Some(next) = self.pool.dequeue().map_err(|failure| VideoError::new(&self.path, failure))? {
                 // The previous one goes back to the driver here, unused. A damaged one does not replace a good one.
                 if newest.is_none() || !(next.0.damaged || next.1.as_ref().is_empty()) {
                     newest = Some(next);
