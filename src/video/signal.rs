@@ -228,6 +228,11 @@ impl<M: Copy + PartialEq> SignalTracker<M> {
         }
     }
 
+    /// Whether a picture that arrives now is of the mode that was adopted, as far as is known.
+    pub fn is_settled(&self) -> bool {
+        matches!(self.phase, Phase::Streaming { query: None, .. })
+    }
+
     /// A picture has arrived that cannot be shown.
     pub fn damaged(&mut self) {
         self.dropped += 1;
@@ -501,7 +506,8 @@ mod tests {
         for _ in 0..5 {
             test.tracker.changed(test.now);
             test.pass(20);
-            // The old mode's last pictures prove nothing.
+            // The old mode's last pictures prove nothing, and are not shown.
+            assert!(!test.tracker.is_settled());
             test.tracker.picture(test.now, HD);
             assert_eq!(Signal::Changing, test.signal());
         }
@@ -632,6 +638,7 @@ mod tests {
             if restarts {
                 test.tracker.started(test.now);
             }
+            assert!(test.tracker.is_settled());
             test.pictures(1, 20);
             assert_eq!(Signal::Ok, test.signal());
         }

@@ -77,7 +77,7 @@ async fn capture(screen: V4l2Screen, bus: SeatBus, mut stop: Stop) {
             () = stop.requested() => return,
             () = &mut timer => (),
             news = capture.news() => match news {
-                Ok(DeviceEvent::Picture(filled, picture)) => match capture.receive(filled, picture) {
+                Ok(DeviceEvent::Picture(filled, picture)) => match capture.receive(filled, picture, tracker.is_settled()) {
                     Some(size) => tracker.picture(Instant::now(), size),
                     None => tracker.damaged(),
                 },
@@ -260,15 +260,15 @@ impl CaptureLoop {
         }
     }
 
-    /// Shows a picture to every viewer, if it is valid and somebody wants it. Returns its size in any case, for the
-    /// status.
-    fn receive(&mut self, filled: Filled, picture: Picture) -> Option<Size> {
+    /// Shows a picture to every viewer, if it is valid, somebody wants it, and the mode is not changing. Returns its
+    /// size in any case, for the status.
+    fn receive(&mut self, filled: Filled, picture: Picture, settled: bool) -> Option<Size> {
         let captured = filled.captured();
         match self.picture(&filled, picture) {
             Ok((size, file)) => {
                 match file {
-                    Some(file) => self.bus.frames.publish(captured, size, file),
-                    None => self.bus.frames.pass_over(),
+                    Some(file) if settled => self.bus.frames.publish(captured, size, file),
+                    _ => self.bus.frames.pass_over(),
                 }
                 self.trouble.clear();
                 (self.flaw, self.flawed, self.flawed_streams) = (None, false, 0);
