@@ -17,6 +17,9 @@ const MOST: usize = 8;
 /// How long a way that nothing confirms is believed in, and how long what was too much is not tried again.
 const MEMORY: Duration = Duration::from_secs(10);
 
+/// How long a picture may be alone on its way to show how long that is. A page can lose one, and never says so.
+const ALONE: Duration = Duration::from_secs(2);
+
 /// The shortest time between two pictures that is reckoned with; a burst says nothing of the source's rate.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(8);
 
@@ -102,12 +105,12 @@ impl Window {
 
     fn most(&self, now: Instant) -> usize {
         let Some(limit) = self.limit() else { return FEWEST };
-        if self.is_doubtful(now) {
+        let oldest = self.flight.front().map(|oldest| now.saturating_duration_since(oldest.sent));
+        if self.is_doubtful(now) && oldest.is_none_or(|age| age < ALONE) {
             // A way that seems to have become longer may only be full. One picture alone tells.
             return 1;
         }
-        let is_late = self.flight.front().is_some_and(|oldest| oldest.sent + limit < now);
-        if is_late { FEWEST } else { self.allowed }
+        if oldest.is_some_and(|age| limit < age) { FEWEST } else { self.allowed }
     }
 
     fn is_doubtful(&self, now: Instant) -> bool {
@@ -365,6 +368,19 @@ mod tests {
         let (mut window, now, newest) = grown();
         window.shown(now + ms(260), newest - 3);
         assert_eq!(FEWEST, window.allowed);
+    }
+
+    #[test]
+    fn a_picture_that_a_page_has_lost_holds_up_the_next_for_two_seconds_at_most() {
+        let (mut window, now, newest) = grown();
+        window.shown(now, newest);
+        let later = now + ms(60_000);
+        window.sent(later, newest + 1, later);
+        assert!(!window.is_open(later + ms(1999)));
+        assert!(window.is_open(later + ms(2000)));
+        window.sent(later + ms(2000), newest + 2, later + ms(2000));
+        window.shown(later + ms(2200), newest + 2);
+        assert!(window.is_open(later + ms(2200)));
     }
 
     #[test]
