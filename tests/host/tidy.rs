@@ -220,6 +220,8 @@ fn messages(text: &str) -> Vec<String> {
     let name = |line: &str| line.split(|c: char| !c.is_alphanumeric()).next().unwrap().to_lowercase();
     let mut names: Vec<String> = variants.map(name).collect();
     names.sort_unstable();
+    // A beat goes both ways.
+    names.dedup();
     names
 }
 
