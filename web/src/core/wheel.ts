@@ -28,9 +28,13 @@ export type Scroll = {
   timeStamp: number;
 };
 
-export function gatherWheel(
-  platform: Platform,
-): (scroll: Scroll) => { dx: number; dy: number } | null {
+/** Where a wheel turns: Firefox tells its lines from a touchpad's pixels, and others do not. */
+export type Wheels = { platform: Platform; isFirefox: boolean };
+
+export function gatherWheel({
+  platform,
+  isFirefox,
+}: Wheels): (scroll: Scroll) => { dx: number; dy: number } | null {
   let restX = 0;
   let restY = 0;
   let touchpadSince = -Infinity;
@@ -40,6 +44,8 @@ export function gatherWheel(
     const size = Math.abs(delta);
     // At least one, however slowly it was turned; more only where the system took it for a long way.
     const some = () => Math.max(1, Math.trunc(size / (PER_DETENT[mode] ?? 1)));
+    // Firefox makes `wheelDelta` of pixels too, three for each, and many of those are notches by chance.
+    if (isFirefox && mode === PIXELS) return null;
     if (platform === "mac") {
       if (mode !== PIXELS) return some();
       return Number.isInteger(size / MAC_STEP) ? some() : null;

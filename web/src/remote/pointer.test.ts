@@ -28,7 +28,7 @@ function screen(view: View = WHOLE) {
     picture: () => ({ width: 100, height: 100 }),
     view: () => view,
     send: (message) => sent.push(message),
-    platform: "other",
+    wheels: { platform: "other", isFirefox: false },
   });
   const fire = (name: string, fields: object) => {
     const event = Object.assign(new Event(name, { cancelable: true }), { isPrimary: true }, fields);

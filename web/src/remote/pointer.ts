@@ -4,9 +4,8 @@
  * Fingers are left to remote/touch.ts, since what they mean is not what they press.
  */
 import { enlarge, locate, type Size, type Spot, type View } from "../core/geometry";
-import type { Platform } from "../core/keyRules";
 import type { ToDaemon } from "../core/protocol";
-import { gatherWheel } from "../core/wheel";
+import { gatherWheel, type Wheels } from "../core/wheel";
 import { startPointing } from "./pointing";
 
 /** The five that the protocol knows; more, such as the 32 of a pen's eraser, would end the socket. */
@@ -17,13 +16,13 @@ export type PointerPorts = {
   picture: () => Size | null;
   view: () => View;
   send: (message: ToDaemon) => void;
-  platform: Platform;
+  wheels: Wheels;
 };
 
 export function attachPointer(target: HTMLElement, ports: PointerPorts): () => void {
   const abort = new AbortController();
   const { signal } = abort;
-  const gather = gatherWheel(ports.platform);
+  const gather = gatherWheel(ports.wheels);
   const pointing = startPointing(ports.send);
   /** Whose buttons are down; all else that moves meanwhile is ignored. */
   let holder: number | null = null;

@@ -87,7 +87,7 @@ export function Screen({ seat, element, leave, children }: Props) {
       picture: () => size.value,
       view: viewing.view,
       send: seat.send,
-      platform,
+      wheels: { platform, isFirefox: /Firefox\//.test(navigator.userAgent) },
     });
     // What was held over a lost connection is nobody's until it is seen to be down still.
     const unsubscribe = seat.connection.subscribe((now) => {
