@@ -67,7 +67,7 @@ export function textOf({ key }: KeyNames): string | null {
   return [...key].length === 1 || /[^A-Za-z0-9]/.test(key) ? key : null;
 }
 
-/** The US keys that type something besides letters and digits, without Shift. */
+/** The US keys that type something other than letters and digits, without Shift. */
 const OTHER_KEYS: Readonly<Record<string, string>> = {
   " ": "Space",
   "-": "Minus",

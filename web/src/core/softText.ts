@@ -21,7 +21,7 @@ export function difference(before: string, after: string): Change {
   return { removed: old.length - same, added: young.slice(same).join("") };
 }
 
-/** Whether a field is better filled afresh before more is typed. */
+/** Whether a field is better filled again before more is typed. */
 export function needsFilling(value: string): boolean {
   const left = [...value].filter((character) => character === FILLING[0]).length;
   return left < SCARCE || PLENTY < value.length || value.includes("\n");

@@ -3,7 +3,7 @@
  *
  * While the screen has the focus every key belongs to the target, Tab and Escape too, so the way out
  * must be one that nobody needs there. Right Ctrl twice is one that some KVM switches listen for, and
- * that many keyboards lack; so there is another, and the first can be given up.
+ * that many keyboards lack; so there is another, and the first can be switched off.
  */
 import type { Platform } from "./keyRules";
 

@@ -33,7 +33,7 @@ export function attachTouch(target: HTMLElement, ports: TouchPorts): () => void 
 
   const at = ({ x, y }: Point) => spot(target, ports, { clientX: x, clientY: y });
 
-  /** What a view becomes where nothing may be seen beside the picture. */
+  /** What a view becomes where nothing may be seen next to the picture. */
   const settled = (view: View): View => {
     const box = target.getBoundingClientRect();
     return settle(view, box, ports.picture() ?? box);
