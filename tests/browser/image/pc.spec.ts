@@ -51,4 +51,19 @@ test("switch a PC on, choose a disc in its boot menu, type, and cut its power", 
     await expect(status).toHaveAttribute("data-signal", "no-signal");
     await expect(status).toHaveAttribute("data-power", "off");
   });
+
+  await test.step("a key that is held while it starts opens the boot menu as it would on a keyboard of its own", async () => {
+    await screenOf(page).focus();
+    expect((await pc()).text).not.toContain("Select boot device:");
+    await page.keyboard.down("F12");
+    // Not by the page's menu, which would take the focus, and with it the key.
+    const url = process.env["FARHAND_URL"] ?? "";
+    const pressed = await page.request.post(`${url}/api/v1/seats/main/power`, {
+      headers: { Origin: url },
+      data: { press: "tap" },
+    });
+    expect(pressed.status()).toBe(202);
+    await expectOnPc(/Select boot device:[^]*Disc two/);
+    await page.keyboard.up("F12");
+  });
 });
