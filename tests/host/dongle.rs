@@ -3,9 +3,6 @@
 //! The daemon's side is preload/dongle.c, built here and preloaded into it. What the two share is a file of words,
 //! which the daemon's side maps: [`Field`] has their order.
 
-// A dongle can do more than each test asks of it.
-#![allow(dead_code)]
-
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -21,7 +18,7 @@ use tempfile::TempDir;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
 
-use crate::net::bench::{Answer, Client, Folders, bearer, soon};
+use crate::net::bench::{Answer, Client, DEADLINE, Folders, bearer, soon};
 use crate::net::socket::Socket;
 
 /// Words of one dongle's structure.
@@ -243,12 +240,31 @@ impl Serve {
         client.answer().await
     }
 
-    /// The newest picture: its size, and red, green and blue of its first pixel, where a browser could draw it.
-    pub async fn snapshot(&self, seat: &str) -> (u16, u16, [u8; 3]) {
-        let answer = self.ask(&format!("GET /api/v1/seats/{seat}/snapshot.jpg")).await;
-        assert_eq!(200, answer.status, "{}", answer.text());
-        let image = turbojpeg::decompress(&answer.body, turbojpeg::PixelFormat::RGB).unwrap();
-        (image.width as u16, image.height as u16, [image.pixels[0], image.pixels[1], image.pixels[2]])
+    /// Watches until a picture of this size is shown with this colour in its first pixel.
+    pub async fn shows(&self, seat: &str, what: &str, size: (u16, u16), colour: [u8; 3]) {
+        let mut last = None;
+        let wait = async {
+            let mut client = self.client().await;
+            // In this version, pictures come without anything between them but their headers.
+            let lines = format!("Host: {}\r\n{}", self.address, bearer(Role::Viewer));
+            client.send(&format!("GET /api/v1/seats/{seat}/stream.mjpeg HTTP/1.0\r\n{lines}\r\n")).await;
+            loop {
+                client.until(b"Content-Length: ").await;
+                let length = String::from_utf8(client.until(b"\r\n").await).unwrap();
+                client.until(b"\r\n\r\n").await;
+                let file = client.exactly(length.parse().unwrap()).await;
+                let image = turbojpeg::decompress(&file, turbojpeg::PixelFormat::RGB).unwrap();
+                let seen = [image.pixels[0], image.pixels[1], image.pixels[2]];
+                let near = seen.iter().zip(colour).all(|(is, should)| is.abs_diff(should) < 6);
+                if near && size == (image.width as u16, image.height as u16) {
+                    return;
+                }
+                last = Some((image.width, image.height, seen));
+            }
+        };
+        if tokio::time::timeout(DEADLINE, wait).await.is_err() {
+            panic!("not shown: {what}: {size:?} {colour:?}; last {last:?}");
+        }
     }
 
     /// A reader of all pictures who stops reading after the first one's header.
@@ -304,10 +320,17 @@ impl Follower<'_> {
                 }
             }
         };
-        if tokio::time::timeout(crate::net::bench::DEADLINE, wait).await.is_err() {
+        if tokio::time::timeout(DEADLINE, wait).await.is_err() {
             panic!("not in time: {what}; last {last}\n{}", self.serve.log());
         }
         last
+    }
+
+    /// Waits for a signal, which may be that of the status seen last.
+    pub async fn signal_from(&mut self, last: Value, signal: &str) {
+        if last["signal"] != signal {
+            self.signal(signal).await;
+        }
     }
 
     pub async fn signal(&mut self, signal: &str) -> Value {

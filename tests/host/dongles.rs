@@ -9,6 +9,9 @@ use crate::dongle::{Dongles, Field, Offer, Sent, Serve};
 
 const SEAT: &str = "[seats.main.video]\ndevice = \"/dev/video0\"\n";
 const RED: [u8; 3] = [200, 30, 40];
+/// The size of a card that says what is wrong, and its background.
+const CARD: (u16, u16) = (640, 360);
+const CARD_COLOUR: [u8; 3] = [16, 20, 28];
 const OFFERS: &[Offer] = &[Offer(b"MJPG", 640, 480, 30)];
 
 /// A picture with some detail below its first rows, which are of one colour.
@@ -17,11 +20,6 @@ fn picture(width: u16, height: u16) -> Vec<u8> {
     let mut rgb = RED.repeat(usize::from(width) * 64);
     rgb.extend((rgb.len()..bytes * usize::from(height)).map(|i| ((i * i) >> 7) as u8));
     jpeg_from_rgb(Size { width, height }, &rgb).unwrap().to_vec()
-}
-
-#[track_caller]
-fn is_red(seen: [u8; 3]) {
-    assert!(seen.iter().zip(RED).all(|(is, should)| is.abs_diff(should) < 10), "{seen:?}");
 }
 
 #[tokio::test]
@@ -35,13 +33,10 @@ async fn a_whole_picture_is_shown_and_a_pulled_plug_is_seen() {
         dongle.plug(0, "1-1.3");
         let status = follower.signal("ok").await;
         assert_eq!("Cheap dongle (uvcvideo), 640x480 MJPG", status["device"]);
-        let (width, height, seen) = serve.snapshot("main").await;
-        assert_eq!((640, 480), (width, height));
-        is_red(seen);
+        serve.shows("main", "the picture", (640, 480), RED).await;
         dongle.unplug();
         follower.signal("no-device").await;
     }
-    assert_eq!(2, dongle.word(Field::Started));
 }
 
 /// A dongle that sends these; what is shown of it, or why not.
@@ -51,13 +46,14 @@ struct Habit {
     /// The signal that comes of it, and a part of the reason.
     signal: &'static str,
     reason: Option<&'static str>,
+    size: (u16, u16),
 }
 
 /// How dongles send a picture, and what comes of it.
 fn habits() -> Vec<Habit> {
     let file = picture(640, 480);
     let cut = file[..file.len() / 2].to_vec();
-    let habit = |name, sends: Vec<Sent>| Habit { name, sends, signal: "ok", reason: None };
+    let habit = |name, sends: Vec<Sent>| Habit { name, sends, signal: "ok", reason: None, size: (640, 480) };
     let bad = |name, sends, reason| Habit { signal: "damaged", reason: Some(reason), ..habit(name, sends) };
     let followed = |by: &[u8]| vec![[&file, by].concat().into()];
     let counted = |bytes_used| Sent { bytes_used, ..file.clone().into() };
@@ -81,7 +77,7 @@ fn habits() -> Vec<Habit> {
         habit("a length of the whole buffer", vec![counted(4 << 20)]),
         habit("reported as damaged every time", vec![flagged(&file)]),
         habit("reported as damaged and cut every second time", vec![flagged(&cut), file.clone().into()]),
-        habit("another size than was agreed", vec![picture(800, 600).into()]),
+        Habit { size: (800, 600), ..habit("another size than was agreed", vec![picture(800, 600).into()]) },
         bad("a length of zero", vec![counted(0)], "without a picture"),
         bad("no start", vec![file[2..].to_vec().into()], "no start of image"),
         bad("a header only", vec![file[..100].to_vec().into()], "damaged header"),
@@ -95,32 +91,29 @@ async fn what_a_browser_could_show_is_shown_and_else_the_cause_is_said() {
     let dongle = dongles.dongle(0, OFFERS, &[]);
     let serve = Serve::start(&dongles, SEAT).await;
     let mut follower = serve.follow("main").await;
-    for Habit { name, sends, signal, reason } in habits() {
+    for Habit { name, sends, signal, reason, size } in habits() {
         follower.signal("no-device").await;
         dongle.send(&sends);
         dongle.plug(0, "1-1.3");
-        let settled =
-            |status: &Value| !["no-device", "starting", "changing"].iter().any(|word| status["signal"] == *word);
-        let status = follower.until(name, settled).await;
-        assert_eq!(signal, status["signal"], "{name}: {status}");
+        let status = follower.until(name, |status| status["signal"] == signal).await;
         let said = status["reason"].as_str();
         assert!(
             said.is_some() == reason.is_some() && said.unwrap_or("").contains(reason.unwrap_or("")),
             "{name}: {said:?}"
         );
-        let (.., seen) = serve.snapshot("main").await;
-        assert_eq!(
-            signal == "ok",
-            seen.iter().zip(RED).all(|(is, should)| is.abs_diff(should) < 10),
-            "{name}: {seen:?}"
-        );
+        let (size, colour) = if signal == "ok" { (size, RED) } else { (CARD, CARD_COLOUR) };
+        serve.shows("main", name, size, colour).await;
         dongle.unplug();
     }
 }
 
-/// One raw picture of a colour, in each format that is not JPEG.
+/// A raw picture that is red, in each format that is not JPEG.
 fn raw(fourcc: &[u8; 4]) -> Vec<u8> {
-    let (y, u, v, pixels) = (81, 90, 240, 640 * 480);
+    raw_of(fourcc, [81, 90, 240])
+}
+
+fn raw_of(fourcc: &[u8; 4], [y, u, v]: [u8; 3]) -> Vec<u8> {
+    let pixels = 640 * 480;
     match fourcc {
         b"YUYV" => [y, u, y, v].repeat(pixels / 2),
         b"UYVY" => [u, y, v, y].repeat(pixels / 2),
@@ -146,10 +139,36 @@ async fn raw_pictures_of_every_known_format_are_shown_to_who_asks() {
         let status = follower.signal("ok").await;
         let name = String::from_utf8_lossy(fourcc);
         assert_eq!(format!("Cheap dongle (uvcvideo), 640x480 {name}"), status["device"]);
-        let (width, height, seen) = serve.snapshot("main").await;
-        assert_eq!((640, 480), (width, height), "{name}");
-        let expected = if fourcc == b"GREY" { [76; 3] } else { [254, 0, 0] };
-        assert!(seen.iter().zip(expected).all(|(is, should)| is.abs_diff(should) < 4), "{name}: {seen:?}");
+        let colour = if fourcc == b"GREY" { [76; 3] } else { [254, 0, 0] };
+        serve.shows("main", &name, (640, 480), colour).await;
+        dongle.unplug();
+    }
+}
+
+#[tokio::test]
+async fn colours_are_what_the_driver_says_that_they_are() {
+    let (red, green) = ([254, 0, 0], [0, 255, 1]);
+    let (rec709, jpeg, encoding_709, full_range) = (3, 7, 2, 1);
+    let dongles = Dongles::new();
+    let dongle = dongles.dongle(0, &[Offer(b"YUYV", 640, 480, 30)], &[]);
+    let serve = Serve::start(&dongles, SEAT).await;
+    let mut follower = serve.follow("main").await;
+    for (colorspace, encoding, quantization, yuv, expected) in [
+        (0, 0, 0, [81, 90, 240], red),
+        (0, 0, full_range, [76, 85, 255], red),
+        (jpeg, 0, 0, [76, 85, 255], red),
+        (0, encoding_709, 0, [173, 42, 26], green),
+        (rec709, 0, 0, [173, 42, 26], green),
+        (rec709, 0, full_range, [54, 99, 255], red),
+    ] {
+        follower.signal("no-device").await;
+        dongle.set(Field::Colorspace, colorspace);
+        dongle.set(Field::Encoding, encoding);
+        dongle.set(Field::Quantization, quantization);
+        dongle.send(&[raw_of(b"YUYV", yuv).into()]);
+        dongle.plug(0, "1-1.3");
+        follower.signal("ok").await;
+        serve.shows("main", &format!("{colorspace} {encoding} {quantization}"), (640, 480), expected).await;
         dongle.unplug();
     }
 }
@@ -250,8 +269,8 @@ async fn a_stream_that_cannot_be_stopped_gives_its_buffers_back_all_the_same() {
     dongle.set(Field::Refusal, 0);
     dongle.set(Field::Silent, 0);
     let after = follower.until("anything else", |status| status["signal"] != "no-bandwidth").await;
-    assert_eq!("changing", after["signal"], "{after}");
-    follower.signal("ok").await;
+    assert_ne!("busy", after["signal"], "{after}");
+    follower.signal_from(after, "ok").await;
 }
 
 /// How many bytes of dongles' buffers a process may read.
@@ -303,7 +322,7 @@ async fn a_dongle_that_comes_back_under_another_number_is_found_by_its_port() {
         follower.signal("ok").await;
         dongle.unplug();
     }
-    assert_eq!((3, 0), (dongle.word(Field::Started), other.word(Field::Started)));
+    assert_eq!(0, other.word(Field::Started));
 }
 
 #[tokio::test]
@@ -317,7 +336,7 @@ async fn two_seats_that_look_for_themselves_take_a_dongle_each() {
     for seat in ["one", "two"] {
         serve.follow(seat).await.signal("ok").await;
     }
-    assert_eq!((1, 1), (one.word(Field::Started), two.word(Field::Started)));
+    assert!(0 < one.word(Field::Started) && 0 < two.word(Field::Started));
 }
 
 #[tokio::test]
@@ -331,7 +350,8 @@ async fn a_dongle_that_is_busy_or_another_seats_is_passed_over_for_the_next() {
     let serve = Serve::start(&dongles, "").await;
     let mut follower = serve.follow("main").await;
     follower.signal("ok").await;
-    assert_eq!((0, 1), (one.word(Field::Started), two.word(Field::Started)));
+    let started = two.word(Field::Started);
+    assert!(one.word(Field::Started) == 0 && 0 < started);
     drop(follower);
     drop(serve);
     one.set(Field::Busy, 0);
@@ -340,7 +360,7 @@ async fn a_dongle_that_is_busy_or_another_seats_is_passed_over_for_the_next() {
     for seat in ["a", "b"] {
         serve.follow(seat).await.signal("ok").await;
     }
-    assert_eq!((1, 2), (one.word(Field::Started), two.word(Field::Started)));
+    assert!(0 < one.word(Field::Started) && started < two.word(Field::Started));
 }
 
 #[tokio::test]
@@ -359,7 +379,5 @@ async fn a_driver_that_hangs_costs_the_picture_alone_and_may_come_back() {
     assert!(!health.contains("capture"), "{health}");
     dongle.set(Field::Hangs, 0);
     follower.signal("ok").await;
-    let (width, height, seen) = serve.snapshot("main").await;
-    assert_eq!((640, 480), (width, height));
-    is_red(seen);
+    serve.shows("main", "the picture", (640, 480), RED).await;
 }

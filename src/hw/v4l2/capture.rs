@@ -109,7 +109,7 @@ struct CaptureLoop {
     flaw: Option<String>,
     /// Whether this stream has given such pictures only, and how many in a row did so before.
     flawed: bool,
-    flawed_streams: u32,
+    flawed_streams: usize,
     /// Why there is no stream, if anything failed.
     problem: Option<String>,
     /// What a device calls itself that cannot be used.
@@ -196,7 +196,7 @@ impl CaptureLoop {
             self.flawed_streams += 1;
             // Once may be chance.
             if 2 <= self.flawed_streams {
-                device.give_up_mode(flaw);
+                device.skip_modes(self.flawed_streams - 1, flaw);
             }
         }
         let stream = device.start(timings)?;

@@ -314,12 +314,11 @@ impl Device {
         Ok(Stream { ready, pool, path: self.path.clone(), size, coding, format })
     }
 
-    /// Goes on to the next of its modes, because this one gives nothing that can be shown; from the last to the first.
-    pub fn give_up_mode(&mut self, why: &str) {
-        if 1 < self.ranked.len() {
-            self.setback = Some(format!("nothing could be shown in {}: {why}", self.offer()));
-            self.chosen = (self.chosen + 1) % self.ranked.len();
-        }
+    /// Leaves out so many of its modes, because they gave nothing that could be shown; behind the last is the first.
+    pub fn skip_modes(&mut self, count: usize, why: &str) {
+        self.chosen = count % self.ranked.len();
+        let best = self.ranked[0];
+        self.setback = (self.chosen != 0).then(|| format!("nothing could be shown in {best}: {why}"));
     }
 
     /// What was chosen among all that it offers, and why.
