@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use crate::base::front_panel::Contact;
 use crate::base::seat_id::SeatId;
 use crate::bus::TargetStatus;
-use crate::hid::keyboard::{Owner, Usage};
+use crate::hid::keyboard::{Owner, TYPING, Usage};
 use crate::hid::keymap;
 use crate::hid::pointer::{BUTTONS, FAR};
-use crate::hid::typing::{MOST_JOBS, Person, TYPING};
+use crate::hid::typing::{MOST_JOBS, Person};
 use crate::update::{ApplianceError, LARGEST, Machine};
 
 /// The longest body of a frame. A text of [`MOST_STROKES`] takes a third of it.

@@ -118,14 +118,14 @@ impl SeatDevices {
     pub fn event(&mut self, now: Instant, event: UsbEvent) {
         match event {
             UsbEvent::Ready => (),
-            UsbEvent::Leds(leds) => self.status.keyboard_leds = leds,
+            UsbEvent::Leds(leds) => self.set_leds(leds),
             UsbEvent::Udc(udc) => {
                 let was_configured = self.is_configured();
                 self.status.udc = udc;
                 self.ask_again = None;
                 if !self.status.takes_keys() {
                     // Its lamps went dark with it, and whoever starts next will set them again.
-                    self.status.keyboard_leds = KeyboardLeds::default();
+                    self.set_leds(KeyboardLeds::default());
                     self.reports.lost(now);
                 }
                 if self.is_configured() {
@@ -137,6 +137,11 @@ impl SeatDevices {
                 }
             }
         }
+    }
+
+    fn set_leds(&mut self, leds: KeyboardLeds) {
+        self.status.keyboard_leds = leds;
+        self.reports.caps_lock(leds.caps);
     }
 
     fn is_configured(&self) -> bool {

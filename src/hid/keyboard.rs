@@ -12,6 +12,9 @@ pub struct Usage(pub u8);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Owner(pub u64);
 
+/// Who holds the keys of texts and chords. No client may use this number, or typing would release its keys.
+pub const TYPING: Owner = Owner(u64::MAX);
+
 /// The first of the eight modifier keys, left Control; the last is right GUI. They have a bit each, and no slot.
 pub const LEFT_CONTROL: u8 = 0xE0;
 
@@ -58,12 +61,22 @@ impl Keyboard {
         self.held.iter().map(|(owner, _)| *owner)
     }
 
+    /// Has people hold what they hold in `held`, and nothing else. What is being typed stays down.
+    pub fn take_over(&mut self, held: &Keyboard) {
+        self.held.retain(|(owner, _)| *owner == TYPING);
+        self.held.extend(held.held.iter().filter(|(owner, _)| *owner != TYPING));
+    }
+
     /// What the target must see now (HID 1.11 appendix B.1): modifiers, a reserved byte, six keys.
+    ///
+    /// While something typed is down, only its own modifiers are: somebody's Control would make commands of a text.
     pub fn report(&self) -> [u8; 8] {
         let mut report = [0; 8];
         let mut slots = Vec::new();
-        for (_, usage) in &self.held {
+        let is_typed = self.held.iter().any(|(owner, _)| *owner == TYPING);
+        for (owner, usage) in &self.held {
             match usage.modifier() {
+                Some(_) if is_typed && *owner != TYPING => (),
                 Some(bit) => report[0] |= bit,
                 None if slots.contains(&usage.0) => (),
                 None => slots.push(usage.0),
@@ -153,6 +166,17 @@ mod tests {
         keyboard.press(BERT, Usage(B));
         keyboard.leave(ANNA);
         assert_eq!([0, 0, B, 0, 0, 0, 0, 0], keyboard.report());
+    }
+
+    #[test]
+    fn what_is_typed_has_its_own_modifiers_alone() {
+        let mut keyboard = Keyboard::default();
+        keyboard.press(ANNA, Usage(LEFT_SHIFT));
+        keyboard.press(ANNA, Usage(B));
+        keyboard.press(TYPING, Usage(RIGHT_GUI));
+        assert_eq!([0x80, 0, B, 0, 0, 0, 0, 0], keyboard.report());
+        keyboard.leave(TYPING);
+        assert_eq!([2, 0, B, 0, 0, 0, 0, 0], keyboard.report());
     }
 
     #[test]

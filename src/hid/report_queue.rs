@@ -13,10 +13,10 @@ use std::time::Instant;
 pub use pending::STALE;
 use pending::{Move, Pending};
 
-use super::keyboard::{Keyboard, Owner, Usage};
+use super::keyboard::{Keyboard, Owner, TYPING, Usage};
 use super::pointer::Pointer;
 use super::text::Stroke;
-use super::typing::{Failure, Requester, Step, TYPING, TypingQueue};
+use super::typing::{Failure, Requester, Step, TypingQueue};
 use crate::base::usb::Report;
 
 /// Keyboard reports of one owner that may wait: 32 keys, some nine seconds of typing into the slowest BIOS met. Whoever
@@ -54,6 +54,7 @@ pub struct ReportQueue {
     typing: TypingQueue,
     dropped: VecDeque<(Owner, Failure)>,
     must_replug: bool,
+    caps_lock: bool,
 }
 
 impl ReportQueue {
@@ -77,7 +78,7 @@ impl ReportQueue {
     /// Notes that the target has taken the keyboard, at its start or again. What is held now counts; nothing of what
     /// was pressed and released before does.
     pub fn retaken(&mut self, now: Instant) {
-        self.keyboard = self.held.clone();
+        self.keyboard.take_over(&self.held);
         let report = self.keyboard.report();
         if report != *self.keys.newest() {
             // Caused by nobody, and so in nobody's share.
@@ -107,6 +108,11 @@ impl ReportQueue {
         let keys: Vec<_> = usages.iter().map(|usage| Stroke { usage: *usage, modifiers: 0 }).collect();
         self.typing.chord(id, by, &keys);
         self.tick(now);
+    }
+
+    /// Notes whether the target shows that Caps Lock is on. Letters of texts come out right all the same.
+    pub fn caps_lock(&mut self, is_on: bool) {
+        self.caps_lock = is_on;
     }
 
     /// Ends a text or chord early.
@@ -193,6 +199,12 @@ impl ReportQueue {
             && let Some(step) = self.typing.step(now)
         {
             match step {
+                Step::Type(stroke) => {
+                    stroke
+                        .under_caps_lock(self.caps_lock)
+                        .usages()
+                        .for_each(|usage| self.keyboard.press(TYPING, usage));
+                }
                 Step::Down(stroke) => stroke.usages().for_each(|usage| self.keyboard.press(TYPING, usage)),
                 Step::Up => self.keyboard.leave(TYPING),
                 Step::Repeat => (),

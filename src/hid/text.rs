@@ -8,6 +8,10 @@ use super::keymap::KEYS;
 /// The left Shift's bit in the report's first byte.
 const LEFT_SHIFT: u8 = 1 << 1;
 
+/// The letters, in the order of the alphabet.
+const KEY_A: u8 = 0x04;
+const KEY_Z: u8 = 0x1D;
+
 /// One key typed: modifiers down, key down, all up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[expect(missing_docs, reason = "`usage` is described by its type")]
@@ -18,6 +22,12 @@ pub struct Stroke {
 }
 
 impl Stroke {
+    /// The stroke that types the same character if Caps Lock is on: it turns letters, and nothing else.
+    pub fn under_caps_lock(self, is_on: bool) -> Stroke {
+        let is_letter = (KEY_A..=KEY_Z).contains(&self.usage.0);
+        Stroke { modifiers: if is_on && is_letter { self.modifiers ^ LEFT_SHIFT } else { self.modifiers }, ..self }
+    }
+
     /// The keys that go down together, modifiers first.
     pub fn usages(self) -> impl Iterator<Item = Usage> {
         (0..8)

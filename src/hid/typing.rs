@@ -17,9 +17,6 @@ use super::text::Stroke;
 /// seen.
 const HOLD: Duration = Duration::from_millis(10);
 
-/// Who holds the keys of texts and chords. No client may use this number, or typing would release its keys.
-pub const TYPING: Owner = Owner(u64::MAX);
-
 /// Jobs of one person that may wait, the one being typed included. A client waits for each of them, so a longer queue
 /// means that the clients have gone.
 pub const MOST_JOBS: usize = 8;
@@ -48,7 +45,9 @@ pub enum Failure {
 /// What to do to the keyboard next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// Press a key with its modifiers, in addition to what is down already.
+    /// Press the key of a character with its modifiers.
+    Type(Stroke),
+    /// Press a key of a chord, in addition to what is down already.
     Down(Stroke),
     /// Release everything that was typed.
     Up,
@@ -114,7 +113,7 @@ pub struct TypingQueue {
 impl TypingQueue {
     /// Types strokes one after another.
     pub fn strokes(&mut self, id: u64, by: Requester, strokes: &[Stroke]) {
-        self.start(id, by, strokes.iter().flat_map(|stroke| [Step::Down(*stroke), Step::Up]).collect());
+        self.start(id, by, strokes.iter().flat_map(|stroke| [Step::Type(*stroke), Step::Up]).collect());
     }
 
     /// Presses all keys in order, then releases all.

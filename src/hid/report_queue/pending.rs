@@ -7,8 +7,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use crate::hid::keyboard::Owner;
-use crate::hid::typing::TYPING;
+use crate::hid::keyboard::{Owner, TYPING};
 
 /// How long a report may wait without the target fetching any. The slowest BIOS seen takes a key in 150 ms; two seconds
 /// outlast its pauses, and are short enough for a person to remember what they typed.

@@ -231,7 +231,8 @@ async fn a_burst_of_one_loses_nothing_and_costs_nobody_else_anything() {
             Report::Pointer(_) => None,
         });
         let keys: Vec<_> = keys.skip_while(|keys| keys[0] == 0).collect();
-        assert!(keys.iter().all(|keys| keys[0] == 2), "Shift was let go");
+        let is_typing = |keys: &[u8; 8]| keys[2..].contains(&0x1B);
+        assert!(keys.iter().all(|keys| (keys[0] == 2) != is_typing(keys)), "Shift is up for what is typed alone");
         let is_down = |usage: Usage| keys.iter().map(move |keys| keys[2..].contains(&usage.0));
         let presses = |usage| is_down(usage).zip(is_down(usage).skip(1)).filter(|(before, after)| !before && *after);
         assert_eq!(1500, presses(B).count());
@@ -321,6 +322,20 @@ async fn a_flood_that_is_not_fetched_is_told_to_its_owner_and_lets_go_of_theirs(
     soon("there is room", bench.anna.0.room()).await;
     bench.input(ANNA, Input::Release).unwrap();
     bench.machine.until_keys([2, 0, 0, 0, 0, 0, 0, 0]).await;
+}
+
+#[tokio::test]
+async fn a_text_comes_out_right_under_caps_lock() {
+    let bench = Bench::new().await;
+    let leds = KeyboardLeds { caps: true, ..KeyboardLeds::default() };
+    bench.machine.change(|state| state.events.push_back(UsbEvent::Leds(leds)));
+    bench.known("Caps Lock is on", |bench| bench.status.now().target.keyboard_leds == leds).await;
+    bench.hands.type_strokes(&seat(), by(ANNA), strokes("aB1").unwrap()).await.unwrap();
+    let typed: Vec<_> = bench.machine.look(|state| {
+        let keys = |report: &Report| if let Report::Keyboard(keys) = report { (keys[0], keys[2]) } else { (0, 0) };
+        state.reports.iter().map(keys).filter(|(_, key)| *key != 0).collect()
+    });
+    assert_eq!(vec![(2, 4), (0, 5), (0, 0x1E)], typed);
 }
 
 #[tokio::test]
