@@ -7,6 +7,7 @@ import {
   othersLabel,
   phaseLabel,
   powerLabel,
+  sentence,
   signalLabel,
   snapshotName,
   startedLabel,
@@ -115,4 +116,9 @@ test("a moment of today is told by its hour, and one of another day by its day t
   const hour = new Date(2026, 10, 27, 12, 3);
   expect(asOfLabel(hour, now)).toMatch(/^As of 12:03/);
   expect(asOfLabel(new Date(2026, 10, 26, 12, 3), now)).toMatch(/26.*12:03/);
+});
+
+test("words of the daemon become sentences, and sentences stay as they are", () => {
+  expect(sentence("the target takes no keys")).toBe("The target takes no keys.");
+  expect(sentence("Cancelled.")).toBe("Cancelled.");
 });

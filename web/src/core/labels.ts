@@ -138,6 +138,13 @@ export function otherSlotLabel({ slot, slots }: System): string | null {
   return `${version} in slot ${name}${day}`;
 }
 
+/** Makes a sentence of the daemon's words, so that others may follow. */
+export function sentence(words: string): string {
+  const [first = "", ...rest] = words;
+  const text = first.toUpperCase() + rest.join("");
+  return /[.!?…]$/.test(text) ? text : `${text}.`;
+}
+
 /** When something was so, for who reads it now: the hour, and the day too when that is another. */
 export function asOfLabel(then: Date, now: Date): string {
   const isToday = then.toDateString() === now.toDateString();

@@ -12,12 +12,21 @@ export class Refusal extends Error {
   readonly code: string;
   readonly status: number;
   readonly retryAfterS: number | null;
+  /** What the daemon says in addition, in the form that belongs to its code. */
+  readonly detail: unknown;
 
-  constructor(code: string, message: string, status: number, retryAfterS: number | null = null) {
+  constructor(
+    code: string,
+    message: string,
+    status: number,
+    retryAfterS: number | null = null,
+    detail: unknown = null,
+  ) {
     super(message);
     this.code = code;
     this.status = status;
     this.retryAfterS = retryAfterS;
+    this.detail = detail;
   }
 }
 
@@ -66,8 +75,10 @@ async function refusal(response: Response): Promise<Refusal> {
   const after = Number(headers.get("Retry-After") ?? NaN);
   const retryAfterS = Number.isFinite(after) ? after : null;
   try {
-    const { error } = (await response.json()) as { error: { code: string; message: string } };
-    return new Refusal(error.code, error.message, status, retryAfterS);
+    const { error } = (await response.json()) as {
+      error: { code: string; message: string; detail?: unknown };
+    };
+    return new Refusal(error.code, error.message, status, retryAfterS, error.detail);
   } catch {
     // Not our daemon's form: a proxy in between, say.
     return new Refusal("unknown", `The answer was ${status}.`, status, retryAfterS);
@@ -106,6 +117,9 @@ export const api = {
   },
   type: (seat: string, text: string) =>
     request("POST", `${seatPath(seat)}/keys`, { body: { text } }),
+  /** Asks whether a text could be typed, and types none of it. */
+  check: (seat: string, text: string) =>
+    request("POST", `${seatPath(seat)}/keys`, { body: { text, check: true } }),
   chord: (seat: string, chord: readonly string[]) =>
     request("POST", `${seatPath(seat)}/keys`, { body: { chord } }),
   health: (signal: AbortSignal) => request("GET", "/health", { signal }),

@@ -3,7 +3,7 @@
  */
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
-import { powerLabel } from "../../core/labels";
+import { powerLabel, sentence } from "../../core/labels";
 import type { Press } from "../../core/protocol";
 import { api, asRefusal } from "../../remote/api";
 import { sayResult } from "../../state/notices";
@@ -89,7 +89,7 @@ function Choices({ seat, done }: { seat: Seat; done: () => void }) {
       sayResult(result(pressed.seconds));
       done();
     } catch (cause) {
-      problem.value = asRefusal(cause).message;
+      problem.value = sentence(asRefusal(cause).message);
     }
     busy.value = false;
   };
