@@ -23,6 +23,7 @@ PACKAGES = {
     "bmaptool": "bmap-tools",
     "bzip2": "bzip2",
     "cargo": "cargo-web",
+    "cc": "g++ gcc",
     "ccache": "ccache",
     "chromium": "chromium",
     "curl": "curl",
