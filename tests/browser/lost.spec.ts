@@ -71,3 +71,18 @@ test("what needs the daemon says why it cannot be used, and works once it is bac
   await expectConnected(page);
   for (const name of tools) await expect(tool(name)).toBeEnabled();
 });
+
+test("a key of the row is not kept for later", async ({ browser }) => {
+  const context = await browser.newContext({ viewport: { width: 390, height: 844 }, hasTouch: true });
+  const page = await context.newPage();
+  await enter(page);
+  const asked: string[] = [];
+  await whileLost(page, async () => {
+    page.on("request", (request) => asked.push(new URL(request.url()).pathname));
+    await page.getByRole("button", { name: "F2", exact: true }).tap({ force: true });
+    await expect(page.getByRole("log", { name: "Messages" })).toContainText(/connection .* lost/i);
+  });
+  await expectConnected(page);
+  expect(asked.filter((path) => path.endsWith("/keys"))).toEqual([]);
+  await context.close();
+});

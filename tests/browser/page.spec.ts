@@ -101,14 +101,6 @@ test("the page travels compressed, and whole to who cannot read that", async ({ 
   }
 });
 
-test("where WebSockets are not let through, the picture still comes", async ({ page }) => {
-  await page.routeWebSocket(/\/socket$/, (socket) => socket.close());
-  await enter(page);
-  await expect(page.getByText(/view only/i).first()).toBeVisible();
-  const picture = screenOf(page).locator("img");
-  await expect.poll(() => picture.evaluate((image: HTMLImageElement) => image.naturalWidth)).toBeGreaterThan(0);
-});
-
 /** Lets the page believe that it has these privileges alone. */
 async function pretend(page: Page, privileges: readonly string[]): Promise<void> {
   await page.route("**/api/v1/session", async (route) => {

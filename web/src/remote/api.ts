@@ -130,6 +130,13 @@ export const api = {
   restart: () => request("POST", "/restart"),
   factoryReset: (confirm: string) => request("POST", "/factory-reset", { body: { confirm } }),
   log: async (service: string) => (await request("GET", `/logs?service=${service}`)).text(),
+  authorityUrl: "/api/v1/authority.crt",
+  /** Whether there is an authority of the appliance's own to be trusted. */
+  hasAuthority: () =>
+    request("HEAD", "/authority.crt").then(
+      () => true,
+      () => false,
+    ),
   streamUrl: (seat: string) => `/api/v1${seatPath(seat)}/stream.mjpeg`,
   socketUrl: (seat: string) =>
     `${location.origin.replace(/^http/, "ws")}/api/v1${seatPath(seat)}/socket`,

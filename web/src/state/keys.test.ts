@@ -25,11 +25,12 @@ afterEach(() => {
 
 let sent: string[];
 
-function open(connection: Connection = "open") {
+function open(connection: Connection = "open", unavailable: string | null = null) {
   sent = [];
   const seat = {
     id: "main",
     connection: { value: connection },
+    unavailable: { value: unavailable },
     send: (message: ToDaemon) => {
       if (message.type === "key") sent.push(`${message.down ? "+" : "-"}${message.code}`);
     },
@@ -135,4 +136,14 @@ test("what is armed is held around a click", () => {
   lift();
   keys.holdArmed()();
   expect(sent).toEqual(["+ControlLeft", "+ShiftLeft", "-ShiftLeft", "-ControlLeft"]);
+});
+
+test("what cannot be asked now is not asked later either", async () => {
+  const keys = open("lost", "The connection is lost.");
+  keys.chord(named("Ctrl-Alt-Del"));
+  keys.hold("F2")();
+  keys.text("rm");
+  expect(await asked()).toEqual([]);
+  expect(sent).toEqual([]);
+  expect(notices.value.map(({ text }) => text)).toEqual(["The connection is lost."]);
 });

@@ -6,7 +6,7 @@
  */
 import { signal, type ReadonlySignal } from "@preact/signals";
 import type { Chord } from "../core/chords";
-import { inTurn } from "../core/inTurn";
+import { inTurn, type Step } from "../core/inTurn";
 import { codeOfCharacter } from "../core/keyRules";
 import { api, asRefusal } from "../remote/api";
 import { sayProblem } from "./notices";
@@ -38,7 +38,7 @@ export function keysOf(seat: Seat): Keys {
 
 function openKeys(seat: Seat): Keys {
   const armed = signal<readonly string[]>([]);
-  const { type, busy } = inTurn({
+  const { type: post, busy } = inTurn({
     post: (step) =>
       "text" in step ? api.type(seat.id, step.text) : api.chord(seat.id, step.chord),
     failed(cause) {
@@ -46,6 +46,13 @@ function openKeys(seat: Seat): Keys {
       sayProblem(message, `refused ${code}`);
     },
   });
+
+  /** Nothing waits for the connection to come back: a late key is a wrong key. */
+  const type = (step: Step) => {
+    const why = seat.unavailable.value;
+    if (why === null) post(step);
+    else sayProblem(why);
+  };
 
   const take = () => {
     const taken = armed.value;

@@ -172,7 +172,10 @@ export function openSeat(first: Status): Seat {
     status,
     connection,
     knownAt,
-    unavailable: computed(() => (connection.value === "lost" ? (reason.value ?? LOST) : null)),
+    // A daemon that refuses a socket answers all else.
+    unavailable: computed(() =>
+      connection.value === "lost" && reason.value === null ? LOST : null,
+    ),
     reason,
     latencyMs,
     me,

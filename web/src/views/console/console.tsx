@@ -9,6 +9,7 @@ import { api, asRefusal } from "../../remote/api";
 import { showsKeyRow } from "../../state/display";
 import { isFullScreen } from "../../state/fullscreen";
 import { openSeat, type Seat } from "../../state/seat";
+import { Banner } from "./banner";
 import { KeyRow } from "./keyRow";
 import { Notices } from "./notices";
 import { Screen } from "./screen";
@@ -89,6 +90,7 @@ export function Console({ user }: { user: string }) {
         screen={screen}
         focusScreen={focusScreen}
       />
+      <Banner seat={seat} />
       <Screen seat={seat} element={screen} leave={focusTools}>
         <Notices />
       </Screen>

@@ -23,7 +23,13 @@ export function KeyRow({ seat }: { seat: Seat }) {
   // Who may only watch has nothing to press; until the seat has said so, nobody is known to.
   if (seat.me.value?.privileges.includes("input") === false) return null;
   return (
-    <div class="keyrow" role="group" aria-label="Keys">
+    <div
+      class="keyrow"
+      role="group"
+      aria-label="Keys"
+      aria-disabled={seat.unavailable.value !== null}
+      title={seat.unavailable.value ?? undefined}
+    >
       <SoftKeyboard seat={seat} />
       {[ESCAPE, TAB].map(held)}
       {MODIFIER_CAPS.map(({ name, codes: [code = ""] }) => (

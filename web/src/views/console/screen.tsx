@@ -6,6 +6,7 @@ import type { ComponentChildren, RefObject } from "preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { enlarge, isSharp, type Size, type View } from "../../core/geometry";
 import { platformOf } from "../../core/keyRules";
+import { sentence } from "../../core/labels";
 import { api } from "../../remote/api";
 import { attachKeyboard } from "../../remote/keyboard";
 import { attachPointer } from "../../remote/pointer";
@@ -138,6 +139,7 @@ export function Screen({ seat, element, leave, children }: Props) {
   }, []);
 
   const connection = seat.connection.value;
+  const reason = seat.reason.value;
   const overlay = OVERLAY[connection] ?? (size.value === null ? "Waiting for a picture…" : null);
   return (
     <main class="stage" data-connection={connection}>
@@ -157,15 +159,10 @@ export function Screen({ seat, element, leave, children }: Props) {
       <p id="screen-help" class="unseen">
         Every key goes to the target while its screen has the focus. {wayOut()}
       </p>
-      {watching.value && (
-        <p class="banner">
-          View only: this network lets no WebSocket through, and keyboard and mouse need one.
-        </p>
-      )}
       {!watching.value && overlay !== null && (
-        <p class="overlay">
+        <p class="overlay" role={reason === null ? undefined : "alert"}>
           <span class="spinner" />
-          {overlay}
+          {reason === null ? overlay : `${sentence(reason)} Trying again…`}
         </p>
       )}
       {connection === "open" && mayType.value && <p class="invite">Click the screen to type</p>}

@@ -21,14 +21,16 @@ const CONNECTION: Record<Connection, Label> = {
   connecting: { text: "Connecting", tone: "waiting" },
   open: { text: "Connected", tone: "good" },
   lost: { text: "Reconnecting", tone: "bad" },
-  watching: { text: "View only", tone: "waiting" },
+  watching: { text: "No WebSocket", tone: "waiting" },
 };
+const REFUSED: Label = { text: "Refused", tone: "bad" };
 
 export function StatusLine({ seat }: { seat: Seat }) {
   const status = seat.status.value;
   const { mode } = status;
   const connection = seat.connection.value;
-  const isLost = connection === "lost";
+  const isLost = seat.unavailable.value !== null;
+  const isRefused = seat.reason.value !== null;
   return (
     <div
       class="status"
@@ -42,7 +44,7 @@ export function StatusLine({ seat }: { seat: Seat }) {
       data-usb={status.udc?.state ?? "none"}
       data-connection={connection === "open" ? "open" : "lost"}
     >
-      <Dotted label={CONNECTION[connection]} name="connection" />
+      <Dotted label={isRefused ? REFUSED : CONNECTION[connection]} name="connection" />
       {isLost && <span>{asOfLabel(seat.knownAt.value, new Date())}:</span>}
       <Dotted label={signalLabel(status.signal)} title={status.device} isPast={isLost} />
       {!isLost && <Figures seat={seat} />}
