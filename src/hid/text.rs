@@ -2,11 +2,16 @@
 //!
 //! A whole text is checked before its first key is pressed: half a command with the rest missing is worse than none.
 
+use std::fmt;
+
 use super::keyboard::{LEFT_CONTROL, Usage};
 use super::keymap::KEYS;
 
 /// The left Shift's bit in the report's first byte.
 const LEFT_SHIFT: u8 = 1 << 1;
+
+/// Characters without a key that a refusal names. Who has pasted the wrong thing altogether needs no longer list.
+const MOST_NAMED: usize = 10;
 
 /// The letters, in the order of the alphabet.
 const KEY_A: u8 = 0x04;
@@ -37,27 +42,102 @@ impl Stroke {
     }
 }
 
-/// A character that no key of the layout gives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("no key of the US layout types {0:?}")]
-pub struct Untypable(pub char);
+/// The characters of a text that no key of the layout gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Untypable {
+    /// The first ones, with line and column, both from 1.
+    named: Vec<(char, usize, usize)>,
+    /// How many there are besides.
+    others: usize,
+}
+
+impl fmt::Display for Untypable {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("no key of the US layout types ")?;
+        for (at, (character, line, column)) in self.named.iter().enumerate() {
+            let comma = if at == 0 { "" } else { ", " };
+            write!(f, "{comma}{} (line {line}, column {column})", Named(*character))?;
+        }
+        match self.others {
+            0 => Ok(()),
+            others => write!(f, " and {others} more"),
+        }
+    }
+}
+
+impl std::error::Error for Untypable {}
+
+/// A character as a person can find it: by its look if it has one of its own, else by its name.
+struct Named(char);
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let code = u32::from(self.0);
+        if let Some((_, name)) = NAMES.iter().find(|(character, _)| *character == self.0) {
+            return write!(f, "{name}");
+        }
+        match self.0.escape_debug().len() {
+            1 => write!(f, "{:?}", self.0),
+            _ if self.0.is_control() => write!(f, "the control character U+{code:04X}"),
+            _ => write!(f, "the invisible character U+{code:04X}"),
+        }
+    }
+}
+
+/// Characters that look like nothing, or like another that can be typed, by their names in Unicode.
+const NAMES: &[(char, &str)] = &[
+    ('\u{A0}', "no-break space"),
+    ('\u{AD}', "soft hyphen"),
+    ('\u{2002}', "en space"),
+    ('\u{2003}', "em space"),
+    ('\u{2009}', "thin space"),
+    ('\u{200B}', "zero width space"),
+    ('\u{200C}', "zero width non-joiner"),
+    ('\u{200D}', "zero width joiner"),
+    ('\u{200E}', "left-to-right mark"),
+    ('\u{200F}', "right-to-left mark"),
+    ('\u{2010}', "hyphen '\u{2010}'"),
+    ('\u{2011}', "non-breaking hyphen '\u{2011}'"),
+    ('\u{2013}', "en dash '\u{2013}'"),
+    ('\u{2014}', "em dash '\u{2014}'"),
+    ('\u{2018}', "left single quotation mark '\u{2018}'"),
+    ('\u{2019}', "right single quotation mark '\u{2019}'"),
+    ('\u{201C}', "left double quotation mark '\u{201C}'"),
+    ('\u{201D}', "right double quotation mark '\u{201D}'"),
+    ('\u{2026}', "horizontal ellipsis '\u{2026}'"),
+    ('\u{2028}', "line separator"),
+    ('\u{2029}', "paragraph separator"),
+    ('\u{202F}', "narrow no-break space"),
+    ('\u{2060}', "word joiner"),
+    ('\u{2212}', "minus sign '\u{2212}'"),
+    ('\u{3000}', "ideographic space"),
+    ('\u{FEFF}', "zero width no-break space"),
+];
 
 /// The strokes that type `text`; line feeds become Enter.
 pub fn strokes(text: &str) -> Result<Vec<Stroke>, Untypable> {
+    let (mut strokes, mut named, mut others) = (Vec::new(), Vec::new(), 0);
+    let (mut line, mut column) = (1, 0);
     // Text from Windows ends lines with two characters; a lone carriage return means what it meant on a typewriter.
-    text.replace("\r\n", "\n")
-        .chars()
-        .map(|character| stroke(if character == '\r' { '\n' } else { character }))
-        .collect()
+    for character in text.replace("\r\n", "\n").chars().map(|c| if c == '\r' { '\n' } else { c }) {
+        column += 1;
+        match stroke(character) {
+            Some(stroke) => strokes.push(stroke),
+            None if named.len() < MOST_NAMED => named.push((character, line, column)),
+            None => others += 1,
+        }
+        if character == '\n' {
+            (line, column) = (line + 1, 0);
+        }
+    }
+    if named.is_empty() { Ok(strokes) } else { Err(Untypable { named, others }) }
 }
 
-fn stroke(character: char) -> Result<Stroke, Untypable> {
-    KEYS.iter()
-        .find_map(|key| {
-            let level = key.types.chars().position(|typed| typed == character)?;
-            Some(Stroke { usage: key.usage, modifiers: if level == 0 { 0 } else { LEFT_SHIFT } })
-        })
-        .ok_or(Untypable(character))
+fn stroke(character: char) -> Option<Stroke> {
+    KEYS.iter().find_map(|key| {
+        let level = key.types.chars().position(|typed| typed == character)?;
+        Some(Stroke { usage: key.usage, modifiers: if level == 0 { 0 } else { LEFT_SHIFT } })
+    })
 }
 
 #[cfg(test)]
@@ -85,11 +165,28 @@ mod tests {
         check("\n\r\n\t ", &[(0, 0x28), (0, 0x28), (0, 0x2B), (0, 0x2C)]);
     }
 
+    #[track_caller]
+    fn refuses(text: &str, expected: &str) {
+        let refusal = strokes(text).unwrap_err().to_string();
+        assert_eq!(format!("no key of the US layout types {expected}"), refusal);
+    }
+
     #[test]
-    fn what_cannot_be_typed_is_named() {
-        assert_eq!(Err(Untypable('é')), strokes("cafés"));
-        assert_eq!("no key of the US layout types 'é'", Untypable('é').to_string());
-        assert_eq!(Err(Untypable('\u{7}')), strokes("\u{7}"));
+    fn every_character_that_cannot_be_typed_is_named_with_its_place() {
+        refuses("cafés", "'é' (line 1, column 4)");
+        refuses(
+            "a\u{a0}b\r\n\u{feff}c",
+            "no-break space (line 1, column 2), zero width no-break space (line 2, column 1)",
+        );
+        refuses("\u{7}", "the control character U+0007 (line 1, column 1)");
+        refuses("\u{206A}", "the invisible character U+206A (line 1, column 1)");
+        refuses("“€", "left double quotation mark '“' (line 1, column 1), '€' (line 1, column 2)");
+    }
+
+    #[test]
+    fn a_refusal_has_an_end() {
+        let refusal = strokes(&"é".repeat(1000)).unwrap_err().to_string();
+        assert!(refusal.ends_with("'é' (line 1, column 10) and 990 more"), "{refusal}");
     }
 
     #[test]
