@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::attachment::Attachment;
 pub use super::error::ControlError;
-use super::error::HOLDS;
+use super::error::{HOLDS, MOST_CHECKED};
 use crate::auth::act::{Act, Kind};
 use crate::auth::principal::Principal;
 use crate::auth::rights::{self, Denied};
@@ -18,7 +18,8 @@ use crate::base::seat_id::SeatId;
 use crate::bus::SeatBus;
 use crate::hands::client::{Drops, Hands, Person, Requester};
 use crate::hands::protocol::{HandsError, LARGEST_CHORD, MOST_STROKES};
-use crate::hid::keyboard::Owner;
+use crate::hid::keyboard::{Owner, Usage};
+use crate::hid::text::Stroke;
 use crate::hid::{keymap, text};
 
 /// What a finger does: every board takes it as a press, none as a hold.
@@ -86,16 +87,26 @@ impl Control {
     /// Presses keys, given by their UI Events codes, and releases them; gives how many when the target has them all.
     pub async fn chord(&self, principal: &Principal, owner: Owner, codes: &[String]) -> Result<usize, ControlError> {
         self.check(principal, Privilege::Input)?;
-        if !(1..=LARGEST_CHORD).contains(&codes.len()) {
-            return Err(ControlError::ChordLength);
-        }
-        let unknown = |code: &String| ControlError::CannotType(format!("no key has the code {code:?}"));
-        let usage = |code: &String| keymap::usage(code).ok_or_else(|| unknown(code));
-        let usages: Vec<_> = codes.iter().map(usage).collect::<Result<_, _>>()?;
+        let usages = usages(codes)?;
         let act = Act::begin(Kind::Typing, principal, format!("press a chord at {}", self.seat()));
         let typed = self.hands.chord(self.seat(), requester(principal, owner), usages);
         act.end(while_allowed(principal, typed).await)?;
         Ok(codes.len())
+    }
+
+    /// Says whether a chord could be pressed, and does nothing.
+    pub fn check_chord(&self, principal: &Principal, codes: &[String]) -> Result<(), ControlError> {
+        self.check(principal, Privilege::Input)?;
+        usages(codes).map(drop)
+    }
+
+    /// Says whether a text can be typed, however many pieces it takes, and does nothing.
+    pub fn check_text(&self, principal: &Principal, text: &str) -> Result<(), ControlError> {
+        self.check(principal, Privilege::Input)?;
+        if !(1..=MOST_CHECKED).contains(&text.chars().count()) {
+            return Err(ControlError::CheckLength);
+        }
+        strokes(text).map(drop)
     }
 
     /// Types a text; gives how many characters when the target has them all.
@@ -105,7 +116,7 @@ impl Control {
         if !(1..=MOST_STROKES).contains(&length) {
             return Err(ControlError::TextLength);
         }
-        let strokes = text::strokes(text).map_err(|error| ControlError::CannotType(error.to_string()))?;
+        let strokes = strokes(text)?;
         let act = Act::begin(Kind::Typing, principal, format!("type {length} characters at {}", self.seat()));
         let typed = self.hands.type_strokes(self.seat(), requester(principal, owner), strokes);
         act.end(while_allowed(principal, typed).await)?;
@@ -121,6 +132,19 @@ impl Control {
     fn check(&self, principal: &Principal, privilege: Privilege) -> Result<(), Denied> {
         rights::check(principal, privilege, Some(self.seat()))
     }
+}
+
+/// The keys of a chord, given by their UI Events codes.
+fn usages(codes: &[String]) -> Result<Vec<Usage>, ControlError> {
+    if !(1..=LARGEST_CHORD).contains(&codes.len()) {
+        return Err(ControlError::ChordLength);
+    }
+    let unknown = |code: &String| ControlError::CannotType(format!("no key has the code {code:?}"));
+    codes.iter().map(|code| keymap::usage(code).ok_or_else(|| unknown(code))).collect()
+}
+
+fn strokes(text: &str) -> Result<Vec<Stroke>, ControlError> {
+    text::strokes(text).map_err(|error| ControlError::CannotType(error.to_string()))
 }
 
 /// The same person in all that they ask for, however many requests, sessions and pages of theirs there are.

@@ -10,6 +10,9 @@ use crate::hands::protocol::{HandsError, LARGEST_CHORD, MOST_STROKES};
 /// A shorter hold is a tap, and a longer one is an accident.
 pub const HOLDS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(12));
 
+/// The longest text that is checked at once, in characters: more than anybody pastes.
+pub const MOST_CHECKED: usize = 256 * 1024;
+
 /// Why somebody's wish was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ControlError {
@@ -25,6 +28,9 @@ pub enum ControlError {
     /// Nothing to type, or too much at once.
     #[error("a text has 1 to {MOST_STROKES} characters")]
     TextLength,
+    /// Nothing to check, or too much at once.
+    #[error("a text to check has 1 to {MOST_CHECKED} characters")]
+    CheckLength,
     /// Something that no key gives.
     #[error("{0}")]
     CannotType(String),

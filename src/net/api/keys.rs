@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::auth::role::Privilege;
 use crate::hands::client::{HandsError, Owner};
-use crate::net::http::accepts::{BodyError, Json, MEMBERS};
+use crate::net::http::accepts::{BodyError, Json};
 use crate::net::http::answers::Shown;
 use crate::net::http::caller::Seated;
 use crate::net::http::codes::{self, Code};
@@ -19,15 +19,21 @@ pub const ROWS: &[Row] = &[Row::of::<Type>()];
 
 struct Type;
 
-/// Either of these.
+/// The longest body: a text to check, with as much again for what JSON escapes.
+const TEXTS: u64 = 1024 * 1024;
+
+/// Either chord or text.
 #[derive(JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeysRequest {
     chord: Option<Vec<String>>,
     text: Option<String>,
+    /// Whether to say only if it can be typed, and type nothing. A text may be longer then.
+    #[serde(default)]
+    check: bool,
 }
 
-/// How much was typed: keys of a chord, or characters.
+/// How much was typed: keys of a chord, or characters; nothing if it was only checked.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct Typed {
     typed: usize,
@@ -52,7 +58,10 @@ impl ApiError for ControlError {
     fn code(&self) -> &'static Code {
         match self {
             ControlError::Denied(denied) => denied.code(),
-            ControlError::HoldLength | ControlError::ChordLength | ControlError::TextLength => codes::MALFORMED,
+            ControlError::HoldLength
+            | ControlError::ChordLength
+            | ControlError::TextLength
+            | ControlError::CheckLength => codes::MALFORMED,
             ControlError::CannotType(_) => codes::CANNOT_TYPE,
             ControlError::Hands(error) => error.code(),
         }
@@ -68,15 +77,23 @@ impl Endpoint for Type {
     const ERRORS: &'static [&'static Code] =
         &[codes::CANNOT_TYPE, codes::HANDS_AWAY, codes::USB_UNPLUGGED, codes::FLOODED];
     type Caller = Seated;
-    type Accepts = Json<KeysRequest, MEMBERS>;
+    type Accepts = Json<KeysRequest, TEXTS>;
     type Answers = Shown<Typed>;
 
     async fn act(context: Context<Seated>, Json(request): Self::Accepts) -> Result<Shown<Typed>, Problem> {
         let Context { site, caller: Seated { principal, seat }, .. } = context;
         let (control, owner) = (Control::of(&seat, site.hands()), Owner(site.next_id()));
         let typed = match request {
-            KeysRequest { chord: Some(codes), text: None } => control.chord(&principal, owner, &codes).await?,
-            KeysRequest { chord: None, text: Some(text) } => control.type_text(&principal, owner, &text).await?,
+            KeysRequest { chord: Some(codes), text: None, check: true } => {
+                control.check_chord(&principal, &codes)?;
+                0
+            }
+            KeysRequest { chord: None, text: Some(text), check: true } => {
+                control.check_text(&principal, &text)?;
+                0
+            }
+            KeysRequest { chord: Some(codes), text: None, .. } => control.chord(&principal, owner, &codes).await?,
+            KeysRequest { chord: None, text: Some(text), .. } => control.type_text(&principal, owner, &text).await?,
             _ => return Err(BodyError::Malformed("give either chord or text".into()).into()),
         };
         Ok(Shown(Typed { typed }))

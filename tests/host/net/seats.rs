@@ -103,6 +103,23 @@ async fn what_cannot_be_typed_is_named() {
 }
 
 #[tokio::test]
+async fn a_text_is_checked_whole_without_being_typed() {
+    let bench = Bench::new().await;
+    let long = "a".repeat(200_000);
+    let answer = post(&bench, "keys", &format!(r#"{{"text":"{long}","check":true}}"#)).await;
+    assert_eq!((200, serde_json::json!({"typed": 0})), (answer.status, answer.json()));
+    let wrong = post(&bench, "keys", &format!(r#"{{"text":"{long}\n\u00a0é","check":true}}"#)).await;
+    assert_eq!((400, "cannot-type".into()), (wrong.status, wrong.code()));
+    assert!(wrong.text().contains("no-break space (line 2, column 1), 'é' (line 2, column 2)"), "{}", wrong.text());
+    assert_eq!(200, post(&bench, "keys", r#"{"chord":["KeyA"],"check":true}"#).await.status);
+    assert_eq!(400, post(&bench, "keys", r#"{"chord":["Any"],"check":true}"#).await.status);
+    assert_eq!("malformed", post(&bench, "keys", r#"{"text":"","check":true}"#).await.code());
+    let viewer = bench.ask("POST /api/v1/seats/main/keys", &bearer(Role::Viewer), r#"{"text":"a","check":true}"#).await;
+    assert_eq!("not-allowed", viewer.code());
+    assert!(bench.machine.look(|state| state.reports.is_empty()), "nothing was typed");
+}
+
+#[tokio::test]
 async fn an_unplugged_target_is_said() {
     let bench = Bench::new().await;
     bench.machine.target(Target::Unplugged);
