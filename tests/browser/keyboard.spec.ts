@@ -45,8 +45,10 @@ async function walkTo(page: Page, name: string): Promise<void> {
 
 test("the way out of the screen is told for as long as the screen has the focus", async ({ page }) => {
   await enter(page);
-  const wayOut = statusOf(page).getByText(/right Ctrl twice/);
+  const wayOut = statusOf(page).getByText(/right Ctrl twice/i);
   await expect(wayOut).toBeVisible();
+  // It costs nobody a look at the power.
+  await expect(statusOf(page).getByText("Power on")).toBeInViewport({ ratio: 1 });
   await walkTo(page, "Power");
   await expect(wayOut).toBeHidden();
   await screenOf(page).focus();

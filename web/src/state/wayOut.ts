@@ -16,6 +16,10 @@ export const rightControlLeaves = signal(kept());
 export const wayOut = (): string =>
   wayOutWords(platformOf(navigator.platform), rightControlLeaves.value);
 
+/** The same where there is little room. */
+export const wayOutInShort = (): string =>
+  `${rightControlLeaves.value ? "Right Ctrl twice" : "Left Ctrl, Alt and Shift"} to leave the screen`;
+
 function kept(): boolean {
   try {
     return localStorage.getItem(KEY) !== TARGETS;

@@ -14,7 +14,7 @@ import {
 } from "../../core/labels";
 import type { Status } from "../../core/protocol";
 import type { Connection, Seat } from "../../state/seat";
-import { wayOut } from "../../state/wayOut";
+import { wayOutInShort } from "../../state/wayOut";
 import "./status.css";
 
 const CONNECTION: Record<Connection, Label> = {
@@ -50,7 +50,7 @@ export function StatusLine({ seat }: { seat: Seat }) {
       {!isLost && <Figures seat={seat} />}
       {/* The screen's description says it to who cannot see it. */}
       <span class="way-out" aria-hidden="true">
-        {wayOut()}
+        {wayOutInShort()}
       </span>
       {!isLost && <span class="gap" />}
       {!isLost && <People seat={seat} />}
