@@ -18,13 +18,15 @@ afterEach(() => {
 
 function open() {
   const said: string[] = [];
+  let dropped = 0;
   const socket = openSocket("ws://farhand/", {
     message: ({ type }) => said.push(type),
     picture: (data) => said.push(`picture of ${data.byteLength}`),
     closed: (code, wasOpen) => said.push(`closed ${code} ${wasOpen}`),
     stalled: () => said.push("stalled"),
+    dropped: () => (dropped += 1),
   });
-  return { socket, said };
+  return { socket, said, timesDropped: () => dropped };
 }
 
 test("messages and pictures arrive, nonsense does not", () => {
@@ -74,8 +76,8 @@ function block(socket: FakeSocket) {
 const types = (socket: FakeSocket) =>
   socket.sent.map((text) => (JSON.parse(text) as { type: string }).type);
 
-test("what is typed into a stall is dropped, said once, and everything let go", () => {
-  const { socket, said } = open();
+test("what is typed into a stall is dropped, said once, and everything released", () => {
+  const { socket, said, timesDropped } = open();
   latest().hello();
   socket.send({ type: "key", code: "KeyA", down: true });
   const unblock = block(latest());
@@ -88,6 +90,8 @@ test("what is typed into a stall is dropped, said once, and everything let go", 
   socket.send({ type: "held" });
   expect(types(latest())).toEqual(["key", "held", "wheel", "release"]);
   expect(said).toEqual(["hello", "stalled"]);
+  // For each: a key that went down in the stall is as unknown to the daemon as one from before it.
+  expect(timesDropped()).toBe(3);
   unblock();
   socket.send({ type: "key", code: "KeyB", down: true });
   expect(types(latest()).at(-1)).toBe("key");

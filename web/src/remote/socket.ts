@@ -32,6 +32,8 @@ export type SocketPorts = {
   closed: (code: number, wasOpen: boolean) => void;
   /** The network stalls, and what is typed is dropped. */
   stalled: () => void;
+  /** An input was dropped in a stall; the daemon releases what was held. */
+  dropped: () => void;
 };
 
 export type Socket = {
@@ -139,6 +141,7 @@ export function openSocket(url: string, ports: SocketPorts): Socket {
       put(on, { type: "release" });
       ports.stalled();
     }
+    ports.dropped();
     return true;
   };
 

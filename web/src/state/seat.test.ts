@@ -1,9 +1,11 @@
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { HEADER_BYTES } from "../core/frame";
-import type { Session, Status } from "../core/protocol";
+import type { Session, Status, ToDaemon } from "../core/protocol";
 import { api } from "../remote/api";
+import { attachKeyboard } from "../remote/keyboard";
 import { SESSION_ENDED } from "../remote/socket";
 import { FakeSocket, latest } from "../testing/fakeSocket";
+import { keyEvent } from "../testing/keyEvent";
 import { notices } from "./notices";
 import { openSeat, type Seat } from "./seat";
 import { session } from "./session";
@@ -223,4 +225,78 @@ test("a wrong password ends no session", async () => {
   refused["/login"] = { status: 401, code: "wrong-password" };
   await expect(api.login("anna", "wrong")).rejects.toMatchObject({ code: "wrong-password" });
   expect(asked).toEqual(["/login"]);
+});
+
+/** Lets everything wait in the socket that is sent from now on, until the returned undo is called. */
+function block() {
+  const socket = latest();
+  socket.bufferedAmount = 1000;
+  return () => (socket.bufferedAmount = 0);
+}
+
+/** What of keys went out, as `+KeyA -KeyA`, and what releases them. */
+const keysOf = (socket: FakeSocket) =>
+  socket.sent
+    .map((text) => JSON.parse(text) as ToDaemon)
+    .flatMap((message) =>
+      message.type === "key" ? [`${message.down ? "+" : "-"}${message.code}`] : [],
+    );
+
+describe("a Ctrl that is held down all the while", () => {
+  const target = () => {
+    const target = new EventTarget();
+    const keyboard = attachKeyboard(target, {
+      send: seat.send,
+      text: () => undefined,
+      nameless: () => undefined,
+      leave: () => undefined,
+      rightControlLeaves: () => false,
+      document: Object.assign(new EventTarget(), { hasFocus: () => true }),
+      window: new EventTarget(),
+      platform: "other",
+    });
+    seat.whenReleased(keyboard.forgotten);
+    return (type: string, code: string) =>
+      target.dispatchEvent(keyEvent(type, { code, key: code, ctrlKey: true }));
+  };
+
+  test.each(["before", "in"])("and went down %s a stall is down for the next key", (when) => {
+    latest().hello();
+    const fire = target();
+    if (when === "before") fire("keydown", "ControlLeft");
+    fire("keydown", "KeyX");
+    const unblock = block();
+    vi.advanceTimersByTime(600);
+    if (when === "in") fire("keydown", "ControlLeft");
+    fire("keyup", "KeyX");
+    expect(latest().sent.at(-1)).toBe('{"type":"release"}');
+    unblock();
+    latest().sent = [];
+    fire("keydown", "KeyC");
+    expect(keysOf(latest())).toEqual(["+ControlLeft", "+KeyC"]);
+  });
+
+  test.each(["hands-away", "usb-unplugged", "flooded"])(
+    "is down for the next key after %s",
+    (code) => {
+      latest().hello();
+      const fire = target();
+      fire("keydown", "ControlLeft");
+      latest().onmessage?.({ data: JSON.stringify({ type: "refused", code, message: "no" }) });
+      latest().sent = [];
+      fire("keydown", "KeyC");
+      expect(keysOf(latest())).toEqual(["+ControlLeft", "+KeyC"]);
+    },
+  );
+
+  test("is down for the next key on the socket after a lost one", () => {
+    latest().hello();
+    const fire = target();
+    fire("keydown", "ControlLeft");
+    latest().onclose?.({ code: 1006 });
+    vi.advanceTimersByTime(250);
+    latest().hello();
+    fire("keydown", "KeyC");
+    expect(keysOf(latest())).toEqual(["+ControlLeft", "+KeyC"]);
+  });
 });

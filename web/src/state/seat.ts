@@ -34,6 +34,8 @@ export type Seat = {
   /** Who we are here; null until the daemon has said so. */
   me: ReadonlySignal<Me | null>;
   send: (message: ToDaemon) => void;
+  /** Calls when the daemon has released what was held here, or never heard of it, until undone. */
+  whenReleased: (does: () => void) => () => void;
   /** Gives pictures to `show` until the returned undo is called. */
   watch: (show: (data: ArrayBuffer) => void) => () => void;
   close: () => void;
@@ -46,6 +48,9 @@ const POLL_MS = 1000;
 const ANSWER_MS = 3000;
 /** It comes once a second; an older one describes pictures that no longer flow. */
 const LATENCY_MS = 2500;
+
+/** What the daemon refuses for these it has not done, and what was held before it has released. */
+const RELEASED_BY: readonly string[] = ["late", "flooded", "hands-away", "usb-unplugged"];
 
 const LOST = "The connection to Farhand is lost; this page goes on trying to reach it.";
 const STALLED = "The network stalls. What you type is dropped until it moves again.";
@@ -66,6 +71,7 @@ export function openSeat(first: Status): Seat {
   const abort = new AbortController();
   let show: ((data: ArrayBuffer) => void) | null = null;
   let unseen: ArrayBuffer | null = null;
+  const releases = new Set<() => void>();
   let heard = Date.now();
   let refusals = 0;
   let poll: ReturnType<typeof setTimeout> | undefined;
@@ -95,7 +101,12 @@ export function openSeat(first: Status): Seat {
         break;
       case "refused":
         sayProblem(message.message, `refused ${message.code}`);
+        if (RELEASED_BY.includes(message.code)) released();
     }
+  };
+
+  const released = () => {
+    for (const does of releases) does();
   };
 
   const picture = (data: ArrayBuffer) => {
@@ -108,6 +119,7 @@ export function openSeat(first: Status): Seat {
 
   const closed = async (code: number, wasOpen: boolean) => {
     held.forget();
+    released();
     unseen = null;
     latencyMs.value = null;
     if (abort.signal.aborted) return;
@@ -161,6 +173,7 @@ export function openSeat(first: Status): Seat {
     picture,
     closed: (code, wasOpen) => void closed(code, wasOpen),
     stalled: () => sayProblem(STALLED, "stalled"),
+    dropped: released,
   });
   const held = keepAlive({ send: socket.send, every });
 
@@ -180,6 +193,10 @@ export function openSeat(first: Status): Seat {
     latencyMs,
     me,
     send: held.send,
+    whenReleased(does) {
+      releases.add(does);
+      return () => void releases.delete(does);
+    },
     watch(next) {
       show = next;
       if (unseen !== null) next(unseen);

@@ -90,10 +90,7 @@ export function Screen({ seat, element, leave, children }: Props) {
       send: seat.send,
       wheels: { platform, isFirefox: /Firefox\//.test(navigator.userAgent) },
     });
-    // What was held over a lost connection is nobody's until it is seen to be down still.
-    const unsubscribe = seat.connection.subscribe((now) => {
-      if (now !== "open") keyboard.forgotten();
-    });
+    const unsubscribe = seat.whenReleased(keyboard.forgotten);
     return () => {
       unsubscribe();
       keyboard.undo();
