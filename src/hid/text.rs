@@ -10,8 +10,9 @@ use super::keymap::KEYS;
 /// The left Shift's bit in the report's first byte.
 const LEFT_SHIFT: u8 = 1 << 1;
 
-/// Characters without a key that a refusal names. Who has pasted the wrong thing altogether needs no longer list.
+/// Places without a key that a refusal names, and kinds of characters that it lists. Who has pasted the wrong thing altogether needs no longer list.
 const MOST_NAMED: usize = 10;
+const MOST_LISTED: usize = 100;
 
 /// The letters, in the order of the alphabet.
 const KEY_A: u8 = 0x04;
@@ -49,6 +50,15 @@ pub struct Untypable {
     named: Vec<(char, usize, usize)>,
     /// How many there are besides.
     others: usize,
+    /// Each once, as far as they are listed.
+    characters: Vec<char>,
+}
+
+impl Untypable {
+    /// The characters, each once, with the name of one that cannot be told by its look; a hundred at most.
+    pub fn characters(&self) -> impl Iterator<Item = (char, Option<String>)> {
+        self.characters.iter().map(|character| (*character, Named(*character).name()))
+    }
 }
 
 impl fmt::Display for Untypable {
@@ -70,16 +80,30 @@ impl std::error::Error for Untypable {}
 /// A character as a person can find it: by its look if it has one of its own, else by its name.
 struct Named(char);
 
-impl fmt::Display for Named {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+impl Named {
+    fn name(&self) -> Option<String> {
         let code = u32::from(self.0);
         if let Some((_, name)) = NAMES.iter().find(|(character, _)| *character == self.0) {
-            return write!(f, "{name}");
+            return Some((*name).into());
         }
-        match self.0.escape_debug().len() {
-            1 => write!(f, "{:?}", self.0),
-            _ if self.0.is_control() => write!(f, "the control character U+{code:04X}"),
-            _ => write!(f, "the invisible character U+{code:04X}"),
+        match self.has_look() {
+            true => None,
+            false if self.0.is_control() => Some(format!("the control character U+{code:04X}")),
+            false => Some(format!("the invisible character U+{code:04X}")),
+        }
+    }
+
+    fn has_look(&self) -> bool {
+        self.0.escape_debug().len() == 1 && !self.0.is_whitespace()
+    }
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match (self.name(), self.has_look()) {
+            (Some(name), true) => write!(f, "{name} '{}'", self.0),
+            (Some(name), false) => write!(f, "{name}"),
+            (None, _) => write!(f, "{:?}", self.0),
         }
     }
 }
@@ -96,32 +120,36 @@ const NAMES: &[(char, &str)] = &[
     ('\u{200D}', "zero width joiner"),
     ('\u{200E}', "left-to-right mark"),
     ('\u{200F}', "right-to-left mark"),
-    ('\u{2010}', "hyphen '\u{2010}'"),
-    ('\u{2011}', "non-breaking hyphen '\u{2011}'"),
-    ('\u{2013}', "en dash '\u{2013}'"),
-    ('\u{2014}', "em dash '\u{2014}'"),
-    ('\u{2018}', "left single quotation mark '\u{2018}'"),
-    ('\u{2019}', "right single quotation mark '\u{2019}'"),
-    ('\u{201C}', "left double quotation mark '\u{201C}'"),
-    ('\u{201D}', "right double quotation mark '\u{201D}'"),
-    ('\u{2026}', "horizontal ellipsis '\u{2026}'"),
+    ('\u{2010}', "hyphen"),
+    ('\u{2011}', "non-breaking hyphen"),
+    ('\u{2013}', "en dash"),
+    ('\u{2014}', "em dash"),
+    ('\u{2018}', "left single quotation mark"),
+    ('\u{2019}', "right single quotation mark"),
+    ('\u{201C}', "left double quotation mark"),
+    ('\u{201D}', "right double quotation mark"),
+    ('\u{2026}', "horizontal ellipsis"),
     ('\u{2028}', "line separator"),
     ('\u{2029}', "paragraph separator"),
     ('\u{202F}', "narrow no-break space"),
     ('\u{2060}', "word joiner"),
-    ('\u{2212}', "minus sign '\u{2212}'"),
+    ('\u{2212}', "minus sign"),
     ('\u{3000}', "ideographic space"),
     ('\u{FEFF}', "zero width no-break space"),
 ];
 
 /// The strokes that type `text`; line feeds become Enter.
 pub fn strokes(text: &str) -> Result<Vec<Stroke>, Untypable> {
-    let (mut strokes, mut named, mut others) = (Vec::new(), Vec::new(), 0);
+    let (mut strokes, mut named, mut others, mut characters) = (Vec::new(), Vec::new(), 0, Vec::new());
     let (mut line, mut column) = (1, 0);
     // Text from Windows ends lines with two characters; a lone carriage return means what it meant on a typewriter.
     for character in text.replace("\r\n", "\n").chars().map(|c| if c == '\r' { '\n' } else { c }) {
         column += 1;
-        match stroke(character) {
+        let stroke = stroke(character);
+        if stroke.is_none() && characters.len() < MOST_LISTED && !characters.contains(&character) {
+            characters.push(character);
+        }
+        match stroke {
             Some(stroke) => strokes.push(stroke),
             None if named.len() < MOST_NAMED => named.push((character, line, column)),
             None => others += 1,
@@ -130,7 +158,7 @@ pub fn strokes(text: &str) -> Result<Vec<Stroke>, Untypable> {
             (line, column) = (line + 1, 0);
         }
     }
-    if named.is_empty() { Ok(strokes) } else { Err(Untypable { named, others }) }
+    if named.is_empty() { Ok(strokes) } else { Err(Untypable { named, others, characters }) }
 }
 
 fn stroke(character: char) -> Option<Stroke> {
@@ -184,9 +212,18 @@ mod tests {
     }
 
     #[test]
+    fn each_character_that_cannot_be_typed_is_listed_once() {
+        let refusal = strokes("é\u{a0}é–").unwrap_err();
+        let names: Vec<_> = refusal.characters().collect();
+        assert_eq!([('é', None), ('\u{a0}', Some("no-break space".into())), ('–', Some("en dash".into()))], *names);
+    }
+
+    #[test]
     fn a_refusal_has_an_end() {
         let refusal = strokes(&"é".repeat(1000)).unwrap_err().to_string();
         assert!(refusal.ends_with("'é' (line 1, column 10) and 990 more"), "{refusal}");
+        let all: String = ('\u{4e00}'..'\u{5000}').collect();
+        assert_eq!(100, strokes(&all).unwrap_err().characters().count());
     }
 
     #[test]

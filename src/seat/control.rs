@@ -19,7 +19,6 @@ use crate::bus::SeatBus;
 use crate::hands::client::{Drops, Hands, Person, Requester};
 use crate::hands::protocol::{HandsError, LARGEST_CHORD, MOST_STROKES};
 use crate::hid::keyboard::{Owner, Usage};
-use crate::hid::text::Stroke;
 use crate::hid::{keymap, text};
 
 /// What a finger does: every board takes it as a press, none as a hold.
@@ -106,7 +105,8 @@ impl Control {
         if !(1..=MOST_CHECKED).contains(&text.chars().count()) {
             return Err(ControlError::CheckLength);
         }
-        strokes(text).map(drop)
+        text::strokes(text)?;
+        Ok(())
     }
 
     /// Types a text; gives how many characters when the target has them all.
@@ -116,7 +116,7 @@ impl Control {
         if !(1..=MOST_STROKES).contains(&length) {
             return Err(ControlError::TextLength);
         }
-        let strokes = strokes(text)?;
+        let strokes = text::strokes(text)?;
         let act = Act::begin(Kind::Typing, principal, format!("type {length} characters at {}", self.seat()));
         let typed = self.hands.type_strokes(self.seat(), requester(principal, owner), strokes);
         act.end(while_allowed(principal, typed).await)?;
@@ -139,12 +139,8 @@ fn usages(codes: &[String]) -> Result<Vec<Usage>, ControlError> {
     if !(1..=LARGEST_CHORD).contains(&codes.len()) {
         return Err(ControlError::ChordLength);
     }
-    let unknown = |code: &String| ControlError::CannotType(format!("no key has the code {code:?}"));
+    let unknown = |code: &String| ControlError::UnknownKey(code.clone());
     codes.iter().map(|code| keymap::usage(code).ok_or_else(|| unknown(code))).collect()
-}
-
-fn strokes(text: &str) -> Result<Vec<Stroke>, ControlError> {
-    text::strokes(text).map_err(|error| ControlError::CannotType(error.to_string()))
 }
 
 /// The same person in all that they ask for, however many requests, sessions and pages of theirs there are.

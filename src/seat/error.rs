@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::auth::rights::Denied;
 use crate::hands::protocol::{HandsError, LARGEST_CHORD, MOST_STROKES};
+use crate::hid::text::Untypable;
 
 /// A shorter hold is a tap, and a longer one is an accident.
 pub const HOLDS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(12));
@@ -31,9 +32,12 @@ pub enum ControlError {
     /// Nothing to check, or too much at once.
     #[error("a text to check has 1 to {MOST_CHECKED} characters")]
     CheckLength,
-    /// Something that no key gives.
-    #[error("{0}")]
-    CannotType(String),
+    /// A chord with a key that no keyboard has.
+    #[error("no key has the code {0:?}")]
+    UnknownKey(String),
+    /// A text with characters that no key gives.
+    #[error(transparent)]
+    Untypable(#[from] Untypable),
     /// The hands did not do it.
     #[error(transparent)]
     Hands(#[from] HandsError),

@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::auth::role::Privilege;
 use crate::hands::client::{HandsError, Owner};
@@ -62,9 +63,15 @@ impl ApiError for ControlError {
             | ControlError::ChordLength
             | ControlError::TextLength
             | ControlError::CheckLength => codes::MALFORMED,
-            ControlError::CannotType(_) => codes::CANNOT_TYPE,
+            ControlError::UnknownKey(_) | ControlError::Untypable(_) => codes::CANNOT_TYPE,
             ControlError::Hands(error) => error.code(),
         }
+    }
+
+    fn detail(&self) -> Option<serde_json::Value> {
+        let ControlError::Untypable(untypable) = self else { return None };
+        let characters = untypable.characters();
+        Some(characters.map(|(character, name)| json!({ "character": character, "name": name })).collect())
     }
 }
 

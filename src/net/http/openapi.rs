@@ -141,7 +141,7 @@ fn error() -> Value {
             "error": {
                 "type": "object",
                 "required": ["code", "message"],
-                "properties": { "code": text(), "message": text() },
+                "properties": { "code": text(), "message": text(), "detail": {} },
             },
         },
     })

@@ -27,6 +27,11 @@ pub trait ApiError: Display {
     fn allow(&self) -> Option<&str> {
         None
     }
+
+    /// What a program needs to show where the fault is.
+    fn detail(&self) -> Option<serde_json::Value> {
+        None
+    }
 }
 
 /// An error as a client sees it.
@@ -39,6 +44,7 @@ pub struct Problem {
     pub message: String,
     retry_after: Option<Duration>,
     allow: Option<String>,
+    detail: Option<serde_json::Value>,
 }
 
 impl<E: ApiError> From<E> for Problem {
@@ -49,6 +55,7 @@ impl<E: ApiError> From<E> for Problem {
             message: error.to_string(),
             retry_after: error.retry_after(),
             allow: error.allow().map(str::to_string),
+            detail: error.detail(),
         }
     }
 }
@@ -63,9 +70,12 @@ impl From<Problem> for Response<Body> {
         struct Inner<'a> {
             code: &'a str,
             message: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            detail: Option<&'a serde_json::Value>,
         }
-        let error = Outer { error: Inner { code: problem.code, message: &problem.message } };
-        let bytes = serde_json::to_vec(&error).expect("two strings are plain data");
+        let Problem { code, message, detail, .. } = &problem;
+        let error = Outer { error: Inner { code, message, detail: detail.as_ref() } };
+        let bytes = serde_json::to_vec(&error).expect("strings and JSON are plain data");
         let mut response = Response::new(Body::Whole(bytes.into()));
         *response.status_mut() = problem.kind.status;
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
