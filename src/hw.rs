@@ -4,6 +4,7 @@ pub mod bootenv;
 pub mod carrier;
 pub mod condition;
 pub mod configfs;
+mod get_report;
 mod gpio;
 pub mod grow;
 pub mod hidg;

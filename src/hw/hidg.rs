@@ -24,10 +24,12 @@ use tokio::io::unix::AsyncFd;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::configfs::{self, Gadget};
+use super::get_report;
 use crate::base::error_chain::chain;
 use crate::base::usb::{KeyboardLeds, Report, Udc};
 use crate::config::{Controller, Usb};
 use crate::gadget::plan::{Function, KEYBOARD, POINTER};
+use crate::hid::descriptor::{KEYBOARD_BYTES, POINTER_BYTES};
 use crate::ports::{Offer, UsbEvent, UsbPort};
 
 /// How often to look for a missing controller: it appears while the system starts, and a user waits for the keyboard.
@@ -174,6 +176,12 @@ impl UsbPort for HidgPort {
             Report::Keyboard(report) => plugged.keyboard.offer(&report),
             Report::Pointer(report) => plugged.pointer.offer(&report),
         };
+        match report {
+            _ if !matches!(offered, Ok(Offer::Taken)) => (),
+            Report::Keyboard(report) => plugged.keyboard.answer(&report),
+            // The wheel is no state: only what has turned since the last report counts.
+            Report::Pointer([buttons, x0, x1, y0, y1, ..]) => plugged.pointer.answer(&[buttons, x0, x1, y0, y1, 0, 0]),
+        }
         offered.unwrap_or_else(|error| {
             log::warn!("USB controller {} refuses a report: {error}", plugged.udc.name);
             Offer::Absent
@@ -220,7 +228,9 @@ impl Plugged {
     fn open(gadget: &Gadget, controller: String, places: &Places) -> io::Result<Plugged> {
         let state = File::open(places.controllers.join(&controller).join("state"))?;
         let node = |function| open_node(gadget, function, places).and_then(Node::new);
-        let (keyboard, pointer) = (node(&KEYBOARD)?, node(&POINTER)?);
+        let (mut keyboard, mut pointer) = (node(&KEYBOARD)?, node(&POINTER)?);
+        keyboard.answer(&[0; KEYBOARD_BYTES]);
+        pointer.answer(&[0; POINTER_BYTES]);
         let udc = Udc { name: controller, state: read_state(&state)? };
         let announced = announced(&state);
         Ok(Plugged { udc, state, announced, keyboard, pointer })
@@ -293,11 +303,24 @@ struct Node {
     fd: AsyncFd<File>,
     blocked: bool,
     deaf: bool,
+    /// Whether the kernel wants to know what to answer a host that asks for the current report.
+    asks: bool,
 }
 
 impl Node {
     fn new(node: File) -> io::Result<Node> {
-        Ok(Node { fd: watch(node, Interest::READABLE | Interest::WRITABLE)?, blocked: false, deaf: false })
+        let fd = watch(node, Interest::READABLE | Interest::WRITABLE)?;
+        Ok(Node { fd, blocked: false, deaf: false, asks: true })
+    }
+
+    /// Has the kernel answer a host that asks for the current report.
+    fn answer(&mut self, report: &[u8]) {
+        if self.asks {
+            self.asks = get_report::answer(self.fd.get_ref(), report).unwrap_or_else(|error| {
+                log::warn!("a host that asks for the keyboard's or pointer's state waits for seconds: {error}");
+                false
+            });
+        }
     }
 
     /// Passes a report to the controller, if the previous one has been fetched.

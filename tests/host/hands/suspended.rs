@@ -1,4 +1,5 @@
-//! The hands over a controller whose bus is suspended, as a Pi's is while its target sleeps or is off.
+//! The hands over the kernel's gadget: while the bus is suspended, as a Pi's is while its target sleeps or is off, and
+//! when a host asks for a report.
 //!
 //! The kernel is played by `preload/hidg.c`, since no controller of a development machine refuses reports on a
 //! suspended bus.
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use farhand::hands::client::Input;
+use farhand::hands::client::{Input, Person};
 use farhand::hands::protocol::{FromHands, ToHands};
 use tokio::net::UnixStream;
 use tokio::time::{Instant, interval};
@@ -56,6 +57,12 @@ impl Hands {
         RawClient::new(UnixStream::connect(self.folder.path().join("hands.sock")).await.unwrap())
     }
 
+    /// What the kernel was told to answer a host that asks for a report: each one's length and first bytes.
+    fn answers(&self) -> Vec<(u8, [u8; 8])> {
+        let told = fs::read(self.folder.path().join("answers")).unwrap_or_default();
+        told.chunks_exact(72).map(|answer| (answer[2], answer[4..12].try_into().unwrap())).collect()
+    }
+
     /// How many reports have been refused.
     fn refused(&self) -> u64 {
         fs::metadata(self.folder.path().join("refused")).map_or(0, |file| file.len())
@@ -78,14 +85,46 @@ fn build_preload(folder: &Path) -> PathBuf {
     library
 }
 
+fn is_bound(message: &FromHands) -> bool {
+    matches!(message, FromHands::Status { status, .. } if status.takes_keys())
+}
+
+/// Waits for a message, and beats meanwhile.
+async fn hear(client: &mut RawClient, is_wanted: impl Fn(&FromHands) -> bool) {
+    let mut beat = interval(Duration::from_millis(100));
+    let wanted = async {
+        loop {
+            tokio::select! {
+                _ = beat.tick() => client.say(&ToHands::Beat).await,
+                message = client.hear() => if is_wanted(&message.expect("the hands hang up")) {
+                    return;
+                },
+            }
+        }
+    };
+    soon("the message", wanted).await;
+}
+
+#[tokio::test]
+async fn the_kernel_can_answer_a_host_that_asks_for_the_current_report() {
+    let hands = Hands::start();
+    fs::write(hands.folder.path().join("awake"), "").unwrap();
+    let mut client = hands.connect().await;
+    hear(&mut client, is_bound).await;
+    assert_eq!(vec![(8, [0; 8]), (7, [0; 8])], hands.answers(), "before the first report");
+    let person = Person::new("anna");
+    client.say(&ToHands::Chord { seat: seat(), id: 1, owner: ANNA, person, usages: vec![A] }).await;
+    let done = FromHands::Done { seat: seat(), id: 1, error: None };
+    hear(&mut client, |message| *message == done).await;
+    let keys: Vec<_> = hands.answers()[2..].iter().map(|(len, report)| (*len, report[2])).collect();
+    assert_eq!(vec![(8, 4), (8, 0), (8, 0)], keys, "after each report");
+}
+
 #[tokio::test]
 async fn a_node_that_refuses_and_calls_itself_writable_is_seldom_asked() {
     let hands = Hands::start();
     let mut client = hands.connect().await;
-    let is_suspended = async {
-        while !matches!(client.hear().await, Some(FromHands::Status { status, .. }) if status.takes_keys()) {}
-    };
-    soon("the gadget is bound", is_suspended).await;
+    hear(&mut client, is_bound).await;
     let input = |input| ToHands::Input { seat: seat(), owner: ANNA, input };
     client.say(&input(Input::Key { usage: A, down: true })).await;
     let (begun, mut beats, mut x) = (Instant::now(), 0, 0);

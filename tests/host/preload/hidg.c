@@ -4,7 +4,8 @@
  * Below $FARHAND_KERNEL lie the files that the process finds in /sys: a folder that is made there gets its attributes
  * when they are written, as in configfs. The nodes of the HID functions refuse every report as a Raspberry Pi's
  * controller does while the target sleeps: write() fails with EAGAIN and wakes whoever waits for room, of which the
- * node says that there is some. Each refusal adds a byte to the file "refused".
+ * node says that there is some. Each refusal adds a byte to the file "refused". While there is a file "awake", every
+ * report is taken. What is to be answered to a host that asks for a report is added to the file "answers", by 72 bytes.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -16,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -107,20 +109,50 @@ int statx(int at, const char *restrict path, int flags, unsigned int mask, struc
 	return REAL(statx)(at, place(path, buffer), flags, mask, result);
 }
 
+static int is_node(int file)
+{
+	for (int at = 0; at < node_count; at++)
+		if (nodes[at] == file)
+			return 1;
+	return 0;
+}
+
+/* Adds to a file that the test reads. */
+static void add(const char *name, const void *bytes, ssize_t length)
+{
+	char path[4096];
+	snprintf(path, sizeof path, "%s/%s", getenv("FARHAND_KERNEL"), name);
+	int file = REAL(openat)(AT_FDCWD, path, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0644);
+	if (file < 0 || REAL(write)(file, bytes, length) != length)
+		abort();
+	close(file);
+}
+
 ssize_t write(int file, const void *bytes, size_t length)
 {
-	for (int at = 0; at < node_count; at++) {
-		if (nodes[at] != file)
-			continue;
-		unsigned long long nothing = 0;
-		char path[4096];
-		snprintf(path, sizeof path, "%s/refused", getenv("FARHAND_KERNEL"));
-		int count = REAL(openat)(AT_FDCWD, path, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0644);
-		if (count < 0 || REAL(write)(count, ".", 1) != 1 || REAL(write)(file, &nothing, sizeof nothing) < 0)
-			abort();
-		close(count);
-		errno = EAGAIN;
-		return -1;
-	}
-	return REAL(write)(file, bytes, length);
+	char awake[4096];
+	if (!is_node(file))
+		return REAL(write)(file, bytes, length);
+	snprintf(awake, sizeof awake, "%s/awake", getenv("FARHAND_KERNEL"));
+	if (!access(awake, F_OK))
+		return length;
+	unsigned long long nothing = 0;
+	add("refused", ".", 1);
+	if (REAL(write)(file, &nothing, sizeof nothing) < 0)
+		abort();
+	errno = EAGAIN;
+	return -1;
+}
+
+int ioctl(int file, unsigned long request, ...)
+{
+	va_list rest;
+	va_start(rest, request);
+	void *argument = va_arg(rest, void *);
+	va_end(rest);
+	/* GADGET_HID_WRITE_GET_REPORT */
+	if (!is_node(file) || request != 0x40486742)
+		return REAL(ioctl)(file, request, argument);
+	add("answers", argument, 72);
+	return 0;
 }
