@@ -188,7 +188,7 @@ pub enum HandsError {
     #[error("the target does not take keys: USB is not plugged in, or the target is off")]
     Unplugged,
     /// The target has taken the keyboard, but fetches no reports.
-    #[error("the target did not fetch the keys for 2 seconds: it is off, asleep or hung; they were dropped")]
+    #[error("the target did not fetch the keys for 2 seconds: it is off, asleep, unplugged or hung; they were dropped")]
     Stale,
     /// More was sent than the target fetches.
     #[error(

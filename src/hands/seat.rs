@@ -34,6 +34,8 @@ pub struct SeatDevices {
     sequencer: Sequencer,
     status: TargetStatus,
     lamps_read: Option<Instant>,
+    /// What the target last set, even if it sleeps now.
+    leds: KeyboardLeds,
     /// When a suspended bus is asked again.
     ask_again: Option<Instant>,
 }
@@ -42,7 +44,16 @@ impl SeatDevices {
     /// Takes over a target's hardware and makes it safe: a process that died may have left a relay closed.
     pub fn new(seat: SeatId, board: Board) -> SeatDevices {
         let (reports, sequencer, status) = (ReportQueue::default(), Sequencer::default(), TargetStatus::default());
-        let mut devices = SeatDevices { seat, board, reports, sequencer, status, lamps_read: None, ask_again: None };
+        let mut devices = SeatDevices {
+            seat,
+            board,
+            reports,
+            sequencer,
+            status,
+            lamps_read: None,
+            leds: KeyboardLeds::default(),
+            ask_again: None,
+        };
         devices.open_all();
         devices
     }
@@ -123,6 +134,9 @@ impl SeatDevices {
                 let was_configured = self.is_configured();
                 self.status.udc = udc;
                 self.ask_again = None;
+                // A target that fetches nothing shows no lamps. One that resumes without a reset has them still.
+                let is_suspended = self.status.takes_keys() && !self.is_configured();
+                self.status.keyboard_leds = if is_suspended { KeyboardLeds::default() } else { self.leds };
                 if !self.status.takes_keys() {
                     // Its lamps went dark with it, and whoever starts next will set them again.
                     self.set_leds(KeyboardLeds::default());
@@ -140,6 +154,7 @@ impl SeatDevices {
     }
 
     fn set_leds(&mut self, leds: KeyboardLeds) {
+        self.leds = leds;
         self.status.keyboard_leds = leds;
         self.reports.caps_lock(leds.caps);
     }

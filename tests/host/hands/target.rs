@@ -339,6 +339,24 @@ async fn a_text_comes_out_right_under_caps_lock() {
 }
 
 #[tokio::test]
+async fn a_suspended_target_shows_no_lamps_until_it_resumes() {
+    let bench = Bench::new().await;
+    let leds = KeyboardLeds { num: true, ..KeyboardLeds::default() };
+    bench.machine.change(|state| state.events.push_back(UsbEvent::Leds(leds)));
+    for (state, shown) in [("suspended", KeyboardLeds::default()), ("configured", leds)] {
+        bench.machine.udc(state);
+        let is_so = |bench: &Bench| {
+            let target = bench.status.now().target;
+            target.udc.is_some_and(|udc| udc.state == state) && target.keyboard_leds == shown
+        };
+        bench.known(state, is_so).await;
+    }
+    bench.machine.udc("default");
+    bench.machine.udc("configured");
+    bench.known("a reset forgets them", |bench| bench.status.now().target.keyboard_leds != leds).await;
+}
+
+#[tokio::test]
 async fn lamps_and_leds_reach_the_status() {
     let bench = Bench::new().await;
     let (lamps, leds) =
