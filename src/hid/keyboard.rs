@@ -56,6 +56,16 @@ impl Keyboard {
         self.held.retain(|(holder, _)| *holder != owner);
     }
 
+    /// Whether something typed is down, which masks everybody's modifiers.
+    pub fn is_typed(&self) -> bool {
+        self.held.iter().any(|(owner, _)| *owner == TYPING)
+    }
+
+    /// Whether `owner` holds a modifier.
+    pub fn holds_modifier(&self, owner: Owner) -> bool {
+        self.held.iter().any(|(holder, usage)| *holder == owner && usage.modifier().is_some())
+    }
+
     /// Everybody who holds a key; whoever holds several comes several times.
     pub fn owners(&self) -> impl Iterator<Item = Owner> + '_ {
         self.held.iter().map(|(owner, _)| *owner)
@@ -73,7 +83,7 @@ impl Keyboard {
     pub fn report(&self) -> [u8; 8] {
         let mut report = [0; 8];
         let mut slots = Vec::new();
-        let is_typed = self.held.iter().any(|(owner, _)| *owner == TYPING);
+        let is_typed = self.is_typed();
         for (owner, usage) in &self.held {
             match usage.modifier() {
                 Some(_) if is_typed && *owner != TYPING => (),

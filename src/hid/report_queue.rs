@@ -42,6 +42,14 @@ impl Interface {
     pub const ALL: [Interface; 2] = [Interface::Keyboard, Interface::Pointer];
 }
 
+/// What somebody does with the keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    Down(Usage),
+    Up(Usage),
+    Leave,
+}
+
 /// Keyboard and pointer of one target, with what waits to be fetched.
 #[derive(Debug, Default)]
 pub struct ReportQueue {
@@ -49,6 +57,8 @@ pub struct ReportQueue {
     /// What people hold, even if the target has lost or never seen it.
     held: Keyboard,
     keys: Pending<[u8; 8]>,
+    /// What people did with the keys while a stroke masked their modifiers, for when it is up.
+    later: Vec<(Owner, Change)>,
     pointer: Pointer,
     moves: Pending<Move>,
     typing: TypingQueue,
@@ -60,14 +70,9 @@ pub struct ReportQueue {
 impl ReportQueue {
     /// Notes that a key went down or up.
     pub fn key(&mut self, now: Instant, owner: Owner, usage: Usage, down: bool) -> Result<(), Failure> {
-        for keyboard in [&mut self.keyboard, &mut self.held] {
-            if down {
-                keyboard.press(owner, usage);
-            } else {
-                keyboard.release(owner, usage);
-            }
-        }
-        self.queue_keys(now, owner)
+        let change = if down { Change::Down(usage) } else { Change::Up(usage) };
+        change.apply(&mut self.held, owner);
+        self.change(now, owner, change)
     }
 
     /// Notes that somebody holds a key while the target takes none. It counts if they still do when that changes.
@@ -118,21 +123,18 @@ impl ReportQueue {
     /// Ends a text or chord early.
     pub fn cancel(&mut self, now: Instant, id: u64) {
         if self.typing.cancel(id) {
-            self.keyboard.leave(TYPING);
+            self.lift(now);
         }
-        // Within the share of what is typed, which never has more than one report.
-        let _ = self.queue_keys(now, TYPING);
     }
 
     /// Releases all that `owner` holds and ends what it types, after the reports that are queued already.
     pub fn leave(&mut self, now: Instant, owner: Owner) -> Result<(), Failure> {
-        self.keyboard.leave(owner);
         self.held.leave(owner);
         self.pointer.leave(owner);
         if self.typing.leave(owner) {
-            self.keyboard.leave(TYPING);
+            self.lift(now);
         }
-        self.queue_keys(now, owner).and(self.queue_move(now, owner, 0, 0))
+        self.change(now, owner, Change::Leave).and(self.queue_move(now, owner, 0, 0))
     }
 
     /// Releases everything at once: queued reports are dropped, and the next report holds nothing.
@@ -211,6 +213,7 @@ impl ReportQueue {
             }
             // Even if nothing changed, since the typing queue waits for a report to be taken.
             self.keys.push(now, TYPING, self.keyboard.report());
+            self.catch_up(now);
         }
     }
 
@@ -244,23 +247,70 @@ impl ReportQueue {
         self.keys.of(TYPING) == 0
     }
 
+    /// Does it to the keyboard, or keeps it until what is typed is up: with its modifiers masked, somebody's Ctrl-C
+    /// would arrive as a plain C. What else they do then waits as well, to stay in its order.
+    fn change(&mut self, now: Instant, owner: Owner, change: Change) -> Result<(), Failure> {
+        let has_waiting = self.later.iter().any(|(of, _)| *of == owner);
+        let is_masked = match change {
+            Change::Down(usage) => usage.modifier().is_some() || self.keyboard.holds_modifier(owner),
+            Change::Up(_) | Change::Leave => false,
+        };
+        if !self.keyboard.is_typed() || !(has_waiting || is_masked) {
+            change.apply(&mut self.keyboard, owner);
+            return self.queue_keys(now, owner);
+        }
+        self.check_room(now, owner)?;
+        self.later.push((owner, change));
+        Ok(())
+    }
+
+    /// Releases what is typed, whose job has ended.
+    fn lift(&mut self, now: Instant) {
+        self.keyboard.leave(TYPING);
+        // Within the share of what is typed, which never has more than one report.
+        let _ = self.queue_keys(now, TYPING);
+        self.catch_up(now);
+    }
+
+    /// Does what waited for what is typed to be up.
+    fn catch_up(&mut self, now: Instant) {
+        if self.keyboard.is_typed() {
+            return;
+        }
+        for (owner, change) in std::mem::take(&mut self.later) {
+            change.apply(&mut self.keyboard, owner);
+            // There was room for it, unless all owners together have too much: then everybody has been told.
+            if self.queue_keys(now, owner).is_err() {
+                return;
+            }
+        }
+    }
+
     fn queue_keys(&mut self, now: Instant, owner: Owner) -> Result<(), Failure> {
         let report = self.keyboard.report();
         if report == *self.keys.newest() {
             return Ok(());
         }
-        if MOST_OWNERS * MOST_KEYS <= self.keys.queue.len() {
+        self.check_room(now, owner)?;
+        self.keys.push(now, owner, report);
+        Ok(())
+    }
+
+    /// Whether one more report of this owner may wait. If not, theirs are dropped.
+    fn check_room(&mut self, now: Instant, owner: Owner) -> Result<(), Failure> {
+        if MOST_OWNERS * MOST_KEYS <= self.keys.queue.len() + self.later.len() {
             self.held = Keyboard::default();
             self.drop_keys(now, Failure::Flooded);
             return Err(Failure::Flooded);
         }
-        if MOST_KEYS <= self.keys.of(owner) {
+        let waiting = self.later.iter().filter(|(of, _)| *of == owner).count();
+        if MOST_KEYS <= self.keys.of(owner) + waiting {
+            self.later.retain(|(of, _)| *of != owner);
             self.keyboard.leave(owner);
             self.held.leave(owner);
             self.keys.drop_of(now, owner, self.keyboard.report());
             return Err(Failure::Flooded);
         }
-        self.keys.push(now, owner, report);
         Ok(())
     }
 
@@ -296,9 +346,11 @@ impl ReportQueue {
     }
 
     fn drop_keys(&mut self, now: Instant, failure: Failure) {
-        if self.keys.acts() {
+        let later = std::mem::take(&mut self.later);
+        if self.keys.acts() || !later.is_empty() {
             // Those whose reports wait, and those who hold a key that the target has seen: it goes up, too.
-            let owners: HashSet<Owner> = self.keys.shares.keys().copied().chain(self.keyboard.owners()).collect();
+            let waiting = self.keys.shares.keys().copied().chain(later.iter().map(|(owner, _)| *owner));
+            let owners: HashSet<Owner> = waiting.chain(self.keyboard.owners()).collect();
             self.dropped.extend(owners.into_iter().filter(|owner| *owner != TYPING).map(|owner| (owner, failure)));
         }
         self.typing.fail(failure);
@@ -309,6 +361,16 @@ impl ReportQueue {
     fn drop_moves(&mut self, now: Instant) {
         self.pointer.release_all();
         self.moves.replace(now, Move::released(self.pointer.report(0, 0)));
+    }
+}
+
+impl Change {
+    fn apply(self, keyboard: &mut Keyboard, owner: Owner) {
+        match self {
+            Change::Down(usage) => keyboard.press(owner, usage),
+            Change::Up(usage) => keyboard.release(owner, usage),
+            Change::Leave => keyboard.leave(owner),
+        }
     }
 }
 

@@ -422,6 +422,51 @@ fn somebodys_control_is_masked_while_a_stroke_is_down_and_restored() {
     assert_eq!([(1, 0), (0, 4), (1, 0), (2, 5), (1, 0), (1, 0)].as_slice(), bench.fetch_all_keys());
 }
 
+#[test]
+fn somebodys_chord_during_a_stroke_comes_behind_it_with_its_modifiers() {
+    const C: Usage = Usage(0x06);
+    let text = [Stroke { usage: A, modifiers: 0 }, Stroke { usage: B, modifiers: 0 }];
+    for holds_before in [false, true] {
+        let mut bench = Bench::new();
+        if holds_before {
+            bench.key(BERT, Usage(0xE0), true);
+            bench.fetch_keys();
+        }
+        bench.reports.strokes(bench.now, 1, by(ANNA), &text);
+        let mut keys = bench.fetch_keys();
+        assert_eq!(vec![(0, 4)], keys, "the stroke is down");
+        bench.key(BERT, Usage(0xE0), true);
+        [true, false].into_iter().for_each(|down| bench.key(BERT, C, down));
+        bench.reports.leave(bench.now, BERT).unwrap();
+        keys.extend(bench.fetch_all_keys());
+        assert_eq!(vec![(0, 4), (1, 6), (0, 5)], downs(keys));
+        assert_eq!(Some((1, Ok(()))), bench.reports.poll());
+    }
+}
+
+#[test]
+fn what_waits_for_a_stroke_is_told_when_it_is_dropped() {
+    let mut bench = Bench::new();
+    bench.reports.strokes(bench.now, 1, by(ANNA), &[Stroke { usage: A, modifiers: 0 }]);
+    bench.fetch_keys();
+    bench.key(BERT, Usage(0xE0), true);
+    bench.reports.lost(bench.now);
+    assert_eq!(Some((BERT, Failure::Unplugged)), bench.reports.dropped());
+    assert_eq!(vec![(0, 0)], bench.fetch_all_keys());
+}
+
+#[test]
+fn a_flood_that_waits_for_a_stroke_finds_an_end() {
+    let mut bench = Bench::new();
+    bench.reports.strokes(bench.now, 1, by(ANNA), &[Stroke { usage: A, modifiers: 0 }]);
+    bench.fetch_keys();
+    bench.key(BERT, Usage(0xE0), true);
+    let refused = (0..2 * MOST_KEYS).find_map(|at| bench.reports.key(bench.now, BERT, B, at % 2 == 0).err());
+    assert_eq!(Some(Failure::Flooded), refused);
+    assert!(bench.reports.later.len() <= MOST_KEYS);
+    assert_eq!(Some(&(0, 0)), bench.fetch_all_keys().last());
+}
+
 /// The reports with a key down.
 fn downs(keys: Vec<(u8, u8)>) -> Vec<(u8, u8)> {
     keys.into_iter().filter(|(_, key)| *key != 0).collect()
