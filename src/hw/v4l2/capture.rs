@@ -4,7 +4,7 @@ use std::error::Error;
 use std::future::pending;
 use std::mem;
 use std::pin::pin;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::time::sleep_until;
@@ -26,6 +26,9 @@ use crate::video::intake::Intake;
 use crate::video::jpeg::{self, Flaw};
 use crate::video::placeholder;
 use crate::video::signal::{Absence, Action, Reading, SignalStatus, SignalTracker};
+
+/// How often the loop goes round at least: a thread that waits for a silent device is alive, and must be seen to be.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// The screen behind a capture device, which may be plugged in and out.
 #[derive(Debug)]
@@ -54,7 +57,7 @@ impl Screen for V4l2Screen {
 async fn capture(screen: V4l2Screen, bus: SeatBus, mut stop: Stop) {
     let mut tracker = SignalTracker::new(Instant::now());
     let mut capture = CaptureLoop::new(screen, bus);
-    let mut timer = pin!(sleep_until(tracker.deadline().into()));
+    let mut timer = pin!(sleep_until(next_turn(Instant::now(), tracker.deadline()).into()));
     loop {
         // Another thread may have taken our place while a driver kept us waiting.
         if stop.is_requested() {
@@ -70,8 +73,10 @@ async fn capture(screen: V4l2Screen, bus: SeatBus, mut stop: Stop) {
             }
         }
         capture.report(tracker.seen());
-        if timer.deadline() != tracker.deadline().into() {
-            timer.as_mut().reset(tracker.deadline().into());
+        let turn = next_turn(Instant::now(), tracker.deadline()).into();
+        // Not for each picture: a turn too early costs less than setting the timer.
+        if timer.is_elapsed() || turn < timer.deadline() {
+            timer.as_mut().reset(turn);
         }
         tokio::select! {
             () = stop.requested() => return,
@@ -87,6 +92,11 @@ async fn capture(screen: V4l2Screen, bus: SeatBus, mut stop: Stop) {
         }
         tracker.tick(Instant::now());
     }
+}
+
+/// When the loop goes round again if nothing happens, while the tracker has nothing to do before `due`.
+fn next_turn(now: Instant, due: Instant) -> Instant {
+    due.min(now + LONGEST_WAIT)
 }
 
 /// What a device reports by itself.
@@ -372,5 +382,38 @@ fn words(reading: &Reading<Timings>) -> &'static str {
         Reading::NoSignal => "no signal",
         Reading::NoLock => "no lock",
         Reading::OutOfRange => "out of range",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::heartbeat::{Heartbeat, STALLED_AFTER};
+
+    #[test]
+    fn a_thread_that_waits_for_a_silent_device_never_counts_as_hung() {
+        let start = Instant::now();
+        let (mut tracker, mut now) = (SignalTracker::<u8>::new(start), start);
+        let heartbeat = Heartbeat::new(start);
+        let mut restarts = 0;
+        while now < start + Duration::from_secs(120) {
+            heartbeat.beat(now);
+            while let Some(action) = tracker.poll() {
+                match action {
+                    Action::Open => tracker.opened(now),
+                    Action::Query => tracker.read(now, Reading::Mode(None)),
+                    Action::Start(_) => {
+                        restarts += 1;
+                        tracker.started(now);
+                    }
+                    Action::Stop | Action::Close | Action::Show(_) => (),
+                }
+            }
+            let turn = next_turn(now, tracker.deadline());
+            assert!(heartbeat.age(turn) <= STALLED_AFTER / 2, "{:?}", heartbeat.age(turn));
+            now = turn;
+            tracker.tick(now);
+        }
+        assert!((5..=12).contains(&restarts), "{restarts}");
     }
 }
