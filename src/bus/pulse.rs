@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use super::{Screen, SeatBus};
+use super::{Screen, ScreenStatus, SeatBus};
 use crate::base::error_chain::chain;
 use crate::base::heartbeat::STALLED_AFTER;
 use crate::base::signal::Signal;
@@ -34,6 +34,7 @@ const RESTART_PAUSE: Duration = Duration::from_secs(1);
 /// Runs a screen until told to stop, with as many threads in turn as it takes.
 pub async fn keep(bus: SeatBus, screen: impl Fn() -> Box<dyn Screen>, mut stop: Stop) {
     let mut running = Running::start(&bus, screen());
+    let mut replaced = tokio::time::Instant::now().into_std();
     let mut abandoned: Vec<Running> = Vec::new();
     let mut tick = interval(CHECK_INTERVAL);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -49,18 +50,21 @@ pub async fn keep(bus: SeatBus, screen: impl Fn() -> Box<dyn Screen>, mut stop: 
                     () = stop.requested() => return,
                     () = sleep(RESTART_PAUSE) => (),
                 }
+                bus.forget_screen();
                 running = Running::start(&bus, screen());
             }
             _ = tick.tick() => {
                 let now = tokio::time::Instant::now().into_std();
                 bus.check_pulse(now);
                 abandoned.retain_mut(Running::lives);
-                if REPLACED_AFTER <= bus.heartbeat.age(now) && abandoned.len() < MOST_ABANDONED {
+                // Each has as long. Only a thread's own beat says that it moves, so none is made up for the new one.
+                let age = bus.heartbeat.age(now).min(now.saturating_duration_since(replaced));
+                if REPLACED_AFTER <= age && abandoned.len() < MOST_ABANDONED {
                     log::warn!("seat {}: capture goes on with another thread", bus.seat);
                     running.stopper.stop();
+                    bus.forget_screen();
                     abandoned.push(mem::replace(&mut running, Running::start(&bus, screen())));
-                    // That one has as long.
-                    bus.heartbeat.beat(now);
+                    replaced = now;
                 }
             }
         }
@@ -105,6 +109,13 @@ impl SeatBus {
     pub fn beat(&self, now: Instant) -> bool {
         self.heartbeat.beat(now);
         self.status.was_stuck.swap(false, Ordering::Relaxed)
+    }
+
+    /// Takes back what a thread said whose place is taken: it can no longer correct it.
+    fn forget_screen(&self) {
+        self.status.update(|status| {
+            status.screen = ScreenStatus { stuck: status.screen.stuck, ..ScreenStatus::default() };
+        });
     }
 
     /// Shows that the screen's thread is stuck, or no longer.
@@ -195,5 +206,35 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_thread_that_panics_is_replaced() {
         goes_on_after(|| panic!("as a test must")).await;
+    }
+
+    /// A screen that shows a picture once, and whose driver never answers after that.
+    struct Hung;
+
+    impl Screen for Hung {
+        fn run(self: Box<Self>, bus: SeatBus, _: Stop) {
+            let mut first = true;
+            bus.status.update(|status| first = status.screen == ScreenStatus::default());
+            if first {
+                bus.status.update(|status| (status.screen.signal, status.screen.fps) = (Signal::Ok, 30.0));
+            }
+            thread::park();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_hang_is_shown_however_often_the_thread_is_replaced() {
+        let bus = bus();
+        let (stopper, stop) = tasks::stop();
+        let mut status = bus.status.watch();
+        tokio::spawn(keep(bus.clone(), || Box::new(Hung), stop));
+        status.wait_for(|status| status.screen.signal == Signal::Ok).await.unwrap();
+        status.wait_for(|status| status.screen.stuck).await.unwrap();
+        let cleared = async { status.wait_for(|status| !status.screen.stuck).await.map(|status| status.clone()) };
+        let cleared = tokio::time::timeout(REPLACED_AFTER * 6, cleared).await;
+        assert!(cleared.is_err(), "nobody has moved: {cleared:?}");
+        let screen = bus.status.now().screen;
+        assert_eq!(ScreenStatus { stuck: true, ..ScreenStatus::default() }, screen, "what it last said is over");
+        drop(stopper);
     }
 }
