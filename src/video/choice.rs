@@ -109,7 +109,7 @@ pub fn ranked(offers: &[Offer], wish: CaptureSize) -> Vec<Offer> {
             CaptureSize::Exactly(size) => (offer.size == Some(size), true),
         };
         let rate = offer.fps.unwrap_or(0.0) as u32;
-        (legible, coding.rank(), wished, smooth(offer.fps), reach(offer.size), rate)
+        (wished, legible, coding.rank(), smooth(offer.fps), reach(offer.size), rate)
     };
     usable.sort_by_key(|(coding, offer)| std::cmp::Reverse(key(*coding, offer)));
     let mut ranked: Vec<Offer> = usable.into_iter().map(|(_, offer)| offer).collect();
@@ -146,6 +146,14 @@ pub fn reason(chosen: &Offer, offers: &[Offer], wish: CaptureSize) -> String {
         "the largest".into()
     } else {
         "the only one".into()
+    }
+}
+
+/// As [`reason`], of a device that streams: it may give another size than it was asked for.
+pub fn outcome(chosen: &Offer, offers: &[Offer], wish: CaptureSize, given: Size) -> String {
+    match wish {
+        CaptureSize::Exactly(size) if size != given => format!("the device gives {given}, not the configured {size}"),
+        _ => reason(chosen, offers, wish),
     }
 }
 
@@ -249,6 +257,26 @@ mod tests {
         let wish = CaptureSize::Exactly(size);
         assert_eq!(Some(expected), choose(&dongle(), wish));
         assert_eq!("as configured", reason(&expected, &dongle(), wish));
+    }
+
+    #[test]
+    fn a_wish_is_granted_though_it_is_raw() {
+        let size = Size { width: 1920, height: 1080 };
+        let offers =
+            [offer(b"MJPG", 1280, 720, 60.0), offer(b"YUYV", 1920, 1080, 5.0), offer(b"NV12", 1920, 1080, 5.0)];
+        assert_eq!(Some(offers[1]), choose(&offers, CaptureSize::Exactly(size)));
+        assert_eq!(Some(offers[0]), choose(&offers, CaptureSize::Auto));
+    }
+
+    #[test]
+    fn a_device_that_gives_another_size_is_not_as_configured() {
+        let size = Size { width: 800, height: 600 };
+        let (wish, wished) = (CaptureSize::Exactly(size), Offer { fourcc: *b"MJPG", size: Some(size), fps: None });
+        assert_eq!("as configured", outcome(&wished, &dongle(), wish, size));
+        let given = Size { width: 640, height: 480 };
+        let words = "the device gives 640x480, not the configured 800x600";
+        assert_eq!(words, outcome(&wished, &dongle(), wish, given));
+        assert_eq!("the only one", outcome(&wished, &[wished], CaptureSize::Auto, given));
     }
 
     #[test]

@@ -253,6 +253,24 @@ async fn legible_comes_first_and_the_reason_is_said() {
 }
 
 #[tokio::test]
+async fn a_configured_size_comes_before_jpeg_and_what_is_given_instead_is_said() {
+    let dongles = Dongles::new();
+    let (jpeg, full) = (Offer(b"MJPG", 1280, 720, 30), Offer(b"MJPG", 1920, 1080, 30));
+    let dongle = dongles.dongle(0, &[jpeg, Offer(b"YUYV", 640, 480, 30)], &[raw(b"YUYV").into()]);
+    dongle.plug(0, "1-1.3");
+    let serve = Serve::start(&dongles, &format!("{SEAT}size = \"640x480\"\n")).await;
+    let mut follower = serve.follow("main").await;
+    assert_eq!("640x480 YUYV at 30: as configured", follower.signal("ok").await["choice"]);
+    dongle.unplug();
+    follower.signal("no-device").await;
+    dongle.offer(&[full]);
+    dongle.send(&[picture(1920, 1080).into()]);
+    dongle.plug(0, "1-1.3");
+    let expected = "640x480 MJPG: the device gives 1920x1080, not the configured 640x480";
+    assert_eq!(expected, follower.signal("ok").await["choice"]);
+}
+
+#[tokio::test]
 async fn a_stream_that_cannot_be_stopped_gives_its_buffers_back_all_the_same() {
     let dongles = Dongles::new();
     let dongle = dongles.dongle(0, OFFERS, &[picture(640, 480).into()]);

@@ -211,7 +211,7 @@ impl CaptureLoop {
         }
         let stream = device.start(timings)?;
         self.intake = Intake::default();
-        let words = format!("{} ({})", device.describe(Some(&stream)), device.choice());
+        let words = format!("{} ({})", device.describe(Some(&stream)), device.choice(&stream));
         // A silent device is restarted every few seconds; log it once.
         if self.source != words {
             log::info!("seat {}: capturing from {}: {words}", self.bus.seat, device.place());
@@ -346,7 +346,7 @@ impl CaptureLoop {
         self.seen = Some(seen);
         let device = self.device.as_ref().map(|device| device.describe(self.stream.as_ref()));
         let device = device.unwrap_or_else(|| self.refused.clone());
-        let choice = self.device.as_ref().filter(|_| self.stream.is_some()).map(Device::choice);
+        let choice = self.device.as_ref().zip(self.stream.as_ref()).map(|(device, stream)| device.choice(stream));
         let reason = self.reason(seen.signal);
         let SignalStatus { signal, mode, fps, dropped } = seen;
         self.bus.status.update(|status| {

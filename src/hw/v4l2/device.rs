@@ -23,7 +23,7 @@ use super::ioctl::{self, Failure, Filled, Format, Timings};
 use crate::base::seat_id::SeatId;
 use crate::base::signal::Size;
 use crate::config::{self, CaptureSize};
-use crate::video::choice::{Coding, Offer, listed, ranked, reason};
+use crate::video::choice::{Coding, Offer, listed, outcome, ranked};
 use crate::video::signal::Reading;
 
 /// Why a device gives no pictures.
@@ -322,11 +322,11 @@ impl Device {
     }
 
     /// What was chosen among all that it offers, and why.
-    pub fn choice(&self) -> String {
+    pub fn choice(&self, stream: &Stream) -> String {
         let offer = self.offer();
         match &self.setback {
             Some(setback) => format!("{offer}: {setback}"),
-            None => format!("{offer}: {}", reason(&offer, &self.offers, self.wish)),
+            None => format!("{offer}: {}", outcome(&offer, &self.offers, self.wish, stream.size)),
         }
     }
 
