@@ -242,6 +242,22 @@ async fn a_mode_that_is_a_lie_is_given_up_for_the_next() {
 }
 
 #[tokio::test]
+async fn what_one_dongle_does_badly_is_not_held_against_the_next() {
+    let dongles = Dongles::new();
+    let bad = dongles.dongle(0, THREE, &[vec![0x5a; 50_000].into()]);
+    let good = dongles.dongle(1, THREE, &[picture(1920, 1080).into()]);
+    bad.plug(0, "1-1.3");
+    let serve = Serve::start(&dongles, "").await;
+    let mut follower = serve.follow("main").await;
+    let given_up = |status: &Value| status["choice"].as_str().is_some_and(|choice| choice.contains("nothing could be"));
+    follower.until("the next mode", given_up).await;
+    bad.unplug();
+    follower.signal("no-device").await;
+    good.plug(1, "1-1.4");
+    assert_eq!("Cheap dongle (uvcvideo), 1920x1080 MJPG", follower.signal("ok").await["device"]);
+}
+
+#[tokio::test]
 async fn legible_comes_first_and_the_reason_is_said() {
     let dongles = Dongles::new();
     let offers = [Offer(b"MJPG", 640, 480, 60), Offer(b"MJPG", 1280, 720, 30), Offer(b"MJPG", 1920, 1080, 30)];

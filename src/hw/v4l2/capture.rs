@@ -120,6 +120,8 @@ struct CaptureLoop {
     /// Whether this stream has given such pictures only, and how many in a row did so before.
     flawed: bool,
     flawed_streams: usize,
+    /// Where the device is of which that is known.
+    place: String,
     /// Why there is no stream, if anything failed.
     problem: Option<String>,
     /// What a device calls itself that cannot be used.
@@ -148,6 +150,7 @@ impl CaptureLoop {
             flaw: None,
             flawed: false,
             flawed_streams: 0,
+            place: String::new(),
             problem: None,
             refused: String::new(),
             seen: None,
@@ -183,7 +186,13 @@ impl CaptureLoop {
     }
 
     fn open(&mut self, tracker: &mut SignalTracker<Timings>) -> Result<(), VideoError> {
-        self.device = Some(Device::open(&self.video, &self.kept)?);
+        let device = Device::open(&self.video, &self.kept)?;
+        let place = device.place();
+        if self.place != place {
+            self.forget_flaws();
+            self.place = place;
+        }
+        self.device = Some(device);
         (self.seen, self.problem) = (None, None);
         tracker.opened(Instant::now());
         Ok(())
@@ -222,6 +231,11 @@ impl CaptureLoop {
         Ok(())
     }
 
+    /// Another device may do well what the last one did badly.
+    fn forget_flaws(&mut self) {
+        (self.flaw, self.flawed, self.flawed_streams) = (None, false, 0);
+    }
+
     /// Reports a failure to the tracker, and logs it if it is a new one.
     fn fail(&mut self, error: &VideoError, tracker: &mut SignalTracker<Timings>) {
         let text = chain(error);
@@ -232,22 +246,26 @@ impl CaptureLoop {
         (self.seen, self.problem) = (None, Some(text));
         self.refused = error.device().unwrap_or_default().into();
         let now = Instant::now();
-        match error {
+        let absence = match error {
             VideoError::Busy(path) => {
                 // Where any will do, the next is tried; and then this one again.
                 let again = self.kept.avoided.as_ref() == Some(path);
                 self.kept.avoided = Some(path.clone()).filter(|_| !again);
-                tracker.absent(now, Absence::Busy);
+                Absence::Busy
             }
-            VideoError::Taken(_) => tracker.absent(now, Absence::Busy),
+            VideoError::Taken(_) => Absence::Busy,
             VideoError::NoneFound | VideoError::NothingAt(_) | VideoError::Missing(_) | VideoError::Unsuitable(_) => {
-                tracker.absent(now, Absence::Missing)
+                Absence::Missing
             }
-            VideoError::Unsupported { .. } => tracker.absent(now, Absence::Unsupported),
-            VideoError::NoRoom { .. } => tracker.absent(now, Absence::NoBandwidth),
-            VideoError::Io { .. } if self.device.is_none() => tracker.absent(now, Absence::Missing),
-            VideoError::Io { .. } => tracker.failed(now),
+            VideoError::Unsupported { .. } => Absence::Unsupported,
+            VideoError::NoRoom { .. } => Absence::NoBandwidth,
+            VideoError::Io { .. } if self.device.is_none() => Absence::Missing,
+            VideoError::Io { .. } => return tracker.failed(now),
+        };
+        if absence == Absence::Missing {
+            self.forget_flaws();
         }
+        tracker.absent(now, absence);
     }
 
     /// Waits for the device's next event; for ever, while there is no device.
@@ -281,7 +299,7 @@ impl CaptureLoop {
                     _ => self.bus.frames.pass_over(),
                 }
                 self.trouble.clear();
-                (self.flaw, self.flawed, self.flawed_streams) = (None, false, 0);
+                self.forget_flaws();
                 Some(size)
             }
             Err(flaw) => {
