@@ -59,6 +59,8 @@ pub enum Absence {
     Unsupported,
     /// USB has no room for any of its modes.
     NoBandwidth,
+    /// Its driver keeps an earlier thread of ours, and the device with it.
+    Stuck,
 }
 
 /// What a device reports about its input.
@@ -149,6 +151,7 @@ impl<M: Copy + PartialEq> SignalTracker<M> {
             Absence::Missing => (Signal::NoDevice, REOPEN_INTERVAL),
             Absence::Busy => (Signal::Busy, REOPEN_INTERVAL),
             Absence::Unsupported => (Signal::Unsupported, REOPEN_INTERVAL),
+            Absence::Stuck => (Signal::Stuck, REOPEN_INTERVAL),
             // That was many attempts to stream already.
             Absence::NoBandwidth => (Signal::NoBandwidth, self.pause()),
         };
@@ -439,6 +442,7 @@ mod tests {
             (Absence::Missing, Signal::NoDevice),
             (Absence::Busy, Signal::Busy),
             (Absence::Unsupported, Signal::Unsupported),
+            (Absence::Stuck, Signal::Stuck),
         ] {
             let mut test = Test::new();
             test.tracker.absent(test.now, absence);

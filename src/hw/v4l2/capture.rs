@@ -247,11 +247,11 @@ impl CaptureLoop {
         self.refused = error.device().unwrap_or_default().into();
         let now = Instant::now();
         let absence = match error {
-            VideoError::Busy(path) => {
+            VideoError::Busy(path) | VideoError::Hung(path) => {
                 // Where any will do, the next is tried; and then this one again.
                 let again = self.kept.avoided.as_ref() == Some(path);
                 self.kept.avoided = Some(path.clone()).filter(|_| !again);
-                Absence::Busy
+                if let VideoError::Hung(_) = error { Absence::Stuck } else { Absence::Busy }
             }
             VideoError::Taken(_) => Absence::Busy,
             VideoError::NoneFound | VideoError::NothingAt(_) | VideoError::Missing(_) | VideoError::Unsuitable(_) => {
@@ -379,16 +379,18 @@ impl CaptureLoop {
     fn reason(&self, signal: Signal) -> Option<String> {
         match signal {
             Signal::Damaged => self.flaw.clone(),
-            Signal::NoDevice | Signal::Busy | Signal::Stalled | Signal::Unsupported | Signal::NoBandwidth => {
-                self.problem.clone()
-            }
+            Signal::NoDevice
+            | Signal::Busy
+            | Signal::Stalled
+            | Signal::Unsupported
+            | Signal::NoBandwidth
+            | Signal::Stuck => self.problem.clone(),
             Signal::Starting
             | Signal::Ok
             | Signal::NoSignal
             | Signal::NoLock
             | Signal::OutOfRange
-            | Signal::Changing
-            | Signal::Stuck => None,
+            | Signal::Changing => None,
         }
     }
 }

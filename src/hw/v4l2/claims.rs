@@ -58,6 +58,14 @@ pub struct Claim {
     node: PathBuf,
 }
 
+impl Claim {
+    /// Whether the seat holds the node more than once: an earlier thread of its capture hangs with it.
+    pub fn is_shared(&self) -> bool {
+        let held = self.claims.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.get(&self.node).is_some_and(|holders| 1 < holders.len())
+    }
+}
+
 impl Drop for Claim {
     fn drop(&mut self) {
         let mut held = self.claims.held.lock().unwrap_or_else(PoisonError::into_inner);

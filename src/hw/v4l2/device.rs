@@ -51,6 +51,9 @@ pub enum VideoError {
     /// Another program holds it.
     #[error("{} is held by another program", .0.display())]
     Busy(PathBuf),
+    /// An earlier thread of the seat's own holds it, and its driver does not let go of that.
+    #[error("{} is held by our own capture, which its driver keeps waiting: unplug it", .0.display())]
+    Hung(PathBuf),
     /// Another seat has it, or names it in the configuration.
     #[error("{} is another seat's", .0.display())]
     Taken(PathBuf),
@@ -66,6 +69,14 @@ impl VideoError {
             Errno::ENOENT | Errno::ENODEV | Errno::ENXIO => VideoError::Missing(path),
             Errno::EBUSY => VideoError::Busy(path),
             errno => VideoError::Io { path, op, source: errno.into() },
+        }
+    }
+
+    /// Tells who holds a device that is busy.
+    fn blame(self, claim: &Claim) -> VideoError {
+        match self {
+            VideoError::Busy(path) if claim.is_shared() => VideoError::Hung(path),
+            error => error,
         }
     }
 
@@ -95,7 +106,7 @@ pub struct Device {
     setback: Option<String>,
     wish: CaptureSize,
     loans: Loans,
-    _claim: Claim,
+    claim: Claim,
     /// Wakes when the source changes, on drivers that report it. A descriptor of its own: on the one we capture with,
     /// interest in events would also be interest in pictures, and polling for pictures before a stream has begun makes
     /// the kernel start its read() emulation.
@@ -162,7 +173,7 @@ impl Device {
         }
         let device = v4l::Device::with_path(path).map_err(|error| {
             let errno = error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
-            VideoError::new(path, Failure { op: "open", errno })
+            VideoError::new(path, Failure { op: "open", errno }).blame(&claim)
         })?;
         let handle = device.handle();
         let fd = handle.fd();
@@ -184,7 +195,7 @@ impl Device {
             return Err(VideoError::Unsupported { path, name, offers: listed(ioctl::formats(fd)) });
         }
         let (chosen, setback, loans, events) = (0, None, kept.loans.clone(), None);
-        Ok(Device { path, name, handle, input, offers, ranked, chosen, setback, wish, loans, _claim: claim, events })
+        Ok(Device { path, name, handle, input, offers, ranked, chosen, setback, wish, loans, claim, events })
     }
 
     /// Subscribes to changes of the source, which many drivers cannot report.
@@ -268,7 +279,7 @@ impl Device {
                         break;
                     }
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.blame(&self.claim)),
                 Ok(stream) => {
                     if let (Some(heaviest), Some(source)) = (refused.first(), first) {
                         self.chosen = at;
@@ -478,4 +489,24 @@ fn offers(fd: RawFd, follows_source: bool) -> Vec<Offer> {
 fn size_of((width, height): (u32, u32)) -> Option<Size> {
     let side = |length: u32| u16::try_from(length).ok().filter(|length| (1..=4096).contains(length));
     Some(Size { width: side(width)?, height: side(height)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_holds_a_busy_device_is_blamed() {
+        let (claims, node) = (Claims::default(), Path::new("/dev/farhand-test-0"));
+        let seat = SeatId::try_from("main".to_string()).unwrap();
+        let busy = || VideoError::new(node, Failure { op: "VIDIOC_S_FMT", errno: Errno::EBUSY });
+        let hangs = claims.take(&seat, node).unwrap();
+        assert_eq!("/dev/farhand-test-0 is held by another program", busy().blame(&hangs).to_string());
+        let next = claims.take(&seat, node).unwrap();
+        let words = "/dev/farhand-test-0 is held by our own capture, which its driver keeps waiting: unplug it";
+        assert_eq!(words, busy().blame(&next).to_string());
+        // It has answered in the end.
+        drop(hangs);
+        assert!(matches!(busy().blame(&next), VideoError::Busy(_)));
+    }
 }
