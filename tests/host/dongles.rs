@@ -398,6 +398,18 @@ async fn a_dongle_that_is_busy_or_another_seats_is_passed_over_for_the_next() {
 }
 
 #[tokio::test]
+async fn a_dongle_that_two_seats_name_is_whose_names_its_port() {
+    let dongles = Dongles::new();
+    let dongle = dongles.dongle(0, OFFERS, &[picture(640, 480).into()]);
+    dongle.plug(0, "1-1.3");
+    let second = "[seats.b.usb]\ncontroller = \"none\"\n[seats.b.video]\ndevice = \"usb:1-1.3\"\n";
+    let serve = Serve::start(&dongles, &format!("[seats.a.video]\ndevice = \"/dev/video0\"\n{second}")).await;
+    serve.follow("b").await.signal("ok").await;
+    let status = serve.follow("a").await.signal("busy").await;
+    assert_eq!("/dev/video0 is another seat's: name another device, or its USB port", status["reason"]);
+}
+
+#[tokio::test]
 async fn a_driver_that_hangs_costs_the_picture_alone_and_may_come_back() {
     let dongles = Dongles::new();
     let dongle = dongles.dongle(0, OFFERS, &[picture(640, 480).into()]);

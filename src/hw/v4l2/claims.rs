@@ -32,13 +32,16 @@ impl Claims {
 
     /// Takes a node for a seat until the claim is dropped. `None`: it is another seat's.
     pub fn take(&self, seat: &SeatId, node: &Path) -> Option<Claim> {
-        let port = usb_port(node);
-        let is_named = |device: &Device| match device {
-            Device::Auto => false,
-            Device::Usb(name) => port.as_ref() == Some(name),
-            Device::Path(path) => path == node,
-        };
-        if self.named.iter().any(|(other, device)| other != seat && is_named(device)) {
+        self.take_at(seat, node, usb_port(node))
+    }
+
+    fn take_at(&self, seat: &SeatId, node: &Path, port: Option<String>) -> Option<Claim> {
+        let by_port = |device: &Device| matches!(device, Device::Usb(name) if port.as_ref() == Some(name));
+        let by_path = |device: &Device| matches!(device, Device::Path(path) if path == node);
+        // Of two seats that name one device, the one that names the port has it: a node's number may change.
+        let mine = self.named.iter().any(|(owner, device)| owner == seat && by_port(device));
+        let is_others = |device: &Device| by_port(device) || (by_path(device) && !mine);
+        if self.named.iter().any(|(other, device)| other != seat && is_others(device)) {
             return None;
         }
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
@@ -128,6 +131,19 @@ mod tests {
             drop(held);
         }
         assert!(claims.take(&seat("two"), node).is_some());
+    }
+
+    #[test]
+    fn who_names_the_port_has_it_before_who_names_the_node() {
+        let (one, two, node) = (seat("one"), seat("two"), Path::new("/dev/farhand-test-0"));
+        let (path, port) = (Device::Path(node.into()), Device::Usb("1-1.3".into()));
+        let claims = Claims::new([(&one, &path), (&two, &port)].into_iter());
+        let take = |seat, port: &str| claims.take_at(seat, node, Some(port.into()));
+        assert!(take(&one, "1-1.3").is_none());
+        assert!(take(&two, "1-1.3").is_some());
+        // With another device behind the node it is the other way round.
+        assert!(take(&two, "1-1.4").is_none());
+        assert!(take(&one, "1-1.4").is_some());
     }
 
     #[test]

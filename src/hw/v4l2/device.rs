@@ -55,7 +55,7 @@ pub enum VideoError {
     #[error("{} is held by our own capture, which its driver keeps waiting: unplug it", .0.display())]
     Hung(PathBuf),
     /// Another seat has it, or names it in the configuration.
-    #[error("{} is another seat's", .0.display())]
+    #[error("{} is another seat's: name another device, or its USB port", .0.display())]
     Taken(PathBuf),
     /// The kernel refused an operation, which is named as the V4L2 manual names it.
     #[error("{} refused {op}", .path.display())]
@@ -129,10 +129,11 @@ impl Device {
     pub fn open(video: &config::Video, kept: &Kept) -> Result<Device, VideoError> {
         let mut device = match &video.device {
             config::Device::Path(path) => Device::at(path, video.size, kept)?,
-            config::Device::Auto => Device::best(nodes(), video.size, kept)?,
+            config::Device::Auto => Device::best(nodes(), video.size, kept, false)?,
             config::Device::Usb(port) => {
                 let there = nodes().into_iter().filter(|node| usb_port(node).as_ref() == Some(port)).collect();
-                Device::best(there, video.size, kept).map_err(|error| match error {
+                // What cannot be used at the very port that is meant is said in its own words.
+                Device::best(there, video.size, kept, true).map_err(|error| match error {
                     VideoError::NoneFound => VideoError::NothingAt(port.clone()),
                     error => error,
                 })?
@@ -142,8 +143,9 @@ impl Device {
         Ok(device)
     }
 
-    /// The first device that codes JPEG itself, else the first that captures at all.
-    fn best(mut nodes: Vec<PathBuf>, wish: CaptureSize, kept: &Kept) -> Result<Device, VideoError> {
+    /// The first device that codes JPEG itself, else the first that captures at all. Another seat's is passed over
+    /// without a word, unless it is meant.
+    fn best(mut nodes: Vec<PathBuf>, wish: CaptureSize, kept: &Kept, meant: bool) -> Result<Device, VideoError> {
         let mut raw = None;
         let mut refusal = VideoError::NoneFound;
         // A device can be opened though another program captures with it; that shows later.
@@ -156,9 +158,8 @@ impl Device {
                 }
                 Ok(device) => raw = raw.or(Some(device)),
                 // Nodes for other purposes are expected; one that cannot be opened may be the one that is wanted.
-                Err(
-                    VideoError::Missing(_) | VideoError::Unsuitable(_) | VideoError::Taken(_) | VideoError::NoneFound,
-                ) => (),
+                Err(VideoError::Missing(_) | VideoError::Unsuitable(_) | VideoError::NoneFound) => (),
+                Err(VideoError::Taken(_)) if !meant => (),
                 Err(error) => refusal = error,
             }
         }
