@@ -139,6 +139,20 @@ impl Config {
         Ok(config)
     }
 
+    /// What is allowed, and will surprise.
+    pub fn warnings(&self) -> Vec<String> {
+        let auto = self.seats.iter().filter(|(_, seat)| seat.video.device == Device::Auto);
+        let names: Vec<&str> = auto.map(|(id, _)| id.as_str()).collect();
+        if names.len() < 2 {
+            return Vec::new();
+        }
+        let names = names.join(", ");
+        vec![format!(
+            "the seats {names} each look for a dongle by themselves, and may exchange theirs when Farhand starts: name \
+             each one's USB port, such as seats.NAME.video.device = \"usb:1-1.3\""
+        )]
+    }
+
     /// Refuses seats that would take each other's devices: each works while it is alone, so nothing else would say why
     /// the other one is dead.
     fn check_shared(&self) -> Result<(), ConfigError> {
@@ -268,6 +282,19 @@ mod tests {
     fn lines_need_a_driver() {
         refuses("[seats.main.power]\npower = 17", &["seats.main.power.power", "rppal", "gpiocdev"]);
         refuses("[seats.main.power]\ndriver = \"gpiocdev\"\npower = 17", &["seats.main.power.chip", "/dev/gpiochip0"]);
+    }
+
+    #[test]
+    fn several_seats_that_look_for_a_dongle_by_themselves_are_warned_of() {
+        let seats = |one: &str, two: &str| {
+            let text = "[seats.one.usb]\n[seats.two.usb]\ncontroller = \"none\"\n";
+            let device = |seat, device| format!("[seats.{seat}.video]\ndevice = \"{device}\"\n");
+            Config::parse(&(text.to_string() + &device("one", one) + &device("two", two))).unwrap()
+        };
+        let said = seats("auto", "auto").warnings();
+        assert!(said.len() == 1 && said[0].contains("one, two") && said[0].contains("usb:1-1.3"), "{said:?}");
+        assert!(seats("auto", "usb:1-1.3").warnings().is_empty());
+        assert!(Config::default().warnings().is_empty());
     }
 
     #[test]

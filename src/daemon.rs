@@ -82,6 +82,9 @@ pub fn serve(config: Config, places: Places, hands: &Path) -> Result<(), StartEr
 
         // Each screen has a thread of its own, because a driver may keep it waiting: for ever, which costs the picture
         // and nothing else. Two of them do not take the same device.
+        for warning in config.warnings() {
+            log::warn!("{warning}");
+        }
         let claims = Claims::new(config.seats.iter().map(|(seat, parts)| (seat, &parts.video.device)));
         for bus in &seats {
             let (video, claims) = (config.seats[&bus.seat].video.clone(), claims.clone());

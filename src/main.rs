@@ -223,7 +223,7 @@ fn run(job: Job) -> Result<(), StartError> {
             // What an owner puts on the card is a configuration, and may name the owner in addition.
             let card =
                 Card::parse("", &text(&file)?).map_err(|source| StartError::Config { file: file.clone(), source })?;
-            for warning in card.warnings {
+            for warning in card.warnings.into_iter().chain(card.config.warnings()) {
                 println!("{}: {warning}", file.display());
             }
             println!("{}: good", file.display());

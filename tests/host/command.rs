@@ -41,6 +41,17 @@ fn a_configuration_of_the_next_version_is_good_and_what_is_passed_over_is_said()
 }
 
 #[test]
+fn seats_that_may_exchange_their_dongles_are_warned_of() {
+    let temporary = tempfile::tempdir().unwrap();
+    let file = temporary.path().join("two.toml");
+    fs::write(&file, "[seats.one.usb]\n[seats.two.usb]\ncontroller = \"none\"\n").unwrap();
+    let output = farhand(&["check", file.to_str().unwrap()]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains(": good"), "{said}");
+    assert!(said.contains("two.toml: the seats one, two each look for a dongle"), "{said}");
+}
+
+#[test]
 fn a_bad_configuration_is_refused_by_every_job_before_it_touches_anything() {
     let temporary = tempfile::tempdir().unwrap();
     let folder = temporary.path().join("command");

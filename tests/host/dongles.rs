@@ -374,6 +374,36 @@ async fn two_seats_that_look_for_themselves_take_a_dongle_each() {
 }
 
 #[tokio::test]
+async fn two_dongles_that_reset_themselves_come_back_to_their_own_seats() {
+    let dongles = Dongles::new();
+    let [one, two] = [(0, 640, 480), (1, 800, 600)].map(|(index, width, height)| {
+        dongles.dongle(index, &[Offer(b"MJPG", width, height, 30)], &[picture(width, height).into()])
+    });
+    one.plug(0, "1-1.3");
+    two.plug(1, "1-1.4");
+    let serve = Serve::start(&dongles, "[seats.a.usb]\n[seats.b.usb]\ncontroller = \"none\"\n").await;
+    let (mut first, mut second) = (serve.follow("a").await, serve.follow("b").await);
+    let (of_first, of_second) = (mode(&first.signal("ok").await), mode(&second.signal("ok").await));
+    assert_ne!(of_first, of_second);
+    if of_first != "640x480" {
+        (first, second) = (second, first);
+    }
+    one.unplug();
+    two.unplug();
+    first.signal("no-device").await;
+    second.signal("no-device").await;
+    // The second's comes back first, and both under the other one's number.
+    two.plug(0, "1-1.4");
+    assert_eq!("800x600", mode(&second.signal("ok").await));
+    one.plug(1, "1-1.3");
+    assert_eq!("640x480", mode(&first.signal("ok").await));
+}
+
+fn mode(status: &Value) -> String {
+    format!("{}x{}", status["mode"]["width"], status["mode"]["height"])
+}
+
+#[tokio::test]
 async fn a_dongle_that_is_busy_or_another_seats_is_passed_over_for_the_next() {
     let dongles = Dongles::new();
     let pictures = [picture(640, 480).into()];

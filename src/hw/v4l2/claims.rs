@@ -2,7 +2,8 @@
 //!
 //! A seat that looks for a device by itself takes none that another seat has, or names in the configuration. Devices
 //! are known by node and by USB port: a dongle that resets itself may come back under another number, but at the same
-//! port.
+//! port. A port that a seat found by itself stays that seat's while the process lives: two dongles that reset
+//! themselves must not come back as each other's machines.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,13 +22,15 @@ pub struct Claims {
     named: Arc<Vec<(SeatId, Device)>>,
     /// By node. A seat can hold one twice: when its capture was restarted, what hung may still have it.
     held: Arc<Mutex<BTreeMap<PathBuf, Vec<SeatId>>>>,
+    /// Which seat had pictures from a USB port last.
+    found: Arc<Mutex<BTreeMap<String, SeatId>>>,
 }
 
 impl Claims {
     /// Nothing is held yet; these are named in the configuration.
     pub fn new<'a>(devices: impl Iterator<Item = (&'a SeatId, &'a Device)>) -> Claims {
         let named = devices.map(|(seat, device)| (seat.clone(), device.clone())).collect();
-        Claims { named: Arc::new(named), held: Arc::default() }
+        Claims { named: Arc::new(named), ..Claims::default() }
     }
 
     /// Takes a node for a seat until the claim is dropped. `None`: it is another seat's.
@@ -44,13 +47,27 @@ impl Claims {
         if self.named.iter().any(|(other, device)| other != seat && is_others(device)) {
             return None;
         }
+        // A name in the configuration counts more than what was found.
+        let looks = !self.named.iter().any(|(owner, device)| owner == seat && (by_port(device) || by_path(device)));
+        if looks && port.as_ref().and_then(|port| self.finder(port)).is_some_and(|finder| finder != *seat) {
+            return None;
+        }
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let holders = held.entry(node.into()).or_default();
         if holders.iter().any(|holder| holder != seat) {
             return None;
         }
         holders.push(seat.clone());
-        Some(Claim { claims: self.clone(), node: node.into() })
+        Some(Claim { claims: self.clone(), node: node.into(), seat: seat.clone(), port })
+    }
+
+    /// Whether a seat had pictures from the device at this node before, or at its port.
+    pub fn has_found(&self, seat: &SeatId, node: &Path) -> bool {
+        usb_port(node).and_then(|port| self.finder(&port)).is_some_and(|finder| finder == *seat)
+    }
+
+    fn finder(&self, port: &str) -> Option<SeatId> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).get(port).cloned()
     }
 }
 
@@ -59,9 +76,19 @@ impl Claims {
 pub struct Claim {
     claims: Claims,
     node: PathBuf,
+    seat: SeatId,
+    port: Option<String>,
 }
 
 impl Claim {
+    /// Keeps the port for the seat, in place of the one it had before: here its pictures come from.
+    pub fn keep_port(&self) {
+        let Some(port) = &self.port else { return };
+        let mut found = self.claims.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.retain(|_, seat| *seat != self.seat);
+        found.insert(port.clone(), self.seat.clone());
+    }
+
     /// Whether the seat holds the node more than once: an earlier thread of its capture hangs with it.
     pub fn is_shared(&self) -> bool {
         let held = self.claims.held.lock().unwrap_or_else(PoisonError::into_inner);
@@ -144,6 +171,31 @@ mod tests {
         // With another device behind the node it is the other way round.
         assert!(take(&two, "1-1.4").is_none());
         assert!(take(&one, "1-1.4").is_some());
+    }
+
+    #[test]
+    fn a_port_stays_the_seats_that_had_pictures_from_it() {
+        let (one, two) = (seat("one"), seat("two"));
+        let (claims, node) = (Claims::default(), Path::new("/dev/farhand-test-0"));
+        let take = |seat, port: &str| claims.take_at(seat, node, Some(port.into()));
+        take(&one, "1-1.3").unwrap().keep_port();
+        assert!(take(&two, "1-1.3").is_none());
+        assert!(take(&two, "1-1.4").is_some(), "having looked at it is not enough");
+        // Its dongle was plugged in elsewhere.
+        take(&one, "1-1.4").unwrap().keep_port();
+        assert!(take(&two, "1-1.4").is_none());
+        take(&two, "1-1.3").unwrap().keep_port();
+        assert!(take(&one, "1-1.3").is_none());
+    }
+
+    #[test]
+    fn a_name_counts_more_than_what_was_found() {
+        let (one, two) = (seat("one"), seat("two"));
+        let (auto, node) = (Device::Auto, Path::new("/dev/farhand-test-0"));
+        let named = Device::Path(node.into());
+        let claims = Claims::new([(&one, &auto), (&two, &named)].into_iter());
+        claims.take_at(&one, Path::new("/dev/farhand-test-1"), Some("1-1.3".into())).unwrap().keep_port();
+        assert!(claims.take_at(&two, node, Some("1-1.3".into())).is_some());
     }
 
     #[test]

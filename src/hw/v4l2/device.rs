@@ -149,7 +149,8 @@ impl Device {
         let mut raw = None;
         let mut refusal = VideoError::NoneFound;
         // A device can be opened though another program captures with it; that shows later.
-        nodes.sort_by_key(|node| kept.avoided.as_ref() == Some(node));
+        nodes
+            .sort_by_cached_key(|node| (kept.avoided.as_ref() == Some(node), !kept.claims.has_found(&kept.seat, node)));
         for path in nodes {
             match Device::at(&path, wish, kept) {
                 Ok(device) if Coding::from_fourcc(device.offer().fourcc) == Some(Coding::Jpeg) => {
@@ -282,6 +283,7 @@ impl Device {
                 }
                 Err(error) => return Err(error.blame(&self.claim)),
                 Ok(stream) => {
+                    self.claim.keep_port();
                     if let (Some(heaviest), Some(source)) = (refused.first(), first) {
                         self.chosen = at;
                         self.setback = Some(format!("USB has no room for {heaviest}: {source}"));
