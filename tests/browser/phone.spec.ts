@@ -66,6 +66,16 @@ test("the phone's keyboard types letters, takes them back, and ends the line in 
   await expect(statusOf(page)).toHaveAttribute("data-mode", "1920x1080");
 });
 
+test("the phone's keyboard stays open in the little room that it leaves", async () => {
+  const field = page.getByLabel("Type to the target");
+  await expect(field).toBeFocused();
+  await page.setViewportSize({ width: 390, height: 450 });
+  // The page hears of its new size in the next frame.
+  await page.evaluate(() => new Promise((heard) => requestAnimationFrame(() => requestAnimationFrame(heard))));
+  await expect(field).toBeFocused();
+  await page.setViewportSize({ width: 390, height: 844 });
+});
+
 test("a tap on the picture leaves the keyboard open", async () => {
   const middle = await placeOf(page, 0.5, 0.9);
   await page.touchscreen.tap(middle.x, middle.y);

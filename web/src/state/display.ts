@@ -18,10 +18,18 @@ export const isNarrow = matches("(max-width: 640px)");
 const isLow = matches("(max-height: 500px)");
 export const isForFingers = matches("(pointer: coarse)");
 
+/** Whether the phone's own keyboard types into the row's field. */
+export const isTyping = signal(false);
+
 const chosen = signal<boolean | null>(null);
 
-/** Whether the row of keys is open: as somebody chose, else where it leaves the picture its room. */
-export const showsKeyRow = computed(() => isForFingers.value && (chosen.value ?? !isLow.value));
+/**
+ * Whether the row of keys is open: as somebody chose, else where it leaves the picture its room. A phone's
+ * keyboard takes of that room itself, and would close as it opens if the field that it types into went.
+ */
+export const showsKeyRow = computed(
+  () => isForFingers.value && (chosen.value ?? (isTyping.value || !isLow.value)),
+);
 
 export function toggleKeyRow(): void {
   chosen.value = !showsKeyRow.value;

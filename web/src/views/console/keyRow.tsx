@@ -10,6 +10,7 @@ import { ESCAPE, MODIFIER_CAPS, MORE, ROW, TAB, type Cap } from "../../core/chor
 import { capture } from "../../remote/pointer";
 import { attachSoftKeyboard } from "../../remote/softKeyboard";
 import { fitVisibleRoom } from "../../remote/visibleRoom";
+import { isTyping } from "../../state/display";
 import { keysOf } from "../../state/keys";
 import type { Seat } from "../../state/seat";
 import { Icon } from "../../ui/icon";
@@ -98,7 +99,6 @@ function Held({ cap, hold, tap }: HeldProps) {
 function SoftKeyboard({ seat }: { seat: Seat }) {
   const field = useRef<HTMLTextAreaElement>(null);
   const button = useRef<HTMLButtonElement>(null);
-  const open = useSignal(false);
 
   useEffect(() => {
     if (field.current === null) return undefined;
@@ -109,6 +109,7 @@ function SoftKeyboard({ seat }: { seat: Seat }) {
     return () => {
       undoKeyboard();
       undoRoom();
+      isTyping.value = false;
     };
   }, [seat]);
 
@@ -118,10 +119,10 @@ function SoftKeyboard({ seat }: { seat: Seat }) {
         type="button"
         ref={button}
         aria-label="Keyboard"
-        aria-pressed={open.value}
+        aria-pressed={isTyping.value}
         onPointerDown={keepFocus}
         onClick={() => {
-          if (open.value) field.current?.blur();
+          if (isTyping.value) field.current?.blur();
           else field.current?.focus({ preventScroll: true });
         }}
       >
@@ -137,8 +138,8 @@ function SoftKeyboard({ seat }: { seat: Seat }) {
         spellcheck={false}
         tabIndex={-1}
         rows={1}
-        onFocus={() => (open.value = true)}
-        onBlur={() => (open.value = false)}
+        onFocus={() => (isTyping.value = true)}
+        onBlur={() => (isTyping.value = false)}
       />
     </>
   );
