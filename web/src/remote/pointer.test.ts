@@ -15,7 +15,7 @@ beforeEach(() => {
 afterEach(() => void vi.unstubAllGlobals());
 
 /** A screen of 200 by 100 that shows a picture of 100 by 100 in its middle, without a browser. */
-function screen(view: View = WHOLE) {
+function screen(view: View = WHOLE, hear = (_forgotten: () => void, _message: ToDaemon) => {}) {
   const target = Object.assign(new EventTarget(), {
     getBoundingClientRect: () => ({ left: 0, top: 0, width: 200, height: 100 }),
     setPointerCapture: (id: number) => {
@@ -24,10 +24,13 @@ function screen(view: View = WHOLE) {
     focus: () => undefined,
   });
   const sent: ToDaemon[] = [];
-  attachPointer(target as unknown as HTMLElement, {
+  const { forgotten } = attachPointer(target as unknown as HTMLElement, {
     picture: () => ({ width: 100, height: 100 }),
     view: () => view,
-    send: (message) => sent.push(message),
+    send: (message) => {
+      sent.push(message);
+      hear(() => forgotten(), message);
+    },
     wheels: { platform: "other", isFirefox: false },
   });
   const fire = (name: string, fields: object) => {
@@ -45,7 +48,7 @@ function screen(view: View = WHOLE) {
       return `${pixel(message.x)},${pixel(message.y)} ${message.buttons}`;
     });
   const draw = () => drawn?.();
-  return { fire, pointer, said, draw };
+  return { fire, pointer, said, draw, forgotten };
 }
 
 test("many moves in one animation frame are one message, the last", () => {
@@ -144,4 +147,33 @@ test("a pen's eraser is no button that the daemon knows", () => {
   pointer("down", 75, 30, 32);
   pointer("move", 75, 30, 33);
   expect(said()).toEqual(["25,30 0", "25,30 1"]);
+});
+
+test("a press that the daemon did not hear of, or has released, is not made by the next move", () => {
+  const { pointer, said, draw, forgotten } = screen();
+  pointer("down", 60, 10, 1);
+  forgotten();
+  said();
+  pointer("move", 70, 20, 1);
+  draw();
+  pointer("move", 70, 20, 3);
+  pointer("move", 70, 20, 2);
+  pointer("up", 70, 20, 0);
+  expect(said()).toEqual(["20,20 0", "20,20 0", "20,20 0", "20,20 0"]);
+  pointer("down", 70, 20, 1);
+  pointer("cancel", 70, 20, 0);
+  forgotten();
+  pointer("down", 70, 20, 1);
+  expect(said()).toEqual(["20,20 1", "20,20 0", "20,20 1"]);
+});
+
+test("a press that is dropped as it is sent counts as unheard", () => {
+  const { pointer, said, draw } = screen(WHOLE, (forgotten, { type }) => {
+    if (type === "pointer") forgotten();
+  });
+  pointer("down", 60, 10, 1);
+  said();
+  pointer("move", 70, 20, 1);
+  draw();
+  expect(said()).toEqual(["20,20 0"]);
 });

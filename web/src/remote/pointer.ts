@@ -19,7 +19,10 @@ export type PointerPorts = {
   wheels: Wheels;
 };
 
-export function attachPointer(target: HTMLElement, ports: PointerPorts): () => void {
+/** What an attached pointer or touch screen offers; see `Pointing`. */
+export type Attached = { forgotten: () => void; undo: () => void };
+
+export function attachPointer(target: HTMLElement, ports: PointerPorts): Attached {
   const abort = new AbortController();
   const { signal } = abort;
   const gather = gatherWheel(ports.wheels);
@@ -78,9 +81,12 @@ export function attachPointer(target: HTMLElement, ports: PointerPorts): () => v
   // The side buttons would walk through the browser's history.
   target.addEventListener("mouseup", refuse, { signal });
   target.addEventListener("dragstart", refuse, { signal });
-  return () => {
-    pointing.undo();
-    abort.abort();
+  return {
+    forgotten: pointing.forgotten,
+    undo() {
+      pointing.undo();
+      abort.abort();
+    },
   };
 }
 

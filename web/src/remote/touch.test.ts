@@ -40,7 +40,7 @@ function screen(first: View = WHOLE) {
   const frames: string[] = [];
   const armed: string[] = [];
   let view = first;
-  attachTouch(target as unknown as HTMLElement, {
+  const { forgotten } = attachTouch(target as unknown as HTMLElement, {
     picture: () => ({ width: 100, height: 100 }),
     view: () => view,
     show: (next) => {
@@ -81,7 +81,15 @@ function screen(first: View = WHOLE) {
     }
   };
   const focus = (what: unknown) => (focused = what);
-  return { play, frames, armed, focus, view: () => view, timesFocused: () => timesFocused };
+  return {
+    play,
+    frames,
+    armed,
+    focus,
+    forgotten,
+    view: () => view,
+    timesFocused: () => timesFocused,
+  };
 }
 
 describe("as browsers send it", () => {
@@ -160,4 +168,19 @@ test("a modifier that is armed is held around the next tap", () => {
     ...["50,50 0", "+ControlLeft", "50,50 1", "50,50 0", "-ControlLeft"],
     ...["50,50 1", "50,50 0"],
   ]);
+});
+
+test("a drag that the daemon has released is not begun again where the finger has come since", () => {
+  const { play, frames, forgotten } = screen();
+  play([
+    { type: "pointerdown", id: 1, x: 200, y: 200, timeStamp: 1000 },
+    { type: "pointermove", id: 1, x: 200, y: 240, timeStamp: 1200 },
+  ]);
+  expect(frames.at(-1)).toMatch(/ 1$/);
+  forgotten();
+  play([
+    { type: "pointermove", id: 1, x: 240, y: 240, timeStamp: 1300 },
+    { type: "pointerup", id: 1, x: 240, y: 240, timeStamp: 1400 },
+  ]);
+  expect(frames.slice(-2).every((frame) => frame.endsWith(" 0"))).toBe(true);
 });

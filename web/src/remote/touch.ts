@@ -8,7 +8,7 @@ import { settle, zoom, type Point, type Size, type View } from "../core/geometry
 import type { ToDaemon } from "../core/protocol";
 import { touches, type TouchAction } from "../core/touch";
 import { gatherFingers } from "../core/wheel";
-import { capture, spot } from "./pointer";
+import { capture, spot, type Attached } from "./pointer";
 import { startPointing } from "./pointing";
 
 export type TouchPorts = {
@@ -22,7 +22,7 @@ export type TouchPorts = {
   holdArmed: () => () => void;
 };
 
-export function attachTouch(target: HTMLElement, ports: TouchPorts): () => void {
+export function attachTouch(target: HTMLElement, ports: TouchPorts): Attached {
   const abort = new AbortController();
   const fingers = touches();
   const pointing = startPointing(ports.send);
@@ -141,9 +141,12 @@ export function attachTouch(target: HTMLElement, ports: TouchPorts): () => void 
     if (event.cancelable) event.preventDefault();
   };
   target.addEventListener("touchend", refuse, { signal: abort.signal, passive: false });
-  return () => {
-    clearTimeout(timer);
-    pointing.undo();
-    abort.abort();
+  return {
+    forgotten: pointing.forgotten,
+    undo() {
+      clearTimeout(timer);
+      pointing.undo();
+      abort.abort();
+    },
   };
 }

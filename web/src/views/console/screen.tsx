@@ -84,17 +84,20 @@ export function Screen({ seat, element, leave, children }: Props) {
       window,
       platform,
     });
-    const undoPointer = attachPointer(target, {
+    const pointer = attachPointer(target, {
       picture: () => size.value,
       view: viewing.view,
       send: seat.send,
       wheels: { platform, isFirefox: /Firefox\//.test(navigator.userAgent) },
     });
-    const unsubscribe = seat.whenReleased(keyboard.forgotten);
+    const undoRelease = seat.whenReleased(() => {
+      keyboard.forgotten();
+      pointer.forgotten();
+    });
     return () => {
-      unsubscribe();
+      undoRelease();
       keyboard.undo();
-      undoPointer();
+      pointer.undo();
     };
   }, [seat, mayType.value, watching.value]);
 
@@ -102,7 +105,7 @@ export function Screen({ seat, element, leave, children }: Props) {
   useEffect(() => {
     const target = element.current;
     if (target === null) return undefined;
-    return attachTouch(target, {
+    const touch = attachTouch(target, {
       picture: () => size.value,
       view: viewing.view,
       show(view: View) {
@@ -114,6 +117,11 @@ export function Screen({ seat, element, leave, children }: Props) {
       },
       holdArmed: keysOf(seat).holdArmed,
     });
+    const undoRelease = seat.whenReleased(touch.forgotten);
+    return () => {
+      undoRelease();
+      touch.undo();
+    };
   }, [seat]);
 
   useEffect(() => {
