@@ -5,9 +5,10 @@
  * modifier waits for the key after it, since thumbs cannot hold one and press another.
  */
 import { useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import { ESCAPE, MODIFIER_CAPS, MORE, ROW, TAB, type Cap } from "../../core/chords";
 import { capture } from "../../remote/pointer";
+import { startPress } from "../../remote/press";
 import { attachSoftKeyboard } from "../../remote/softKeyboard";
 import { fitVisibleRoom } from "../../remote/visibleRoom";
 import { isTyping } from "../../state/display";
@@ -68,13 +69,9 @@ type HeldProps = {
 };
 
 function Held({ cap, hold, tap }: HeldProps) {
-  const lift = useRef<(() => void) | null>(null);
-  const lose = () => {
-    lift.current?.();
-    lift.current = null;
-  };
-  useEffect(() => lose, []);
   const { name, label, codes } = cap;
+  const press = useMemo(() => startPress(() => hold(codes[0] ?? "")), [hold, codes]);
+  useEffect(() => press.cancel, [press]);
   return (
     <button
       type="button"
@@ -82,10 +79,11 @@ function Held({ cap, hold, tap }: HeldProps) {
       onPointerDown={(event) => {
         keepFocus(event);
         capture(event.currentTarget, event);
-        lose();
-        lift.current = hold(codes[0] ?? "");
+        press.down(event.pointerType === "touch" && scrolls(event.currentTarget.parentElement));
       }}
-      onLostPointerCapture={lose}
+      onPointerUp={press.up}
+      onPointerCancel={press.cancel}
+      onLostPointerCapture={press.cancel}
       // No pointer was involved: a keyboard or a screen reader pressed the button.
       onClick={(event) => event.detail === 0 && tap(cap)}
       onContextMenu={(event) => event.preventDefault()}
@@ -94,6 +92,8 @@ function Held({ cap, hold, tap }: HeldProps) {
     </button>
   );
 }
+
+const scrolls = (row: HTMLElement | null) => row !== null && row.clientWidth < row.scrollWidth;
 
 /** Opens and closes the phone's keyboard, by a field that nobody sees. */
 function SoftKeyboard({ seat }: { seat: Seat }) {
