@@ -4,12 +4,14 @@ import { inTurn, type Step } from "./inTurn";
 function typing() {
   const asked: { step: Step; end: () => void; fail: () => void }[] = [];
   const faults: unknown[] = [];
+  let drops = 0;
   const { type, busy } = inTurn({
     post: (step) =>
       new Promise<void>((resolve, reject) => {
         asked.push({ step, end: resolve, fail: () => reject(new Error("unplugged")) });
       }),
     failed: (cause) => faults.push(cause),
+    dropped: () => (drops += 1),
   });
   /** Lets the promises that follow an answer run; these are more turns than they have. */
   const settle = async () => {
@@ -19,7 +21,14 @@ function typing() {
     asked.at(-1)?.[how]();
     await settle();
   };
-  return { type, busy, answer, steps: () => asked.map(({ step }) => step), faults };
+  return {
+    type,
+    busy,
+    answer,
+    steps: () => asked.map(({ step }) => step),
+    faults,
+    timesDropped: () => drops,
+  };
 }
 
 test("letters that come while a request is under way make the next one", async () => {
@@ -67,4 +76,28 @@ test("no request is longer than the daemon takes", async () => {
   await answer("end");
   await answer("end");
   expect(steps()).toEqual([{ text: "a" }, { text: "b".repeat(1000) }, { text: "c".repeat(1000) }]);
+});
+
+test("a held key is not typed faster than it is taken, and a tapped one is typed as often as it was", async () => {
+  const { type, answer, steps } = typing();
+  const backspace = { chord: ["Backspace"] };
+  for (let time = 0; time < 50; time += 1) type(backspace, { isRepeat: 0 < time });
+  type(backspace, { times: 2 });
+  type({ text: "a" });
+  type(backspace, { isRepeat: true });
+  for (let turn = 0; turn < 6; turn += 1) await answer("end");
+  expect(steps()).toEqual([...Array<Step>(4).fill(backspace), { text: "a" }, backspace]);
+});
+
+test("what waits is dropped with a word when it becomes too much", async () => {
+  const { type, answer, steps, timesDropped } = typing();
+  type({ text: "a" });
+  type({ chord: ["Backspace"] }, { times: 100 });
+  expect(timesDropped()).toBe(0);
+  type({ chord: ["Backspace"] }, { times: 2 });
+  expect(timesDropped()).toBe(1);
+  await answer("end");
+  type({ text: "b" });
+  await answer("end");
+  expect(steps()).toEqual([{ text: "a" }, { text: "b" }]);
 });

@@ -14,13 +14,15 @@ function field() {
   let left = 0;
   attachSoftKeyboard(element as unknown as HTMLTextAreaElement, {
     text: (text) => frames.push(`text ${text}`),
-    chord: ({ codes, times }) =>
-      frames.push(codes.join("+") + (times === undefined ? "" : ` × ${times}`)),
+    chord: ({ codes, times, isRepeat }) =>
+      frames.push(
+        codes.join("+") + (times === undefined ? "" : ` × ${times}`) + (isRepeat ? " again" : ""),
+      ),
     leave: () => (left += 1),
   });
   element.dispatchEvent(new Event("focus"));
   const fire = (type: string, fields: object = {}) => {
-    const event = keyEvent(type, { ...fields });
+    const event = keyEvent(type, { timeStamp: 0, ...fields });
     element.dispatchEvent(event);
     return event;
   };
@@ -69,4 +71,44 @@ test("who came into the field by a keyboard can leave it by one", () => {
   for (const code of ["ControlLeft", "AltLeft", "ShiftLeft"]) fire("keyup", { code });
   expect(timesLeft()).toBe(1);
   expect(frames).toEqual([]);
+});
+
+test("a Backspace that is held is told from one that is tapped, and from a word that is replaced", () => {
+  const { element, fire, frames } = field();
+  let eaten = 0;
+  const remove = (timeStamp: number) => {
+    element.value = FILLING.slice(++eaten);
+    fire("input", { timeStamp });
+  };
+  for (const timeStamp of [1000, 1050, 1100]) remove(timeStamp);
+  for (const timeStamp of [2000, 2120]) remove(timeStamp);
+  for (const timeStamp of [3000, 3001]) remove(timeStamp);
+  expect(frames.map((frame) => frame.endsWith("again"))).toEqual([
+    false,
+    true,
+    true,
+    false,
+    false,
+    false,
+    false,
+  ]);
+});
+
+test("a real keyboard says itself which key is held", () => {
+  const { element, fire, frames } = field();
+  const backspace = { code: "Backspace", key: "Backspace" };
+  for (const [at, repeat] of [false, true, false].entries()) {
+    fire("keydown", { ...backspace, repeat });
+    element.value = FILLING.slice(at + 1);
+    fire("input", { timeStamp: 1000 * at });
+    fire("keydown", { code: "ArrowLeft", key: "ArrowLeft", repeat });
+  }
+  expect(frames).toEqual([
+    "Backspace × 1",
+    "ArrowLeft",
+    "Backspace × 1 again",
+    "ArrowLeft again",
+    "Backspace × 1",
+    "ArrowLeft",
+  ]);
 });

@@ -8,9 +8,16 @@ import { codeOf, isModifier } from "../core/keyRules";
 import { difference, FILLING, needsFilling, plain } from "../core/softText";
 import { watchForWayOut } from "../core/wayOut";
 
+/**
+ * Phones do not say that Backspace is held, but repeat it faster than a finger taps. What comes faster
+ * still is no key: a keyboard replaces a word.
+ */
+const FASTEST_TAP_MS = 80;
+const FASTEST_REPEAT_MS = 20;
+
 export type SoftKeyboardPorts = {
   text: (text: string) => void;
-  chord: (chord: { codes: readonly string[]; times?: number }) => void;
+  chord: (chord: { codes: readonly string[]; times?: number; isRepeat?: boolean }) => void;
   /** Moves the focus off the field. */
   leave: () => void;
 };
@@ -22,6 +29,9 @@ export function attachSoftKeyboard(
   const abort = new AbortController();
   const wayOut = watchForWayOut(() => true);
   let before = "";
+  let deletedAt = -Infinity;
+  /** Whether the last key says that it is still held. */
+  let repeats = false;
 
   const fill = () => {
     field.value = FILLING;
@@ -32,8 +42,14 @@ export function attachSoftKeyboard(
   const change = (event: InputEvent) => {
     const { removed, added } = difference(before, field.value);
     before = field.value;
-    if (0 < removed) ports.chord({ codes: ["Backspace"], times: removed });
     const text = plain(added);
+    if (0 < removed) {
+      const gap = event.timeStamp - deletedAt;
+      const looksHeld = FASTEST_REPEAT_MS <= gap && gap < FASTEST_TAP_MS;
+      const isRepeat = text === "" && (repeats || looksHeld);
+      deletedAt = event.timeStamp;
+      ports.chord({ codes: ["Backspace"], times: removed, isRepeat });
+    }
     if (text !== "") ports.text(text);
     // A word that is still being composed would be lost to the keyboard, which then begins it again.
     if (!event.isComposing && needsFilling(field.value)) fill();
@@ -41,11 +57,12 @@ export function attachSoftKeyboard(
 
   const press = (event: KeyboardEvent) => {
     const code = codeOf(event);
+    repeats = event.repeat;
     if (event.isComposing || event.key === "Process" || code === null) return;
     if (wayOut.key(code, true, event.timeStamp)) return ports.leave();
     if (isModifier(code) || isTyped(event)) return;
     event.preventDefault();
-    ports.chord({ codes: [...heldBy(event), code] });
+    ports.chord({ codes: [...heldBy(event), code], isRepeat: event.repeat });
   };
 
   const lift = (event: KeyboardEvent) => {

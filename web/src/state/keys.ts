@@ -21,9 +21,11 @@ export type Keys = {
   hold: (code: string) => () => void;
   /** Holds what is armed around a click. */
   holdArmed: () => () => void;
-  chord: (chord: Pick<Chord, "codes" | "times">) => void;
+  chord: (chord: Pick<Chord, "codes" | "times"> & { isRepeat?: boolean }) => void;
   text: (text: string) => void;
 };
+
+const TOO_SLOW = "Keys came faster than they could be typed. What still waited was dropped.";
 
 const opened = new WeakMap<Seat, Keys>();
 
@@ -45,6 +47,7 @@ function openKeys(seat: Seat): Keys {
       const { code, message } = asRefusal(cause);
       sayProblem(message, `refused ${code}`);
     },
+    dropped: () => sayProblem(TOO_SLOW, "too slow"),
   });
 
   /** Nothing waits for the connection to come back: a late key is a wrong key. */
@@ -60,10 +63,7 @@ function openKeys(seat: Seat): Keys {
     return taken;
   };
 
-  const chord: Keys["chord"] = ({ codes, times = 1 }) => {
-    const all = [...take(), ...codes];
-    for (let time = 0; time < times; time += 1) type({ chord: all });
-  };
+  const chord: Keys["chord"] = ({ codes, ...how }) => type({ chord: [...take(), ...codes] }, how);
 
   const press = (codes: readonly string[]) => {
     for (const code of codes) seat.send({ type: "key", code, down: true });
