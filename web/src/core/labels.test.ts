@@ -8,6 +8,7 @@ import {
   phaseLabel,
   powerLabel,
   sentence,
+  signalDetail,
   signalLabel,
   snapshotName,
   startedLabel,
@@ -19,6 +20,13 @@ import type { Health, Status, System } from "./protocol";
 test("a state this page does not know is shown as it is", () => {
   expect(signalLabel("no-signal").text).toBe("No signal");
   expect(signalLabel("moonlight")).toEqual({ text: "moonlight", tone: "waiting" });
+});
+
+test("what is known of the signal stands in lines of its own, and what is not leaves none", () => {
+  const device = "MacroSilicon MS2109";
+  const choice = "1280x720 MJPG at 60";
+  expect(signalDetail({ device, choice, reason: "no lock" })).toBe(`${device}\n${choice}\nno lock`);
+  expect(signalDetail({ device: "", choice, reason: null })).toBe(choice);
 });
 
 test("the kernel's words for USB become ours", () => {

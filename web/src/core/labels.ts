@@ -29,6 +29,15 @@ export function signalLabel(signal: string): Label {
   return SIGNAL[signal] ?? { text: signal, tone: "waiting" };
 }
 
+/** What is known of the signal beyond its label: the device, what was chosen of it and what is wrong. */
+export function signalDetail({
+  device,
+  choice,
+  reason,
+}: Pick<Status, "device" | "choice" | "reason">): string {
+  return [device, choice, reason].filter(Boolean).join("\n");
+}
+
 /**
  * How the keyboard's way to the target is.
  *

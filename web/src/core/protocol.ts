@@ -50,6 +50,12 @@ export type Status = {
   mode: { width: number; height: number } | null;
   fps: number;
   device: string;
+  /** What was chosen among the device's formats, and why. */
+  choice: string | null;
+  /** What exactly is wrong with the signal. */
+  reason: string | null;
+  /** How many pictures were too damaged to be shown. */
+  dropped: number;
   power: "on" | "off" | "unknown";
   leds: { power: boolean | null; disk: boolean | null };
   keyboard_leds: { num: boolean; caps: boolean; scroll: boolean };

@@ -8,6 +8,7 @@ import {
   asOfLabel,
   othersLabel,
   powerLabel,
+  signalDetail,
   signalLabel,
   usbLabel,
   type Label,
@@ -46,7 +47,7 @@ export function StatusLine({ seat }: { seat: Seat }) {
     >
       <Dotted label={isRefused ? REFUSED : CONNECTION[connection]} name="connection" />
       {isLost && <span>{asOfLabel(seat.knownAt.value, new Date())}:</span>}
-      <Dotted label={signalLabel(status.signal)} title={status.device} isPast={isLost} />
+      <Dotted label={signalLabel(status.signal)} title={signalDetail(status)} isPast={isLost} />
       {!isLost && <Figures seat={seat} />}
       {/* The screen's description says it to who cannot see it. */}
       <span class="way-out" aria-hidden="true">
