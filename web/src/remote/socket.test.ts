@@ -216,7 +216,7 @@ test("a closed socket stays closed", () => {
   expect(FakeSocket.all).toHaveLength(1);
 });
 
-test("a socket that does not open is given up, each time", () => {
+test("a socket that does not open is abandoned, later each time", () => {
   const { said } = open();
   vi.advanceTimersByTime(3999);
   expect(said).toEqual([]);
@@ -225,7 +225,9 @@ test("a socket that does not open is given up, each time", () => {
   expect(FakeSocket.all).toHaveLength(1);
   vi.advanceTimersByTime(250);
   expect(FakeSocket.all).toHaveLength(2);
-  vi.advanceTimersByTime(4000);
+  vi.advanceTimersByTime(7999);
+  expect(said).toEqual(["closed 1006 false"]);
+  vi.advanceTimersByTime(1);
   expect(said).toEqual(["closed 1006 false", "closed 1006 false"]);
 });
 

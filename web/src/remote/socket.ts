@@ -13,7 +13,6 @@ import { parseMessage, type FromDaemon, type ToDaemon } from "../core/protocol";
 /** The daemon's word that the login this socket came from has ended. */
 export const SESSION_ENDED = 4401;
 
-const OPENING_MS = 4000;
 /** Input behind anything that has waited this long would be typed into something else. */
 const STALL_MS = 500;
 /** A network that stalls longer is left: what waits in the socket is dropped with it. */
@@ -94,7 +93,10 @@ export function openSocket(url: string, ports: SocketPorts): Socket {
     sent = backlog();
     sawPicture = false;
     // A silence too: the daemon speaks first.
-    silence = setTimeout(() => lose(fresh, 1006), OPENING_MS);
+    silence = setTimeout(() => {
+      tolerated.unopened();
+      lose(fresh, 1006);
+    }, tolerated.openingMs());
     fresh.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => {
       if (socket !== fresh) return;
       if (data instanceof ArrayBuffer) {
@@ -108,6 +110,7 @@ export function openSocket(url: string, ports: SocketPorts): Socket {
       if (message?.type === "hello") {
         opened = true;
         wait.reset();
+        tolerated.opened();
       }
       // The daemon learns how fast a message may be, also while no picture is acknowledged.
       if (message?.type === "beat") put(fresh, { type: "beat" });

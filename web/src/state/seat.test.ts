@@ -158,7 +158,7 @@ test("what is known of a lost seat is dated by when the daemon was last heard", 
 test("where HTTP gets through and sockets hang, the page watches without one", async () => {
   await vi.advanceTimersByTimeAsync(4000);
   expect(seat.connection.value).toBe("connecting");
-  await vi.advanceTimersByTimeAsync(250 + 4000);
+  await vi.advanceTimersByTimeAsync(250 + 8000);
   expect(seat.connection.value).toBe("watching");
 });
 
@@ -206,7 +206,7 @@ test("a quiet socket asks nothing over HTTP, so no session is kept from ending",
 });
 
 test("where the page watches without a socket, the end of its session is noticed", async () => {
-  await vi.advanceTimersByTimeAsync(4000 + 250 + 4000);
+  await vi.advanceTimersByTimeAsync(4000 + 250 + 8000);
   expect(seat.connection.value).toBe("watching");
   refused["/seats/main"] = { status: 401, code: "not-logged-in" };
   user = null;
