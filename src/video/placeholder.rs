@@ -73,7 +73,7 @@ fn words(signal: Signal) -> (&'static str, &'static [&'static str]) {
         Signal::Changing => ("Changing mode", &["The next picture is on its way."]),
         Signal::Stalled => (
             "No pictures arrive",
-            &["The capture device is there but sends nothing.", "Is the machine on? Else plug the dongle in anew."],
+            &["The capture device is there but sends nothing.", "Is the machine on? Else plug it in again."],
         ),
         Signal::Damaged => (
             "Damaged pictures",

@@ -122,13 +122,13 @@ test("Caps Lock is lit and put out by the target", async () => {
   await expect.poll(capsLit).toBe(false);
 });
 
-test("a page that loses its focus lets go of what it held", async () => {
+test("a page that loses its focus releases what it held", async () => {
   await expectText(page, /\$ ?$/m);
   await screenOf(page).focus();
   await page.keyboard.down("x");
   await page.getByRole("button", { name: "Power", exact: true }).focus();
   // The simulated machine repeats a held key as any does, from half a second on. What was under way has arrived by then;
-  // what comes in the second after that, by the pictures' own clock, would be a key that nobody let go of.
+  // what comes in the second after that, by the pictures' own clock, would be a key that nobody released.
   await expectText(page, /\$ x+/);
   const line = async () => /\$ (x+)/.exec((await readText(screenOf(page))).join("\n"))?.[1] ?? "";
   const now = async () =>

@@ -100,7 +100,7 @@ test("an update shows its progress to every administrator, and waits for a resta
   await expect(sheet.getByText(/is restarting/)).toBeVisible();
   expect(existsSync(inAppliance("rebooted"))).toBe(true);
   expect(readFileSync(join(daemon.folder, "data/state/restart"), "utf8")).toBe("update\n");
-  // The appliance goes, and comes back with a page that is loaded anew: it has forgotten the dialog.
+  // The appliance goes, and comes back with a page that is loaded again: it has forgotten the dialog.
   await daemon.restart(async () => {
     await page.waitForEvent("requestfailed", (request) => request.url().endsWith("/health"));
     await expect(sheet.getByText(/is restarting/)).toBeVisible();

@@ -70,7 +70,7 @@ impl Endpoint for Restart {
     const AT: (Method, &'static str) = (Method::Post, "/api/v1/restart");
     const ACCESS: Access = Access::Needs(Privilege::Configure);
     const SEMANTICS: Semantics = Semantics::ACTS.logging_itself();
-    const SUMMARY: &'static str = "lets go of all keys, opens all relays and restarts the appliance";
+    const SUMMARY: &'static str = "releases all keys, opens all relays and restarts the appliance";
     const ERRORS: &'static [&'static Code] = NOT_NOW;
     type Caller = Person;
     type Accepts = Nothing;

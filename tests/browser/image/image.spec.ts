@@ -3,7 +3,7 @@
  */
 import { expect, type Page, test } from "@playwright/test";
 import { claim, expectConnected, screenOf, statusOf } from "../lib/console.ts";
-import { expectCutShort, expectLetGo, expectTyped, guest, killServe } from "../lib/witness.ts";
+import { expectCutShort, expectReleased, expectTyped, guest, killServe } from "../lib/witness.ts";
 
 const url = process.env["FARHAND_URL"] ?? "";
 let page: Page;
@@ -52,7 +52,7 @@ test("a capture device that is unplugged is missed, and taken up again when it c
   await expect(statusOf(page)).toHaveAttribute("data-signal", "ok");
 });
 
-test("a capture device that another program holds is called busy until it is let go", async () => {
+test("a capture device that another program holds is called busy until it is free", async () => {
   // Whoever streams first holds it; here that is a second daemon.
   await guest("sv -w 20 stop /etc/sv/serve");
   const other = "farhand serve --data /tmp/other --https 127.0.0.1:9443 --http 127.0.0.1:9080 --hands /tmp/none";
@@ -76,8 +76,8 @@ test("killing the hands in mid-press opens the relay, and the keyboard is plugge
   });
 });
 
-test("killing serve in mid-press lets go of key and relay, and the page comes back", async () => {
-  await expectLetGo("k", async () => {
+test("killing serve in mid-press releases key and relay, and the page comes back", async () => {
+  await expectReleased("k", async () => {
     await screenOf(page).focus();
     await page.keyboard.down("k");
     await expectCutShort(12_000, async () => {

@@ -138,8 +138,8 @@ export async function expectCutShort(asked: number, act: () => Promise<void>): P
   await onePulse(act, ({ shortest, heldUp }) => expect(shortest - heldUp).toBeLessThan(asked / 2));
 }
 
-/** Expects that within `act` a letter's key goes down, is never let go by hand, and is up at its end. */
-export async function expectLetGo(letter: string, act: () => Promise<void>): Promise<void> {
+/** Expects that within `act` a letter's key goes down, is never released by hand, and is up at its end. */
+export async function expectReleased(letter: string, act: () => Promise<void>): Promise<void> {
   await during(`events ${await inputDevice(/^B: LED=/m)}`, act, (seen) => {
     const pressed = values(seen, EV_KEY, KEY_CODES[letter] ?? 0).filter((value) => value !== 2);
     expect(pressed).toEqual([1, 0]);

@@ -1,13 +1,13 @@
 /**
  * Keeps telling the daemon that what is held is still held.
  *
- * The daemon lets go of everything when this page falls silent, so that a crashed browser cannot
+ * The daemon releases everything when this page falls silent, so that a crashed browser cannot
  * leave a key down. Watching the messages themselves, rather than asking keyboard and pointer, means
  * that nobody can hold something and forget to say so.
  */
 import type { ToDaemon } from "./protocol";
 
-/** The daemon asks for one every 250 ms and lets go after 1.5 s. */
+/** The daemon asks for one every 250 ms and releases all after 1.5 s. */
 const PERIOD_MS = 250;
 
 export type KeepAlive = { send: (message: ToDaemon) => void; forget: () => void };

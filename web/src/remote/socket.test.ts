@@ -47,7 +47,7 @@ test("nothing is kept for a socket that is not open", () => {
   expect(latest().sent).toEqual([]);
 });
 
-test("what is typed says when, and letting go does not", () => {
+test("what is typed says when, and a release does not", () => {
   const { socket } = open();
   latest().hello();
   vi.advanceTimersByTime(1234);

@@ -19,7 +19,7 @@ const STALL_MS = 500;
 const LONGEST_STALL_MS = 2000;
 
 type Kind = ToDaemon["type"];
-/** What must not arrive late. Letting go may. */
+/** What must not arrive late. A release may. */
 const INPUT: readonly Kind[] = ["key", "pointer", "wheel", "held"];
 /** What says when it was sent, so that the daemon can tell what is late. */
 const TIMED: readonly Kind[] = [...INPUT, "shown", "beat"];

@@ -86,7 +86,7 @@ export async function cancel(): Promise<void> {
   await loadSystem();
 }
 
-/** Waits for the appliance to go and to come back, then loads its page anew: it may be another. */
+/** Waits for the appliance to go and to come back, then loads its page again: it may be another. */
 export async function restart(ask: () => Promise<unknown>): Promise<void> {
   await ask();
   isRestarting.value = true;

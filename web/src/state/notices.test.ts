@@ -9,7 +9,7 @@ afterEach(() => {
 
 const texts = () => notices.value.map(({ text }) => text);
 
-test("news of the same matter takes the place of the old, and its time begins anew", () => {
+test("news of the same matter takes the place of the old, and its time begins again", () => {
   sayProblem("F13 is no key of ours", "refused unknown-key");
   sayResult("Saved");
   vi.advanceTimersByTime(4000);

@@ -49,7 +49,7 @@ export function AuthForm(props: AuthFormProps) {
       const { code, message, retryAfterS } = asRefusal(cause);
       const more = retryAfterS === null ? "" : ` Try again in ${retryAfterS} s.`;
       fault.value = { field: props.concerns(code), message: message + more };
-      // Somebody else was faster, or the daemon started anew: the other form may be the right one.
+      // Somebody else was faster, or the daemon has restarted: the other form may be the right one.
       if (code === "claimed" || code === "unclaimed") await loadSession();
     }
     busy.value = false;

@@ -142,7 +142,7 @@ function Restart() {
   return (
     <section aria-labelledby="restart-title">
       <h3 id="restart-title">Restart</h3>
-      <p class="hint">Keys are let go of and relays open first. The target is not touched.</p>
+      <p class="hint">Keys are released and relays open first. The target is not touched.</p>
       <Alert>{problem.value}</Alert>
       <ConfirmButton
         label="Restart appliance"
