@@ -6,7 +6,7 @@
  */
 import { signal, type ReadonlySignal } from "@preact/signals";
 import type { Chord } from "../core/chords";
-import { inTurn, type Step } from "../core/inTurn";
+import { inTurn, type Repetition, type Step } from "../core/inTurn";
 import { codeOfCharacter } from "../core/keyRules";
 import { api, asRefusal } from "../remote/api";
 import { sayProblem } from "./notices";
@@ -51,9 +51,9 @@ function openKeys(seat: Seat): Keys {
   });
 
   /** Nothing waits for the connection to come back: a late key is a wrong key. */
-  const type = (step: Step) => {
+  const type = (step: Step, how?: Repetition) => {
     const why = seat.unavailable.value;
-    if (why === null) post(step);
+    if (why === null) post(step, how);
     else sayProblem(why);
   };
 
