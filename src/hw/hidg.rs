@@ -89,6 +89,8 @@ struct HidgPort {
     events: VecDeque<UsbEvent>,
     wake: Pin<Box<Sleep>>,
     complaint: String,
+    /// The errors that were logged since a report was last taken.
+    refusals: Vec<Option<i32>>,
 }
 
 impl HidgPort {
@@ -103,6 +105,7 @@ impl HidgPort {
             events: VecDeque::new(),
             wake: Box::pin(sleep_until(Instant::now())),
             complaint: String::new(),
+            refusals: Vec::new(),
         }
     }
 
@@ -176,16 +179,26 @@ impl UsbPort for HidgPort {
             Report::Keyboard(report) => plugged.keyboard.offer(&report),
             Report::Pointer(report) => plugged.pointer.offer(&report),
         };
-        match report {
-            _ if !matches!(offered, Ok(Offer::Taken)) => (),
-            Report::Keyboard(report) => plugged.keyboard.answer(&report),
-            // The wheel is no state: only what has turned since the last report counts.
-            Report::Pointer([buttons, x0, x1, y0, y1, ..]) => plugged.pointer.answer(&[buttons, x0, x1, y0, y1, 0, 0]),
+        match offered {
+            Ok(Offer::Taken) => {
+                self.refusals.clear();
+                match report {
+                    Report::Keyboard(report) => plugged.keyboard.answer(&report),
+                    // The wheel is no state: only what has turned since the last report counts.
+                    Report::Pointer([buttons, x0, x1, y0, y1, ..]) => {
+                        plugged.pointer.answer(&[buttons, x0, x1, y0, y1, 0, 0]);
+                    }
+                }
+            }
+            Ok(_) => (),
+            // A release that waits is offered again and again, but the log needs each reason only once.
+            Err(ref error) if self.refusals.contains(&error.raw_os_error()) => (),
+            Err(ref error) => {
+                log::warn!("USB controller {} refuses a report: {error}", plugged.udc.name);
+                self.refusals.push(error.raw_os_error());
+            }
         }
-        offered.unwrap_or_else(|error| {
-            log::warn!("USB controller {} refuses a report: {error}", plugged.udc.name);
-            Offer::Absent
-        })
+        offered.unwrap_or(Offer::Absent)
     }
 
     fn replug(&mut self) {
@@ -493,6 +506,23 @@ mod tests {
         settle(&mut port).await;
         assert!(port.complaint.contains("farhand-main/"), "{}", port.complaint);
         std::fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_logged_once_until_a_report_is_taken() {
+        let mut port = HidgPort::new("farhand-main".into(), &Usb::default(), Places::default());
+        // Nobody can write to the end of a pipe that is for reading, which is none of the errors of an absent host.
+        let (reader, _writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_NONBLOCK).unwrap();
+        let ((pointer, _target), keyboard) = (node(), Node::new(reader.into()).unwrap());
+        let state = File::open("/dev/null").unwrap();
+        let udc = Udc { name: "udc.0".into(), state: "configured".into() };
+        port.plugged = Some(Plugged { udc, state, announced: None, keyboard, pointer });
+        for _ in 0..3 {
+            assert_eq!(Offer::Absent, port.offer(Report::Keyboard([0; 8])));
+            assert_eq!(vec![Some(libc::EBADF)], port.refusals);
+        }
+        assert_eq!(Offer::Taken, port.offer(Report::Pointer([0; 7])));
+        assert!(port.refusals.is_empty());
     }
 
     #[tokio::test(start_paused = true)]
