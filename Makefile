@@ -51,7 +51,7 @@ check: tools web tests/browser/$(NPM) ## Formats, lints, licences, unit and host
 	@$(PHASE) 'unit and host tests'
 	@$(NEED) curl device-tree-compiler dosfstools mtools openssl
 	cargo test --locked
-	@$(NEED) python3-kconfiglib
+	@$(NEED) patch python3-kconfiglib xz-utils
 	/usr/bin/python3 tests/host/bounds.py
 	/usr/bin/python3 tests/host/buildroot.py
 	/usr/bin/python3 tests/host/checks.py

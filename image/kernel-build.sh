@@ -1,5 +1,5 @@
 #!/bin/sh
-# Configure a kernel source tree from the fragments under board/, and build it for arm64.
+# Apply our patches to a kernel source tree, configure it from the fragments under board/, and build it for arm64.
 #
 # Usage: kernel-build.sh SOURCE OUT
 #
@@ -23,6 +23,9 @@ kmake() {
 		CC='ccache aarch64-linux-gnu-gcc' HOSTCC='ccache gcc' "$@"
 }
 
+for patch in "$board"/common/linux/*.patch; do
+	patch -s -F0 -d "$linux" -p1 <"$patch" || die "$patch does not fit this kernel"
+done
 cat "$board"/*/linux/*.config >"$out/fragments"
 kmake KCONFIG_ALLCONFIG="$out/fragments" allnoconfig >/dev/null
 rm "$out/fragments"

@@ -13,12 +13,14 @@ set -eu
 
 here=$(cd "${0%/*}" && pwd)
 # The C library for arm64, because Kconfig notes in the configuration whether the compiler can link.
-"$here/need.sh" gcc-aarch64-linux-gnu libc6-dev-arm64-cross bc bison ccache flex kmod libelf-dev libssl-dev make xz-utils >&2
+"$here/need.sh" gcc-aarch64-linux-gnu libc6-dev-arm64-cross bc bison ccache flex kmod libelf-dev libssl-dev make patch \
+	xz-utils >&2
 
 # Two words: the version, and the file.
 source=$("$here/linux.sh")
 version=${source%% *} tarball=${source#* }
-key=$({ echo "$version"; cat "$here/kernel-build.sh" "$here"/../board/*/linux/*.config; } | digest)
+board=$here/../board
+key=$({ echo "$version"; cat "$here/kernel-build.sh" "$board"/*/linux/*.config "$board"/common/linux/*.patch; } | digest)
 
 build() {
 	say "building linux $version, about ten minutes on two cores"

@@ -192,6 +192,16 @@ class Tree(unittest.TestCase):
         self.assertIn(f"sha256  {pinned['sha256']}  linux-{release}.tar.xz\n",
             (TREE / "patches/linux/linux.hash").read_text())
 
+    def test_both_builds_take_the_same_patches_of_the_kernel(self):
+        self.assertTrue(list(TOP.glob("board/common/linux/*.patch")))
+        folder = '"$(BR2_EXTERNAL_FARHAND_PATH)/../board/common/linux"'
+        for defconfig in DEFCONFIGS:
+            self.assertEqual(folder, values(defconfig)["BR2_LINUX_KERNEL_PATCH"], defconfig.name)
+        self.assertEqual([], list(TREE.glob("patches/linux*/*.patch")), "Buildroot would apply these, too")
+        self.assertIn('for patch in "$board"/common/linux/*.patch; do\n', (TOP / "image/kernel-build.sh").read_text())
+        # Else the quick build would take a kernel that was built without them.
+        self.assertRegex((TOP / "image/kernel.sh").read_text(), r'(?m)^key=.* "\$board"/common/linux/\*\.patch; }')
+
     def test_both_builds_take_the_same_patches_of_rauc(self):
         patches = sorted(TOP.glob("board/common/rauc/*.patch"))
         self.assertTrue(patches)

@@ -1,10 +1,12 @@
 #!/usr/bin/python3
-"""Checks which kernel the builds take, when Debian has the pinned one and when it has moved on."""
+"""Checks which kernel the builds take, when Debian has the pinned one and when it has moved on, and our patches of it."""
 
+import contextlib
 import hashlib
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import tempfile
 import unittest
@@ -97,6 +99,41 @@ class Source(unittest.TestCase):
             said = self.run_with(VERSION, *arguments)
             self.assertNotEqual(0, said.returncode)
             self.assertIn("is not the one that we know", said.stderr)
+
+
+PATCHES = sorted(TOP.glob("board/common/linux/*.patch"))
+CACHE = pathlib.Path(os.environ.get("FARHAND_CACHE") or pathlib.Path.home() / ".cache/farhand")
+TARBALL = CACHE / f"deb-{PACKAGE}-{VERSION}/usr/src/{PACKAGE}.tar.xz"
+
+
+class Patches(unittest.TestCase):
+    """What we change in it."""
+
+    def test_each_says_why_it_is_there_and_when_it_may_go(self):
+        self.assertTrue(PATCHES)
+        for patch in PATCHES:
+            head = patch.read_text().partition("\n--- ")[0]
+            self.assertRegex(head, r"\AFrom: Farhand\nSubject: \[PATCH\] [^\n]{20,}\n\n", patch.name)
+            self.assertRegex(head, r"(?m)^Upstream: ", patch.name)
+
+    @unittest.skipUnless(TARBALL.is_file(), "the pinned sources are not in the cache")
+    def test_every_one_fits_the_pinned_sources_exactly(self):
+        touched = sorted({name for patch in PATCHES for name in re.findall(r"(?m)^--- a/(\S+)$", patch.read_text())})
+        # Unpacking takes long, so what it gives is kept.
+        kept = CACHE / f"linux-{hashlib.sha256(' '.join([VERSION, *touched]).encode()).hexdigest()[:16]}"
+        with tempfile.TemporaryDirectory(prefix="linux.", dir=CACHE) as work:
+            tree = pathlib.Path(work, "tree")
+            if not kept.is_dir():
+                tree.mkdir()
+                subprocess.run(["tar", "-xf", TARBALL, "-C", tree, "--strip-components=1", "--wildcards", "--occurrence=1",
+                    *(f"*/{name}" for name in touched)], check=True)
+                with contextlib.suppress(FileExistsError):
+                    tree.rename(kept)
+            shutil.copytree(kept, tree, dirs_exist_ok=True)
+            for patch in PATCHES:
+                said = subprocess.run(["patch", "-s", "-F0", "-d", tree, "-p1"], input=patch.read_bytes(),
+                    capture_output=True, check=False)
+                self.assertEqual((0, b""), (said.returncode, said.stdout), patch.name)
 
 
 if __name__ == "__main__":
