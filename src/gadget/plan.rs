@@ -36,6 +36,9 @@ const LANGUAGE: &str = "strings/0x409";
 /// more.
 const MILLIAMPERES: &str = "100";
 
+/// Powered by the bus, and able to wake its host (USB 2.0 table 9-10; bit 7 is always set).
+const ATTRIBUTES: &str = "0xa0";
+
 /// A HID function of the gadget.
 #[derive(Debug)]
 pub struct Function {
@@ -104,6 +107,7 @@ pub fn build(name: &str, usb: &Usb) -> Vec<Step> {
     steps.extend([
         make("configs/c.1"),
         write("configs/c.1/MaxPower", MILLIAMPERES),
+        write("configs/c.1/bmAttributes", ATTRIBUTES),
         make(&format!("configs/c.1/{LANGUAGE}")),
         write(&format!("configs/c.1/{LANGUAGE}/configuration"), "Keyboard and pointer"),
     ]);
@@ -221,6 +225,11 @@ mod tests {
         assert!(writes(&plan, "farhand/idVendor", "0x1d6b"));
         assert!(writes(&plan, "farhand/idProduct", "0x0104"));
         assert!(writes(&plan, "farhand/strings/0x409/product", "Remote hands"));
+    }
+
+    #[test]
+    fn the_target_may_let_the_keyboard_wake_it() {
+        assert!(writes(&plan(), "farhand/configs/c.1/bmAttributes", "0xa0"));
     }
 
     #[test]

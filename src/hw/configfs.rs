@@ -219,7 +219,7 @@ mod tests {
                 ["functions", _] => {
                     (&["subclass", "protocol", "report_length", "no_out_endpoint", "report_desc", "dev"], &[])
                 }
-                ["configs", _] => (&["MaxPower"], &["strings"]),
+                ["configs", _] => (&["MaxPower", "bmAttributes"], &["strings"]),
                 ["configs", _, "strings", _] => (&["configuration"], &[]),
                 ["strings", _] => (&["manufacturer", "product", "serialnumber"], &[]),
                 _ => panic!("configfs has no place for {}", path.display()),
