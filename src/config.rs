@@ -25,7 +25,7 @@ use choice::Choice;
 pub use error::ConfigError;
 pub use guard::{Guard, Watchdog};
 use network::{Network, Time};
-pub use seat::{CaptureSize, Controller, Device, Line, Power, RelayDriver, Seat, Usb, UsbString, Video};
+pub use seat::{CaptureSize, Controller, Device, Line, Power, RelayDriver, Seat, Usb, UsbString, Video, Wake};
 use update::Update;
 
 /// The form of the configuration that this version writes and reads strictly.
@@ -330,6 +330,7 @@ mod tests {
         }
         refuses("[seats.main.video]\nsize = \"9000x10\"", &["9000x10", "4096x2160"]);
         refuses("[seats.main.usb]\ncontroller = \"../x\"", &["../x", "/sys/class/udc"]);
+        refuses("[seats.main.usb]\nwake = \"mouse\"", &["mouse", "`button`", "`key`"]);
         refuses("[seats.main.usb]\nname = \"a\\nb\"", &["126 printable"]);
         refuses("[seats.main.power]\ndriver = \"relay\"", &["driver \"relay\"", "\"none\", \"rppal\" or \"gpiocdev\""]);
         refuses("[seats.main.power]\nreset = \"off\"", &["line \"off\"", "\"none\" or 0 to 1023"]);

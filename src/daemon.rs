@@ -28,7 +28,7 @@ use crate::base::tasks::{Stop, Tasks};
 use crate::bus::Screen;
 use crate::bus::pulse;
 use crate::bus::{FrameBus, SeatBus, StatusBus, SystemBus};
-use crate::config::{Config, Controller, Redirect};
+use crate::config::{Config, Controller, Redirect, Wake};
 use crate::gadget::plan;
 use crate::guard::{self, monitor};
 use crate::hands::appliance::{self, ApplianceClient};
@@ -131,6 +131,7 @@ pub fn hands(config: &Config, socket: &Path) -> Result<(), StartError> {
             let board = Board {
                 // The gadget may come later than we do, and go while we run; it is looked for as long as it is away.
                 usb: hidg::open(plan::name(seat), &parts.usb, hidg::Places::default()),
+                wakes_by_key: parts.usb.wake == Wake::Key,
                 relays: relay::open(&parts.power),
                 lamps: lamps::open(&parts.power),
             };

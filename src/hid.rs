@@ -7,3 +7,4 @@ pub mod pointer;
 pub mod report_queue;
 pub mod text;
 pub mod typing;
+pub mod wakeup;

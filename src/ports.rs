@@ -38,6 +38,15 @@ pub enum Offer {
     NoFunction,
 }
 
+/// Why a sleeping target was not signalled to wake up.
+#[derive(Debug)]
+pub enum WakeError {
+    /// It has not armed the keyboard for that.
+    NotArmed,
+    /// The controller cannot, or there is none.
+    Failed(io::Error),
+}
+
 /// The target's USB socket with our keyboard and pointer in it.
 pub trait UsbPort: Send {
     /// Offers a report to the target.
@@ -46,6 +55,9 @@ pub trait UsbPort: Send {
     /// Throws away what the controller has taken and the target has not fetched, as if the cable were pulled and
     /// plugged in again.
     fn replug(&mut self);
+
+    /// Signals a target that sleeps to wake up. Whether it does, its state will tell.
+    fn wake(&mut self) -> Result<(), WakeError>;
 
     /// Waits for the next event.
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<UsbEvent>;
@@ -76,6 +88,8 @@ pub trait Sensors: Send {
 pub struct Board {
     /// Keyboard and pointer towards the target.
     pub usb: Box<dyn UsbPort>,
+    /// Whether a key wakes a target that sleeps.
+    pub wakes_by_key: bool,
     /// Power and reset.
     pub relays: Box<dyn Relays>,
     /// Power and disk lamps.

@@ -32,3 +32,10 @@ pub struct Udc {
     /// The kernel's word: `not attached`, `default`, `addressed`, `configured`, `suspended`, ...
     pub state: String,
 }
+
+impl Udc {
+    /// Whether its host sleeps. To a Pi, a host that is off, or unplugged since it was configured, looks the same.
+    pub fn is_suspended(&self) -> bool {
+        self.state == "suspended"
+    }
+}

@@ -106,6 +106,8 @@ impl TryFrom<String> for CaptureSize {
 pub struct Usb {
     /// `"auto"`, the first USB device controller; its name under `/sys/class/udc`; or `"none"`.
     pub controller: Controller,
+    /// What wakes a target that sleeps.
+    pub wake: Wake,
     /// USB vendor number.
     pub vendor: u16,
     /// USB product number.
@@ -116,6 +118,17 @@ pub struct Usb {
     pub name: UsbString,
     /// What tells two of these apart.
     pub serial: UsbString,
+}
+
+/// What wakes a target that sleeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Wake {
+    /// Whoever asks for it.
+    #[default]
+    Button,
+    /// A key or a mouse button, too.
+    Key,
 }
 
 /// `"auto"`, `"none"` or the name of a USB device controller.
@@ -262,6 +275,7 @@ impl Default for Usb {
     fn default() -> Usb {
         Usb {
             controller: Controller::Auto,
+            wake: Wake::Button,
             // The Linux Foundation's multifunction composite gadget: what a Linux host expects of a device like this.
             vendor: 0x1d6b,
             product: 0x0104,

@@ -109,6 +109,13 @@ impl Hands {
         self.ask(ToHands::Press { seat: seat.clone(), id, contact, millis }).await
     }
 
+    /// Signals a target that sleeps to wake up; answers once that is done.
+    pub async fn wake(&self, seat: &SeatId) -> Result<(), HandsError> {
+        self.shared.reach(seat)?;
+        let id = self.next_id();
+        self.ask(ToHands::Wake { seat: seat.clone(), id }).await
+    }
+
     /// For how long nothing has been heard of the process with the hardware.
     pub fn silence(&self, now: Instant) -> Duration {
         self.shared.heartbeat.age(now)

@@ -50,6 +50,15 @@ pub enum Input {
 }
 
 impl Input {
+    /// Whether it presses something, as a hand does to wake a machine; a mouse that is only moved does not.
+    pub fn presses(self) -> bool {
+        match self {
+            Input::Key { down, .. } => down,
+            Input::Pointer { buttons, .. } => buttons != 0,
+            Input::Wheel { .. } | Input::Release => false,
+        }
+    }
+
     /// Whether it may press something. What only releases is sent even to a target that takes nothing.
     pub fn acts(self) -> bool {
         !matches!(self, Input::Key { down: false, .. } | Input::Release)
@@ -83,6 +92,8 @@ pub enum ToHands {
     Cancel { seat: SeatId, id: u64 },
     /// Close a contact for a time; answered once it is closed.
     Press { seat: SeatId, id: u64, contact: Contact, millis: u64 },
+    /// Signal a target that sleeps to wake up; answered once that is done.
+    Wake { seat: SeatId, id: u64 },
     /// Take over the file in the spool folder and install it; answered once the installer runs.
     Install {
         id: u64,
@@ -126,14 +137,18 @@ impl ToHands {
             | ToHands::Strokes { seat, .. }
             | ToHands::Chord { seat, .. }
             | ToHands::Cancel { seat, .. }
-            | ToHands::Press { seat, .. } => Some(seat),
+            | ToHands::Press { seat, .. }
+            | ToHands::Wake { seat, .. } => Some(seat),
         }
     }
 
     /// The number under which it wants an answer.
     pub fn id(&self) -> Option<u64> {
         match self {
-            ToHands::Strokes { id, .. } | ToHands::Chord { id, .. } | ToHands::Press { id, .. } => Some(*id),
+            ToHands::Strokes { id, .. }
+            | ToHands::Chord { id, .. }
+            | ToHands::Press { id, .. }
+            | ToHands::Wake { id, .. } => Some(*id),
             ToHands::Install { id, .. } | ToHands::Restart { id } | ToHands::FactoryReset { id } => Some(*id),
             ToHands::Beat | ToHands::Input { .. } | ToHands::Cancel { .. } => None,
         }
@@ -171,6 +186,7 @@ impl ToHands {
             ToHands::Beat
             | ToHands::Cancel { .. }
             | ToHands::Press { .. }
+            | ToHands::Wake { .. }
             | ToHands::Restart { .. }
             | ToHands::FactoryReset { .. } => Ok(()),
         }
@@ -216,6 +232,15 @@ pub enum HandsError {
     /// The relay did not move.
     #[error("the relay did not move: {0}")]
     Relay(String),
+    /// There is nothing to wake.
+    #[error("the target is awake")]
+    Awake,
+    /// The target has not armed the keyboard.
+    #[error("the target does not let this keyboard wake it up; its firmware and its system have settings for that")]
+    NotArmed,
+    /// The controller did not signal.
+    #[error("the USB controller cannot wake the target up: {0}")]
+    CannotWake(String),
     /// Something that the appliance was to do to itself.
     #[error(transparent)]
     Appliance(#[from] ApplianceError),
@@ -283,6 +308,17 @@ mod tests {
         SeatId::try_from("main".to_string()).unwrap()
     }
 
+    #[test]
+    fn a_mouse_that_is_only_moved_presses_nothing() {
+        let (usage, x, y) = (Usage(4), 1, 1);
+        assert!(Input::Key { usage, down: true }.presses());
+        assert!(Input::Pointer { x, y, buttons: 1 }.presses());
+        for input in [Input::Pointer { x, y, buttons: 0 }, Input::Wheel { dx: 0, dy: 1 }, Input::Release] {
+            assert!(!input.presses(), "{input:?}");
+        }
+        assert!(!Input::Key { usage, down: false }.presses());
+    }
+
     fn person() -> Person {
         Person::new(&"x".repeat(64))
     }
@@ -312,6 +348,7 @@ mod tests {
             },
             ToHands::Cancel { seat: seat.clone(), id: u64::MAX },
             ToHands::Press { seat: seat.clone(), id: 3, contact: Contact::Reset, millis: 500 },
+            ToHands::Wake { seat: seat.clone(), id: 7 },
             ToHands::Install { id: 4, len: LARGEST },
             ToHands::Restart { id: 5 },
             ToHands::FactoryReset { id: 6 },

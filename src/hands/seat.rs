@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 use super::protocol::{HandsError, Input};
 use crate::base::front_panel::Contact;
 use crate::base::seat_id::SeatId;
-use crate::base::usb::KeyboardLeds;
+use crate::base::usb::{KeyboardLeds, Udc};
 use crate::bus::TargetStatus;
 use crate::hid::keyboard::{Owner, Usage};
 use crate::hid::report_queue::{Interface, ReportQueue};
 use crate::hid::text::Stroke;
 use crate::hid::typing::{Failure, Requester};
-use crate::ports::{Board, Offer, UsbEvent};
+use crate::hid::wakeup::RemoteWakeup;
+use crate::ports::{Board, Offer, UsbEvent, WakeError};
 use crate::power::{Action, PressError, Sequencer};
 
 /// How often lamps are read at most, however often the client beats.
@@ -32,6 +33,7 @@ pub struct SeatDevices {
     board: Board,
     reports: ReportQueue,
     sequencer: Sequencer,
+    wakeup: RemoteWakeup,
     status: TargetStatus,
     lamps_read: Option<Instant>,
     /// What the target last set, even if it sleeps now.
@@ -44,22 +46,19 @@ impl SeatDevices {
     /// Takes over a target's hardware and makes it safe: a process that died may have left a relay closed.
     pub fn new(seat: SeatId, board: Board) -> SeatDevices {
         let (reports, sequencer, status) = (ReportQueue::default(), Sequencer::default(), TargetStatus::default());
-        let mut devices = SeatDevices {
-            seat,
-            board,
-            reports,
-            sequencer,
-            status,
-            lamps_read: None,
-            leds: KeyboardLeds::default(),
-            ask_again: None,
-        };
+        let wakeup = RemoteWakeup::new(board.wakes_by_key);
+        let leds = KeyboardLeds::default();
+        let (lamps_read, ask_again) = (None, None);
+        let mut devices = SeatDevices { seat, board, reports, sequencer, wakeup, status, lamps_read, leds, ask_again };
         devices.open_all();
         devices
     }
 
     /// Carries out one input.
     pub fn input(&mut self, now: Instant, owner: Owner, input: Input) -> Result<(), HandsError> {
+        if input.presses() {
+            self.wake_by_key();
+        }
         let done = match input {
             Input::Key { usage, down: true } if !self.status.takes_keys() => {
                 self.reports.hold(owner, usage);
@@ -75,12 +74,14 @@ impl SeatDevices {
 
     /// Begins to type a text; the outcome comes by [`SeatDevices::poll`].
     pub fn strokes(&mut self, now: Instant, id: u64, by: Requester, strokes: &[(Usage, u8)]) {
+        self.wake_by_key();
         let strokes: Vec<_> = strokes.iter().map(|&(usage, modifiers)| Stroke { usage, modifiers }).collect();
         self.reports.strokes(now, id, by, &strokes);
     }
 
     /// Begins to press a chord; the outcome comes by [`SeatDevices::poll`].
     pub fn chord(&mut self, now: Instant, id: u64, by: Requester, usages: &[Usage]) {
+        self.wake_by_key();
         self.reports.chord(now, id, by, usages);
     }
 
@@ -109,6 +110,19 @@ impl SeatDevices {
         Err(HandsError::Relay(error.to_string()))
     }
 
+    /// Signals a target that sleeps to wake up.
+    pub fn wake(&mut self) -> Result<(), HandsError> {
+        if !self.status.takes_keys() {
+            return Err(HandsError::Unplugged);
+        }
+        if !self.wakeup.ask() {
+            return Err(HandsError::Awake);
+        }
+        self.board.usb.wake()?;
+        log::info!("seat {}: the target has been signalled to wake up", self.seat);
+        Ok(())
+    }
+
     /// Releases keys and buttons at once.
     pub fn let_go(&mut self, now: Instant) {
         self.reports.release_all(now);
@@ -132,6 +146,7 @@ impl SeatDevices {
             UsbEvent::Leds(leds) => self.set_leds(leds),
             UsbEvent::Udc(udc) => {
                 let was_configured = self.is_configured();
+                self.wakeup.sleeps(now, udc.as_ref().is_some_and(Udc::is_suspended));
                 self.status.udc = udc;
                 self.ask_again = None;
                 // A target that fetches nothing shows no lamps. One that resumes without a reset has them still.
@@ -232,6 +247,15 @@ impl SeatDevices {
         Interface::ALL.iter().all(|interface| self.reports.next(*interface).is_none())
     }
 
+    /// Wakes a target that sleeps, if its owner wants keys to do that.
+    fn wake_by_key(&mut self) {
+        if self.wakeup.press()
+            && let Err(error) = self.wake()
+        {
+            log::warn!("seat {}: a key does not wake the target: {error}", self.seat);
+        }
+    }
+
     fn relays(&mut self, now: Instant) {
         while let Some(action) = self.sequencer.poll() {
             let (contact, closed) = match action {
@@ -271,6 +295,15 @@ impl From<PressError> for HandsError {
         match error {
             PressError::Busy(contact) => HandsError::Busy(contact),
             PressError::Length => HandsError::Length,
+        }
+    }
+}
+
+impl From<WakeError> for HandsError {
+    fn from(error: WakeError) -> HandsError {
+        match error {
+            WakeError::NotArmed => HandsError::NotArmed,
+            WakeError::Failed(error) => HandsError::CannotWake(error.to_string()),
         }
     }
 }

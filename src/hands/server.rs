@@ -343,6 +343,10 @@ fn carry_out(seats: &mut BTreeMap<SeatId, SeatDevices>, message: ToHands) -> Opt
             let error = devices.press(now, contact, Duration::from_millis(millis)).err();
             Some(FromHands::Done { seat, id, error })
         }
+        ToHands::Wake { id, .. } => {
+            let error = devices.wake().err();
+            Some(FromHands::Done { seat, id, error })
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use std::future::Future;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -30,7 +30,7 @@ use crate::base::usb::{KeyboardLeds, Report, Udc};
 use crate::config::{Controller, Usb};
 use crate::gadget::plan::{Function, KEYBOARD, POINTER};
 use crate::hid::descriptor::{KEYBOARD_BYTES, POINTER_BYTES};
-use crate::ports::{Offer, UsbEvent, UsbPort};
+use crate::ports::{Offer, UsbEvent, UsbPort, WakeError};
 
 /// How often to look for a missing controller: it appears while the system starts, and a user waits for the keyboard.
 const SEARCH_INTERVAL: Duration = Duration::from_millis(250);
@@ -72,6 +72,10 @@ impl UsbPort for NoPort {
     }
 
     fn replug(&mut self) {}
+
+    fn wake(&mut self) -> Result<(), WakeError> {
+        Err(WakeError::Failed(io::ErrorKind::NotConnected.into()))
+    }
 
     fn poll_event(&mut self, _: &mut Context<'_>) -> Poll<UsbEvent> {
         Poll::Pending
@@ -208,6 +212,13 @@ impl UsbPort for HidgPort {
         }
     }
 
+    fn wake(&mut self) -> Result<(), WakeError> {
+        match &self.plugged {
+            Some(plugged) => signal(&self.places.controllers.join(&plugged.udc.name)),
+            None => Err(WakeError::Failed(io::ErrorKind::NotConnected.into())),
+        }
+    }
+
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<UsbEvent> {
         loop {
             if let Some(event) = self.events.pop_front() {
@@ -289,6 +300,16 @@ fn announced(state: &File) -> Option<Change> {
         change.clear_ready();
         Ok(())
     }))
+}
+
+/// Has a controller signal the host to wake up.
+fn signal(controller: &Path) -> Result<(), WakeError> {
+    // Named after OTG's session request, but it is also the kernel's way to ask for a remote wake-up.
+    let written = OpenOptions::new().write(true).open(controller.join("srp")).and_then(|mut srp| srp.write_all(b"1"));
+    written.map_err(|error| match error.raw_os_error() {
+        Some(libc::EINVAL) => WakeError::NotArmed,
+        _ => WakeError::Failed(error),
+    })
 }
 
 fn read_state(state: &File) -> io::Result<String> {
@@ -532,6 +553,17 @@ mod tests {
         let event = tokio::time::timeout(10 * CHECK_INTERVAL, poll_fn(|context| port.poll_event(context)));
         assert!(event.await.is_err(), "nothing can have happened");
         assert_eq!(Offer::NoFunction, port.offer(Report::Keyboard([0; 8])));
+    }
+
+    #[test]
+    fn a_controller_is_asked_to_signal_by_its_file_for_that() {
+        let controller = std::env::temp_dir().join(format!("farhand-srp-{}", std::process::id()));
+        std::fs::create_dir_all(&controller).unwrap();
+        assert!(matches!(signal(&controller), Err(WakeError::Failed(_))), "there is none");
+        std::fs::write(controller.join("srp"), "").unwrap();
+        assert!(signal(&controller).is_ok());
+        assert_eq!("1", std::fs::read_to_string(controller.join("srp")).unwrap());
+        std::fs::remove_dir_all(controller).unwrap();
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod socket;
 pub mod system;
 pub mod tokens;
 pub mod update;
+pub mod wake;
 
 use crate::net::http::table::Table;
 
@@ -27,6 +28,7 @@ pub const TABLE: Table = Table(&[
     picture::ROWS,
     socket::ROWS,
     power::ROWS,
+    wake::ROWS,
     keys::ROWS,
     system::ROWS,
     update::ROWS,

@@ -83,6 +83,14 @@ impl Control {
         Ok(time)
     }
 
+    /// Signals a target that sleeps to wake up. Whether it does, its status will tell.
+    pub async fn wake(&self, principal: &Principal) -> Result<(), ControlError> {
+        self.check(principal, Privilege::Input)?;
+        let act = Act::begin(Kind::Lasting, principal, format!("wake {}", self.seat()));
+        act.end(self.hands.wake(self.seat()).await)?;
+        Ok(())
+    }
+
     /// Presses keys, given by their UI Events codes, and releases them; gives how many when the target has them all.
     pub async fn chord(&self, principal: &Principal, owner: Owner, codes: &[String]) -> Result<usize, ControlError> {
         self.check(principal, Privilege::Input)?;

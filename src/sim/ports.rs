@@ -19,7 +19,7 @@ use crate::base::tasks::Stop;
 use crate::base::usb::Report;
 use crate::bus::Screen;
 use crate::bus::SeatBus;
-use crate::ports::{Board, LampInputs, Offer, Relays, UsbEvent, UsbPort};
+use crate::ports::{Board, LampInputs, Offer, Relays, UsbEvent, UsbPort, WakeError};
 use crate::video::demand::Demand;
 use crate::video::encode::{Colour, Encoder, PixelFormat, Raw};
 use crate::video::placeholder;
@@ -39,8 +39,12 @@ pub fn machine() -> (Board, SimulatedScreen) {
     target.set_contact(now, Contact::Power, true);
     target.set_contact(now, Contact::Power, false);
     let machine = Machine::new(target);
-    let board =
-        Board { usb: Box::new(machine.clone()), relays: Box::new(machine.clone()), lamps: Box::new(machine.clone()) };
+    let board = Board {
+        usb: Box::new(machine.clone()),
+        wakes_by_key: false,
+        relays: Box::new(machine.clone()),
+        lamps: Box::new(machine.clone()),
+    };
     (board, SimulatedScreen(machine))
 }
 
@@ -128,6 +132,11 @@ impl UsbPort for Machine {
 
     fn replug(&mut self) {
         self.act(|target, now| target.replug(now));
+    }
+
+    /// It never sleeps.
+    fn wake(&mut self) -> Result<(), WakeError> {
+        Err(WakeError::NotArmed)
     }
 
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<UsbEvent> {

@@ -16,9 +16,9 @@ use farhand::auth::role::Role;
 use farhand::base::heartbeat::Heartbeat;
 use farhand::base::seat_id::SeatId;
 use farhand::base::tasks::{Stopper, Tasks, stop};
-use farhand::bus::{FrameBus, SeatBus, StatusBus, SystemBus};
+use farhand::bus::{FrameBus, SeatBus, SeatStatus, StatusBus, SystemBus};
 use farhand::hands::appliance::ApplianceClient;
-use farhand::hands::client::{Hands, Input, Owner};
+use farhand::hands::client::{Hands, HandsError, Input, Owner};
 use farhand::hands::link::ServerSource;
 use farhand::hands::server::{ClientSource, run};
 use farhand::hid::keyboard::Usage;
@@ -26,7 +26,7 @@ use farhand::seat::control::{Control, Press};
 use farhand::update::Phase;
 use tokio::sync::mpsc;
 
-use crate::machine::Machine;
+use crate::machine::{Machine, Target};
 
 const A: Input = Input::Key { usage: Usage(4), down: true };
 const OWNER: Owner = Owner(9);
@@ -77,6 +77,13 @@ impl Bench {
         status.watch().wait_for(|status| status.target.takes_keys()).await.unwrap();
         let control = Control::of(&bus, &hands);
         Bench { auth, anna, machine, status, control, hands, system, folder, _running: (stopper, tasks) }
+    }
+
+    /// Has the kernel report the target as being in this state, and waits until that is known.
+    async fn udc(&self, word: &str) {
+        self.machine.udc(word);
+        let is_so = |status: &SeatStatus| status.target.udc.as_ref().is_some_and(|udc| udc.state == word);
+        self.status.watch().wait_for(is_so).await.unwrap();
     }
 
     async fn viewer(&self) -> Principal {
@@ -134,6 +141,41 @@ async fn a_text_ends_with_the_session_of_who_had_it_typed() {
     let (outcome, ()) = tokio::join!(typing, logout);
     assert_eq!(Err(Denied::Ended.into()), outcome);
     bench.machine.until_keys([0; 8]).await;
+}
+
+#[tokio::test]
+async fn a_target_that_sleeps_is_woken_by_whoever_may_type() {
+    let bench = Bench::new("wake").await;
+    assert_eq!(Err(HandsError::Awake.into()), bench.control.wake(&bench.anna).await);
+    bench.udc("suspended").await;
+    assert_eq!(Err(ControlError::NotAllowed), bench.control.wake(&bench.viewer().await).await);
+    bench.machine.change(|state| state.armed = false);
+    assert_eq!(Err(HandsError::NotArmed.into()), bench.control.wake(&bench.anna).await);
+    bench.machine.change(|state| state.armed = true);
+    assert_eq!(0, bench.machine.look(|state| state.signals));
+    assert_eq!(Ok(()), bench.control.wake(&bench.anna).await);
+    assert_eq!(1, bench.machine.look(|state| state.signals));
+    bench.udc("not attached").await;
+    assert_eq!(Err(HandsError::Unplugged.into()), bench.control.wake(&bench.anna).await);
+}
+
+#[tokio::test]
+async fn the_first_key_of_a_sleep_wakes_the_target_where_its_owner_chose_that() {
+    let bench = Bench::new("wake-by-key").await;
+    bench.machine.target(Target::Sleeps);
+    bench.udc("suspended").await;
+    let text = bench.control.type_text(&bench.anna, OWNER, "ab");
+    let target = async {
+        bench.machine.until("the target is signalled", |state| 0 < state.signals).await;
+        bench.machine.target(Target::Fetches);
+        bench.machine.udc("configured");
+    };
+    let (typed, ()) = tokio::join!(text, target);
+    assert_eq!(Ok(2), typed);
+    // It falls asleep at once: it has not answered.
+    bench.udc("suspended").await;
+    let _ = bench.control.type_text(&bench.anna, OWNER, "c").await;
+    assert_eq!(1, bench.machine.look(|state| state.signals), "once is enough");
 }
 
 #[tokio::test]

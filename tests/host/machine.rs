@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use farhand::base::front_panel::{Contact, Lamps};
 use farhand::base::usb::{Report, Udc};
-use farhand::ports::{Board, LampInputs, Offer, Relays, UsbEvent, UsbPort};
+use farhand::ports::{Board, LampInputs, Offer, Relays, UsbEvent, UsbPort, WakeError};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
@@ -42,6 +42,10 @@ pub struct State {
     pub relay: Result<(), io::ErrorKind>,
     moved: Vec<(Instant, Contact, bool)>,
     pub lamps: Lamps,
+    /// Whether the target lets us wake it.
+    pub armed: bool,
+    /// How often it was signalled to.
+    pub signals: u32,
 }
 
 impl Machine {
@@ -58,6 +62,8 @@ impl Machine {
                 relay: Ok(()),
                 moved: Vec::new(),
                 lamps: Lamps::default(),
+                armed: true,
+                signals: 0,
             })),
             changed: Arc::default(),
         };
@@ -66,7 +72,12 @@ impl Machine {
     }
 
     pub fn board(&self) -> Board {
-        Board { usb: Box::new(self.clone()), relays: Box::new(self.clone()), lamps: Box::new(self.clone()) }
+        Board {
+            usb: Box::new(self.clone()),
+            wakes_by_key: true,
+            relays: Box::new(self.clone()),
+            lamps: Box::new(self.clone()),
+        }
     }
 
     pub fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
@@ -183,6 +194,16 @@ impl UsbPort for Machine {
         self.change(|state| state.replugs += 1);
         self.udc("not attached");
         self.udc("configured");
+    }
+
+    fn wake(&mut self) -> Result<(), WakeError> {
+        self.change(|state| {
+            if !state.armed {
+                return Err(WakeError::NotArmed);
+            }
+            state.signals += 1;
+            Ok(())
+        })
     }
 
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<UsbEvent> {

@@ -50,6 +50,8 @@ impl ApiError for HandsError {
             HandsError::NoRelay(_) => codes::NO_RELAY,
             HandsError::Length | HandsError::TooLong => codes::MALFORMED,
             HandsError::Relay(_) => codes::RELAY_FAILED,
+            HandsError::Awake => codes::NOT_ASLEEP,
+            HandsError::NotArmed | HandsError::CannotWake(_) => codes::CANNOT_WAKE,
             HandsError::Appliance(error) => error.code(),
         }
     }

@@ -107,6 +107,10 @@ codes! {
     NO_RELAY = SERVICE_UNAVAILABLE, "no-relay";
     /// The relay did not move.
     RELAY_FAILED = INTERNAL_SERVER_ERROR, "relay-failed";
+    /// The target does not sleep.
+    NOT_ASLEEP = CONFLICT, "not-asleep";
+    /// The target does not let the keyboard wake it up, or the controller cannot.
+    CANNOT_WAKE = CONFLICT, "cannot-wake";
     /// A simulation has no appliance to change.
     SIMULATED = NOT_IMPLEMENTED, "simulated";
     /// The machine was not started from a Farhand card.

@@ -2,6 +2,8 @@
 
 use farhand::auth::role::Role;
 use farhand::base::front_panel::Contact;
+use farhand::base::usb::Udc;
+use farhand::bus::SeatStatus;
 
 use super::bench::{Answer, Bench, bearer};
 use crate::machine::Target;
@@ -128,6 +130,23 @@ async fn an_unplugged_target_is_said() {
     super::bench::soon("it is known", status.wait_for(|status| !status.target.takes_keys())).await.unwrap();
     let answer = post(&bench, "keys", r#"{"text":"a"}"#).await;
     assert_eq!((503, "usb-unplugged".into()), (answer.status, answer.code()));
+}
+
+#[tokio::test]
+async fn a_target_that_sleeps_is_woken_and_one_that_does_not_is_said() {
+    let bench = Bench::new().await;
+    let awake = post(&bench, "wake", "").await;
+    assert_eq!((409, "not-asleep".into()), (awake.status, awake.code()));
+    bench.machine.udc("suspended");
+    let mut status = bench.status.watch();
+    let sleeps = |status: &SeatStatus| status.target.udc.as_ref().is_some_and(Udc::is_suspended);
+    super::bench::soon("it is known", status.wait_for(sleeps)).await.unwrap();
+    let woken = post(&bench, "wake", "").await;
+    assert_eq!((202, serde_json::json!({})), (woken.status, woken.json()));
+    assert_eq!(1, bench.machine.look(|state| state.signals));
+    bench.machine.change(|state| state.armed = false);
+    let forbidden = post(&bench, "wake", "").await;
+    assert_eq!((409, "cannot-wake".into()), (forbidden.status, forbidden.code()));
 }
 
 #[tokio::test]
