@@ -29,6 +29,7 @@ mod reset;
 mod rig;
 mod root;
 mod shell;
+mod sleep;
 mod slots;
 mod spread;
 mod story;
