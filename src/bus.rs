@@ -178,6 +178,8 @@ pub struct TargetStatus {
     pub keyboard_leds: KeyboardLeds,
     /// Our USB device controller, if there is one.
     pub udc: Option<Udc>,
+    /// Whether the bus was suspended when a report was last offered, which not every controller shows in its state.
+    pub asleep: bool,
 }
 
 impl TargetStatus {

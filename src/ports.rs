@@ -30,7 +30,8 @@ pub enum Offer {
     /// The one before has not been fetched. [`UsbEvent::Ready`] comes once when it has.
     Full,
     /// The bus is suspended: the target is asleep, off or unplugged, which a controller without sense of the cable
-    /// cannot tell apart. No event but a change of the controller's state says when that ends.
+    /// cannot tell apart. Nothing may say so but this answer, nor when that ends: a Pi's controller shows `configured`
+    /// throughout. Only offering again can tell.
     Asleep,
     /// No host has configured our keyboard, or there is no controller.
     Absent,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::front_panel::Contact;
 use crate::base::seat_id::SeatId;
 use crate::bus::TargetStatus;
-use crate::hid::keyboard::{Owner, TYPING, Usage};
+use crate::hid::keyboard::{Owner, Usage};
 use crate::hid::keymap;
 use crate::hid::pointer::{BUTTONS, FAR};
 use crate::hid::typing::{MOST_JOBS, Person};
@@ -160,7 +160,7 @@ impl ToHands {
         let holds = |fine: bool, what| if fine { Ok(()) } else { Err(FrameError::Forbidden(what)) };
         match self {
             ToHands::Input { owner, input, .. } => {
-                holds(*owner != TYPING, "a reserved owner")?;
+                holds(!owner.is_reserved(), "a reserved owner")?;
                 match *input {
                     Input::Key { usage, .. } => holds(keymap::knows(usage), "an unknown key"),
                     Input::Pointer { x, y, buttons } => {
@@ -171,13 +171,13 @@ impl ToHands {
                 }
             }
             ToHands::Strokes { owner, person, strokes, .. } => {
-                holds(*owner != TYPING, "a reserved owner")?;
+                holds(!owner.is_reserved(), "a reserved owner")?;
                 holds(person.fits(), "too long a name")?;
                 holds(strokes.len() <= MOST_STROKES, "too long a text")?;
                 holds(strokes.iter().all(|(usage, _)| keymap::knows(*usage)), "an unknown key")
             }
             ToHands::Chord { owner, person, usages, .. } => {
-                holds(*owner != TYPING, "a reserved owner")?;
+                holds(!owner.is_reserved(), "a reserved owner")?;
                 holds(person.fits(), "too long a name")?;
                 holds(usages.len() <= LARGEST_CHORD, "too large a chord")?;
                 holds(usages.iter().all(|usage| keymap::knows(*usage)), "an unknown key")
@@ -201,10 +201,16 @@ pub enum HandsError {
     #[error("the process that holds keyboard and relays is restarting; try again in a second")]
     Away,
     /// The target takes no reports.
-    #[error("the target does not take keys: USB is not plugged in, or the target is off")]
+    #[error(
+        "the target does not take keys: USB is not plugged in, or the target is off; keys that you go on holding are \
+         pressed when it takes them"
+    )]
     Unplugged,
     /// The target has taken the keyboard, but fetches no reports.
-    #[error("the target did not fetch the keys for 2 seconds: it is off, asleep, unplugged or hung; they were dropped")]
+    #[error(
+        "the target did not fetch the keys for 2 seconds: it is off, asleep, unplugged or hung; they were dropped, and \
+         those that you go on holding are pressed when it fetches again"
+    )]
     Stale,
     /// More was sent than the target fetches.
     #[error(
@@ -302,6 +308,7 @@ mod tests {
     use crate::base::front_panel::Lamps;
     use crate::base::usb::{KeyboardLeds, Udc};
     use crate::bus::TargetStatus;
+    use crate::hid::keyboard::{NOBODY, TYPING};
     use crate::update::{Phase, Progress, slots};
 
     fn seat() -> SeatId {
@@ -324,7 +331,7 @@ mod tests {
     }
 
     fn every_message() -> Vec<ToHands> {
-        let (seat, owner) = (seat(), Owner(u64::MAX - 1));
+        let (seat, owner) = (seat(), Owner(u64::MAX - 2));
         let input = |input| ToHands::Input { seat: seat.clone(), owner, input };
         vec![
             ToHands::Beat,
@@ -383,6 +390,7 @@ mod tests {
             lamps: Lamps { power: Some(true), disk: None },
             keyboard_leds: KeyboardLeds { num: true, ..KeyboardLeds::default() },
             udc: Some(Udc { name: "dummy_udc.0".into(), state: "not attached".into() }),
+            asleep: true,
         };
         let update = Progress { phase: Phase::Failed, percent: 40, message: "damaged".into() };
         let variables = slots::Environment::parse("CONFIRMED=A");
@@ -442,6 +450,7 @@ mod tests {
         let input = |owner, input| ToHands::Input { seat: seat.clone(), owner, input };
         for message in [
             input(TYPING, Input::Release),
+            input(NOBODY, Input::Release),
             input(owner, Input::Key { usage: Usage(0x66), down: true }),
             input(owner, Input::Pointer { x: FAR + 1, y: 0, buttons: 0 }),
             input(owner, Input::Pointer { x: 0, y: 0, buttons: BUTTONS + 1 }),

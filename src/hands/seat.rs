@@ -23,8 +23,8 @@ use crate::power::{Action, PressError, Sequencer};
 /// How often lamps are read at most, however often the client beats.
 const LAMPS_APART: Duration = Duration::from_millis(100);
 
-/// How often a suspended bus is asked whether it takes a report now. A controller that wakes says so by its state, but
-/// perhaps not each does; and asking costs the processor as much as an answer.
+/// How often a suspended bus is asked whether it takes a report now. No controller has to say that it wakes: a Pi's
+/// shows `configured` all the time, whatever the bus does. And asking costs the processor as much as an answer.
 const ASLEEP: Duration = Duration::from_millis(500);
 
 /// One target with everything that can act on it.
@@ -148,19 +148,20 @@ impl SeatDevices {
                 let was_configured = self.is_configured();
                 self.wakeup.sleeps(now, udc.as_ref().is_some_and(Udc::is_suspended));
                 self.status.udc = udc;
-                self.ask_again = None;
+                // Whether it still sleeps, the next offer shows.
+                (self.ask_again, self.status.asleep) = (None, false);
                 // A target that fetches nothing shows no lamps. One that resumes without a reset has them still.
                 let is_suspended = self.status.takes_keys() && !self.is_configured();
                 self.status.keyboard_leds = if is_suspended { KeyboardLeds::default() } else { self.leds };
                 if !self.status.takes_keys() {
                     // Its lamps went dark with it, and whoever starts next will set them again.
                     self.set_leds(KeyboardLeds::default());
-                    self.reports.lost(now);
+                    self.reports.forgotten(now);
                 }
                 if self.is_configured() {
                     if was_configured {
                         // The bus was reset and configured again faster than we looked.
-                        self.reports.lost(now);
+                        self.reports.forgotten(now);
                     }
                     self.reports.retaken(now);
                 }
@@ -196,19 +197,21 @@ impl SeatDevices {
             let is_asleep = self.ask_again.is_some_and(|at| now < at);
             match if is_asleep { Offer::Asleep } else { self.board.usb.offer(report) } {
                 Offer::Taken => {
+                    (self.ask_again, self.status.asleep) = (None, false);
                     self.reports.taken(now, interface);
-                    if self.ask_again.take().is_some() {
-                        self.reports.retaken(now);
-                    }
                 }
                 Offer::Full => return self.reports.full(now, interface),
                 Offer::Asleep => {
+                    self.status.asleep = true;
                     if !is_asleep {
                         self.ask_again = Some(now + ASLEEP);
                     }
                     return self.reports.asleep(now);
                 }
-                Offer::Absent | Offer::NoFunction => return self.reports.lost(now),
+                Offer::Absent | Offer::NoFunction => {
+                    (self.ask_again, self.status.asleep) = (None, false);
+                    return self.reports.lost(now);
+                }
             }
         }
     }

@@ -15,6 +15,10 @@ pub struct Owner(pub u64);
 /// Who holds the keys of texts and chords. No client may use this number, or typing would release its keys.
 pub const TYPING: Owner = Owner(u64::MAX);
 
+/// Who caused the reports that nobody caused, such as a release after keys were dropped. They must not count as typed:
+/// a text would wait for them, and releases may wait for ever.
+pub const NOBODY: Owner = Owner(u64::MAX - 1);
+
 /// The first of the eight modifier keys, left Control; the last is right GUI. They have a bit each, and no slot.
 pub const LEFT_CONTROL: u8 = 0xE0;
 
@@ -23,6 +27,13 @@ const ROLLOVER: u8 = 0x01;
 
 /// Keys that are kept at once: far more than people press. Without a limit a broken client could fill the memory.
 const MOST_HELD: usize = 256;
+
+impl Owner {
+    /// Whether no client may use this number.
+    pub fn is_reserved(self) -> bool {
+        [TYPING, NOBODY].contains(&self)
+    }
+}
 
 impl Usage {
     /// Its bit in the report's first byte, if it is a modifier.

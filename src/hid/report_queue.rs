@@ -13,7 +13,7 @@ use std::time::Instant;
 pub use pending::STALE;
 use pending::{Move, Pending};
 
-use super::keyboard::{Keyboard, Owner, TYPING, Usage};
+use super::keyboard::{Keyboard, NOBODY, Owner, TYPING, Usage};
 use super::pointer::Pointer;
 use super::text::Stroke;
 use super::typing::{Failure, Requester, Step, TypingQueue};
@@ -59,6 +59,8 @@ pub struct ReportQueue {
     keys: Pending<[u8; 8]>,
     /// What people did with the keys while a stroke masked their modifiers, for when it is up.
     later: Vec<(Owner, Change)>,
+    /// Whether people may hold keys that were dropped, to be pressed once the target is known to fetch.
+    must_retake: bool,
     pointer: Pointer,
     moves: Pending<Move>,
     typing: TypingQueue,
@@ -83,12 +85,8 @@ impl ReportQueue {
     /// Notes that the target has taken the keyboard, at its start or again. What is held now counts; nothing of what
     /// was pressed and released before does.
     pub fn retaken(&mut self, now: Instant) {
-        self.keyboard.take_over(&self.held);
-        let report = self.keyboard.report();
-        if report != *self.keys.newest() {
-            // Caused by nobody, and so in nobody's share.
-            self.keys.push(now, TYPING, report);
-        }
+        self.must_retake = true;
+        self.retake(now);
     }
 
     /// Notes that the pointer moved, or that its buttons changed.
@@ -151,10 +149,18 @@ impl ReportQueue {
         self.drop_moves(now);
     }
 
+    /// Notes that the target has forgotten what it has seen, too: its bus was reset, or the cable pulled.
+    pub fn forgotten(&mut self, now: Instant) {
+        self.lost(now);
+        self.keys.forget();
+        self.moves.forget();
+    }
+
     /// Notes that the bus is suspended, so that nothing is fetched before it wakes. Movement is dropped at once, since
     /// nobody wants it later; keys wait for as long as always.
     pub fn asleep(&mut self, now: Instant) {
         self.drop_moves(now);
+        self.ask(now);
     }
 
     /// Notes that there is no room for the report shown by [`ReportQueue::next`].
@@ -175,6 +181,7 @@ impl ReportQueue {
         match interface {
             Interface::Keyboard => {
                 self.keys.taken(now);
+                self.retake(now);
                 if self.typing_may_go_on() {
                     self.typing.taken(now);
                 }
@@ -189,6 +196,9 @@ impl ReportQueue {
         if self.keys.stale().is_some_and(|end| end <= now) {
             self.must_replug = self.keys.abandon();
             self.drop_keys(now, Failure::Stale);
+            if self.held.owners().next().is_some() {
+                self.ask(now);
+            }
         }
         // Not reported as dropped: a BIOS never fetches these, so its user would get a notice again and again.
         if self.moves.stale().is_some_and(|end| end <= now) {
@@ -267,8 +277,8 @@ impl ReportQueue {
     /// Releases what is typed, whose job has ended.
     fn lift(&mut self, now: Instant) {
         self.keyboard.leave(TYPING);
-        // Within the share of what is typed, which never has more than one report.
-        let _ = self.queue_keys(now, TYPING);
+        // Nobody has more reports than there were strokes and drops, and never as many as may wait.
+        let _ = self.queue_keys(now, NOBODY);
         self.catch_up(now);
     }
 
@@ -284,6 +294,7 @@ impl ReportQueue {
                 return;
             }
         }
+        self.retake(now);
     }
 
     fn queue_keys(&mut self, now: Instant, owner: Owner) -> Result<(), Failure> {
@@ -312,6 +323,26 @@ impl ReportQueue {
             return Err(Failure::Flooded);
         }
         Ok(())
+    }
+
+    /// Has a report wait that changes nothing, if none does: only the next that is taken shows that the target fetches.
+    fn ask(&mut self, now: Instant) {
+        if self.keys.queue.is_empty() && *self.keys.newest() == [0; 8] {
+            self.keys.push(now, NOBODY, [0; 8]);
+        }
+    }
+
+    /// Presses what people still hold of what was dropped; not into a stroke, which would mask its modifiers.
+    fn retake(&mut self, now: Instant) {
+        if !self.must_retake || self.keyboard.is_typed() {
+            return;
+        }
+        self.must_retake = false;
+        self.keyboard.take_over(&self.held);
+        let report = self.keyboard.report();
+        if report != *self.keys.newest() {
+            self.keys.push(now, NOBODY, report);
+        }
     }
 
     fn queue_move(&mut self, now: Instant, owner: Owner, dx: i8, dy: i8) -> Result<(), Failure> {
@@ -351,8 +382,9 @@ impl ReportQueue {
             // Those whose reports wait, and those who hold a key that the target has seen: it goes up, too.
             let waiting = self.keys.shares.keys().copied().chain(later.iter().map(|(owner, _)| *owner));
             let owners: HashSet<Owner> = waiting.chain(self.keyboard.owners()).collect();
-            self.dropped.extend(owners.into_iter().filter(|owner| *owner != TYPING).map(|owner| (owner, failure)));
+            self.dropped.extend(owners.into_iter().filter(|owner| !owner.is_reserved()).map(|owner| (owner, failure)));
         }
+        self.must_retake = true;
         self.typing.fail(failure);
         self.keyboard = Keyboard::default();
         self.keys.replace(now, self.keyboard.report());

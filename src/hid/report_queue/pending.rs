@@ -7,7 +7,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use crate::hid::keyboard::{Owner, TYPING};
+use crate::hid::keyboard::{NOBODY, Owner};
 
 /// How long a report may wait without the target fetching any. The slowest BIOS seen takes a key in 150 ms; two seconds
 /// outlast its pauses, and are short enough for a person to remember what they typed.
@@ -86,6 +86,9 @@ pub struct Pending<R> {
     full_since: Option<Instant>,
     /// Whether what lies at the controller counts as lost. That happens once until the target fetches again.
     abandoned: bool,
+    /// Whether the controller has taken one since the target configured us, and whether the target has fetched any.
+    given: bool,
+    fetched: bool,
 }
 
 impl<R: PendingReport> Pending<R> {
@@ -112,6 +115,7 @@ impl<R: PendingReport> Pending<R> {
     pub fn taken(&mut self, now: Instant) {
         if let Some((owner, taken)) = self.queue.pop_front() {
             self.sent = taken;
+            (self.given, self.fetched) = (true, self.given);
             if let Some(rest) = taken.rest() {
                 self.queue.push_front((owner, rest));
             } else if let Entry::Occupied(mut share) = self.shares.entry(owner) {
@@ -132,10 +136,16 @@ impl<R: PendingReport> Pending<R> {
         }
     }
 
-    /// Counts what lies at the controller as lost; whether anything that acts does.
+    /// Counts what lies at the controller as lost; whether anything that acts does, and would come as a surprise. A key
+    /// that is pressed while a target starts waits for its first fetch, and is meant to.
     pub fn abandon(&mut self) -> bool {
         self.abandoned |= self.full_since.is_some();
-        self.full_since.is_some()
+        self.full_since.is_some() && self.fetched
+    }
+
+    /// Notes that the target has forgotten what it saw, and whatever the controller had is gone.
+    pub fn forget(&mut self) {
+        *self = Pending::default();
     }
 
     /// Drops what waits of one owner; `left` is what is down without them. What others did stays, in its order.
@@ -151,8 +161,7 @@ impl<R: PendingReport> Pending<R> {
         self.shares.clear();
         (self.since, self.full_since) = (None, None);
         if self.sent.acts() {
-            // Caused by nobody, and so in nobody's share.
-            self.push(now, TYPING, released);
+            self.push(now, NOBODY, released);
         }
         self.review(now);
     }

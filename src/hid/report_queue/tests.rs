@@ -112,6 +112,7 @@ fn stale_keys_are_dropped_and_not_replayed() {
     bench.wait(STALE - MS);
     assert_eq!(Some(Report::Keyboard([0, 0, 4, 5, 0, 0, 0, 0])), bench.reports.next(Interface::Keyboard));
     bench.wait(MS);
+    [A, B].into_iter().for_each(|usage| bench.key(ANNA, usage, false));
     assert_eq!([(0, 0)].as_slice(), bench.fetch_keys(), "only the release may come late");
     assert_eq!(None, bench.reports.deadline());
 }
@@ -119,6 +120,8 @@ fn stale_keys_are_dropped_and_not_replayed() {
 #[test]
 fn a_key_that_lies_at_the_controller_is_abandoned_once() {
     let mut bench = Bench::new();
+    // Without this it might be that the target only starts.
+    [true, false].into_iter().for_each(|down| bench.key(ANNA, B, down));
     bench.key(ANNA, A, true);
     bench.fetch_keys();
     bench.key(ANNA, A, false);
@@ -135,6 +138,71 @@ fn a_key_that_lies_at_the_controller_is_abandoned_once() {
     }
     assert_eq!([(0, 0)].as_slice(), bench.fetch_keys());
     assert_eq!(None, bench.reports.deadline());
+}
+
+#[test]
+fn a_target_that_has_fetched_nothing_since_its_start_keeps_its_keyboard() {
+    let mut bench = Bench::new();
+    for _ in 0..2 {
+        bench.key(ANNA, A, true);
+        assert_eq!([(0, 4)].as_slice(), bench.fetch_keys());
+        bench.key(ANNA, A, false);
+        bench.reports.full(bench.now, Interface::Keyboard);
+        bench.wait(STALE);
+        assert_eq!(Some((ANNA, Failure::Stale)), bench.reports.dropped());
+        assert!(!bench.reports.must_replug());
+        // It fetches, and is then started again.
+        assert_eq!([(0, 0)].as_slice(), bench.fetch_keys());
+        bench.reports.forgotten(bench.now);
+        bench.reports.retaken(bench.now);
+    }
+}
+
+#[test]
+fn a_key_held_through_a_reset_is_the_first_that_comes_however_late() {
+    let mut bench = Bench::new();
+    bench.key(ANNA, A, true);
+    bench.fetch_keys();
+    bench.reports.forgotten(bench.now);
+    bench.reports.retaken(bench.now);
+    assert_eq!(Some(Report::Keyboard([0, 0, 4, 0, 0, 0, 0, 0])), bench.reports.next(Interface::Keyboard));
+    bench.wait(STALE);
+    assert!(bench.reports.dropped().is_some());
+    assert_eq!([(0, 0), (0, 4)].as_slice(), bench.fetch_keys());
+}
+
+#[test]
+fn a_key_held_until_the_target_fetches_again_is_pressed_then() {
+    let mut bench = Bench::new();
+    bench.key(ANNA, A, true);
+    bench.key(BERT, B, true);
+    bench.wait(STALE);
+    bench.key(BERT, B, false);
+    assert_eq!([(0, 0), (0, 4)].as_slice(), bench.fetch_keys());
+    bench.key(ANNA, A, false);
+    assert_eq!([(0, 0)].as_slice(), bench.fetch_keys());
+}
+
+#[test]
+fn keys_held_since_before_a_stroke_are_pressed_again_behind_it() {
+    const C: Usage = Usage(0x06);
+    let mut bench = Bench::new();
+    [Usage(0xE0), C].into_iter().for_each(|usage| bench.key(BERT, usage, true));
+    bench.wait(STALE);
+    bench.reports.strokes(bench.now, 1, by(ANNA), &[Stroke { usage: A, modifiers: 0 }]);
+    assert_eq!(vec![(0, 4), (1, 6), (1, 6)], downs(bench.fetch_all_keys()));
+    assert_eq!(Some((1, Ok(()))), bench.reports.poll());
+}
+
+#[test]
+fn a_text_goes_stale_behind_a_release_that_waits() {
+    let mut bench = Bench::new();
+    bench.key(ANNA, A, true);
+    bench.fetch_keys();
+    bench.reports.release_all(bench.now);
+    bench.reports.strokes(bench.now, 1, by(ANNA), &[Stroke { usage: B, modifiers: 0 }]);
+    bench.wait(STALE);
+    assert_eq!(Some((1, Err(Failure::Stale))), bench.reports.poll());
 }
 
 #[test]
@@ -452,7 +520,7 @@ fn what_waits_for_a_stroke_is_told_when_it_is_dropped() {
     bench.key(BERT, Usage(0xE0), true);
     bench.reports.lost(bench.now);
     assert_eq!(Some((BERT, Failure::Unplugged)), bench.reports.dropped());
-    assert_eq!(vec![(0, 0)], bench.fetch_all_keys());
+    assert_eq!(vec![(0, 0), (1, 0)], bench.fetch_all_keys(), "Control is still held");
 }
 
 #[test]

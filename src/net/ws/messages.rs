@@ -156,6 +156,9 @@ pub struct Status {
     leds: Lamps,
     keyboard_leds: KeyboardLeds,
     udc: Option<Udc>,
+    /// Whether the target fetched nothing when it was last asked, since its bus is suspended: it is asleep, off or
+    /// unplugged.
+    asleep: bool,
     viewers: Vec<ListedViewer>,
 }
 
@@ -196,6 +199,7 @@ impl Status {
             leds: target.lamps,
             keyboard_leds: target.keyboard_leds,
             udc: target.udc,
+            asleep: target.asleep,
             viewers,
         }
     }
@@ -301,6 +305,7 @@ mod tests {
                 lamps: Lamps { power: Some(true), disk: Some(false) },
                 keyboard_leds: KeyboardLeds { num: true, caps: false, scroll: false },
                 udc: Some(Udc { name: "fe980000.usb".into(), state: "configured".into() }),
+                asleep: false,
             },
             viewers: vec![ListedViewer { id: 3, user: "anna".into(), typing: true }],
         };
