@@ -148,7 +148,7 @@ async fn a_target_that_sleeps_is_woken_by_whoever_may_type() {
     let bench = Bench::new("wake").await;
     assert_eq!(Err(HandsError::Awake.into()), bench.control.wake(&bench.anna).await);
     bench.udc("suspended").await;
-    assert_eq!(Err(ControlError::NotAllowed), bench.control.wake(&bench.viewer().await).await);
+    assert_eq!(Err(Denied::NotAllowed.into()), bench.control.wake(&bench.viewer().await).await);
     bench.machine.change(|state| state.armed = false);
     assert_eq!(Err(HandsError::NotArmed.into()), bench.control.wake(&bench.anna).await);
     bench.machine.change(|state| state.armed = true);
