@@ -30,16 +30,18 @@ test("what is known of the signal stands in lines of its own, and what is not le
 });
 
 test("the kernel's words for USB become ours", () => {
-  const label = (state: string, power: Status["power"] = "on") =>
-    usbLabel({ udc: { name: "fe980000.usb", state }, power }).text;
+  const label = (state: string, power: Status["power"] = "on", asleep = false) =>
+    usbLabel({ udc: { name: "fe980000.usb", state }, asleep, power }).text;
   expect(label("configured")).toBe("Keyboard connected");
   expect(label("not attached")).toBe("USB not plugged in");
   expect(label("default")).toBe("USB connecting");
-  expect(usbLabel({ udc: null, power: "on" }).tone).toBe("bad");
+  expect(usbLabel({ udc: null, asleep: false, power: "on" }).tone).toBe("bad");
   // All that the controller knows is that nothing asks for keys.
   expect(label("suspended")).toBe("Target asleep or unplugged");
   expect(label("suspended", "off")).toBe("USB: target off");
   expect(label("suspended", "unknown")).toBe("Target asleep, off or unplugged");
+  expect(label("configured", "on", true)).toBe("Target asleep or unplugged");
+  expect(label("configured", "off", true)).toBe("USB: target off");
 });
 
 test("power that nobody measures is not called off", () => {

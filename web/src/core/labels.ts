@@ -44,9 +44,9 @@ export function signalDetail({
  * The Pi's controller shows a target that sleeps, is off or was unplugged as the same; the power lamp
  * tells the second from the others.
  */
-export function usbLabel({ udc, power }: Pick<Status, "udc" | "power">): Label {
+export function usbLabel({ udc, asleep, power }: Pick<Status, "udc" | "asleep" | "power">): Label {
   if (udc === null) return { text: "No USB controller", tone: "bad" };
-  switch (udc.state) {
+  switch (asleep ? "suspended" : udc.state) {
     case "configured":
       return { text: "Keyboard connected", tone: "good" };
     case "suspended":

@@ -60,6 +60,8 @@ export type Status = {
   leds: { power: boolean | null; disk: boolean | null };
   keyboard_leds: { num: boolean; caps: boolean; scroll: boolean };
   udc: { name: string; state: string } | null;
+  /** The bus was suspended when it was last asked, which a Pi's `udc` does not show. */
+  asleep: boolean;
   viewers: Viewer[];
 };
 

@@ -23,6 +23,7 @@ const STATUS: Status = {
   leds: { power: null, disk: null },
   keyboard_leds: { num: false, caps: false, scroll: false },
   udc: null,
+  asleep: false,
   viewers: [],
 };
 
