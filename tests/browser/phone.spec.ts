@@ -10,6 +10,8 @@ import { readText } from "./lib/text.ts";
 let daemon: Daemon;
 let page: Page;
 let fingers: CDPSession;
+/** What went over the socket. */
+const sent: string[] = [];
 
 test.describe.configure({ mode: "serial" });
 
@@ -22,6 +24,7 @@ test.beforeAll(async ({ browser }) => {
     deviceScaleFactor: 2,
   });
   page = await context.newPage();
+  page.on("websocket", (socket) => socket.on("framesent", ({ payload }) => sent.push(String(payload))));
   await claim(page, daemon.url, daemon.code);
   fingers = await context.newCDPSession(page);
 });
@@ -101,4 +104,26 @@ test("a tap in a picture that a pinch enlarged hits the very pixel, and the pinc
   const place = await aim();
   await page.touchscreen.tap(place.x, place.y);
   await expectText(page, /Hit at \d+,\d+: off by -?[01],-?[01]\b/);
+});
+
+test("a finger that scrolls the keys presses none, and one that taps does", async () => {
+  await page.setViewportSize({ width: 568, height: 320 });
+  await key("Key row").tap();
+  const row = page.getByRole("group", { name: "Keys", exact: true });
+  const from = await key("Esc").boundingBox();
+  if (from === null) throw new Error("there is no Esc");
+  // The wait for a finger to rest does not end because this machine is slow.
+  await page.clock.install();
+  await page.clock.pauseAt(new Date(Date.now() + 60_000));
+  sent.length = 0;
+  const keys = () => sent.filter((text) => text.includes('"key"'));
+  const finger = { x: from.x + from.width / 2, y: from.y + from.height / 2 };
+  await touch("touchStart", finger);
+  for (let step = 0; step < 8; step++) await touch("touchMove", { ...finger, x: (finger.x -= 8) });
+  await touch("touchEnd");
+  await expect.poll(() => row.evaluate((element) => element.scrollLeft)).toBeGreaterThan(0);
+  await page.clock.runFor(1000);
+  expect(keys()).toEqual([]);
+  await key("Tab").tap();
+  await expect.poll(() => keys().length).toBe(2);
 });
