@@ -64,6 +64,7 @@ pub struct Site {
     fetcher: Option<Fetcher>,
     /// Numbers viewers and everyone else who may hold keys.
     ids: AtomicU64,
+    clock: Arc<dyn Clock>,
     /// What is carried out to its end, whoever waits for it.
     acts: Mutex<JoinSet<()>>,
 }
@@ -82,11 +83,24 @@ impl Site {
         fetcher: Option<Fetcher>,
         clock: Arc<dyn Clock>,
     ) -> Result<(Arc<Site>, Option<ClaimCode>), StoreError> {
-        let (auth, code) = Authenticator::open(&folders.data, &folders.run, clock)?;
+        let (auth, code) = Authenticator::open(&folders.data, &folders.run, clock.clone())?;
         upload::clear(&folders.data);
         let (limiter, places, ids, acts) = (Arc::default(), Places::default(), AtomicU64::new(1), Mutex::default());
-        let site =
-            Site { seats, hands, system, certificates, folders, auth, mode, limiter, places, fetcher, ids, acts };
+        let site = Site {
+            seats,
+            hands,
+            system,
+            certificates,
+            folders,
+            auth,
+            mode,
+            limiter,
+            places,
+            fetcher,
+            ids,
+            clock,
+            acts,
+        };
         Ok((Arc::new(site), code))
     }
 
@@ -158,6 +172,11 @@ impl Site {
     /// A number that nobody has had.
     pub fn next_id(&self) -> u64 {
         self.ids.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Our clock, which whoever asks for something may say it by: milliseconds since boot.
+    pub fn clock(&self) -> u64 {
+        u64::try_from(self.clock.since_boot().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Carries something out to its end, even if nobody waits for it any more; `None` if it broke off.

@@ -7,6 +7,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::error::{ControlError, LATE_REQUEST};
 use super::lowest::Lowest;
 
 /// What was held up for longer is late. A person waits about this long before they believe that nothing happened.
@@ -16,6 +17,15 @@ pub const LATE: Duration = Duration::from_secs(1);
 /// one is compared with what went before; and short enough for two clocks that do not run equally fast. Answers to
 /// beats see to it that there is a recent one.
 const MEMORY: Duration = Duration::from_secs(60);
+
+/// Refuses what was asked for at `at` if that is too long ago by `now`, both in milliseconds of our own clock. Without
+/// a time nothing is late, and what seems to come from the future was asked for before we started again.
+pub fn check_time(now: u64, at: Option<u64>) -> Result<(), ControlError> {
+    match at.map(|at| Duration::from_millis(now.saturating_sub(at))) {
+        Some(age) if LATE_REQUEST < age => Err(ControlError::Late),
+        _ => Ok(()),
+    }
+}
 
 /// How long the messages of one sender are on their way.
 #[derive(Debug)]
@@ -50,6 +60,15 @@ mod tests {
         let start = Instant::now();
         let mut delay = Delay::new(start);
         messages.iter().map(|(comes, sent)| delay.is_late(start + Duration::from_millis(*comes), *sent)).collect()
+    }
+
+    #[test]
+    fn a_request_is_late_after_two_seconds_and_without_a_time_never() {
+        let is_late = |now, at| check_time(now, at).is_err();
+        assert!(!is_late(9000, Some(9000)) && !is_late(9000, Some(7000)) && is_late(9000, Some(6999)));
+        assert!(is_late(u64::MAX, Some(0)));
+        assert!(!is_late(9000, None));
+        assert!(!is_late(9000, Some(u64::MAX)), "we have started again since");
     }
 
     #[test]

@@ -14,6 +14,10 @@ pub const HOLDS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_
 /// The longest text that is checked at once, in characters: more than anybody pastes.
 pub const MOST_CHECKED: usize = 256 * 1024;
 
+/// What is asked for in a request of its own is late after this: such a request may have to open a connection first,
+/// and its time is an estimate of our clock, which is behind by a message's way.
+pub const LATE_REQUEST: Duration = Duration::from_secs(2);
+
 /// Why somebody's wish was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ControlError {
@@ -38,6 +42,9 @@ pub enum ControlError {
     /// A text with characters that no key gives.
     #[error(transparent)]
     Untypable(#[from] Untypable),
+    /// Asked for too long ago, into a network that stalled.
+    #[error("this came more than {} seconds after it was asked for and was not done; do it again", LATE_REQUEST.as_secs())]
+    Late,
     /// The hands did not do it.
     #[error(transparent)]
     Hands(#[from] HandsError),

@@ -14,6 +14,7 @@ use crate::net::http::endpoint::{Access, Context, Endpoint, Method, Semantics};
 use crate::net::http::problem::{ApiError, Problem};
 use crate::net::http::row::Row;
 use crate::seat::control::{Control, ControlError};
+use crate::seat::delay::check_time;
 
 /// This resource's part of the [table](super::TABLE).
 pub const ROWS: &[Row] = &[Row::of::<Type>()];
@@ -32,12 +33,16 @@ pub struct KeysRequest {
     /// Whether to say only if it can be typed, and type nothing. A text may be longer then.
     #[serde(default)]
     check: bool,
+    /// When it was asked for, in milliseconds by the daemon's `clock`. What comes late is refused.
+    at: Option<u64>,
 }
 
 /// How much was typed: keys of a chord, or characters; nothing if it was only checked.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct Typed {
     typed: usize,
+    /// By our clock now: what waited for this may say that it was asked for then.
+    clock: u64,
 }
 
 impl ApiError for HandsError {
@@ -66,6 +71,7 @@ impl ApiError for ControlError {
             | ControlError::TextLength
             | ControlError::CheckLength => codes::MALFORMED,
             ControlError::UnknownKey(_) | ControlError::Untypable(_) => codes::CANNOT_TYPE,
+            ControlError::Late => codes::LATE,
             ControlError::Hands(error) => error.code(),
         }
     }
@@ -84,7 +90,7 @@ impl Endpoint for Type {
     const SEMANTICS: Semantics = Semantics::ACTS.ending_with_client().logging_itself();
     const SUMMARY: &'static str = "types a chord or a text, and answers when the target has taken the last of it";
     const ERRORS: &'static [&'static Code] =
-        &[codes::CANNOT_TYPE, codes::HANDS_AWAY, codes::USB_UNPLUGGED, codes::FLOODED];
+        &[codes::CANNOT_TYPE, codes::LATE, codes::HANDS_AWAY, codes::USB_UNPLUGGED, codes::FLOODED];
     type Caller = Seated;
     type Accepts = Json<KeysRequest, TEXTS>;
     type Answers = Shown<Typed>;
@@ -92,12 +98,13 @@ impl Endpoint for Type {
     async fn act(context: Context<Seated>, Json(request): Self::Accepts) -> Result<Shown<Typed>, Problem> {
         let Context { site, caller: Seated { principal, seat }, .. } = context;
         let (control, owner) = (Control::of(&seat, site.hands()), Owner(site.next_id()));
+        check_time(site.clock(), request.at)?;
         let typed = match request {
-            KeysRequest { chord: Some(codes), text: None, check: true } => {
+            KeysRequest { chord: Some(codes), text: None, check: true, .. } => {
                 control.check_chord(&principal, &codes)?;
                 0
             }
-            KeysRequest { chord: None, text: Some(text), check: true } => {
+            KeysRequest { chord: None, text: Some(text), check: true, .. } => {
                 control.check_text(&principal, &text)?;
                 0
             }
@@ -105,6 +112,6 @@ impl Endpoint for Type {
             KeysRequest { chord: None, text: Some(text), .. } => control.type_text(&principal, owner, &text).await?,
             _ => return Err(BodyError::Malformed("give either chord or text".into()).into()),
         };
-        Ok(Shown(Typed { typed }))
+        Ok(Shown(Typed { typed, clock: site.clock() }))
     }
 }

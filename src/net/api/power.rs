@@ -14,6 +14,7 @@ use crate::net::http::endpoint::{Access, Context, Endpoint, Method, Semantics};
 use crate::net::http::problem::Problem;
 use crate::net::http::row::Row;
 use crate::seat::control::{self, Control, ControlError};
+use crate::seat::delay::check_time;
 
 /// This resource's part of the [table](super::TABLE).
 pub const ROWS: &[Row] = &[Row::of::<PressButton>()];
@@ -26,6 +27,8 @@ struct PressButton;
 pub struct PowerRequest {
     press: Press,
     seconds: Option<f64>,
+    /// When it was asked for, in milliseconds by the daemon's `clock`. What comes late is refused.
+    at: Option<u64>,
 }
 
 /// What is done to a button.
@@ -70,13 +73,14 @@ impl Endpoint for PressButton {
     const SEMANTICS: Semantics = Semantics::ACTS.logging_itself();
     const SUMMARY: &'static str = "presses a front-panel button, and answers once the relay is closed";
     const ERRORS: &'static [&'static Code] =
-        &[codes::BUSY, codes::NO_RELAY, codes::RELAY_FAILED, codes::HANDS_AWAY, codes::FLOODED];
+        &[codes::BUSY, codes::LATE, codes::NO_RELAY, codes::RELAY_FAILED, codes::HANDS_AWAY, codes::FLOODED];
     type Caller = Seated;
     type Accepts = Json<PowerRequest, MEMBERS>;
     type Answers = Begun<Pressed>;
 
     async fn act(context: Context<Seated>, Json(request): Self::Accepts) -> Result<Begun<Pressed>, Problem> {
         let Seated { principal, seat } = context.caller;
+        check_time(context.site.clock(), request.at)?;
         let time = Control::of(&seat, context.site.hands()).press(&principal, request.press()?).await?;
         Ok(Begun(Pressed { press: request.press, seconds: time.as_secs_f64() }))
     }

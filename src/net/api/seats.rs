@@ -35,10 +35,10 @@ impl Endpoint for ListSeats {
     type Answers = Shown<Seats>;
 
     async fn act(context: Context<Person>, _: Nothing) -> Result<Shown<Seats>, Problem> {
-        let Person(principal) = &context.caller;
+        let (Person(principal), clock) = (&context.caller, context.site.clock());
         let seats = context.site.seats().values();
         let seen = seats.filter(|bus| principal.may(Privilege::View, Some(&bus.seat)));
-        Ok(Shown(Seats { seats: seen.map(status).collect() }))
+        Ok(Shown(Seats { seats: seen.map(|bus| status(bus, clock)).collect() }))
     }
 }
 
@@ -52,10 +52,10 @@ impl Endpoint for ShowSeat {
     type Answers = Shown<Status>;
 
     async fn act(context: Context<Seated>, _: Nothing) -> Result<Shown<Status>, Problem> {
-        Ok(Shown(status(&context.caller.seat)))
+        Ok(Shown(status(&context.caller.seat, context.site.clock())))
     }
 }
 
-fn status(bus: &SeatBus) -> Status {
-    Status::new(&bus.seat, bus.status.now())
+fn status(bus: &SeatBus, clock: u64) -> Status {
+    Status::new(&bus.seat, bus.status.now(), clock)
 }

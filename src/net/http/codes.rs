@@ -85,8 +85,8 @@ codes! {
     NOT_A_WEBSOCKET = BAD_REQUEST, "not-a-websocket";
     /// No key has this code. Told on the WebSocket only.
     UNKNOWN_KEY = BAD_REQUEST, "unknown-key";
-    /// Input that came more than a second late. Told on the WebSocket only.
-    LATE = BAD_REQUEST, "late";
+    /// What was asked for came too late to be done: the network stalled meanwhile.
+    LATE = CONFLICT, "late";
     /// No key gives this character, or has this code.
     CANNOT_TYPE = BAD_REQUEST, "cannot-type";
     /// The process that holds keyboard and relays restarts.

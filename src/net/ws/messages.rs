@@ -110,6 +110,8 @@ pub enum FromDaemon<'a> {
         role: Role,
         /// What you may do at this seat.
         privileges: Vec<Privilege>,
+        /// As in a status.
+        clock: u64,
     },
     /// Everything there is to show in addition to the picture.
     Status(Status),
@@ -117,9 +119,14 @@ pub enum FromDaemon<'a> {
     Latency {
         /// From capture to `shown`, in milliseconds.
         ms: f64,
+        /// As in a status.
+        clock: u64,
     },
     /// The connection lives, and there is nothing to say.
-    Beat {},
+    Beat {
+        /// As in a status.
+        clock: u64,
+    },
     /// How an update of the appliance is going; for administrators.
     Update(&'a Progress),
     /// A message was understood and not carried out.
@@ -160,6 +167,8 @@ pub struct Status {
     /// unplugged.
     asleep: bool,
     viewers: Vec<ListedViewer>,
+    /// When this was told, in milliseconds by our clock. It goes on steadily until the device starts again.
+    clock: u64,
 }
 
 /// Whether the target has power, as far as its lamp tells.
@@ -173,7 +182,7 @@ enum Power {
 
 impl Status {
     /// One seat's status now.
-    pub fn new(seat: &SeatId, status: SeatStatus) -> Status {
+    pub fn new(seat: &SeatId, status: SeatStatus, clock: u64) -> Status {
         let SeatStatus { mut screen, target, viewers } = status;
         if screen.stuck {
             let reason = format!("the capture driver has not answered for {} s", STALLED_AFTER.as_secs());
@@ -201,6 +210,7 @@ impl Status {
             udc: target.udc,
             asleep: target.asleep,
             viewers,
+            clock,
         }
     }
 }
@@ -312,14 +322,14 @@ mod tests {
         let documented = include_str!("../../../docs/api.md");
         let example = documented.split("```json").nth(1).unwrap().split("```").next().unwrap();
         let example: serde_json::Value = serde_json::from_str(example).unwrap();
-        let text = serde_json::to_string(&Status::new(&seat, status)).unwrap();
+        let text = serde_json::to_string(&Status::new(&seat, status, 81_234_567)).unwrap();
         assert_eq!(example, serde_json::from_str::<serde_json::Value>(&text).unwrap());
     }
 
     #[test]
     fn a_status_message_carries_its_type_beside_its_fields() {
         let seat = SeatId::try_from("main".to_string()).unwrap();
-        let text = FromDaemon::Status(Status::new(&seat, SeatStatus::default())).to_text();
+        let text = FromDaemon::Status(Status::new(&seat, SeatStatus::default(), 0)).to_text();
         assert!(text.starts_with(r#"{"type":"status","seat":"main","signal":"starting","mode":null"#), "{text}");
     }
 }

@@ -113,7 +113,8 @@ async fn view(wire: &mut PictureSocket<Transport>, upgrade: &Upgrade, site: &Arc
     let mut told = Progress::default();
     let mut gone = std::pin::pin!(principal.lease().ended());
     let (user, role) = (principal.name.as_str(), principal.role);
-    let hello = FromDaemon::Hello { seat: &bus.seat, id, user, role, privileges: role.privileges() };
+    let hello =
+        FromDaemon::Hello { seat: &bus.seat, id, user, role, privileges: role.privileges(), clock: site.clock() };
     wire.say(hello.to_text())?;
     viewer.tick(Instant::now());
     let (mut pace, mut taken, mut end) = (Pace::new(Instant::now()), 0_usize, None);
@@ -142,11 +143,14 @@ async fn view(wire: &mut PictureSocket<Transport>, upgrade: &Upgrade, site: &Arc
                 Action::Refuse(Refusal { code, message }) => {
                     wire.say(FromDaemon::Refused { code, message: &message }.to_text())?
                 }
-                Action::Status => wire.say(FromDaemon::Status(Status::new(&bus.seat, bus.status.now())).to_text())?,
-                Action::Latency(latency) => {
-                    wire.say(FromDaemon::Latency { ms: (latency.as_secs_f64() * 10_000.0).round() / 10.0 }.to_text())?
+                Action::Status => {
+                    wire.say(FromDaemon::Status(Status::new(&bus.seat, bus.status.now(), site.clock())).to_text())?
                 }
-                Action::Beat => wire.say(FromDaemon::Beat {}.to_text())?,
+                Action::Latency(latency) => {
+                    let ms = (latency.as_secs_f64() * 10_000.0).round() / 10.0;
+                    wire.say(FromDaemon::Latency { ms, clock: site.clock() }.to_text())?
+                }
+                Action::Beat => wire.say(FromDaemon::Beat { clock: site.clock() }.to_text())?,
                 Action::Typing(typing) => attachment.typing(Instant::now(), typing),
                 Action::Again => frames.mark_changed(),
             }

@@ -1,5 +1,7 @@
 //! Status, power and keys, with the real hands behind them.
 
+use std::time::Duration;
+
 use farhand::auth::role::Role;
 use farhand::base::front_panel::Contact;
 use farhand::base::usb::Udc;
@@ -19,7 +21,9 @@ async fn the_seat_is_listed_with_its_status() {
     assert_eq!("main", one["seat"]);
     assert_eq!("starting", one["signal"]);
     assert_eq!("configured", one["udc"]["state"]);
-    let all = bench.ask("GET /api/v1/seats", &bearer(Role::Viewer), "").await.json();
+    let mut all = bench.ask("GET /api/v1/seats", &bearer(Role::Viewer), "").await.json();
+    assert!(one["clock"].as_u64() <= all["seats"][0]["clock"].as_u64(), "{all}");
+    all["seats"][0]["clock"] = one["clock"].clone();
     assert_eq!(serde_json::json!({ "seats": [one] }), all);
 }
 
@@ -77,10 +81,10 @@ async fn a_missing_relay_is_said() {
 async fn a_text_is_typed_and_everything_let_go() {
     let bench = Bench::new().await;
     let answer = post(&bench, "keys", r#"{"text":"aB\n"}"#).await;
-    assert_eq!((200, serde_json::json!({"typed": 3})), (answer.status, answer.json()));
+    assert_eq!((200, 3.into()), (answer.status, answer.json()["typed"].clone()));
     assert_eq!([0; 8], bench.machine.look(|state| state.keys()));
     let answer = post(&bench, "keys", r#"{"chord":["ControlLeft","AltLeft","Delete"]}"#).await;
-    assert_eq!((200, serde_json::json!({"typed": 3})), (answer.status, answer.json()));
+    assert_eq!((200, 3.into()), (answer.status, answer.json()["typed"].clone()));
     let pressed = bench.machine.look(|state| state.reports.clone());
     let all_three = farhand::base::usb::Report::Keyboard([0b101, 0, 0x4C, 0, 0, 0, 0, 0]);
     assert!(pressed.contains(&all_three), "{pressed:?}");
@@ -109,7 +113,7 @@ async fn a_text_is_checked_whole_without_being_typed() {
     let bench = Bench::new().await;
     let long = "a".repeat(200_000);
     let answer = post(&bench, "keys", &format!(r#"{{"text":"{long}","check":true}}"#)).await;
-    assert_eq!((200, serde_json::json!({"typed": 0})), (answer.status, answer.json()));
+    assert_eq!((200, serde_json::json!(0)), (answer.status, answer.json()["typed"].clone()));
     let wrong = post(&bench, "keys", &format!(r#"{{"text":"{long}\n\u00a0é","check":true}}"#)).await;
     assert_eq!((400, "cannot-type".into()), (wrong.status, wrong.code()));
     assert!(wrong.text().contains("no-break space (line 2, column 1), 'é' (line 2, column 2)"), "{}", wrong.text());
@@ -119,6 +123,29 @@ async fn a_text_is_checked_whole_without_being_typed() {
     let viewer = bench.ask("POST /api/v1/seats/main/keys", &bearer(Role::Viewer), r#"{"text":"a","check":true}"#).await;
     assert_eq!("not-allowed", viewer.code());
     assert!(bench.machine.look(|state| state.reports.is_empty()), "nothing was typed");
+}
+
+#[tokio::test]
+async fn what_was_asked_for_too_long_ago_is_not_done() {
+    let bench = Bench::new().await;
+    let seat = "GET /api/v1/seats/main";
+    let clock = async || bench.ask(seat, &bearer(Role::Viewer), "").await.json()["clock"].as_u64().unwrap();
+    let at = clock().await;
+    bench.advance(Duration::from_millis(2001));
+    for (what, act) in [("keys", r#""text":"a""#), ("keys", r#""chord":["KeyA"]"#), ("power", r#""press":"reset""#)] {
+        let answer = post(&bench, what, &format!(r#"{{{act},"at":{at}}}"#)).await;
+        assert_eq!((409, "late".into()), (answer.status, answer.code()), "{act}");
+    }
+    assert!(bench.machine.look(|state| state.reports.is_empty() && state.closed().is_empty()));
+    // From a clock that began before the device started again, by the newest one, and without one.
+    let fresh = clock().await + 60_000;
+    for at in [format!(r#","at":{}"#, u64::MAX), format!(r#","at":{fresh}"#), String::new()] {
+        let answer = post(&bench, "keys", &format!(r#"{{"text":"a"{at}}}"#)).await;
+        assert_eq!(200, answer.status, "{}", answer.text());
+        assert!(Some(fresh - 60_000) <= answer.json()["clock"].as_u64());
+    }
+    let answer = post(&bench, "power", &format!(r#"{{"press":"reset","at":{fresh}}}"#)).await;
+    assert_eq!(202, answer.status, "{}", answer.text());
 }
 
 #[tokio::test]
