@@ -2,15 +2,20 @@ import { expect, test } from "vitest";
 import { inTurn, type Step } from "./inTurn";
 
 function typing() {
-  const asked: { step: Step; end: () => void; fail: () => void }[] = [];
-  const faults: unknown[] = [];
+  type Asked = { step: Step; at: number | undefined; end: () => void; fail: () => void };
+  const asked: Asked[] = [];
+  const faults: number[] = [];
+  /** The daemon's clock, and how far its answers are behind. */
+  const clock = { now: 1000, behind: 0 };
   let drops = 0;
   const { type, busy } = inTurn({
-    post: (step) =>
-      new Promise<void>((resolve, reject) => {
-        asked.push({ step, end: resolve, fail: () => reject(new Error("unplugged")) });
+    now: () => clock.now,
+    post: (step, at) =>
+      new Promise((resolve, reject) => {
+        const end = () => resolve(clock.now - clock.behind);
+        asked.push({ step, at, end, fail: () => reject(new Error("unplugged")) });
       }),
-    failed: (cause) => faults.push(cause),
+    failed: (_, count) => faults.push(count),
     dropped: () => (drops += 1),
   });
   /** Lets the promises that follow an answer run; these are more turns than they have. */
@@ -21,11 +26,14 @@ function typing() {
     asked.at(-1)?.[how]();
     await settle();
   };
+  const times = () => asked.map(({ at }) => at);
   return {
     type,
     busy,
     answer,
     steps: () => asked.map(({ step }) => step),
+    times,
+    clock,
     faults,
     timesDropped: () => drops,
   };
@@ -61,9 +69,10 @@ test("keys keep their place between letters", async () => {
 test("what waits behind a failure is dropped, and what comes later is typed", async () => {
   const { type, answer, steps, faults } = typing();
   type({ text: "a" });
-  type({ text: "b" });
+  type({ text: "bc" });
+  type({ chord: ["ControlLeft", "KeyC"] });
   await answer("fail");
-  expect(faults).toHaveLength(1);
+  expect(faults).toEqual([3]);
   type({ text: "c" });
   expect(steps()).toEqual([{ text: "a" }, { text: "c" }]);
 });
@@ -100,4 +109,27 @@ test("what waits is dropped with a word when it becomes too much", async () => {
   type({ text: "b" });
   await answer("end");
   expect(steps()).toEqual([{ text: "a" }, { text: "b" }]);
+});
+
+test("what waits while a long text is typed is asked for when that is done", async () => {
+  const { type, answer, times, clock } = typing();
+  type({ text: "a long text" });
+  clock.now = 2000;
+  type({ chord: ["Enter"] });
+  clock.now = 30_000;
+  await answer("end");
+  expect(times()).toEqual([1000, 30_000]);
+});
+
+test("what waits for an answer that a stall held up is as old as that answer", async () => {
+  const { type, answer, times, clock } = typing();
+  type({ text: "a" });
+  clock.now = 1100;
+  type({ text: "b" });
+  clock.now = 1900;
+  type({ text: "c" });
+  clock.now = 41_000;
+  clock.behind = 39_950;
+  await answer("end");
+  expect(times()).toEqual([1000, 1100]);
 });

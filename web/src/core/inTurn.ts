@@ -5,7 +5,12 @@
  * are gathered, so that a fast thumb costs few requests. When one fails, what waits is dropped: half a
  * command with its beginning missing is worse than none. So is what a held key has gathered behind a slow
  * network: the target would go on deleting after the finger is up.
+ *
+ * Each goes with the time at which it was asked for, by the daemon's clock, so that the daemon can refuse
+ * what a stalled network delivers late. To wait until another text has been typed is not to be late: what
+ * waited for that counts as asked for when that was done.
  */
+import { lengthOf } from "./typing";
 
 export type Step = { text: string } | { chord: readonly string[] };
 
@@ -15,8 +20,12 @@ const LONGEST_TEXT = 1024;
 const MOST_WAITING = 100;
 
 export type InTurnPorts = {
-  post: (step: Step) => Promise<unknown>;
-  failed: (cause: unknown) => void;
+  /** The daemon's clock now, as far as it is known. */
+  now: () => number | undefined;
+  /** Types what was asked for at `at`; gives what the daemon's clock said when that was done. */
+  post: (step: Step, at: number | undefined) => Promise<number | undefined>;
+  /** Why something was not typed, and how many keystrokes that waited behind it were dropped. */
+  failed: (cause: unknown, dropped: number) => void;
   /** What waited became too much, and was dropped with what came last. */
   dropped: () => void;
 };
@@ -30,19 +39,26 @@ export type InTurn = {
   busy: () => boolean;
 };
 
-export function inTurn({ post, failed, dropped }: InTurnPorts): InTurn {
-  const waiting: Step[] = [];
+type Asked = { step: Step; at: number | undefined };
+
+const keystrokes = (step: Step) => ("text" in step ? lengthOf(step.text) : 1);
+
+export function inTurn({ now, post, failed, dropped }: InTurnPorts): InTurn {
+  const waiting: Asked[] = [];
   let busy = false;
 
   const drain = async () => {
     if (busy) return;
     busy = true;
-    for (let step = waiting.shift(); step !== undefined; step = waiting.shift()) {
+    let done = 0;
+    for (let asked = waiting.shift(); asked !== undefined; asked = waiting.shift()) {
+      const { step, at } = asked;
       try {
-        await post(step);
+        done = (await post(step, at === undefined ? at : Math.max(at, done))) ?? done;
       } catch (cause) {
+        const dropped = waiting.reduce((sum, { step }) => sum + keystrokes(step), 0);
         waiting.length = 0;
-        failed(cause);
+        failed(cause, dropped);
       }
     }
     busy = false;
@@ -50,12 +66,12 @@ export function inTurn({ post, failed, dropped }: InTurnPorts): InTurn {
 
   const type: InTurn["type"] = (step, { times = 1, isRepeat = false } = {}) => {
     const last = waiting.at(-1);
-    if (isRepeat && last !== undefined && isSame(last, step)) return;
-    if (last !== undefined && "text" in last && "text" in step) {
-      const text = last.text + step.text;
-      // Counted as the daemon counts, in characters.
-      if ([...text].length <= LONGEST_TEXT) {
-        waiting[waiting.length - 1] = { text };
+    if (isRepeat && last !== undefined && isSame(last.step, step)) return;
+    if (last !== undefined && "text" in last.step && "text" in step) {
+      const text = last.step.text + step.text;
+      // All of it is as old as its beginning.
+      if (lengthOf(text) <= LONGEST_TEXT) {
+        last.step = { text };
         return;
       }
     }
@@ -64,7 +80,7 @@ export function inTurn({ post, failed, dropped }: InTurnPorts): InTurn {
       dropped();
       return;
     }
-    for (let time = 0; time < times; time += 1) waiting.push(step);
+    for (let time = 0; time < times; time += 1) waiting.push({ step, at: now() });
     void drain();
   };
 

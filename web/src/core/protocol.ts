@@ -16,11 +16,14 @@ export type ToDaemon =
   | { type: "beat"; t?: number }
   | { type: "pictures"; on: boolean };
 
+/** `clock` is when it was told, in milliseconds by the daemon's clock. */
+type Told = { clock?: number };
+
 export type FromDaemon =
-  | { type: "hello"; seat: string; id: number; user: string; privileges: Privilege[] }
+  | ({ type: "hello"; seat: string; id: number; user: string; privileges: Privilege[] } & Told)
   | ({ type: "status" } & Status)
-  | { type: "latency"; ms: number }
-  | { type: "beat" }
+  | ({ type: "latency"; ms: number } & Told)
+  | ({ type: "beat" } & Told)
   | ({ type: "update" } & Update)
   | { type: "refused"; code: string; message: string };
 
@@ -44,7 +47,7 @@ export type SignalState =
 
 export type Viewer = { id: number; user: string; typing: boolean };
 
-export type Status = {
+export type Status = Told & {
   seat: string;
   signal: SignalState;
   mode: { width: number; height: number } | null;

@@ -4,6 +4,7 @@
  * Every refusal arrives as one kind of error that carries the server's own message, which says what
  * to do better than this page could.
  */
+import { daemonClock } from "../core/daemonClock";
 import type { Press, Pressed, Session, Status, System, Update } from "../core/protocol";
 
 /** A request was not carried out; `message` is for the person. */
@@ -44,6 +45,21 @@ export function onSessionEnd(does: () => void): void {
   sessionEnded = does;
 }
 
+const clock = daemonClock();
+
+/** Notes what the daemon's clock said in a message that has just come. */
+export function hearClock(ms: number | undefined): void {
+  if (ms !== undefined) clock.heard(ms, performance.now());
+}
+
+/** The daemon's clock now, as far as it is known. What is asked for says so, and is refused if it comes late. */
+export const daemonNow = (): number | undefined => clock.at(performance.now());
+
+const heard = (status: Status): Status => {
+  hearClock(status.clock);
+  return status;
+};
+
 type Options = { body?: unknown; file?: File; signal?: AbortSignal };
 
 async function request(method: string, path: string, options: Options = {}): Promise<Response> {
@@ -61,7 +77,7 @@ async function request(method: string, path: string, options: Options = {}): Pro
   try {
     response = await fetch(`/api/v1${path}`, init);
   } catch (cause) {
-    if (signal?.aborted) throw cause;
+    if (signal?.aborted) throw signal.reason instanceof Refusal ? signal.reason : cause;
     throw unreachable();
   }
   if (response.ok) return response;
@@ -85,6 +101,18 @@ async function refusal(response: Response): Promise<Refusal> {
   }
 }
 
+/** When something was asked for, by the daemon's clock, and what breaks it off. */
+type Asked = { at: number | undefined; signal: AbortSignal };
+
+/** Types, and gives what the daemon's clock said when that was done. */
+async function keys(seat: string, what: object, { at, signal }: Asked) {
+  const options = { body: { ...what, at }, signal };
+  const answer = await request("POST", `${seatPath(seat)}/keys`, options);
+  const { clock } = (await answer.json()) as { clock?: number };
+  hearClock(clock);
+  return clock;
+}
+
 const seatPath = (seat: string) => `/seats/${encodeURIComponent(seat)}`;
 
 export const api = {
@@ -94,9 +122,14 @@ export const api = {
   login: (user: string, password: string) =>
     request("POST", "/login", { body: { user, password } }),
   logout: () => request("POST", "/logout", { body: {} }),
-  seats: async () => ((await (await request("GET", "/seats")).json()) as { seats: Status[] }).seats,
+  seats: async () => {
+    const { seats } = (await (await request("GET", "/seats")).json()) as { seats: Status[] };
+    return seats.map(heard);
+  },
   seat: async (seat: string, signal?: AbortSignal) =>
-    (await (await request("GET", seatPath(seat), signal ? { signal } : {})).json()) as Status,
+    heard(
+      (await (await request("GET", seatPath(seat), signal ? { signal } : {})).json()) as Status,
+    ),
   /**
    * Why a socket is refused; null when nothing of ours stands in its way. A browser tells a page no
    * status of a socket that did not open, so the same is asked without one.
@@ -111,17 +144,18 @@ export const api = {
     return null;
   },
   snapshot: async (seat: string) => (await request("GET", `${seatPath(seat)}/snapshot.jpg`)).blob(),
-  power: async (seat: string, press: Press, seconds?: number) => {
-    const body = seconds === undefined ? { press } : { press, seconds };
-    return (await (await request("POST", `${seatPath(seat)}/power`, { body })).json()) as Pressed;
+  power: async (seat: string, press: Press, seconds: number | undefined, asked: Asked) => {
+    const { at, signal } = asked;
+    const options = { body: { press, seconds, at }, signal };
+    return (await (await request("POST", `${seatPath(seat)}/power`, options)).json()) as Pressed;
   },
-  type: (seat: string, text: string) =>
-    request("POST", `${seatPath(seat)}/keys`, { body: { text } }),
+  type: (seat: string, text: string, asked: Asked) => keys(seat, { text }, asked),
   /** Asks whether a text could be typed, and types none of it. */
-  check: (seat: string, text: string) =>
-    request("POST", `${seatPath(seat)}/keys`, { body: { text, check: true } }),
-  chord: (seat: string, chord: readonly string[]) =>
-    request("POST", `${seatPath(seat)}/keys`, { body: { chord } }),
+  check: (seat: string, text: string, signal?: AbortSignal) => {
+    const body = { text, check: true };
+    return request("POST", `${seatPath(seat)}/keys`, signal ? { body, signal } : { body });
+  },
+  chord: (seat: string, chord: readonly string[], asked: Asked) => keys(seat, { chord }, asked),
   health: (signal: AbortSignal) => request("GET", "/health", { signal }),
   system: async () => (await (await request("GET", "/system")).json()) as System,
   update: (file: File, signal: AbortSignal) => request("POST", "/update", { file, signal }),

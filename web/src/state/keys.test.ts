@@ -2,19 +2,28 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { CHORDS, SWITCH_CHORDS } from "../core/chords";
 import type { ToDaemon } from "../core/protocol";
 import { keysOf } from "./keys";
+import { hearClock, Refusal } from "../remote/api";
 import { dismiss, notices } from "./notices";
 import type { Connection, Seat } from "./seat";
 
 let bodies: unknown[];
-let answer: () => Response;
+let answer: () => Response | Promise<Response>;
+/** Breaks off what is under way. */
+let steady: AbortController;
 
 beforeEach(() => {
   vi.useFakeTimers();
   bodies = [];
   answer = () => new Response("{}");
-  vi.stubGlobal("fetch", async (path: string, { body }: { body: string }) => {
+  steady = new AbortController();
+  vi.stubGlobal("fetch", async (path: string, { body, signal }: RequestInit & { body: string }) => {
     bodies.push([path, JSON.parse(body)]);
-    return answer();
+    return Promise.race([
+      answer(),
+      new Promise<never>((_, reject) =>
+        signal?.addEventListener("abort", () => reject(signal.reason as Error)),
+      ),
+    ]);
   });
 });
 afterEach(() => {
@@ -31,6 +40,7 @@ function open(connection: Connection = "open", unavailable: string | null = null
     id: "main",
     connection: { value: connection },
     unavailable: { value: unavailable },
+    steady: () => steady.signal,
     send: (message: ToDaemon) => {
       if (message.type === "key") sent.push(`${message.down ? "+" : "-"}${message.code}`);
     },
@@ -146,4 +156,33 @@ test("what cannot be asked now is not asked later either", async () => {
   expect(await asked()).toEqual([]);
   expect(sent).toEqual([]);
   expect(notices.value.map(({ text }) => text)).toEqual(["The connection is lost."]);
+});
+
+test("a stall breaks off what is under way, and says how much that waited was not typed", async () => {
+  answer = () => new Promise<Response>(() => undefined);
+  const keys = open();
+  keys.text("ls");
+  keys.text("abc");
+  keys.chord({ codes: ["Enter"] });
+  expect(notices.value).toEqual([]);
+  steady.abort(new Refusal("stalled", "the network stalls", 0));
+  expect(await asked()).toEqual([{ text: "ls" }]);
+  expect(notices.value).toMatchObject([
+    {
+      text: "The network stalls. Keystrokes that waited behind it and were not typed: 4.",
+      matter: "refused stalled",
+    },
+  ]);
+});
+
+test("what is typed says when, by the daemon's clock once that is known", async () => {
+  hearClock(70_000);
+  const keys = open();
+  keys.text("a");
+  await vi.advanceTimersByTimeAsync(500);
+  keys.chord({ codes: ["F2"] });
+  expect(await asked()).toEqual([
+    { text: "a", at: 70_000 },
+    { chord: ["F2"], at: 70_500 },
+  ]);
 });

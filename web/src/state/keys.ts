@@ -8,7 +8,8 @@ import { signal, type ReadonlySignal } from "@preact/signals";
 import type { Chord } from "../core/chords";
 import { inTurn, type Repetition, type Step } from "../core/inTurn";
 import { codeOfCharacter } from "../core/keyRules";
-import { api, asRefusal } from "../remote/api";
+import { sentence } from "../core/labels";
+import { api, asRefusal, daemonNow } from "../remote/api";
 import { sayProblem } from "./notices";
 import type { Seat } from "./seat";
 
@@ -41,11 +42,17 @@ export function keysOf(seat: Seat): Keys {
 function openKeys(seat: Seat): Keys {
   const armed = signal<readonly string[]>([]);
   const { type: post, busy } = inTurn({
-    post: (step) =>
-      "text" in step ? api.type(seat.id, step.text) : api.chord(seat.id, step.chord),
-    failed(cause) {
+    now: daemonNow,
+    post(step, at) {
+      const asked = { at, signal: seat.steady() };
+      return "text" in step
+        ? api.type(seat.id, step.text, asked)
+        : api.chord(seat.id, step.chord, asked);
+    },
+    failed(cause, dropped) {
       const { code, message } = asRefusal(cause);
-      sayProblem(message, `refused ${code}`);
+      const waited = `Keystrokes that waited behind it and were not typed: ${dropped}.`;
+      sayProblem(dropped === 0 ? message : `${sentence(message)} ${waited}`, `refused ${code}`);
     },
     dropped: () => sayProblem(TOO_SLOW, "too slow"),
   });

@@ -220,7 +220,10 @@ test("a press that is refused for want of a session shows that it has ended", as
   latest().hello();
   refused["/seats/main/power"] = { status: 401, code: "not-logged-in" };
   user = null;
-  await expect(api.power("main", "tap")).rejects.toMatchObject({ code: "not-logged-in" });
+  const asked = { at: undefined, signal: seat.steady() };
+  await expect(api.power("main", "tap", undefined, asked)).rejects.toMatchObject({
+    code: "not-logged-in",
+  });
   await vi.advanceTimersByTimeAsync(0);
   expect(session.value?.user).toBeNull();
 });
@@ -303,4 +306,21 @@ describe("a Ctrl that is held down all the while", () => {
     fire("keydown", "KeyC");
     expect(keysOf(latest())).toEqual(["+ControlLeft", "+KeyC"]);
   });
+});
+
+test("what is under way is broken off when the network stalls and when the connection is lost", async () => {
+  latest().hello();
+  const first = seat.steady();
+  seat.send({ type: "key", code: "KeyA", down: true });
+  latest().bufferedAmount = 1000;
+  vi.advanceTimersByTime(600);
+  seat.send({ type: "key", code: "KeyA", down: false });
+  expect(first.aborted).toBe(true);
+  expect(first.reason).toMatchObject({ code: "stalled" });
+  const second = seat.steady();
+  expect(second.aborted).toBe(false);
+  latest().onclose?.({ code: 1006 });
+  await vi.advanceTimersByTimeAsync(0);
+  expect(second.aborted).toBe(true);
+  expect(seat.steady().aborted).toBe(false);
 });

@@ -9,7 +9,7 @@ import { computed, signal, type ReadonlySignal } from "@preact/signals";
 import { parseFrame } from "../core/frame";
 import { keepAlive } from "../core/keepAlive";
 import type { FromDaemon, Privilege, Status, ToDaemon } from "../core/protocol";
-import { api } from "../remote/api";
+import { api, hearClock, Refusal } from "../remote/api";
 import { openSocket, SESSION_ENDED } from "../remote/socket";
 import { hearUpdate } from "./appliance";
 import { sayProblem } from "./notices";
@@ -36,6 +36,8 @@ export type Seat = {
   send: (message: ToDaemon) => void;
   /** Calls when the daemon has released what was held here, or never heard of it, until undone. */
   whenReleased: (does: () => void) => () => void;
+  /** What breaks off a request that is made now: the network stalls, or the connection is lost. */
+  steady: () => AbortSignal;
   /** Gives pictures to `show` until the returned undo is called. */
   watch: (show: (data: ArrayBuffer) => void) => () => void;
   close: () => void;
@@ -55,6 +57,8 @@ const RELEASED_BY: readonly string[] = ["late", "flooded", "hands-away", "usb-un
 const LOST = "The connection to Farhand is lost; this page goes on trying to reach it.";
 const STALLED = "The network stalls. What you type is dropped until it moves again.";
 
+const BROKEN_OFF = "The network stalls. What was under way may have been done, in part or whole.";
+
 const every = (ms: number, does: () => void): (() => void) => {
   const timer = setInterval(does, ms);
   return () => clearInterval(timer);
@@ -69,6 +73,7 @@ export function openSeat(first: Status): Seat {
   const latencyMs = signal<number | null>(null);
   const me = signal<Me | null>(null);
   const abort = new AbortController();
+  let steady = new AbortController();
   let show: ((data: ArrayBuffer) => void) | null = null;
   let unseen: ArrayBuffer | null = null;
   const releases = new Set<() => void>();
@@ -79,6 +84,7 @@ export function openSeat(first: Status): Seat {
 
   const receive = (message: FromDaemon) => {
     heard = Date.now();
+    if ("clock" in message) hearClock(message.clock);
     switch (message.type) {
       case "hello":
         refusals = 0;
@@ -128,7 +134,14 @@ export function openSeat(first: Status): Seat {
     await ask(!wasOpen);
   };
 
+  /** What waits in a network that stalls would be done late, and the person believes that nothing happened. */
+  const breakOff = () => {
+    steady.abort(new Refusal("stalled", BROKEN_OFF, 0));
+    steady = new AbortController();
+  };
+
   const lose = () => {
+    breakOff();
     if (connection.value === "lost") return;
     knownAt.value = new Date(heard);
     connection.value = "lost";
@@ -172,7 +185,10 @@ export function openSeat(first: Status): Seat {
     message: receive,
     picture,
     closed: (code, wasOpen) => void closed(code, wasOpen),
-    stalled: () => sayProblem(STALLED, "stalled"),
+    stalled() {
+      breakOff();
+      sayProblem(STALLED, "stalled");
+    },
     dropped: released,
   });
   const held = keepAlive({ send: socket.send, every });
@@ -197,6 +213,7 @@ export function openSeat(first: Status): Seat {
       releases.add(does);
       return () => void releases.delete(does);
     },
+    steady: () => steady.signal,
     watch(next) {
       show = next;
       if (unseen !== null) next(unseen);

@@ -10,9 +10,13 @@ import { api, asRefusal } from "../remote/api";
 /** What no key types, or why that could not be asked. */
 export type Findings = { untypable: readonly Untypable[]; problem: string | null };
 
-export async function findUntypable(seat: string, text: string): Promise<Findings> {
+export async function findUntypable(
+  seat: string,
+  text: string,
+  signal?: AbortSignal,
+): Promise<Findings> {
   try {
-    await api.check(seat, text);
+    await api.check(seat, text, signal);
     return { untypable: [], problem: null };
   } catch (cause) {
     const { code, message, detail } = asRefusal(cause);

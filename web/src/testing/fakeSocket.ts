@@ -22,7 +22,7 @@ export class FakeSocket {
   hello() {
     this.readyState = FakeSocket.OPEN;
     this.onmessage?.({
-      data: '{"type":"hello","seat":"main","id":1,"user":"a","privileges":["view"]}',
+      data: '{"type":"hello","seat":"main","id":1,"user":"a","privileges":["view"],"clock":5000}',
     });
   }
 }

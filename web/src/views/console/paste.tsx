@@ -10,7 +10,7 @@ import { chunks } from "../../core/chunks";
 import { sentence } from "../../core/labels";
 import { plain } from "../../core/plain";
 import { describe, lengthOf, timeLeft } from "../../core/typing";
-import { api, asRefusal } from "../../remote/api";
+import { api, asRefusal, daemonNow } from "../../remote/api";
 import { sayResult } from "../../state/notices";
 import type { Seat } from "../../state/seat";
 import { findUntypable, type Findings } from "../../state/untypable";
@@ -70,15 +70,23 @@ export function PasteDialog({ seat, closed }: { seat: Seat; closed: () => void }
     if (total === 0) return;
     busy.value = true;
     stop.value = false;
-    findings.value = await findUntypable(seat.id, whole);
+    const signal = seat.steady();
+    findings.value = await findUntypable(seat.id, whole, signal);
     const { untypable, problem: unchecked } = findings.value;
-    if (untypable.length === 0 && unchecked === null) await typeAll(parts, total, close);
+    if (untypable.length === 0 && unchecked === null) await typeAll(parts, total, signal, close);
     else
       problem.value = `${unchecked === null ? "" : sentence(unchecked)} Nothing was typed.`.trim();
     busy.value = false;
   };
 
-  const typeAll = async (parts: readonly string[], total: number, close: () => void) => {
+  const typeAll = async (
+    parts: readonly string[],
+    total: number,
+    signal: AbortSignal,
+    close: () => void,
+  ) => {
+    // Each part is asked for when the one before it is done, so that none is typed after a stall.
+    let at = daemonNow();
     const since = performance.now();
     let typed = 0;
     let left = parts;
@@ -87,7 +95,7 @@ export function PasteDialog({ seat, closed }: { seat: Seat; closed: () => void }
       for (const part of parts) {
         progress.value = { typed, total, since };
         if (stop.value) break;
-        await api.type(seat.id, part);
+        at = await api.type(seat.id, part, { at, signal });
         typed += lengthOf(part);
         left = left.slice(1);
       }

@@ -5,7 +5,7 @@ import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { powerLabel, sentence } from "../../core/labels";
 import type { Press } from "../../core/protocol";
-import { api, asRefusal } from "../../remote/api";
+import { api, asRefusal, daemonNow } from "../../remote/api";
 import { sayResult } from "../../state/notices";
 import type { Seat } from "../../state/seat";
 import { Alert } from "../../ui/alert";
@@ -82,10 +82,11 @@ function Choices({ seat, done }: { seat: Seat; done: () => void }) {
   };
 
   const confirm = async ({ press, seconds, done: result }: Choice) => {
+    const asked = { at: daemonNow(), signal: seat.steady() };
     busy.value = true;
     problem.value = null;
     try {
-      const pressed = await api.power(seat.id, press, seconds);
+      const pressed = await api.power(seat.id, press, seconds, asked);
       sayResult(result(pressed.seconds));
       done();
     } catch (cause) {
