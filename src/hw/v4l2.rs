@@ -7,6 +7,7 @@ mod buffers;
 mod capture;
 mod claims;
 mod device;
+mod fallback;
 mod ioctl;
 
 pub use capture::V4l2Screen;

@@ -203,6 +203,14 @@ impl<M: Copy + PartialEq> SignalTracker<M> {
         }
     }
 
+    /// The device may do better if it is started again, for which a good picture is interrupted.
+    pub fn restart(&mut self, now: Instant) {
+        if self.is_settled() && self.seen.signal == Signal::Ok {
+            self.actions.extend([Action::Stop, Action::Start(self.mode)]);
+            self.phase = Phase::Watching { query: now + QUERY_INTERVAL, changing: None };
+        }
+    }
+
     /// Streaming has begun.
     pub fn started(&mut self, now: Instant) {
         self.phase = Phase::Streaming { last: now, damaged: false, query: None, changing: None };
@@ -651,6 +659,28 @@ mod tests {
         test.pass(30);
         test.tracker.read(test.now, Reading::Mode(None));
         test.expect(&[Action::Query, Action::Stop, Action::Start(None)]);
+    }
+
+    #[test]
+    fn a_restart_waits_for_a_good_picture() {
+        let mut test = Test::streaming();
+        test.tracker.changed(test.now);
+        test.tracker.restart(test.now);
+        test.expect(&[]);
+        test.pass(30);
+        test.tracker.read(test.now, Reading::Mode(Some(1)));
+        test.tracker.started(test.now);
+        test.expect(&[Action::Query, Action::Stop, Action::Start(Some(1))]);
+        test.tracker.restart(test.now);
+        test.expect(&[]);
+        test.pictures(1, 20);
+        test.tracker.restart(test.now);
+        test.tracker.restart(test.now);
+        test.expect(&[Action::Stop, Action::Start(Some(1))]);
+        test.tracker.started(test.now);
+        assert_eq!(Signal::Changing, test.signal());
+        test.pictures(1, 20);
+        assert_eq!(Signal::Ok, test.signal());
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::net::bench::{Answer, Client, DEADLINE, Folders, bearer, soon};
 use crate::net::socket::Socket;
 
 /// Words of one dongle's structure.
-const WORDS: u64 = 211;
+const WORDS: u64 = 212;
 /// Where the first dongle's pictures lie in the file, and how far the second's are behind them.
 const PICTURES: u64 = 1 << 20;
 const ROOM: u64 = 16 << 20;
@@ -48,6 +48,7 @@ pub enum Field {
     Offers = 13,
     Pictures = 78,
     Started = 208,
+    Refusals = 211,
 }
 
 /// A format in a size, as a dongle lists it.

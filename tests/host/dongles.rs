@@ -225,6 +225,24 @@ async fn a_mode_that_usb_has_no_room_for_is_said_and_a_smaller_one_taken() {
 }
 
 #[tokio::test]
+async fn a_transfer_that_fails_once_does_not_lower_the_picture() {
+    let dongles = Dongles::new();
+    let dongle = dongles.dongle(0, THREE, &[picture(1920, 1080).into()]);
+    let serve = Serve::start(&dongles, SEAT).await;
+    let mut follower = serve.follow("main").await;
+    for errno in [5, 32] {
+        follower.signal("no-device").await;
+        dongle.set(Field::Refusal, errno);
+        dongle.set(Field::Refusals, 1);
+        dongle.plug(0, "1-1.3");
+        let status = follower.signal("ok").await;
+        assert_eq!("1920x1080 MJPG at 30: the largest", status["choice"], "{errno}");
+        assert_eq!(0, dongle.word(Field::Refusals));
+        dongle.unplug();
+    }
+}
+
+#[tokio::test]
 async fn a_mode_that_is_a_lie_is_given_up_for_the_next() {
     let dongles = Dongles::new();
     let offers = [Offer(b"YUYV", 1280, 720, 30), Offer(b"YUYV", 640, 480, 30)];

@@ -90,7 +90,11 @@ async fn capture(screen: V4l2Screen, bus: SeatBus, mut stop: Stop) {
                 Err(error) => capture.fail(&error, &mut tracker),
             },
         }
-        tracker.tick(Instant::now());
+        let now = Instant::now();
+        tracker.tick(now);
+        if capture.device.as_ref().is_some_and(|device| device.may_do_better(now)) {
+            tracker.restart(now);
+        }
     }
 }
 
@@ -218,7 +222,7 @@ impl CaptureLoop {
                 device.skip_modes(self.flawed_streams - 1, flaw);
             }
         }
-        let stream = device.start(timings)?;
+        let stream = device.start(Instant::now(), timings)?;
         self.intake = Intake::default();
         let words = format!("{} ({})", device.describe(Some(&stream)), device.choice(&stream));
         // A silent device is restarted every few seconds; log it once.

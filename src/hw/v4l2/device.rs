@@ -19,6 +19,7 @@ use v4l2_sys_mit as sys;
 
 use super::buffers::{Loans, Picture, Pool};
 use super::claims::{Claim, Claims, nodes, usb_port};
+use super::fallback::{Fallback, lacks_room, may_pass};
 use super::ioctl::{self, Failure, Filled, Format, Timings};
 use crate::base::seat_id::SeatId;
 use crate::base::signal::Size;
@@ -51,7 +52,7 @@ pub enum VideoError {
     /// Another program holds it.
     #[error("{} is held by another program", .0.display())]
     Busy(PathBuf),
-    /// An earlier thread of the seat's own holds it, and its driver does not let go of that.
+    /// An earlier thread of the seat's own holds it, and its driver keeps that thread waiting.
     #[error("{} is held by our own capture, which its driver keeps waiting: unplug it", .0.display())]
     Hung(PathBuf),
     /// Another seat has it, or names it in the configuration.
@@ -101,9 +102,7 @@ pub struct Device {
     offers: Vec<Offer>,
     ranked: Vec<Offer>,
     /// Which of the latter is used.
-    chosen: usize,
-    /// What the better ones failed with.
-    setback: Option<String>,
+    fallback: Fallback,
     wish: CaptureSize,
     loans: Loans,
     claim: Claim,
@@ -132,7 +131,7 @@ impl Device {
             config::Device::Auto => Device::best(nodes(), video.size, kept, false)?,
             config::Device::Usb(port) => {
                 let there = nodes().into_iter().filter(|node| usb_port(node).as_ref() == Some(port)).collect();
-                // What cannot be used at the very port that is meant is said in its own words.
+                // What cannot be used at the very port that is meant is named as such.
                 Device::best(there, video.size, kept, true).map_err(|error| match error {
                     VideoError::NoneFound => VideoError::NothingAt(port.clone()),
                     error => error,
@@ -143,8 +142,8 @@ impl Device {
         Ok(device)
     }
 
-    /// The first device that codes JPEG itself, else the first that captures at all. Another seat's is passed over
-    /// without a word, unless it is meant.
+    /// The first device that codes JPEG itself, else the first that captures at all. One that is another seat's
+    /// counts as none, unless it is meant.
     fn best(mut nodes: Vec<PathBuf>, wish: CaptureSize, kept: &Kept, meant: bool) -> Result<Device, VideoError> {
         let mut raw = None;
         let mut refusal = VideoError::NoneFound;
@@ -196,8 +195,8 @@ impl Device {
         if ranked.is_empty() {
             return Err(VideoError::Unsupported { path, name, offers: listed(ioctl::formats(fd)) });
         }
-        let (chosen, setback, loans, events) = (0, None, kept.loans.clone(), None);
-        Ok(Device { path, name, handle, input, offers, ranked, chosen, setback, wish, loans, claim, events })
+        let (fallback, loans, events) = (Fallback::default(), kept.loans.clone(), None);
+        Ok(Device { path, name, handle, input, offers, ranked, fallback, wish, loans, claim, events })
     }
 
     /// Subscribes to changes of the source, which many drivers cannot report.
@@ -264,14 +263,20 @@ impl Device {
     }
 
     /// Adopts the source's mode and starts streaming, in the best of the device's own modes that USB has room for.
-    pub fn start(&mut self, timings: Option<Timings>) -> Result<Stream, VideoError> {
+    pub fn start(&mut self, now: Instant, timings: Option<Timings>) -> Result<Stream, VideoError> {
         let (mut refused, mut first): (Vec<Offer>, Option<io::Error>) = (Vec::new(), None);
-        for at in self.chosen..self.ranked.len() {
+        for at in self.fallback.first(now)..self.ranked.len() {
             let offer = self.ranked[at];
             if refused.iter().any(|refused| !offer.is_lighter_than(refused)) {
                 continue;
             }
-            match self.start_in(offer, timings) {
+            let mut started = self.start_in(offer, timings);
+            if let Err(VideoError::Io { op: "VIDIOC_STREAMON", source, .. }) = &started
+                && may_pass(source)
+            {
+                started = self.start_in(offer, timings);
+            }
+            match started {
                 Err(VideoError::Io { op: "VIDIOC_STREAMON", source, .. }) if lacks_room(&source) => {
                     log::debug!("{} refused {offer}: {source}", self.path.display());
                     refused.push(offer);
@@ -284,17 +289,14 @@ impl Device {
                 Err(error) => return Err(error.blame(&self.claim)),
                 Ok(stream) => {
                     self.claim.keep_port();
-                    if let (Some(heaviest), Some(source)) = (refused.first(), first) {
-                        self.chosen = at;
-                        self.setback = Some(format!("USB has no room for {heaviest}: {source}"));
-                    }
+                    self.fallback.streams(now, at, refused.first().zip(first.as_ref()));
                     return Ok(stream);
                 }
             }
         }
         let modes = refused.iter().map(Offer::to_string).collect::<Vec<_>>().join(", ");
         let source = first.unwrap_or_else(|| Errno::EINVAL.into());
-        self.chosen = 0;
+        self.fallback = Fallback::default();
         Err(VideoError::NoRoom { path: self.path.clone(), modes, source })
     }
 
@@ -328,24 +330,27 @@ impl Device {
         Ok(Stream { ready, pool, path: self.path.clone(), size, coding, format })
     }
 
-    /// Leaves out so many of its modes, because they gave nothing that could be shown; behind the last is the first.
+    /// Leaves out so many of its modes, because they gave nothing that could be shown.
     pub fn skip_modes(&mut self, count: usize, why: &str) {
-        self.chosen = count % self.ranked.len();
-        let best = self.ranked[0];
-        self.setback = (self.chosen != 0).then(|| format!("nothing could be shown in {best}: {why}"));
+        self.fallback.skip(count, &self.ranked, why);
+    }
+
+    /// Whether it may stream in a better mode by now, if it is started again.
+    pub fn may_do_better(&self, now: Instant) -> bool {
+        self.fallback.is_due(now)
     }
 
     /// What was chosen among all that it offers, and why.
     pub fn choice(&self, stream: &Stream) -> String {
         let offer = self.offer();
-        match &self.setback {
+        match self.fallback.setback() {
             Some(setback) => format!("{offer}: {setback}"),
             None => format!("{offer}: {}", outcome(&offer, &self.offers, self.wish, stream.size)),
         }
     }
 
     fn offer(&self) -> Offer {
-        self.ranked[self.chosen]
+        self.ranked[self.fallback.mode()]
     }
 
     /// Describes where the pictures come from, for people.
@@ -442,13 +447,6 @@ const UNSTABLE: u32 = sys::V4L2_IN_ST_NO_H_LOCK | sys::V4L2_IN_ST_NO_V_LOCK | sy
 
 /// How many modes are tried in one go until one streams.
 const MOST_ATTEMPTS: usize = 4;
-
-/// Whether a driver means by this that USB has no room for a mode: the kernel's USB core, uvcvideo, and devices that
-/// check for themselves each say another.
-fn lacks_room(error: &io::Error) -> bool {
-    let errno = error.raw_os_error().map(Errno::from_raw);
-    matches!(errno, Some(Errno::ENOSPC | Errno::EIO | Errno::EPIPE))
-}
 
 /// A handle that the runtime can wait on.
 struct Descriptor(Arc<Handle>);

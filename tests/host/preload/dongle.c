@@ -50,9 +50,11 @@ struct dongle {
 	} picture[MOST_PICTURES];
 	/* What has become of it. */
 	_Atomic uint32_t opened, started, emptied, sent;
+	/* How many times STREAMON still fails; always, if zero. */
+	_Atomic uint32_t refusals;
 };
 
-_Static_assert(sizeof(struct dongle) == 211 * 4, "dongle.rs counts the same words");
+_Static_assert(sizeof(struct dongle) == 212 * 4, "dongle.rs counts the same words");
 
 struct control {
 	struct dongle dongle[DONGLES];
@@ -471,8 +473,12 @@ static int start(struct state *state)
 	uint32_t pixels = told->offer[state->chosen].width * told->offer[state->chosen].height;
 
 	atomic_fetch_add(&told->started, 1);
-	if (told->refusal && told->allowed_pixels < pixels)
-		return fail(told->refusal);
+	if (told->refusal && told->allowed_pixels < pixels) {
+		int reason = told->refusal;
+		if (told->refusals && !--told->refusals)
+			told->refusal = 0;
+		return fail(reason);
+	}
 	state->on = 1;
 	return 0;
 }
