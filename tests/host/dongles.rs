@@ -268,7 +268,9 @@ async fn what_one_dongle_does_badly_is_not_held_against_the_next() {
     let serve = Serve::start(&dongles, "").await;
     let mut follower = serve.follow("main").await;
     let given_up = |status: &Value| status["choice"].as_str().is_some_and(|choice| choice.contains("nothing could be"));
-    follower.until("the next mode", given_up).await;
+    let dropped = follower.until("the next mode", given_up).await["dropped"].as_u64().unwrap();
+    // More than can come late from the mode before.
+    follower.until("bad pictures", |status| dropped + 60 < status["dropped"].as_u64().unwrap()).await;
     bad.unplug();
     follower.signal("no-device").await;
     good.plug(1, "1-1.4");
