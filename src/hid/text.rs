@@ -10,7 +10,8 @@ use super::keymap::KEYS;
 /// The left Shift's bit in the report's first byte.
 const LEFT_SHIFT: u8 = 1 << 1;
 
-/// Places without a key that a refusal names, and kinds of characters that it lists. Who has pasted the wrong thing altogether needs no longer list.
+/// Characters without a key that a refusal names with their places, and how many it lists. Who has pasted the wrong
+/// thing altogether needs no more.
 const MOST_NAMED: usize = 10;
 const MOST_LISTED: usize = 100;
 
