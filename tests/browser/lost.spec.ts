@@ -4,6 +4,7 @@
 import { expect, test, type Page } from "@playwright/test";
 import { claim, expectConnected, logIn, statusOf } from "./lib/console.ts";
 import { type Daemon, startDaemon } from "./lib/daemon.ts";
+import { expectText } from "./lib/target.ts";
 
 let daemon: Daemon;
 
@@ -34,6 +35,8 @@ const whileLost = (page: Page, look: () => Promise<void>): Promise<void> =>
 test("what was known before the loss is grey, dated, and without figures or lamps", async ({ page }) => {
   await page.clock.install({ time: new Date(2026, 10, 27, 12, 3) });
   await enter(page);
+  // A machine that starts changes its mode, and may do so at the very end.
+  await expectText(page, /\$ ?$/m);
   const status = statusOf(page);
   await expect(status).toContainText("Num");
   await expect(status.locator("[data-tone=good]")).not.toHaveCount(0);
