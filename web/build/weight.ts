@@ -12,7 +12,7 @@ import { sent } from "./compress";
 /** Bytes that travel until the page can be used. */
 export const FIRST_LIMIT = 35_000;
 /** Bytes of each part that is loaded once somebody opens it, by the name of its module. */
-export const LATER_LIMITS: Readonly<Record<string, number>> = {};
+export const LATER_LIMITS: Readonly<Record<string, number>> = { system: 6_000 };
 
 export type File = {
   name: string;

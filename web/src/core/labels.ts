@@ -38,6 +38,10 @@ export function signalDetail({
   return [device, choice, reason].filter(Boolean).join("\n");
 }
 
+/** Whether the bus to the target is suspended: it sleeps, or is off or unplugged. */
+export const isSuspended = ({ udc, asleep }: Pick<Status, "udc" | "asleep">): boolean =>
+  udc !== null && (asleep || udc.state === "suspended");
+
 /**
  * How the keyboard's way to the target is.
  *
@@ -46,7 +50,7 @@ export function signalDetail({
  */
 export function usbLabel({ udc, asleep, power }: Pick<Status, "udc" | "asleep" | "power">): Label {
   if (udc === null) return { text: "No USB controller", tone: "bad" };
-  switch (asleep ? "suspended" : udc.state) {
+  switch (isSuspended({ udc, asleep }) ? "suspended" : udc.state) {
     case "configured":
       return { text: "Keyboard connected", tone: "good" };
     case "suspended":

@@ -149,6 +149,7 @@ export const api = {
     const options = { body: { press, seconds, at }, signal };
     return (await (await request("POST", `${seatPath(seat)}/power`, options)).json()) as Pressed;
   },
+  wake: (seat: string) => request("POST", `${seatPath(seat)}/wake`),
   type: (seat: string, text: string, asked: Asked) => keys(seat, { text }, asked),
   /** Asks whether a text could be typed, and types none of it. */
   check: (seat: string, text: string, signal?: AbortSignal) => {

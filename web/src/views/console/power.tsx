@@ -3,7 +3,7 @@
  */
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
-import { powerLabel, sentence } from "../../core/labels";
+import { isSuspended, powerLabel, sentence } from "../../core/labels";
 import type { Press } from "../../core/protocol";
 import { api, asRefusal, daemonNow } from "../../remote/api";
 import { sayResult } from "../../state/notices";
@@ -95,6 +95,20 @@ function Choices({ seat, done }: { seat: Seat; done: () => void }) {
     busy.value = false;
   };
 
+  /** Asks nothing first: a target that is awake does not notice, and one that sleeps loses nothing. */
+  const wake = async () => {
+    busy.value = true;
+    problem.value = null;
+    try {
+      await api.wake(seat.id);
+      sayResult("The target has been signalled to wake up.");
+      done();
+    } catch (cause) {
+      problem.value = sentence(asRefusal(cause).message);
+    }
+    busy.value = false;
+  };
+
   if (choice === null) {
     return (
       <>
@@ -102,6 +116,12 @@ function Choices({ seat, done }: { seat: Seat; done: () => void }) {
           <i class="dot" />
           {powerLabel(power).text}
         </p>
+        <Alert>{problem.value}</Alert>
+        {isSuspended(seat.status.value) && (
+          <button type="button" disabled={busy.value} onClick={() => void wake()}>
+            Wake by keyboard
+          </button>
+        )}
         {CHOICES.map((each) => (
           <button
             type="button"

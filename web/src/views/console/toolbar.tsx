@@ -15,13 +15,15 @@ import { logOut, session } from "../../state/session";
 import { nextTheme, theme } from "../../state/theme";
 import { wayOut } from "../../state/wayOut";
 import { Mark } from "../../ui/icon";
+import { later } from "../../ui/later";
 import { Panel } from "../../ui/panel";
 import { Tool } from "../../ui/tool";
-import { SystemDialog } from "../system/system";
 import { KeysPanel } from "./keys";
 import { PasteDialog } from "./paste";
 import { PowerPanel } from "./power";
 import "./toolbar.css";
+
+const SystemDialog = later(async () => (await import("../system/system")).SystemDialog);
 
 /** Where the focus goes when something is closed; null while that is not open. */
 type WayBack = Signal<(() => void) | null>;
