@@ -66,7 +66,9 @@ class Library(unittest.TestCase):
     def test_what_a_signal_ends_leaves_nothing_behind(self):
         for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
             process = self.start('make() { mkdir "$work/kept"; echo begun; read -r never <&8; }\n'
-                "mkfifo -m 600 wait; exec 8<>wait; rm wait\ncached thing-1 make", start_new_session=True)
+                "mkfifo -m 600 wait; exec 8<>wait; rm wait\ncached thing-1 make", start_new_session=True,
+                # A job in the background ignores some signals, and hands that down.
+                preexec_fn=lambda: signal.signal(number, signal.SIG_DFL))
             self.assertEqual("begun\n", process.stdout.readline())
             os.killpg(process.pid, number)
             process.communicate(timeout=60)
