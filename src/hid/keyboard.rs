@@ -25,8 +25,11 @@ pub const LEFT_CONTROL: u8 = 0xE0;
 /// HID Usage Tables 1.5 section 10, `ErrorRollOver`: more keys are down than the report has slots.
 const ROLLOVER: u8 = 0x01;
 
-/// Keys that are kept at once: far more than people press. Without a limit a broken client could fill the memory.
-const MOST_HELD: usize = 256;
+/// Keys that one owner may hold: more than hands and elbows press. What one holds takes no room from others.
+pub const MOST_HELD: usize = 32;
+
+/// Keys that are kept at once. Without a limit a broken client that invents owners could fill the memory.
+const MOST_HELD_BY_ALL: usize = 64 * MOST_HELD;
 
 impl Owner {
     /// Whether no client may use this number.
@@ -47,24 +50,46 @@ impl Usage {
 pub struct Keyboard {
     // In the order of pressing, which is the order of the slots.
     held: Vec<(Owner, Usage)>,
+    /// Keys that people hold and that are up all the same, since something typed needed them.
+    covered: Vec<(Owner, Usage)>,
 }
 
 impl Keyboard {
-    /// Notes that `owner` holds a key.
-    pub fn press(&mut self, owner: Owner, usage: Usage) {
-        if self.held.len() < MOST_HELD && !self.held.contains(&(owner, usage)) {
+    /// Notes that `owner` holds a key. False if they hold too many.
+    pub fn press(&mut self, owner: Owner, usage: Usage) -> bool {
+        if self.held.contains(&(owner, usage)) {
+            return true;
+        }
+        let own = self.held.iter().filter(|(holder, _)| *holder == owner).count();
+        let has_room = owner == TYPING || own < MOST_HELD && self.held.len() < MOST_HELD_BY_ALL;
+        if has_room {
             self.held.push((owner, usage));
         }
+        has_room
     }
 
     /// Notes that `owner` released a key.
     pub fn release(&mut self, owner: Owner, usage: Usage) {
-        self.held.retain(|held| *held != (owner, usage));
+        self.retain(|held| held != (owner, usage));
     }
 
     /// Releases all that `owner` holds.
     pub fn leave(&mut self, owner: Owner) {
-        self.held.retain(|(holder, _)| *holder != owner);
+        self.retain(|(holder, _)| holder != owner);
+    }
+
+    /// Has a key come up that people hold and that is to be typed: a target takes no press of what is down. It stays up
+    /// until they have released it. True if there was one.
+    pub fn cover(&mut self, usage: Usage) -> bool {
+        let is_down = |held: &&(Owner, Usage)| held.0 != TYPING && held.1 == usage && !self.covered.contains(held);
+        let down: Vec<_> = self.held.iter().filter(is_down).copied().collect();
+        self.covered.extend(&down);
+        !down.is_empty()
+    }
+
+    fn retain(&mut self, stays: impl Fn((Owner, Usage)) -> bool) {
+        self.held.retain(|held| stays(*held));
+        self.covered.retain(|covered| stays(*covered));
     }
 
     /// Whether something typed is down, which masks everybody's modifiers.
@@ -86,16 +111,21 @@ impl Keyboard {
     pub fn take_over(&mut self, held: &Keyboard) {
         self.held.retain(|(owner, _)| *owner == TYPING);
         self.held.extend(held.held.iter().filter(|(owner, _)| *owner != TYPING));
+        self.covered.retain(|covered| self.held.contains(covered));
     }
 
     /// What the target must see now (HID 1.11 appendix B.1): modifiers, a reserved byte, six keys.
     ///
-    /// While something typed is down, only its own modifiers are: somebody's Control would make commands of a text.
+    /// While something typed is down, only its own modifiers are: somebody's Control would make commands of a text. Its
+    /// keys come first then, so that those of others never leave it without a slot.
     pub fn report(&self) -> [u8; 8] {
         let mut report = [0; 8];
         let mut slots = Vec::new();
         let is_typed = self.is_typed();
-        for (owner, usage) in &self.held {
+        let (typed, others): (Vec<_>, Vec<_>) = self.held.iter().partition(|(owner, _)| *owner == TYPING);
+        let own = typed.iter().filter(|(_, usage)| usage.modifier().is_none()).count();
+        for held in typed.iter().chain(&others).filter(|held| !self.covered.contains(held)) {
+            let (owner, usage) = held;
             match usage.modifier() {
                 Some(_) if is_typed && *owner != TYPING => (),
                 Some(bit) => report[0] |= bit,
@@ -104,6 +134,9 @@ impl Keyboard {
             }
         }
         let keys = &mut report[2..];
+        if (1..=keys.len()).contains(&own) {
+            slots.truncate(keys.len());
+        }
         if keys.len() < slots.len() {
             // Appendix C: with more keys than slots every slot says so, or the target would see keys come up that did
             // not.
@@ -159,7 +192,7 @@ mod tests {
     #[test]
     fn rollover_ends_when_six_are_left() {
         let mut keyboard = Keyboard::default();
-        (4..=10).for_each(|key| keyboard.press(ANNA, Usage(key)));
+        (4..=10).for_each(|key| assert!(keyboard.press(ANNA, Usage(key))));
         keyboard.release(ANNA, Usage(4));
         assert_eq!([0, 0, 5, 6, 7, 8, 9, 10], keyboard.report());
     }
@@ -203,7 +236,9 @@ mod tests {
     #[test]
     fn a_flood_of_owners_does_not_grow_without_bound() {
         let mut keyboard = Keyboard::default();
-        (0..100_000).for_each(|owner| keyboard.press(Owner(owner), Usage(A)));
-        assert_eq!(MOST_HELD, keyboard.held.len());
+        (0..100_000).for_each(|owner| {
+            keyboard.press(Owner(owner), Usage(A));
+        });
+        assert_eq!(MOST_HELD_BY_ALL, keyboard.held.len());
     }
 }

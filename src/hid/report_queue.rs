@@ -73,11 +73,14 @@ impl ReportQueue {
     /// Notes that a key went down or up.
     pub fn key(&mut self, now: Instant, owner: Owner, usage: Usage, down: bool) -> Result<(), Failure> {
         let change = if down { Change::Down(usage) } else { Change::Up(usage) };
-        change.apply(&mut self.held, owner);
+        if !change.apply(&mut self.held, owner) {
+            return Err(Failure::Flooded);
+        }
         self.change(now, owner, change)
     }
 
-    /// Notes that somebody holds a key while the target takes none. It counts if they still do when that changes.
+    /// Notes that somebody holds a key while the target takes none. It counts if they still do when that changes, unless
+    /// it is one too many.
     pub fn hold(&mut self, owner: Owner, usage: Usage) {
         self.held.press(owner, usage);
     }
@@ -211,13 +214,8 @@ impl ReportQueue {
             && let Some(step) = self.typing.step(now)
         {
             match step {
-                Step::Type(stroke) => {
-                    stroke
-                        .under_caps_lock(self.caps_lock)
-                        .usages()
-                        .for_each(|usage| self.keyboard.press(TYPING, usage));
-                }
-                Step::Down(stroke) => stroke.usages().for_each(|usage| self.keyboard.press(TYPING, usage)),
+                Step::Type(stroke) => self.strike(now, stroke.under_caps_lock(self.caps_lock)),
+                Step::Down(stroke) => self.strike(now, stroke),
                 Step::Up => self.keyboard.leave(TYPING),
                 Step::Repeat => (),
             }
@@ -272,6 +270,16 @@ impl ReportQueue {
         self.check_room(now, owner)?;
         self.later.push((owner, change));
         Ok(())
+    }
+
+    /// Puts down what is typed.
+    fn strike(&mut self, now: Instant, stroke: Stroke) {
+        if self.keyboard.cover(stroke.usage) {
+            self.keys.push(now, TYPING, self.keyboard.report());
+        }
+        for usage in stroke.usages() {
+            self.keyboard.press(TYPING, usage);
+        }
     }
 
     /// Releases what is typed, whose job has ended.
@@ -397,12 +405,14 @@ impl ReportQueue {
 }
 
 impl Change {
-    fn apply(self, keyboard: &mut Keyboard, owner: Owner) {
+    /// False if it was one key too many.
+    fn apply(self, keyboard: &mut Keyboard, owner: Owner) -> bool {
         match self {
-            Change::Down(usage) => keyboard.press(owner, usage),
+            Change::Down(usage) => return keyboard.press(owner, usage),
             Change::Up(usage) => keyboard.release(owner, usage),
             Change::Leave => keyboard.leave(owner),
         }
+        true
     }
 }
 

@@ -491,6 +491,42 @@ fn somebodys_control_is_masked_while_a_stroke_is_down_and_restored() {
 }
 
 #[test]
+fn a_key_that_somebody_holds_is_typed_all_the_same() {
+    let mut bench = Bench::new();
+    bench.key(BERT, A, true);
+    bench.fetch_all_keys();
+    bench.reports.strokes(bench.now, 1, by(ANNA), &[Stroke { usage: A, modifiers: 0 }]);
+    assert_eq!([(0, 0), (0, A.0), (0, 0), (0, 0)], bench.fetch_all_keys()[..]);
+    assert_eq!(Some((1, Ok(()))), bench.reports.poll());
+    // It is pressed again when it is pressed again.
+    bench.key(BERT, A, false);
+    bench.key(BERT, A, true);
+    assert_eq!([(0, A.0)], bench.fetch_all_keys()[..]);
+}
+
+#[test]
+fn six_keys_that_somebody_holds_leave_room_for_what_is_typed() {
+    let mut bench = Bench::new();
+    for key in 0x10..0x16 {
+        bench.key(BERT, Usage(key), true);
+    }
+    bench.fetch_all_keys();
+    bench.reports.strokes(bench.now, 1, by(ANNA), &[Stroke { usage: A, modifiers: 0 }]);
+    assert_eq!((0, A.0), bench.fetch_all_keys()[0]);
+}
+
+#[test]
+fn who_holds_too_many_keys_is_told_and_takes_no_room_from_others() {
+    let mut bench = Bench::new();
+    let outcomes = (0x04..0x40).map(|key| bench.reports.key(bench.now, ANNA, Usage(key), true));
+    assert!(outcomes.last().unwrap().is_err());
+    bench.reports.leave(bench.now, ANNA).unwrap();
+    bench.fetch_all_keys();
+    bench.key(BERT, B, true);
+    assert_eq!([(0, B.0)], bench.fetch_all_keys()[..]);
+}
+
+#[test]
 fn somebodys_chord_during_a_stroke_comes_behind_it_with_its_modifiers() {
     const C: Usage = Usage(0x06);
     let text = [Stroke { usage: A, modifiers: 0 }, Stroke { usage: B, modifiers: 0 }];
