@@ -119,6 +119,7 @@ impl SeatDevices {
             return Err(HandsError::Awake);
         }
         self.board.usb.wake()?;
+        self.reports.signalled();
         log::info!("seat {}: the target has been signalled to wake up", self.seat);
         Ok(())
     }

@@ -174,6 +174,12 @@ impl ReportQueue {
         }
     }
 
+    /// Notes that a sleeping target was signalled to wake up. A controller takes reports as soon as it signals, whether
+    /// anybody answers or not, so nothing counts as fetched before the next is.
+    pub fn signalled(&mut self) {
+        self.keys.unfetched();
+    }
+
     /// Takes whether a key lies at the controller that the target must not fetch any more.
     pub fn must_replug(&mut self) -> bool {
         std::mem::take(&mut self.must_replug)

@@ -3,6 +3,7 @@
 //! A whole text is checked before its first key is pressed: half a command with the rest missing is worse than none.
 
 use std::fmt;
+use std::sync::LazyLock;
 
 use super::keyboard::{LEFT_CONTROL, Usage};
 use super::keymap::KEYS;
@@ -162,7 +163,14 @@ pub fn strokes(text: &str) -> Result<Vec<Stroke>, Untypable> {
     if named.is_empty() { Ok(strokes) } else { Err(Untypable { named, others, characters }) }
 }
 
+/// Looked up, since a long text is checked on a thread that others wait for.
 fn stroke(character: char) -> Option<Stroke> {
+    static STROKES: LazyLock<[Option<Stroke>; 128]> =
+        LazyLock::new(|| std::array::from_fn(|code| u8::try_from(code).ok().and_then(|code| find(char::from(code)))));
+    STROKES.get(usize::try_from(u32::from(character)).ok()?).copied().flatten()
+}
+
+fn find(character: char) -> Option<Stroke> {
     KEYS.iter().find_map(|key| {
         let level = key.types.chars().position(|typed| typed == character)?;
         Some(Stroke { usage: key.usage, modifiers: if level == 0 { 0 } else { LEFT_SHIFT } })

@@ -267,6 +267,11 @@ impl Plugged {
         self.keyboard.listen();
         if changed || state != self.udc.state {
             self.udc.state = state;
+            if !["configured", "suspended"].contains(&self.udc.state.as_str()) {
+                // The kernel would tell a host that starts of keys that were down for the one before.
+                self.keyboard.answer(&[0; KEYBOARD_BYTES]);
+                self.pointer.answer(&[0; POINTER_BYTES]);
+            }
             events.push_back(UsbEvent::Udc(Some(self.udc.clone())));
         }
         // Only after reading, because the read makes sysfs announce the next change.

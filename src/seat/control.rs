@@ -86,7 +86,7 @@ impl Control {
     /// Signals a target that sleeps to wake up. Whether it does, its status will tell.
     pub async fn wake(&self, principal: &Principal) -> Result<(), ControlError> {
         self.check(principal, Privilege::Input)?;
-        let act = Act::begin(Kind::Lasting, principal, format!("wake {}", self.seat()));
+        let act = Act::begin(Kind::Typing, principal, format!("wake {}", self.seat()));
         act.end(self.hands.wake(self.seat()).await)?;
         Ok(())
     }

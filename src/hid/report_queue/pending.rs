@@ -129,6 +129,11 @@ impl<R: PendingReport> Pending<R> {
         self.review(now);
     }
 
+    /// Notes that what the target fetched before says nothing about now.
+    pub fn unfetched(&mut self) {
+        (self.given, self.fetched) = (false, false);
+    }
+
     /// Notes that the controller has no room, because the target has not fetched what it took last.
     pub fn full(&mut self, now: Instant) {
         if self.sent.acts() && !self.abandoned {

@@ -491,6 +491,21 @@ fn somebodys_control_is_masked_while_a_stroke_is_down_and_restored() {
 }
 
 #[test]
+fn a_key_that_woke_nobody_does_not_pull_the_cable() {
+    let mut bench = Bench::new();
+    bench.key(ANNA, A, true);
+    bench.key(ANNA, A, false);
+    bench.fetch_all_keys();
+    bench.reports.signalled();
+    bench.key(ANNA, B, true);
+    bench.key(ANNA, B, false);
+    bench.fetch(Interface::Keyboard);
+    bench.reports.full(bench.now, Interface::Keyboard);
+    bench.wait(STALE);
+    assert!(!bench.reports.must_replug());
+}
+
+#[test]
 fn a_key_that_somebody_holds_is_typed_all_the_same() {
     let mut bench = Bench::new();
     bench.key(BERT, A, true);

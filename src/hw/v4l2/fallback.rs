@@ -57,7 +57,7 @@ impl Fallback {
             Some((offer, source)) => {
                 self.setback = Some(format!("USB has no room for {offer}: {source}"));
                 let pause = TRIED_AGAIN_AFTER[self.failures.min(TRIED_AGAIN_AFTER.len() - 1)];
-                self.again = may_pass(source).then(|| now + pause);
+                self.again = may_pass(source).then(|| now + pause).or(self.again);
                 (self.mode, self.failures) = (at, self.failures + 1);
             }
             None if at == 0 => *self = Fallback::default(),
