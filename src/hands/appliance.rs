@@ -152,8 +152,10 @@ impl ApplianceClient {
         // Without the task nothing changes; and if it has ended, the whole process does.
         let Some(channels) = &mut self.channels else { return std::future::pending().await };
         tokio::select! {
-            Some((id, error)) = channels.answers.recv() => Some(FromHands::ApplianceDone { id, error }),
+            biased;
+            // First, so that whoever has the answer does not find the state of before.
             Ok(()) = self.machine.changed() => None,
+            Some((id, error)) = channels.answers.recv() => Some(FromHands::ApplianceDone { id, error }),
             else => std::future::pending().await,
         }
     }

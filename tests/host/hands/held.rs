@@ -49,6 +49,8 @@ async fn delete_held_through_power_on_and_through_reset_opens_the_set_up() {
     soon("the hands are there", known.wait_for(|status| status.target.udc.is_some())).await.unwrap();
     assert_eq!(Err(HandsError::Unplugged), delete(true), "the machine has not taken the keyboard yet");
     until_setup(&mut frames, true).await;
+    // The picture may be sooner here than what the hands know of the target.
+    soon("the keyboard is taken", known.wait_for(|status| status.target.takes_keys())).await.unwrap();
     delete(false).unwrap();
 
     delete(true).unwrap();
