@@ -308,19 +308,16 @@ describe("a Ctrl that is held down all the while", () => {
   });
 });
 
-test("what is under way is broken off when the network stalls and when the connection is lost", async () => {
+test("what is under way is broken off when the connection is lost, and not by a short stall", async () => {
   latest().hello();
   const first = seat.steady();
   seat.send({ type: "key", code: "KeyA", down: true });
   latest().bufferedAmount = 1000;
   vi.advanceTimersByTime(600);
   seat.send({ type: "key", code: "KeyA", down: false });
-  expect(first.aborted).toBe(true);
-  expect(first.reason).toMatchObject({ code: "stalled" });
-  const second = seat.steady();
-  expect(second.aborted).toBe(false);
+  expect(first.aborted).toBe(false);
   latest().onclose?.({ code: 1006 });
   await vi.advanceTimersByTimeAsync(0);
-  expect(second.aborted).toBe(true);
+  expect(first.reason).toMatchObject({ code: "stalled" });
   expect(seat.steady().aborted).toBe(false);
 });

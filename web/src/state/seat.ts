@@ -36,7 +36,7 @@ export type Seat = {
   send: (message: ToDaemon) => void;
   /** Calls when the daemon has released what was held here, or never heard of it, until undone. */
   whenReleased: (does: () => void) => () => void;
-  /** What breaks off a request that is made now: the network stalls, or the connection is lost. */
+  /** What breaks off a request that is made now: the connection is lost. */
   steady: () => AbortSignal;
   /** Gives pictures to `show` until the returned undo is called. */
   watch: (show: (data: ArrayBuffer) => void) => () => void;
@@ -185,10 +185,8 @@ export function openSeat(first: Status): Seat {
     message: receive,
     picture,
     closed: (code, wasOpen) => void closed(code, wasOpen),
-    stalled() {
-      breakOff();
-      sayProblem(STALLED, "stalled");
-    },
+    // Half a second is no reason to cut a text short: the daemon refuses what comes too late.
+    stalled: () => sayProblem(STALLED, "stalled"),
     dropped: released,
   });
   const held = keepAlive({ send: socket.send, every });

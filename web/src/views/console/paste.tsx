@@ -25,13 +25,16 @@ const LONGEST_LIVE = 20_000;
 
 type Progress = { typed: number; total: number; since: number };
 
+/** What says nothing of whether the daemon has done it. */
+const LEAVES_DOUBT: ReadonlySet<string> = new Set(["stalled", "unreachable"]);
+
 export function PasteDialog({ seat, closed }: { seat: Seat; closed: () => void }) {
   const area = useRef<HTMLTextAreaElement>(null);
   const text = useSignal("");
   const findings = useSignal(NOTHING);
   const checks = useRef({ busy: false, again: false });
-  // Typing stops between two chunks: what the daemon has been given, it types to the end, and only
-  // so is the count of what was typed true.
+  // Typing stops between two chunks: what the daemon has been given, it types to the end, unless the
+  // connection is lost, and only so is the count of what was typed true.
   const stop = useSignal(false);
   const busy = useSignal(false);
   const progress = useSignal<Progress | null>(null);
@@ -100,14 +103,20 @@ export function PasteDialog({ seat, closed }: { seat: Seat; closed: () => void }
         left = left.slice(1);
       }
     } catch (cause) {
-      why = sentence(asRefusal(cause).message);
+      const { code, message } = asRefusal(cause);
+      why = sentence(message);
+      if (LEAVES_DOUBT.has(code)) {
+        // Offered again, it might be typed twice.
+        left = left.slice(1);
+        why += " How much of the next few characters was typed, only the target's screen shows.";
+      }
     }
     progress.value = null;
-    if (left.length === 0) {
+    if (typed === total) {
       sayResult(`${typed} characters have been typed.`);
       close();
     } else {
-      const rest = typed === 0 ? "" : "; the rest is still here";
+      const rest = typed === 0 || left.length === 0 ? "" : "; the rest is still here";
       problem.value = `${why} ${typed} of ${total} characters were typed${rest}.`;
       put(left.join(""));
     }
