@@ -125,9 +125,9 @@ pub struct Usb {
 #[serde(rename_all = "lowercase")]
 pub enum Wake {
     /// Whoever asks for it.
-    #[default]
     Button,
-    /// A key or a mouse button, too.
+    /// A key or a mouse button, too, as on any keyboard. A host that saves power while it runs relies on it.
+    #[default]
     Key,
 }
 
@@ -275,7 +275,7 @@ impl Default for Usb {
     fn default() -> Usb {
         Usb {
             controller: Controller::Auto,
-            wake: Wake::Button,
+            wake: Wake::default(),
             // The Linux Foundation's multifunction composite gadget: what a Linux host expects of a device like this.
             vendor: 0x1d6b,
             product: 0x0104,
