@@ -23,8 +23,8 @@ use crate::power::{Action, PressError, Sequencer};
 /// How often lamps are read at most, however often the client beats.
 const LAMPS_APART: Duration = Duration::from_millis(100);
 
-/// How often a suspended bus is asked whether it takes a report now. No controller has to say that it wakes: without our
-/// kernel patches it shows `configured` all the time. And asking costs the processor as much as an answer.
+/// How often a suspended bus is asked whether it takes a report now. No controller has to say that it wakes: without
+/// our kernel patches it shows `configured` all the time. And asking costs the processor as much as an answer.
 const ASLEEP: Duration = Duration::from_millis(500);
 
 /// One target with everything that can act on it.

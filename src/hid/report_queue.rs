@@ -79,8 +79,8 @@ impl ReportQueue {
         self.change(now, owner, change)
     }
 
-    /// Notes that somebody holds a key while the target takes none. It counts if they still do when that changes, unless
-    /// it is one too many.
+    /// Notes that somebody holds a key while the target takes none. It counts if they still do when that changes,
+    /// unless it is one too many.
     pub fn hold(&mut self, owner: Owner, usage: Usage) {
         self.held.press(owner, usage);
     }
