@@ -35,8 +35,9 @@ test("the picture still comes, and chords, keys and power go over HTTP", async (
 
   const pressed = (code: string) =>
     page.waitForRequest((request) => request.url().endsWith("/keys") && request.postData()?.includes(code) === true);
-  const [row] = await Promise.all([pressed("F12"), page.getByRole("button", { name: "F12", exact: true }).tap()]);
-  expect(row.postDataJSON()).toMatchObject({ chord: ["F12"] });
+  // A key that no firmware has a use for, since the machine may just be starting.
+  const [row] = await Promise.all([pressed("Tab"), page.getByRole("button", { name: "Tab", exact: true }).tap()]);
+  expect(row.postDataJSON()).toMatchObject({ chord: ["Tab"] });
 
   await expect(statusOf(page)).toHaveAttribute("data-mode", "1024x768");
   await page.getByRole("button", { name: "Keys", exact: true }).tap();
