@@ -48,9 +48,9 @@ pub async fn watch(viewers: usize, stream: &Stream, time: Duration, server: Pid)
     let shared = Rc::new(Shared::default());
     let tasks = tokio::task::LocalSet::new();
     let mut all = JoinSet::new();
-    for _ in 0..viewers {
+    for number in 0..viewers {
         let (stream, shared) = (stream.clone(), shared.clone());
-        let view = async move { view(&stream, &shared).await.map_err(|error| error.to_string()) };
+        let view = async move { view(&stream, number, &shared).await.map_err(|error| error.to_string()) };
         all.spawn_local_on(view, &tasks);
     }
     let plan = async {
@@ -100,8 +100,8 @@ struct Shared {
     per_viewer: RefCell<Vec<Vec<u64>>>,
 }
 
-async fn view(stream: &Stream, shared: &Shared) -> Result<(), Box<dyn Error>> {
-    let mut viewer = Viewer::open(stream).await?;
+async fn view(stream: &Stream, number: usize, shared: &Shared) -> Result<(), Box<dyn Error>> {
+    let mut viewer = Viewer::open(stream, number).await?;
     let mut last = loop {
         match viewer.next().await? {
             Some(arrival) => break arrival.stamp,

@@ -80,21 +80,24 @@ impl Subject {
 pub struct Bench {
     folder: PathBuf,
     preload: PathBuf,
-    token: Option<String>,
+    tokens: Vec<String>,
 }
+
+/// Tokens that the viewers share: one opens eight streams at most, and 64 viewers are the most that are measured.
+const TOKENS: usize = 8;
 
 impl Bench {
     /// Uses this folder for logs and our server's data.
     pub fn new(folder: &Path, preload: PathBuf) -> Result<Bench, Box<dyn Error>> {
         let data = folder.join("data");
         if data.exists() {
-            // From the last run, whose token is not known any more.
+            // From the last run, whose tokens are not known any more.
             fs::remove_dir_all(&data)?;
         }
         fs::create_dir_all(&data)?;
         let config = "[server]\nhttp = \"none\"\n[seats.main.video]\ndevice = \"/dev/video0\"\n";
         fs::write(folder.join("farhand.toml"), config)?;
-        Ok(Bench { folder: folder.into(), preload, token: None })
+        Ok(Bench { folder: folder.into(), preload, tokens: Vec::new() })
     }
 
     /// Starts a server on a device, and waits until it serves pictures.
@@ -126,7 +129,7 @@ impl Bench {
         command
     }
 
-    /// Claims a new server, and gets the token that the viewers use, also after its later starts.
+    /// Claims a new server, and gets the tokens that the viewers use, also after its later starts.
     async fn meet(
         &mut self,
         said: &Receiver<String>,
@@ -134,7 +137,7 @@ impl Bench {
         tls: SocketAddr,
     ) -> Result<(), Box<dyn Error>> {
         said_after("address: ", said)?;
-        if self.token.is_none() {
+        if self.tokens.is_empty() {
             let code = said_after("claim code: ", said)?;
             let address = Address { socket: tls, tls: true };
             let claim = json!({"code": code, "user": "bench", "password": "correct horse battery staple"});
@@ -142,11 +145,13 @@ impl Bench {
             let cookie =
                 head.lines().find_map(|line| line.strip_prefix("set-cookie: ")).ok_or("claim gave no cookie")?;
             let cookie = format!("Cookie: {}\r\n", cookie.split(';').next().unwrap_or_default());
-            let wish = json!({"name": "bench", "role": "viewer", "expires": null});
-            let (_, answer) = post(address, "/api/v1/tokens", &cookie, &wish).await?;
-            self.token = answer["token"].as_str().map(String::from);
+            for number in 0..TOKENS {
+                let wish = json!({"name": format!("bench-{number}"), "role": "viewer", "expires": null});
+                let (_, answer) = post(address, "/api/v1/tokens", &cookie, &wish).await?;
+                self.tokens.push(answer["token"].as_str().ok_or("there was no token in the answer")?.into());
+            }
         }
-        running.stream.bearer = Some(self.token.clone().ok_or("there was no token in the answer")?);
+        running.stream.bearers = self.tokens.clone();
         Ok(())
     }
 }
@@ -168,7 +173,7 @@ fn stream(subject: Subject, plain: SocketAddr, tls: SocketAddr) -> Stream {
     };
     let over_tls = !matches!(subject, Subject::Ustreamer | Subject::Multipart | Subject::Socket);
     let address = Address { socket: if over_tls { tls } else { plain }, tls: over_tls };
-    Stream { address, path, bearer: None, socket, way: subject.way() }
+    Stream { address, path, bearers: Vec::new(), socket, way: subject.way() }
 }
 
 /// Sends JSON, and returns the head and the JSON of the answer.

@@ -21,8 +21,8 @@ const SOCKET_HEAD_BYTES: usize = 16;
 pub struct Stream {
     pub address: Address,
     pub path: &'static str,
-    /// The token for the `Authorization` header.
-    pub bearer: Option<String>,
+    /// Tokens for the `Authorization` header, which viewers take in turn.
+    pub bearers: Vec<String>,
     pub socket: bool,
     /// How long anything is on its way, each way.
     pub way: Duration,
@@ -54,14 +54,15 @@ struct Part {
 }
 
 impl Viewer {
-    pub async fn open(stream: &Stream) -> Result<Viewer, Box<dyn Error>> {
-        let Stream { address, path, bearer, socket, way } = stream;
+    /// Opens the stream as the viewer of this number.
+    pub async fn open(stream: &Stream, number: usize) -> Result<Viewer, Box<dyn Error>> {
+        let Stream { address, path, bearers, socket, way } = stream;
         let near = if way.is_zero() { address.socket } else { link::to(address.socket, *way)? };
         let mut wire = Connection::connect(Address { socket: near, ..*address }).await?;
         // In HTTP/1.0 a body without a length is not chunked, so nothing has to be unchunked here.
         let version = if *socket { "1.1" } else { "1.0" };
         let mut text = format!("GET {path} HTTP/{version}\r\nHost: {}\r\n", address.socket);
-        if let Some(token) = bearer {
+        if let Some(token) = bearers.get(number % bearers.len().max(1)) {
             text += &format!("Authorization: Bearer {token}\r\n");
         }
         if *socket {
