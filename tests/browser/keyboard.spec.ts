@@ -2,19 +2,10 @@
  * The page without a mouse: how to leave the target's screen, and where the focus is afterwards.
  */
 import { expect, test, type Page } from "@playwright/test";
-import { claim, expectConnected, PASSWORD, screenOf, statusOf, USER } from "./lib/console.ts";
-import { type Daemon, startDaemon } from "./lib/daemon.ts";
+import { expectConnected, PASSWORD, screenOf, statusOf, USER } from "./lib/console.ts";
+import { ownedDaemon } from "./lib/owned.ts";
 
-let daemon: Daemon;
-
-test.beforeAll(async ({ browser }) => {
-  daemon = await startDaemon();
-  const page = await browser.newPage();
-  await claim(page, daemon.url, daemon.code);
-  await page.close();
-});
-
-test.afterAll(() => daemon.stop());
+const daemon = ownedDaemon();
 
 const tool = (page: Page, name: string) => page.getByRole("button", { name, exact: true });
 

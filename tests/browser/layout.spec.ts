@@ -2,19 +2,10 @@
  * The page where there is little room: on a phone, on its side too, and magnified on a laptop.
  */
 import { expect, test, type Browser, type Page } from "@playwright/test";
-import { claim, expectConnected, logIn, screenOf, statusOf } from "./lib/console.ts";
-import { type Daemon, startDaemon } from "./lib/daemon.ts";
+import { expectConnected, logIn, screenOf, statusOf } from "./lib/console.ts";
+import { ownedDaemon } from "./lib/owned.ts";
 
-let daemon: Daemon;
-
-test.beforeAll(async ({ browser }) => {
-  daemon = await startDaemon();
-  const page = await browser.newPage();
-  await claim(page, daemon.url, daemon.code);
-  await page.close();
-});
-
-test.afterAll(() => daemon.stop());
+const daemon = ownedDaemon();
 
 const PHONE = { width: 390, height: 844, touch: true };
 const PHONE_ON_ITS_SIDE = { width: 844, height: 390, touch: true };

@@ -2,20 +2,11 @@
  * The page while it has lost its daemon: what it still says, and what it still offers.
  */
 import { expect, test, type Page } from "@playwright/test";
-import { claim, expectConnected, logIn, statusOf } from "./lib/console.ts";
-import { type Daemon, startDaemon } from "./lib/daemon.ts";
+import { expectConnected, logIn, statusOf } from "./lib/console.ts";
+import { ownedDaemon } from "./lib/owned.ts";
 import { expectText } from "./lib/target.ts";
 
-let daemon: Daemon;
-
-test.beforeAll(async ({ browser }) => {
-  daemon = await startDaemon();
-  const page = await browser.newPage();
-  await claim(page, daemon.url, daemon.code);
-  await page.close();
-});
-
-test.afterAll(() => daemon.stop());
+const daemon = ownedDaemon();
 
 /** Opens the page, logs in and waits for the first figures. */
 async function enter(page: Page): Promise<void> {

@@ -1,21 +1,13 @@
 /**
- * The page itself: on a phone, in the dark, without WebSockets, and with text to paste.
+ * The page itself: on a phone, in the dark, on the wire, and with what it offers to whom.
  */
 import { expect, test, type Page } from "@playwright/test";
-import { claim, expectConnected, logIn, PASSWORD, power, screenOf, statusOf, USER } from "./lib/console.ts";
-import { type Daemon, startDaemon } from "./lib/daemon.ts";
+import { expectConnected, logIn, PASSWORD, power, screenOf, statusOf, USER } from "./lib/console.ts";
+import { startDaemon } from "./lib/daemon.ts";
+import { ownedDaemon } from "./lib/owned.ts";
 import { expectText } from "./lib/target.ts";
 
-let daemon: Daemon;
-
-test.beforeAll(async ({ browser }) => {
-  daemon = await startDaemon();
-  const page = await browser.newPage();
-  await claim(page, daemon.url, daemon.code);
-  await page.close();
-});
-
-test.afterAll(() => daemon.stop());
+const daemon = ownedDaemon();
 
 /** Opens the page as somebody new, and logs in. */
 async function enter(page: Page): Promise<void> {
@@ -179,17 +171,4 @@ test("the question before a press keeps the keyboard where the person has put it
   await page.keyboard.press("Escape");
   await expect(page.getByRole("button", { name: "Reset" })).toBeHidden();
   await expect(page.getByRole("button", { name: "Power", exact: true })).toBeFocused();
-});
-
-test("pasted text is typed at the target", async ({ page }) => {
-  await enter(page);
-  await power(page, "Reset");
-  // Firmware first, or the prompt that is seen is the one from before.
-  await expect(statusOf(page)).toHaveAttribute("data-mode", "720x400");
-  await expect(statusOf(page)).toHaveAttribute("data-mode", "1024x768");
-  await expectText(page, /\$ ?$/m);
-  await page.getByRole("button", { name: "Paste text" }).click();
-  await page.getByRole("textbox").fill('echo "Typed, 1 + 1 = 2!"');
-  await page.getByRole("button", { name: "Type it" }).click();
-  await expectText(page, 'echo "Typed, 1 + 1 = 2!"');
 });

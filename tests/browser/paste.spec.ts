@@ -2,21 +2,11 @@
  * A text that is pasted: checked as a whole before its first key, mended in place, and stopped with a true count.
  */
 import { expect, test, type Page } from "@playwright/test";
-import { claim, expectConnected, logIn, screenOf } from "./lib/console.ts";
-import { type Daemon, startDaemon } from "./lib/daemon.ts";
+import { expectConnected, logIn, screenOf } from "./lib/console.ts";
+import { ownedDaemon } from "./lib/owned.ts";
 import { expectText } from "./lib/target.ts";
 
-let daemon: Daemon;
-
-test.beforeAll(async ({ browser }) => {
-  daemon = await startDaemon();
-  const page = await browser.newPage();
-  await claim(page, daemon.url, daemon.code);
-  await expectText(page, /\$ ?$/m);
-  await page.close();
-});
-
-test.afterAll(() => daemon.stop());
+const daemon = ownedDaemon((page) => expectText(page, /\$ ?$/m));
 
 /** Opens the dialog of a page, and says what it has had typed; `type` takes the place of the target. */
 async function open(page: Page, type?: () => Promise<void>): Promise<string[]> {
@@ -38,6 +28,15 @@ async function open(page: Page, type?: () => Promise<void>): Promise<string[]> {
 
 const field = (page: Page) => page.getByRole("textbox", { name: "Text to type" });
 const dialog = (page: Page) => page.getByRole("dialog", { name: "Paste text" });
+
+test("pasted text is typed at the target", async ({ page }) => {
+  const text = 'echo "Typed, 1 + 1 = 2!"';
+  const typed = await open(page);
+  await field(page).fill(text);
+  await page.getByRole("button", { name: "Type it" }).click();
+  await expectText(page, text);
+  expect(typed).toEqual([text]);
+});
 
 test("what no key types is marked and named at once, and nothing is typed", async ({ page }) => {
   const typed = await open(page);

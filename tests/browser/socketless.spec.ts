@@ -2,19 +2,10 @@
  * The page where it gets no WebSocket: what it shows, what works, and what it says of the cause.
  */
 import { expect, test, type Page } from "@playwright/test";
-import { claim, logIn, screenOf, statusOf } from "./lib/console.ts";
-import { type Daemon, startDaemon } from "./lib/daemon.ts";
+import { logIn, screenOf, statusOf } from "./lib/console.ts";
+import { ownedDaemon } from "./lib/owned.ts";
 
-let daemon: Daemon;
-
-test.beforeAll(async ({ browser }) => {
-  daemon = await startDaemon();
-  const page = await browser.newPage();
-  await claim(page, daemon.url, daemon.code);
-  await page.close();
-});
-
-test.afterAll(() => daemon.stop());
+const daemon = ownedDaemon();
 
 /** Opens the page behind something that lets no WebSocket through. */
 async function enter(page: Page): Promise<void> {
