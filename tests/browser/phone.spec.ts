@@ -42,7 +42,7 @@ async function touch(type: "touchStart" | "touchMove" | "touchEnd", ...points: P
   await fingers.send("Input.dispatchTouchEvent", { type, touchPoints });
 }
 
-/** Two fingers beside a point, one after the other, which then move by steps. */
+/** Two fingers next to a point, one after the other, which then move by steps. */
 async function moveTwo(from: Point, step: (first: Point, second: Point) => [Point, Point]): Promise<void> {
   let pair: [Point, Point] = [
     { x: from.x - 20, y: from.y },

@@ -1,7 +1,7 @@
 /**
  * One person's first hour with a Farhand: the same story on the simulated machine and on the image in a virtual machine.
  *
- * What reached the target is told by the target: its screen, or its kernel (`lib/target.ts`).
+ * The target itself shows what reached it: its screen, or its kernel (`lib/target.ts`).
  */
 import { expect, test } from "@playwright/test";
 import {

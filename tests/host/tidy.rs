@@ -355,6 +355,56 @@ fn comments_use_the_words_of_the_glossary() {
     assert!(broken.is_empty(), "CONTRIBUTING.md has another word for these:\n{}", broken.join("\n"));
 }
 
+/// What a page says, line by line, without code type.
+fn prose(page: &str) -> impl Iterator<Item = String> {
+    let mut in_block = false;
+    page.lines().map(move |line| {
+        let is_fence = line.trim_start().starts_with("```");
+        in_block ^= is_fence;
+        if in_block || is_fence { String::new() } else { line.split('`').step_by(2).collect() }
+    })
+}
+
+/// What the comment on a line of TypeScript says, without code type.
+fn said_in_script(line: &str) -> String {
+    let line = line.trim_start();
+    let is_block = ["/**", "/*", "* ", "*/"].iter().any(|start| line.starts_with(start));
+    let comment = if is_block { line } else { line.split_once("// ").map_or("", |(_, comment)| comment) };
+    comment.split('`').step_by(2).collect()
+}
+
+#[test]
+fn pages_and_scripts_use_the_words_of_the_glossary() {
+    // Terms of other fields, which pages and scripts for browsers use in their own meaning.
+    const OTHERS: [&str; 7] = ["frame", "disc", "discs", "directory", "directories", "LED", "the box"];
+    let words: Vec<String> = replaced_words().into_iter().filter(|word| !OTHERS.contains(&word.as_str())).collect();
+    let mut broken = Vec::new();
+    let mut look = |path: &Path, lines: Vec<String>| {
+        for (at, line) in lines.iter().enumerate() {
+            let found = words.iter().filter(|word| has_word(line, word));
+            let name = path.strip_prefix(root()).unwrap_or(path).display();
+            broken.extend(found.map(|word| format!("{name}:{}: {word}", at + 1)));
+        }
+    };
+    for page in ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"] {
+        let path = root().join(page);
+        look(&path, prose(&fs::read_to_string(&path).unwrap()).collect());
+    }
+    for (path, page) in files(&root().join("docs"), "md") {
+        look(&path, prose(&page).collect());
+    }
+    let folders =
+        ["web/src", "web/build", "tests/browser/lib", "tests/browser/image"].map(|folder| root().join(folder));
+    // The folder itself holds what npm has installed, too.
+    let specs = fs::read_dir(root().join("tests/browser")).unwrap().map(|entry| entry.unwrap().path());
+    for place in folders.into_iter().chain(specs.filter(|path| path.is_file())) {
+        for (path, script) in files(&place, "ts").into_iter().chain(files(&place, "tsx")) {
+            look(&path, script.lines().map(said_in_script).collect());
+        }
+    }
+    assert!(broken.is_empty(), "CONTRIBUTING.md has another word for these:\n{}", broken.join("\n"));
+}
+
 #[test]
 fn comments_are_no_wider_than_code() {
     let mut broken = Vec::new();

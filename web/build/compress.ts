@@ -1,5 +1,5 @@
 /**
- * Puts a brotli and a gzip copy beside each text that is built, for the daemon to send.
+ * Puts a brotli and a gzip copy next to each text that is built, for the daemon to send.
  *
  * It is done once and here, as hard as can be, so that the small device compresses nothing.
  */

@@ -19,7 +19,7 @@ const ORDER = [...FLOORS.keys()];
 /** What tests share: it may know all that can be known without drawing, and only tests know it. */
 const TESTING = "testing";
 
-/** Where recordings lie that tests replay, beside the sources of the whole product. */
+/** Where recordings lie that tests replay, next to the sources of the whole product. */
 const RECORDINGS = "tests";
 
 /** A file below `src`, named from there. */

@@ -16,7 +16,7 @@ test("the rescue page tells what happened, refuses what is no update, and restar
   const nonsense = { name: "x.raucb", mimeType: "application/octet-stream", buffer: Buffer.from("nonsense") };
   await page.getByLabel("Update file").setInputFiles(nonsense);
   await page.getByRole("button", { name: "Install" }).click();
-  // What exactly is said is the installer's part; without slots it is that there is nothing to install into.
+  // The exact words are the installer's part; without slots it is that there is nothing to install into.
   await expect(page.getByRole("status")).toHaveText(/[a-z]{3}/);
   await expect(page.getByRole("button", { name: "Install" })).toBeEnabled();
   await expect(page.getByRole("status")).not.toHaveText(/^(Installed|Sending)/);

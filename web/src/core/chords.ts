@@ -8,7 +8,7 @@
 export type Chord = {
   name: string;
   codes: readonly string[];
-  /** How often it is pressed; once where nothing is said. */
+  /** How often it is pressed; once unless it says otherwise. */
   times?: number;
 };
 

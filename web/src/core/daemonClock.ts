@@ -8,7 +8,7 @@
 
 /** How long a time that was told counts: one to two of these, as two clocks drift apart. */
 const PERIOD_MS = 60_000;
-/** No message is this late on a connection that is still believed; so the clock has begun anew. */
+/** No message is this late on a connection that is still believed; so the clock has started from zero. */
 const RESTARTED_MS = 10_000;
 
 export type DaemonClock = {

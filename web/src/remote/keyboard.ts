@@ -39,7 +39,7 @@ export type KeyboardPorts = {
 };
 
 export type Keyboard = {
-  /** The daemon has released what is down: it is told again once the next event says that it is. */
+  /** The daemon has released what is down: it hears of that again once the next event shows it. */
   forgotten: () => void;
   undo: () => void;
 };

@@ -29,7 +29,7 @@ export function attachPointer(target: HTMLElement, ports: PointerPorts): Attache
   const pointing = startPointing(ports.send);
   /** Whose buttons are down; all else that moves meanwhile is ignored. */
   let holder: number | null = null;
-  // A press that began beside the picture belongs to nobody until it ends.
+  // A press that began outside the picture belongs to nobody until it ends.
   let beside = false;
 
   const isOurs = ({ pointerId, pointerType, isPrimary }: PointerEvent) =>

@@ -67,7 +67,7 @@ export function attachTouch(target: HTMLElement, ports: TouchPorts): Attached {
     switch (action.do) {
       case "point": {
         const to = at(action.at);
-        // Beside the picture there is nothing to point at, but a drag may leave it.
+        // Outside the picture there is nothing to point at, but a drag may leave it.
         if (to.inside || pointing.buttons() !== 0) pointing.move(to);
         break;
       }

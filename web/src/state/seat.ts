@@ -15,7 +15,7 @@ import { hearUpdate } from "./appliance";
 import { sayProblem } from "./notices";
 import { loadSession, session } from "./session";
 
-/** `watching`: no socket is to be had, but pictures come over plain HTTP. */
+/** `watching`: no socket can be opened, but pictures come over HTTP. */
 export type Connection = "connecting" | "open" | "lost" | "watching";
 
 export type Me = { id: number; privileges: readonly Privilege[] };

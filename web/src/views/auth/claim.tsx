@@ -1,5 +1,5 @@
 /**
- * Asks for the code that proves that somebody stands beside the appliance.
+ * Asks for the code that proves that somebody stands next to the appliance.
  */
 import { api } from "../../remote/api";
 import { Field, type Fault } from "../../ui/field";
