@@ -7,6 +7,7 @@ mod buffers;
 mod capture;
 mod claims;
 mod device;
+mod error;
 mod fallback;
 mod ioctl;
 

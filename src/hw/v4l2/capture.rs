@@ -11,7 +11,8 @@ use tokio::time::sleep_until;
 
 use super::buffers::{Loans, Picture};
 use super::claims::Claims;
-use super::device::{Device, Kept, Stream, VideoError};
+use super::device::{Device, Kept, Stream};
+use super::error::VideoError;
 use super::ioctl::{Filled, Timings};
 use crate::base::error_chain::chain;
 use crate::base::signal::{Signal, Size};
