@@ -2,6 +2,7 @@
 
 mod acts;
 pub mod bench;
+mod connections;
 mod domain;
 mod door;
 mod entry;
