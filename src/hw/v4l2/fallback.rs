@@ -19,6 +19,9 @@ const TRIED_AGAIN_AFTER: [Duration; 4] =
 pub struct Fallback {
     /// The place of the mode that is used.
     mode: usize,
+    /// The place of the best one that may show anything, and why those before it are left out.
+    best: usize,
+    left_out: Option<String>,
     /// What the better ones failed with.
     setback: Option<String>,
     /// When the best is tried again.
@@ -35,7 +38,7 @@ impl Fallback {
 
     /// Why no better one is.
     pub fn setback(&self) -> Option<&str> {
-        self.setback.as_deref()
+        self.setback.as_deref().or(self.left_out.as_deref())
     }
 
     /// Whether it is time to try the best mode again.
@@ -46,7 +49,7 @@ impl Fallback {
     /// The place of the mode with which to begin now.
     pub fn first(&mut self, now: Instant) -> usize {
         if self.is_due(now) {
-            (self.mode, self.again) = (0, None);
+            (self.mode, self.again) = (self.best, None);
         }
         self.mode
     }
@@ -60,7 +63,10 @@ impl Fallback {
                 self.again = may_pass(source).then(|| now + pause).or(self.again);
                 (self.mode, self.failures) = (at, self.failures + 1);
             }
-            None if at == 0 => *self = Fallback::default(),
+            None if at == self.best => {
+                let left_out = self.left_out.take();
+                *self = Fallback { mode: at, best: at, left_out, ..Fallback::default() };
+            }
             None => (),
         }
     }
@@ -68,8 +74,8 @@ impl Fallback {
     /// Leaves out so many modes, because they gave nothing that could be shown; behind the last is the first.
     pub fn skip(&mut self, count: usize, ranked: &[Offer], why: &str) {
         let mode = count % ranked.len();
-        let setback = (mode != 0).then(|| format!("nothing could be shown in {}: {why}", ranked[0]));
-        *self = Fallback { mode, setback, ..Fallback::default() };
+        let left_out = (mode != 0).then(|| format!("nothing could be shown in {}: {why}", ranked[0]));
+        *self = Fallback { mode, best: mode, left_out, ..Fallback::default() };
     }
 }
 
@@ -116,6 +122,20 @@ mod tests {
         assert!(!fallback.is_due(now), "once");
         fallback.streams(now, 0, None);
         assert_eq!((0, None), (fallback.mode(), fallback.setback()));
+    }
+
+    #[test]
+    fn a_mode_that_showed_nothing_is_not_tried_again_when_another_fails_for_once() {
+        let (mut fallback, now) = (Fallback::default(), Instant::now());
+        fallback.skip(1, &[BEST; 3], "damaged");
+        fallback.streams(now, 2, Some((&BEST, &Errno::EIO.into())));
+        let later = now + Duration::from_secs(300);
+        assert_eq!(1, fallback.first(later));
+        fallback.streams(later, 1, None);
+        assert_eq!(
+            (1, Some("nothing could be shown in 1920x1080 MJPG at 30: damaged")),
+            (fallback.mode(), fallback.setback())
+        );
     }
 
     #[test]
