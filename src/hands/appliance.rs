@@ -26,7 +26,7 @@ use crate::base::blocking::Lane;
 use crate::base::files;
 use crate::base::tasks::{Stop, Tasks};
 use crate::hw::bootenv::BootEnv;
-use crate::hw::restart::Reason;
+use crate::hw::restart::{REBOOT, Reason};
 use crate::update::rauc::{self, Said};
 use crate::update::slots::{self, Environment, Slot, Slots};
 use crate::update::{ApplianceError, Machine, Outcome, Phase, ProgramError, Updater};
@@ -72,7 +72,7 @@ impl Default for Places {
             installer: "/usr/libexec/install-bundle".into(),
             status: "/data/rauc/central.raucs".into(),
             boot_env: BootEnv::default(),
-            reboot: "/sbin/reboot".into(),
+            reboot: REBOOT.into(),
             cmdline: "/proc/cmdline".into(),
         }
     }

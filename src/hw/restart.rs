@@ -40,9 +40,13 @@ pub fn take_back(state: &Path) -> io::Result<()> {
     files::remove(&state.join(NOTE))
 }
 
-/// Asks init to end everything in order.
+/// What asks init to end everything in order.
+pub const REBOOT: &str = "/sbin/reboot";
+
+/// Asks init to end everything in order, and waits for as long as that takes. The guard does so on a thread of its own,
+/// since the card may hang; the hands, who have to answer somebody, run the program themselves and give it a time.
 pub fn restart() -> io::Result<()> {
-    let status = Command::new("/sbin/reboot").stdin(Stdio::null()).status()?;
+    let status = Command::new(REBOOT).stdin(Stdio::null()).status()?;
     if status.success() { Ok(()) } else { Err(io::Error::other(format!("reboot ended with {status}"))) }
 }
 
