@@ -52,6 +52,8 @@ pub struct Keyboard {
     held: Vec<(Owner, Usage)>,
     /// Keys that people hold and that are up all the same, since something typed needed them.
     covered: Vec<(Owner, Usage)>,
+    /// Whether people's modifiers are up although they hold them, because a text or chord is being typed.
+    is_masked: bool,
 }
 
 impl Keyboard {
@@ -79,12 +81,11 @@ impl Keyboard {
     }
 
     /// Has a key come up that people hold and that is to be typed: a target takes no press of what is down. It stays up
-    /// until they have released it. True if there was one.
-    pub fn cover(&mut self, usage: Usage) -> bool {
+    /// until they have released it.
+    pub fn cover(&mut self, usage: Usage) {
         let is_down = |held: &&(Owner, Usage)| held.0 != TYPING && held.1 == usage && !self.covered.contains(held);
         let down: Vec<_> = self.held.iter().filter(is_down).copied().collect();
         self.covered.extend(&down);
-        !down.is_empty()
     }
 
     fn retain(&mut self, stays: impl Fn((Owner, Usage)) -> bool) {
@@ -92,14 +93,25 @@ impl Keyboard {
         self.covered.retain(|covered| stays(*covered));
     }
 
-    /// Whether something typed is down, which masks everybody's modifiers.
+    /// Has everybody's modifiers come up, or go down again: somebody's Control would make commands of a text.
+    pub fn mask(&mut self, is_masked: bool) {
+        self.is_masked = is_masked;
+    }
+
+    /// Whether something typed is down.
     pub fn is_typed(&self) -> bool {
         self.held.iter().any(|(owner, _)| *owner == TYPING)
     }
 
-    /// Whether `owner` holds a modifier.
-    pub fn holds_modifier(&self, owner: Owner) -> bool {
-        self.held.iter().any(|(holder, usage)| *holder == owner && usage.modifier().is_some())
+    /// Whether a key that `owner` presses now would arrive with other modifiers than they hold, because of what is
+    /// typed.
+    pub fn would_alter(&self, owner: Owner, usage: Usage) -> bool {
+        self.is_masked && (usage.modifier().is_some() || self.modifiers_of(owner) != self.modifiers_of(TYPING))
+    }
+
+    fn modifiers_of(&self, owner: Owner) -> u8 {
+        let own = self.held.iter().filter(|(holder, _)| *holder == owner);
+        own.filter_map(|(_, usage)| usage.modifier()).fold(0, |all, bit| all | bit)
     }
 
     /// Everybody who holds a key; whoever holds several comes several times.
@@ -116,18 +128,16 @@ impl Keyboard {
 
     /// What the target must see now (HID 1.11 appendix B.1): modifiers, a reserved byte, six keys.
     ///
-    /// While something typed is down, only its own modifiers are: somebody's Control would make commands of a text. Its
-    /// keys come first then, so that those of others never leave it without a slot.
+    /// Keys that are typed come first, so that those of others never leave them without a slot.
     pub fn report(&self) -> [u8; 8] {
         let mut report = [0; 8];
         let mut slots = Vec::new();
-        let is_typed = self.is_typed();
         let (typed, others): (Vec<_>, Vec<_>) = self.held.iter().partition(|(owner, _)| *owner == TYPING);
         let own = typed.iter().filter(|(_, usage)| usage.modifier().is_none()).count();
         for held in typed.iter().chain(&others).filter(|held| !self.covered.contains(held)) {
             let (owner, usage) = held;
             match usage.modifier() {
-                Some(_) if is_typed && *owner != TYPING => (),
+                Some(_) if self.is_masked && *owner != TYPING => (),
                 Some(bit) => report[0] |= bit,
                 None if slots.contains(&usage.0) => (),
                 None => slots.push(usage.0),
@@ -227,9 +237,12 @@ mod tests {
         let mut keyboard = Keyboard::default();
         keyboard.press(ANNA, Usage(LEFT_SHIFT));
         keyboard.press(ANNA, Usage(B));
+        keyboard.mask(true);
+        assert_eq!([0, 0, B, 0, 0, 0, 0, 0], keyboard.report());
         keyboard.press(TYPING, Usage(RIGHT_GUI));
         assert_eq!([0x80, 0, B, 0, 0, 0, 0, 0], keyboard.report());
         keyboard.leave(TYPING);
+        keyboard.mask(false);
         assert_eq!([2, 0, B, 0, 0, 0, 0, 0], keyboard.report());
     }
 

@@ -58,7 +58,7 @@ pub struct ReportQueue {
     held: Keyboard,
     keys: Pending<[u8; 8]>,
     /// What people did with the keys while a stroke masked their modifiers, for when it is up.
-    later: Vec<(Owner, Change)>,
+    later: VecDeque<(Owner, Change)>,
     /// Whether people may hold keys that were dropped, to be pressed once the target is known to fetch.
     must_retake: bool,
     pointer: Pointer,
@@ -223,7 +223,7 @@ impl ReportQueue {
                 Step::Type(stroke) => self.strike(now, stroke.under_caps_lock(self.caps_lock)),
                 Step::Down(stroke) => self.strike(now, stroke),
                 Step::Up => self.keyboard.leave(TYPING),
-                Step::Repeat => (),
+                Step::Repeat => self.keyboard.mask(false),
             }
             // Even if nothing changed, since the typing queue waits for a report to be taken.
             self.keys.push(now, TYPING, self.keyboard.report());
@@ -261,26 +261,30 @@ impl ReportQueue {
         self.keys.of(TYPING) == 0
     }
 
-    /// Does it to the keyboard, or keeps it until what is typed is up: with its modifiers masked, somebody's Ctrl-C
-    /// would arrive as a plain C. What else they do then waits as well, to stay in its order.
+    /// Does it to the keyboard, or keeps it until what is typed is up: with somebody's modifiers masked, their Ctrl-C
+    /// would arrive as a plain C, and under the Shift of a capital their plain C as another. What else they do then
+    /// waits as well, to stay in its order.
     fn change(&mut self, now: Instant, owner: Owner, change: Change) -> Result<(), Failure> {
         let has_waiting = self.later.iter().any(|(of, _)| *of == owner);
-        let is_masked = match change {
-            Change::Down(usage) => usage.modifier().is_some() || self.keyboard.holds_modifier(owner),
-            Change::Up(_) | Change::Leave => false,
-        };
-        if !self.keyboard.is_typed() || !(has_waiting || is_masked) {
-            change.apply(&mut self.keyboard, owner);
-            return self.queue_keys(now, owner);
+        let is_altered = matches!(change, Change::Down(usage) if self.keyboard.would_alter(owner, usage));
+        if self.keyboard.is_typed() && (has_waiting || is_altered) {
+            self.check_room(now, owner)?;
+            self.later.push_back((owner, change));
+            return Ok(());
         }
-        self.check_room(now, owner)?;
-        self.later.push((owner, change));
-        Ok(())
+        if is_altered {
+            self.unmask(now);
+        }
+        change.apply(&mut self.keyboard, owner);
+        self.queue_keys(now, owner)
     }
 
-    /// Puts down what is typed.
+    /// Puts down what is typed. People's modifiers come up first, and a key that somebody holds.
     fn strike(&mut self, now: Instant, stroke: Stroke) {
-        if self.keyboard.cover(stroke.usage) {
+        self.keyboard.mask(true);
+        self.keyboard.cover(stroke.usage);
+        // There is room for this, too: a text waits for each of its reports to be taken.
+        if self.keyboard.report() != *self.keys.newest() {
             self.keys.push(now, TYPING, self.keyboard.report());
         }
         for usage in stroke.usages() {
@@ -291,9 +295,18 @@ impl ReportQueue {
     /// Releases what is typed, whose job has ended.
     fn lift(&mut self, now: Instant) {
         self.keyboard.leave(TYPING);
-        // Nobody has more reports than there were strokes and drops, and never as many as may wait.
-        let _ = self.queue_keys(now, NOBODY);
+        self.unmask(now);
         self.catch_up(now);
+    }
+
+    /// Has people's modifiers go down again, before the key that they are for. That needs no room of theirs: only a
+    /// stroke, which waits to be fetched, masks them again.
+    fn unmask(&mut self, now: Instant) {
+        self.keyboard.mask(false);
+        let report = self.keyboard.report();
+        if report != *self.keys.newest() {
+            self.keys.push(now, NOBODY, report);
+        }
     }
 
     /// Does what waited for what is typed to be up.
@@ -301,12 +314,9 @@ impl ReportQueue {
         if self.keyboard.is_typed() {
             return;
         }
-        for (owner, change) in std::mem::take(&mut self.later) {
-            change.apply(&mut self.keyboard, owner);
+        while let Some((owner, change)) = self.later.pop_front() {
             // There was room for it, unless all owners together have too much: then everybody has been told.
-            if self.queue_keys(now, owner).is_err() {
-                return;
-            }
+            let _ = self.change(now, owner, change);
         }
         self.retake(now);
     }
@@ -353,10 +363,7 @@ impl ReportQueue {
         }
         self.must_retake = false;
         self.keyboard.take_over(&self.held);
-        let report = self.keyboard.report();
-        if report != *self.keys.newest() {
-            self.keys.push(now, NOBODY, report);
-        }
+        self.unmask(now);
     }
 
     fn queue_move(&mut self, now: Instant, owner: Owner, dx: i8, dy: i8) -> Result<(), Failure> {
