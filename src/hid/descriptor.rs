@@ -5,6 +5,7 @@
 //! it.
 
 use super::pointer::FAR;
+use crate::base::usb::{Keys, Point};
 
 /// Length of the keyboard's input report.
 pub const KEYBOARD_BYTES: usize = 8;
@@ -133,6 +134,20 @@ pub fn pointer() -> Vec<u8> {
     .concat()
 }
 
+/// A keyboard's input report, as [`keyboard`] describes it.
+pub fn keyboard_report(keys: &Keys) -> [u8; KEYBOARD_BYTES] {
+    let mut report = [0; KEYBOARD_BYTES];
+    report[0] = keys.modifiers;
+    report[2..].copy_from_slice(&keys.usages);
+    report
+}
+
+/// A pointer's input report, as [`pointer`] describes it.
+pub fn pointer_report(point: &Point) -> [u8; POINTER_BYTES] {
+    let ([x0, x1], [y0, y1]) = (point.x.to_le_bytes(), point.y.to_le_bytes());
+    [point.buttons, x0, x1, y0, y1, point.wheel.cast_unsigned(), point.pan.cast_unsigned()]
+}
+
 /// An item with one byte of data.
 fn byte(item: u8, value: u8) -> Vec<u8> {
     vec![item | 1, value]
@@ -184,6 +199,18 @@ mod tests {
     #[test]
     fn the_pointer_has_no_output() {
         assert_eq!((8 * POINTER_BYTES, 0), bits(&pointer()));
+    }
+
+    #[test]
+    fn keys_stand_behind_the_modifiers_and_a_reserved_byte() {
+        let keys = Keys { modifiers: 0x81, usages: [4, 5, 6, 7, 8, 9] };
+        assert_eq!([0x81, 0, 4, 5, 6, 7, 8, 9], keyboard_report(&keys));
+    }
+
+    #[test]
+    fn coordinates_are_little_endian_behind_the_buttons_and_wheels_are_signed() {
+        let point = Point { x: 0x1234, y: FAR, buttons: 0b10, wheel: -1, pan: 2 };
+        assert_eq!([0b10, 0x34, 0x12, 0xFF, 0x7F, 0xFF, 2], pointer_report(&point));
     }
 
     #[test]

@@ -1,8 +1,10 @@
-//! Turns keys held by several people into boot-keyboard reports.
+//! Turns keys held by several people into keyboard reports.
 //!
 //! A report says what is down, not what changed, so one place must know all keys of all people. Each key is held by an
 //! owner: when an owner leaves, only that owner's keys are released, and a key that two hold stays down until both have
 //! released it.
+
+use crate::base::usb::Keys;
 
 /// A key, as HID Usage Tables 1.5 section 10 (Keyboard/Keypad page) numbers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -126,11 +128,11 @@ impl Keyboard {
         self.covered.retain(|covered| self.held.contains(covered));
     }
 
-    /// What the target must see now (HID 1.11 appendix B.1): modifiers, a reserved byte, six keys.
+    /// What the target must see now.
     ///
     /// Keys that are typed come first, so that those of others never leave them without a slot.
-    pub fn report(&self) -> [u8; 8] {
-        let mut report = [0; 8];
+    pub fn report(&self) -> Keys {
+        let mut report = Keys::default();
         let mut slots = Vec::new();
         let (typed, others): (Vec<_>, Vec<_>) = self.held.iter().partition(|(owner, _)| *owner == TYPING);
         let own = typed.iter().filter(|(_, usage)| usage.modifier().is_none()).count();
@@ -138,12 +140,12 @@ impl Keyboard {
             let (owner, usage) = held;
             match usage.modifier() {
                 Some(_) if self.is_masked && *owner != TYPING => (),
-                Some(bit) => report[0] |= bit,
+                Some(bit) => report.modifiers |= bit,
                 None if slots.contains(&usage.0) => (),
                 None => slots.push(usage.0),
             }
         }
-        let keys = &mut report[2..];
+        let keys = &mut report.usages;
         if (1..=keys.len()).contains(&own) {
             slots.truncate(keys.len());
         }
@@ -169,8 +171,14 @@ mod tests {
     const LEFT_SHIFT: u8 = 0xE1;
     const RIGHT_GUI: u8 = 0xE7;
 
+    fn down(modifiers: u8, usages: &[u8]) -> Keys {
+        let mut keys = Keys { modifiers, ..Keys::default() };
+        keys.usages[..usages.len()].copy_from_slice(usages);
+        keys
+    }
+
     #[track_caller]
-    fn check(presses: &[u8], expected: [u8; 8]) {
+    fn check(presses: &[u8], expected: Keys) {
         let mut keyboard = Keyboard::default();
         for &key in presses {
             keyboard.press(ANNA, Usage(key));
@@ -180,23 +188,23 @@ mod tests {
 
     #[test]
     fn nothing_held_is_all_zero() {
-        check(&[], [0; 8]);
+        check(&[], Keys::default());
     }
 
     #[test]
     fn modifiers_go_to_the_first_byte() {
-        check(&[LEFT_SHIFT, A], [0x02, 0, A, 0, 0, 0, 0, 0]);
-        check(&[LEFT_CONTROL, RIGHT_GUI], [0x81, 0, 0, 0, 0, 0, 0, 0]);
+        check(&[LEFT_SHIFT, A], down(0x02, &[A]));
+        check(&[LEFT_CONTROL, RIGHT_GUI], down(0x81, &[]));
     }
 
     #[test]
     fn keys_stand_in_the_order_of_pressing() {
-        check(&[9, 8, 7, 6, 5, 4], [0, 0, 9, 8, 7, 6, 5, 4]);
+        check(&[9, 8, 7, 6, 5, 4], down(0, &[9, 8, 7, 6, 5, 4]));
     }
 
     #[test]
     fn seventh_key_reports_rollover_in_every_slot_and_keeps_the_modifiers() {
-        check(&[4, 5, 6, 7, 8, 9, 10, LEFT_SHIFT], [2, 0, 1, 1, 1, 1, 1, 1]);
+        check(&[4, 5, 6, 7, 8, 9, 10, LEFT_SHIFT], down(2, &[1, 1, 1, 1, 1, 1]));
     }
 
     #[test]
@@ -204,12 +212,12 @@ mod tests {
         let mut keyboard = Keyboard::default();
         (4..=10).for_each(|key| assert!(keyboard.press(ANNA, Usage(key))));
         keyboard.release(ANNA, Usage(4));
-        assert_eq!([0, 0, 5, 6, 7, 8, 9, 10], keyboard.report());
+        assert_eq!(down(0, &[5, 6, 7, 8, 9, 10]), keyboard.report());
     }
 
     #[test]
     fn a_key_pressed_twice_is_one_key() {
-        check(&[A, A], [0, 0, A, 0, 0, 0, 0, 0]);
+        check(&[A, A], down(0, &[A]));
     }
 
     #[test]
@@ -218,9 +226,9 @@ mod tests {
         keyboard.press(ANNA, Usage(A));
         keyboard.press(BERT, Usage(A));
         keyboard.release(ANNA, Usage(A));
-        assert_eq!([0, 0, A, 0, 0, 0, 0, 0], keyboard.report());
+        assert_eq!(down(0, &[A]), keyboard.report());
         keyboard.release(BERT, Usage(A));
-        assert_eq!([0; 8], keyboard.report());
+        assert_eq!(Keys::default(), keyboard.report());
     }
 
     #[test]
@@ -229,7 +237,7 @@ mod tests {
         keyboard.press(ANNA, Usage(LEFT_SHIFT));
         keyboard.press(BERT, Usage(B));
         keyboard.leave(ANNA);
-        assert_eq!([0, 0, B, 0, 0, 0, 0, 0], keyboard.report());
+        assert_eq!(down(0, &[B]), keyboard.report());
     }
 
     #[test]
@@ -238,12 +246,12 @@ mod tests {
         keyboard.press(ANNA, Usage(LEFT_SHIFT));
         keyboard.press(ANNA, Usage(B));
         keyboard.mask(true);
-        assert_eq!([0, 0, B, 0, 0, 0, 0, 0], keyboard.report());
+        assert_eq!(down(0, &[B]), keyboard.report());
         keyboard.press(TYPING, Usage(RIGHT_GUI));
-        assert_eq!([0x80, 0, B, 0, 0, 0, 0, 0], keyboard.report());
+        assert_eq!(down(0x80, &[B]), keyboard.report());
         keyboard.leave(TYPING);
         keyboard.mask(false);
-        assert_eq!([2, 0, B, 0, 0, 0, 0, 0], keyboard.report());
+        assert_eq!(down(2, &[B]), keyboard.report());
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::keyboard::{Keyboard, NOBODY, Owner, TYPING, Usage};
 use super::pointer::Pointer;
 use super::text::Stroke;
 use super::typing::{Failure, Requester, Step, TypingQueue};
-use crate::base::usb::Report;
+use crate::base::usb::{Keys, Report};
 
 /// Keyboard reports of one owner that may wait: 32 keys, some nine seconds of typing into the slowest BIOS met. Whoever
 /// shares the target waits behind them, with each key.
@@ -56,7 +56,7 @@ pub struct ReportQueue {
     keyboard: Keyboard,
     /// What people hold, even if the target has lost or never seen it.
     held: Keyboard,
-    keys: Pending<[u8; 8]>,
+    keys: Pending<Keys>,
     /// What people did with the keys while a stroke masked their modifiers, for when it is up.
     later: VecDeque<(Owner, Change)>,
     /// Whether people may hold keys that were dropped, to be pressed once the target is known to fetch.
@@ -234,8 +234,8 @@ impl ReportQueue {
     /// The report to offer next.
     pub fn next(&self, interface: Interface) -> Option<Report> {
         match interface {
-            Interface::Keyboard => self.keys.front().map(Report::Keyboard),
-            Interface::Pointer => self.moves.front().map(|next| Report::Pointer(next.report())),
+            Interface::Keyboard => self.keys.front().map(Report::Keys),
+            Interface::Pointer => self.moves.front().map(|next| Report::Point(next.report())),
         }
     }
 
@@ -351,8 +351,8 @@ impl ReportQueue {
 
     /// Has a report wait that changes nothing, if none does: only the next that is taken shows that the target fetches.
     fn ask(&mut self, now: Instant) {
-        if self.keys.queue.is_empty() && *self.keys.newest() == [0; 8] {
-            self.keys.push(now, NOBODY, [0; 8]);
+        if self.keys.queue.is_empty() && *self.keys.newest() == Keys::default() {
+            self.keys.push(now, NOBODY, Keys::default());
         }
     }
 
@@ -368,17 +368,17 @@ impl ReportQueue {
 
     fn queue_move(&mut self, now: Instant, owner: Owner, dx: i8, dy: i8) -> Result<(), Failure> {
         let newest = self.moves.newest();
-        let report = self.pointer.report(0, 0);
-        let turned = Move { report, dx: dx.into(), dy: dy.into(), pinned: newest.report[0] != report[0] };
-        if report == newest.report && (dx, dy) == (0, 0) {
+        let point = self.pointer.report();
+        let turned = Move { point, dx: dx.into(), dy: dy.into(), pinned: newest.point.buttons != point.buttons };
+        if point == newest.point && (dx, dy) == (0, 0) {
             return Ok(());
         }
         // A button must change where it was pressed, so a later movement may not alter the report that changes it.
         if !turned.pinned
             && let Some((_, waiting)) = self.moves.queue.back_mut()
-            && (!waiting.pinned || waiting.report == report)
+            && (!waiting.pinned || waiting.point == point)
         {
-            waiting.report = report;
+            waiting.point = point;
             waiting.dx = waiting.dx.saturating_add(turned.dx);
             waiting.dy = waiting.dy.saturating_add(turned.dy);
             self.moves.review(now);
@@ -390,7 +390,7 @@ impl ReportQueue {
         }
         if MOST_MOVES <= self.moves.of(owner) {
             self.pointer.leave(owner);
-            self.moves.drop_of(now, owner, Move::released(self.pointer.report(0, 0)));
+            self.moves.drop_of(now, owner, Move::released(self.pointer.report()));
             return Err(Failure::Flooded);
         }
         self.moves.push(now, owner, turned);
@@ -413,7 +413,7 @@ impl ReportQueue {
 
     fn drop_moves(&mut self, now: Instant) {
         self.pointer.release_all();
-        self.moves.replace(now, Move::released(self.pointer.report(0, 0)));
+        self.moves.replace(now, Move::released(self.pointer.report()));
     }
 }
 

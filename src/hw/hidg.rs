@@ -26,10 +26,10 @@ use node::{Node, watch};
 
 use super::configfs::{self, Gadget};
 use crate::base::error_chain::chain;
-use crate::base::usb::{Report, Udc};
+use crate::base::usb::{Point, Report, Udc};
 use crate::config::{Controller, Usb};
 use crate::gadget::plan::{Function, KEYBOARD, POINTER};
-use crate::hid::descriptor::{KEYBOARD_BYTES, POINTER_BYTES};
+use crate::hid::descriptor::{KEYBOARD_BYTES, POINTER_BYTES, keyboard_report, pointer_report};
 use crate::ports::{Offer, UsbEvent, UsbPort, WakeError};
 
 /// How often to look for a missing controller: it appears while the system starts, and a user waits for the keyboard.
@@ -180,17 +180,17 @@ impl UsbPort for HidgPort {
     fn offer(&mut self, report: Report) -> Offer {
         let Some(plugged) = &mut self.plugged else { return Offer::Absent };
         let offered = match report {
-            Report::Keyboard(report) => plugged.keyboard.offer(&report),
-            Report::Pointer(report) => plugged.pointer.offer(&report),
+            Report::Keys(keys) => plugged.keyboard.offer(&keyboard_report(&keys)),
+            Report::Point(point) => plugged.pointer.offer(&pointer_report(&point)),
         };
         match offered {
             Ok(Offer::Taken) => {
                 self.refusals.clear();
                 match report {
-                    Report::Keyboard(report) => plugged.keyboard.answer(&report),
+                    Report::Keys(keys) => plugged.keyboard.answer(&keyboard_report(&keys)),
                     // The wheel is no state: only what has turned since the last report counts.
-                    Report::Pointer([buttons, x0, x1, y0, y1, ..]) => {
-                        plugged.pointer.answer(&[buttons, x0, x1, y0, y1, 0, 0]);
+                    Report::Point(point) => {
+                        plugged.pointer.answer(&pointer_report(&Point { wheel: 0, pan: 0, ..point }));
                     }
                 }
             }
@@ -344,6 +344,7 @@ mod tests {
     use std::os::unix::net::UnixStream;
 
     use super::*;
+    use crate::base::usb::Keys;
 
     #[tokio::test(start_paused = true)]
     async fn a_port_without_a_kernel_to_back_it_goes_on_looking() {
@@ -357,7 +358,7 @@ mod tests {
         let settle = async |port: &mut HidgPort| {
             let nothing = poll_fn(|context| port.poll_event(context));
             assert!(tokio::time::timeout(2 * SEARCH_INTERVAL, nothing).await.is_err(), "nothing can have happened");
-            assert_eq!(Offer::Absent, port.offer(Report::Keyboard([0; 8])));
+            assert_eq!(Offer::Absent, port.offer(Report::Keys(Keys::default())));
         };
         settle(&mut port).await;
         assert!(port.complaint.contains("load libcomposite"), "{}", port.complaint);
@@ -381,10 +382,10 @@ mod tests {
         let udc = Udc { name: "udc.0".into(), state: "configured".into() };
         port.plugged = Some(Plugged { udc, state, announced: None, keyboard, pointer });
         for _ in 0..3 {
-            assert_eq!(Offer::Absent, port.offer(Report::Keyboard([0; 8])));
+            assert_eq!(Offer::Absent, port.offer(Report::Keys(Keys::default())));
             assert_eq!(vec![Some(libc::EBADF)], port.refusals);
         }
-        assert_eq!(Offer::Taken, port.offer(Report::Pointer([0; 7])));
+        assert_eq!(Offer::Taken, port.offer(Report::Point(Point::default())));
         assert!(port.refusals.is_empty());
     }
 
@@ -394,7 +395,7 @@ mod tests {
         let mut port = open("farhand-main".into(), &usb, Places::default());
         let event = tokio::time::timeout(10 * CHECK_INTERVAL, poll_fn(|context| port.poll_event(context)));
         assert!(event.await.is_err(), "nothing can have happened");
-        assert_eq!(Offer::NoFunction, port.offer(Report::Keyboard([0; 8])));
+        assert_eq!(Offer::NoFunction, port.offer(Report::Keys(Keys::default())));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::base::usb::KeyboardLeds;
+use crate::base::usb::{KeyboardLeds, Keys};
 
 /// How long a key is held before it repeats: the default of PC firmware and Linux consoles.
 const REPEAT_DELAY: Duration = Duration::from_millis(500);
@@ -73,9 +73,8 @@ pub struct Keyboard {
 }
 
 impl Keyboard {
-    /// Takes a report (HID 1.11 appendix B.1) and returns the presses in it.
-    pub fn receive(&mut self, now: Instant, report: [u8; 8]) -> Vec<Press> {
-        let [modifiers, _, held @ ..] = report;
+    /// Takes a report and returns the presses in it.
+    pub fn receive(&mut self, now: Instant, Keys { modifiers, usages: held }: Keys) -> Vec<Press> {
         self.modifiers = modifiers;
         // Usages 1 to 3 are errors such as rollover: which keys are down is then unknown, so what was known stays.
         if held.iter().any(|usage| (1..=3).contains(usage)) {
@@ -153,9 +152,17 @@ impl Keyboard {
     }
 }
 
+/// These keys and no others, for tests that press.
+#[cfg(test)]
+pub fn down(modifiers: u8, usages: &[u8]) -> Keys {
+    let mut keys = Keys { modifiers, ..Keys::default() };
+    keys.usages[..usages.len()].copy_from_slice(usages);
+    keys
+}
+
 /// The report that types a character on this layout, for tests that type.
 #[cfg(test)]
-pub fn report_for(character: char) -> [u8; 8] {
+pub fn report_for(character: char) -> Keys {
     let place = |table: &[u8]| table.iter().position(|typed| char::from(*typed) == character);
     let (modifiers, usage) = match (character, place(PLAIN), place(SHIFTED)) {
         ('\n', ..) => (0, 0x28),
@@ -164,7 +171,7 @@ pub fn report_for(character: char) -> [u8; 8] {
         (_, None, Some(place)) => (0x02, 0x04 + place),
         _ => panic!("no key types {character:?}"),
     };
-    [modifiers, 0, usage as u8, 0, 0, 0, 0, 0]
+    down(modifiers, &[usage as u8])
 }
 
 #[cfg(test)]
@@ -179,9 +186,9 @@ mod tests {
     fn check(locks: &[u8], modifiers: u8, usage: u8, expected: Key) {
         let (mut keyboard, now) = (keyboard(), Instant::now());
         for &lock in locks {
-            keyboard.receive(now, [0, 0, lock, 0, 0, 0, 0, 0]);
+            keyboard.receive(now, down(0, &[lock]));
         }
-        let presses = keyboard.receive(now, [modifiers, 0, usage, 0, 0, 0, 0, 0]);
+        let presses = keyboard.receive(now, down(modifiers, &[usage]));
         assert_eq!(vec![expected], presses.iter().map(|press| press.key).collect::<Vec<_>>());
     }
 
@@ -217,29 +224,28 @@ mod tests {
     #[test]
     fn a_key_that_stays_down_is_pressed_once() {
         let (mut keyboard, now) = (keyboard(), Instant::now());
-        assert_eq!(1, keyboard.receive(now, [0, 0, 0x04, 0, 0, 0, 0, 0]).len());
-        let keys: Vec<Key> =
-            keyboard.receive(now, [0, 0, 0x04, 0x05, 0, 0, 0, 0]).iter().map(|press| press.key).collect();
+        assert_eq!(1, keyboard.receive(now, down(0, &[0x04])).len());
+        let keys: Vec<Key> = keyboard.receive(now, down(0, &[0x04, 0x05])).iter().map(|press| press.key).collect();
         assert_eq!(vec![Key::Char('b')], keys);
-        assert_eq!(0, keyboard.receive(now, [0, 0, 0x05, 0, 0, 0, 0, 0]).len());
+        assert_eq!(0, keyboard.receive(now, down(0, &[0x05])).len());
     }
 
     #[test]
     fn a_held_key_repeats_until_it_is_let_go() {
         let (mut keyboard, now) = (keyboard(), Instant::now());
-        keyboard.receive(now, [0, 0, 0x04, 0, 0, 0, 0, 0]);
+        keyboard.receive(now, down(0, &[0x04]));
         assert_eq!(None, keyboard.tick(now + Duration::from_millis(499)));
         let typed = (500..1000).filter_map(|ms| keyboard.tick(now + Duration::from_millis(ms))).count();
         assert_eq!(16, typed);
-        keyboard.receive(now, [0; 8]);
+        keyboard.receive(now, Keys::default());
         assert_eq!(None, keyboard.deadline());
     }
 
     #[test]
     fn rollover_neither_presses_nor_lets_go() {
         let (mut keyboard, now) = (keyboard(), Instant::now());
-        keyboard.receive(now, [0, 0, 0x04, 0, 0, 0, 0, 0]);
-        assert!(keyboard.receive(now, [0, 0, 1, 1, 1, 1, 1, 1]).is_empty());
-        assert!(keyboard.receive(now, [0, 0, 0x04, 0, 0, 0, 0, 0]).is_empty());
+        keyboard.receive(now, down(0, &[0x04]));
+        assert!(keyboard.receive(now, down(0, &[1, 1, 1, 1, 1, 1])).is_empty());
+        assert!(keyboard.receive(now, down(0, &[0x04])).is_empty());
     }
 }

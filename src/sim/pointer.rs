@@ -1,6 +1,7 @@
 //! Reads pointer reports as a host does: absolute position scaled to its screen, buttons, wheel.
 
 use crate::base::signal::Size;
+use crate::base::usb::Point;
 
 /// The pointer's position from the top left corner, in the screen's pixels, and its buttons and wheel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -15,17 +16,16 @@ pub struct Pointer {
 }
 
 impl Pointer {
-    /// Takes a report: buttons, x and y from 0 to 32767, wheel, horizontal wheel.
-    pub fn receive(report: [u8; 7], screen: Size) -> Pointer {
-        let [buttons, x0, x1, y0, y1, wheel, _] = report;
+    /// Takes a report.
+    pub fn receive(point: Point, screen: Size) -> Pointer {
         // Values beyond the logical maximum are "null" in HID 1.11 section 6.2.2.5; hosts clamp or ignore them.
         let scale = |value: u16, length: u16| (i32::from(value.min(32767)) * i32::from(length)) >> 15;
         Pointer {
-            x: scale(u16::from_le_bytes([x0, x1]), screen.width),
-            y: scale(u16::from_le_bytes([y0, y1]), screen.height),
-            left: buttons & 1 != 0,
-            right: buttons & 2 != 0,
-            wheel: i32::from(wheel as i8),
+            x: scale(point.x, screen.width),
+            y: scale(point.y, screen.height),
+            left: point.buttons & 1 != 0,
+            right: point.buttons & 2 != 0,
+            wheel: point.wheel.into(),
         }
     }
 }
@@ -38,14 +38,14 @@ mod tests {
 
     #[test]
     fn the_range_covers_the_screen_to_its_last_pixel() {
-        assert_eq!(Pointer::default(), Pointer::receive([0; 7], SCREEN));
-        let corner = Pointer::receive([3, 0xff, 0x7f, 0xff, 0x7f, 0xff, 0], SCREEN);
+        assert_eq!(Pointer::default(), Pointer::receive(Point::default(), SCREEN));
+        let corner = Pointer::receive(Point { x: 32767, y: 32767, buttons: 3, wheel: -1, pan: 0 }, SCREEN);
         assert_eq!(Pointer { x: 1919, y: 1079, left: true, right: true, wheel: -1 }, corner);
     }
 
     #[test]
     fn values_out_of_range_stay_on_the_screen() {
-        let corner = Pointer::receive([0, 0xff, 0xff, 0xff, 0xff, 0, 0], SCREEN);
+        let corner = Pointer::receive(Point { x: 65535, y: 65535, ..Point::default() }, SCREEN);
         assert_eq!((1919, 1079), (corner.x, corner.y));
     }
 }

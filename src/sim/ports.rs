@@ -275,7 +275,9 @@ mod tests {
 
     use super::*;
     use crate::base::tasks;
+    use crate::base::usb::Keys;
     use crate::bus::{FrameBus, Frames, StatusBus};
+    use crate::sim::keyboard::down;
 
     /// Longer than anything takes on the machine, even on a busy computer.
     const TIMEOUT: Duration = Duration::from_secs(20);
@@ -375,8 +377,8 @@ mod tests {
         // black.
         until_udc(&mut board, "configured").await;
         assert_eq!(0, corner(&post));
-        board.usb.offer(Report::Keyboard([0, 0, 0x3b, 0, 0, 0, 0, 0]));
-        board.usb.offer(Report::Keyboard([0; 8]));
+        board.usb.offer(Report::Keys(down(0, &[0x3b])));
+        board.usb.offer(Report::Keys(Keys::default()));
         let mut frames = bus.frames.watch();
         let setup = frames.wait_for(|frame| frame.as_ref().is_some_and(|frame| 180 < corner(&frame.jpeg)));
         drop(timeout(TIMEOUT, setup).await.expect("F2 does not show in the picture").unwrap());
@@ -388,7 +390,7 @@ mod tests {
         assert_eq!(None, bus.status.now().screen.mode);
         assert_eq!(Some(false), board.lamps.read().power);
         until_udc(&mut board, "not attached").await;
-        assert_eq!(Offer::Absent, board.usb.offer(Report::Keyboard([0; 8])));
+        assert_eq!(Offer::Absent, board.usb.offer(Report::Keys(Keys::default())));
 
         stopper.stop();
         thread.join().unwrap();

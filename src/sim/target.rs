@@ -18,7 +18,7 @@ use super::setup::Setup;
 use super::stage::{Next, Requests, Stage};
 use crate::base::front_panel::{Contact, Lamps};
 use crate::base::signal::{Signal, Size};
-use crate::base::usb::{KeyboardLeds, Report, Udc};
+use crate::base::usb::{KeyboardLeds, Keys, Report, Udc};
 use crate::ports::UsbEvent;
 
 /// ATX: holding the power button this long cuts the power, whatever runs.
@@ -121,18 +121,18 @@ impl Target {
             return if self.refused { Taken::NotYet } else { Taken::Yes };
         }
         match report {
-            Report::Keyboard(report) => {
+            Report::Keys(keys) => {
                 let before = self.keyboard.leds;
-                for press in self.keyboard.receive(now, report) {
+                for press in self.keyboard.receive(now, keys) {
                     self.press(now, press);
                 }
                 if self.keyboard.leds != before {
                     self.events.push_back(UsbEvent::Leds(self.keyboard.leds));
                 }
             }
-            Report::Pointer(report) => {
+            Report::Point(point) => {
                 if let Some(mode) = self.mode {
-                    let pointer = Pointer::receive(report, mode);
+                    let pointer = Pointer::receive(point, mode);
                     self.ask(now, |stage, requests| stage.point(now, pointer, requests));
                 }
             }
@@ -145,7 +145,7 @@ impl Target {
         self.tick(now);
         (self.configured, self.unfetched, self.refused) = (false, false, false);
         // A host releases the keys of a keyboard that it loses.
-        self.keyboard.receive(now, [0; 8]);
+        self.keyboard.receive(now, Keys::default());
         self.configures_at = self.stage.as_ref().map(|_| now + USB_READY);
         self.events.push_back(UsbEvent::Udc(Some(udc("not attached"))));
     }

@@ -7,7 +7,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use farhand::base::front_panel::{Contact, Lamps};
-use farhand::base::usb::{Report, Udc};
+use farhand::base::usb::{Keys, Report, Udc};
+use farhand::hid::descriptor::keyboard_report;
 use farhand::ports::{Board, LampInputs, Offer, Relays, UsbEvent, UsbPort, WakeError};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
@@ -142,15 +143,22 @@ impl Machine {
     }
 }
 
+/// These keys and no others.
+pub fn down(modifiers: u8, usages: &[u8]) -> Report {
+    let mut keys = Keys { modifiers, ..Keys::default() };
+    keys.usages[..usages.len()].copy_from_slice(usages);
+    Report::Keys(keys)
+}
+
 impl State {
     /// The last keyboard report that the target took.
     pub fn keys(&self) -> [u8; 8] {
-        let keys = |report: &Report| if let Report::Keyboard(keys) = report { Some(*keys) } else { None };
+        let keys = |report: &Report| if let Report::Keys(keys) = report { Some(keyboard_report(keys)) } else { None };
         self.reports.iter().rev().find_map(keys).unwrap_or_default()
     }
 
     pub fn buttons(&self) -> u8 {
-        let buttons = |report: &Report| if let Report::Pointer(report) = report { Some(report[0]) } else { None };
+        let buttons = |report: &Report| if let Report::Point(point) = report { Some(point.buttons) } else { None };
         self.reports.iter().rev().find_map(buttons).unwrap_or_default()
     }
 

@@ -7,6 +7,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use crate::base::usb::{Keys, Point};
 use crate::hid::keyboard::{NOBODY, Owner};
 
 /// How long a report may wait without the target fetching any. The slowest BIOS seen takes a key in 150 ms; two seconds
@@ -16,8 +17,8 @@ pub const STALE: Duration = Duration::from_secs(2);
 /// One pointer report, still growing while it waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Move {
-    pub report: [u8; 7],
-    // Wider than the report's byte: what does not fit goes with the next report.
+    pub point: Point,
+    // Wider than the point's wheels: what does not fit goes with the next report.
     pub dx: i16,
     pub dy: i16,
     pub pinned: bool,
@@ -25,8 +26,8 @@ pub struct Move {
 
 impl Move {
     /// What is left when moves are dropped. It releases buttons, and may not be moved by what comes after.
-    pub fn released(report: [u8; 7]) -> Move {
-        Move { report, dx: 0, dy: 0, pinned: true }
+    pub fn released(point: Point) -> Move {
+        Move { point, dx: 0, dy: 0, pinned: true }
     }
 
     fn turn(&self) -> (i8, i8) {
@@ -35,10 +36,9 @@ impl Move {
         (fit(self.dx), fit(self.dy))
     }
 
-    pub fn report(&self) -> [u8; 7] {
-        let (dx, dy) = self.turn();
-        let [buttons, x0, x1, y0, y1, ..] = self.report;
-        [buttons, x0, x1, y0, y1, dy.cast_unsigned(), dx.cast_unsigned()]
+    pub fn report(&self) -> Point {
+        let (pan, wheel) = self.turn();
+        Point { wheel, pan, ..self.point }
     }
 }
 
@@ -51,19 +51,19 @@ pub trait PendingReport: Copy + Default {
     fn rest(&self) -> Option<Self>;
 }
 
-impl PendingReport for [u8; 8] {
+impl PendingReport for Keys {
     fn acts(&self) -> bool {
-        *self != [0; 8]
+        *self != Keys::default()
     }
 
-    fn rest(&self) -> Option<[u8; 8]> {
+    fn rest(&self) -> Option<Keys> {
         None
     }
 }
 
 impl PendingReport for Move {
     fn acts(&self) -> bool {
-        self.report[0] != 0 || (self.dx, self.dy) != (0, 0)
+        self.point.buttons != 0 || (self.dx, self.dy) != (0, 0)
     }
 
     fn rest(&self) -> Option<Move> {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::base::usb::Point;
 use crate::hid::typing::{MOST_JOBS, MOST_PERSONS, Person};
 
 const ANNA: Owner = Owner(1);
@@ -14,6 +15,18 @@ const MS: Duration = Duration::from_millis(1);
 /// A request of a person who makes only this one.
 fn by(owner: Owner) -> Requester {
     Requester { owner, person: Person::new(&owner.0.to_string()) }
+}
+
+/// Without a modifier.
+fn down(usages: &[u8]) -> Keys {
+    let mut keys = Keys::default();
+    keys.usages[..usages.len()].copy_from_slice(usages);
+    keys
+}
+
+/// At the upper edge, without a button.
+fn at(x: u16) -> Point {
+    Point { x, ..Point::default() }
 }
 
 /// A target that fetches when a test says so, with a clock of its own.
@@ -37,17 +50,17 @@ impl Bench {
     fn fetch_keys(&mut self) -> Vec<(u8, u8)> {
         std::iter::from_fn(|| self.fetch(Interface::Keyboard))
             .map(|report| match report {
-                Report::Keyboard(report) => (report[0], report[2]),
-                Report::Pointer(_) => unreachable!("the interfaces are apart"),
+                Report::Keys(keys) => (keys.modifiers, keys.usages[0]),
+                Report::Point(_) => unreachable!("the interfaces are apart"),
             })
             .collect()
     }
 
-    fn fetch_moves(&mut self) -> Vec<[u8; 7]> {
+    fn fetch_moves(&mut self) -> Vec<Point> {
         std::iter::from_fn(|| self.fetch(Interface::Pointer))
             .map(|report| match report {
-                Report::Pointer(report) => report,
-                Report::Keyboard(_) => unreachable!("the interfaces are apart"),
+                Report::Point(point) => point,
+                Report::Keys(_) => unreachable!("the interfaces are apart"),
             })
             .collect()
     }
@@ -110,7 +123,7 @@ fn stale_keys_are_dropped_and_not_replayed() {
     bench.fetch_keys();
     bench.key(ANNA, B, true);
     bench.wait(STALE - MS);
-    assert_eq!(Some(Report::Keyboard([0, 0, 4, 5, 0, 0, 0, 0])), bench.reports.next(Interface::Keyboard));
+    assert_eq!(Some(Report::Keys(down(&[4, 5]))), bench.reports.next(Interface::Keyboard));
     bench.wait(MS);
     [A, B].into_iter().for_each(|usage| bench.key(ANNA, usage, false));
     assert_eq!([(0, 0)].as_slice(), bench.fetch_keys(), "only the release may come late");
@@ -165,7 +178,7 @@ fn a_key_held_through_a_reset_is_the_first_that_comes_however_late() {
     bench.fetch_keys();
     bench.reports.forgotten(bench.now);
     bench.reports.retaken(bench.now);
-    assert_eq!(Some(Report::Keyboard([0, 0, 4, 0, 0, 0, 0, 0])), bench.reports.next(Interface::Keyboard));
+    assert_eq!(Some(Report::Keys(down(&[4]))), bench.reports.next(Interface::Keyboard));
     bench.wait(STALE);
     assert!(bench.reports.dropped().is_some());
     assert_eq!([(0, 0), (0, 4)].as_slice(), bench.fetch_keys());
@@ -242,7 +255,7 @@ fn a_suspended_bus_gets_no_movement_later_but_every_release() {
     bench.point(3, 0);
     bench.reports.asleep(bench.now);
     let moves = bench.fetch_moves();
-    assert_eq!(vec![[0, 3, 0, 0, 0, 0, 0]], moves, "the button goes up, and the wheel stands still");
+    assert_eq!(vec![at(3)], moves, "the button goes up, and the wheel stands still");
 }
 
 #[test]
@@ -325,7 +338,7 @@ fn a_flood_of_clicks_costs_nobody_else_their_drag() {
     bench.fetch_moves();
     let flood = (0..10 * MOST_MOVES).map(|at| bench.reports.point(bench.now, ANNA, 9, 9, u8::from(at % 2 == 0)));
     assert!(flood.collect::<Vec<_>>().contains(&Err(Failure::Flooded)));
-    assert!(bench.fetch_moves().iter().all(|report| report[0] & 2 != 0));
+    assert!(bench.fetch_moves().iter().all(|report| report.buttons & 2 != 0));
 }
 
 #[test]
@@ -350,7 +363,7 @@ fn only_those_whose_keys_go_stale_are_told() {
 fn positions_replace_each_other() {
     let mut bench = Bench::new();
     (1..=1000).for_each(|x| bench.point(x, 0));
-    assert_eq!([[0, 0xE8, 3, 0, 0, 0, 0]].as_slice(), bench.fetch_moves());
+    assert_eq!([at(1000)].as_slice(), bench.fetch_moves());
 }
 
 #[test]
@@ -362,7 +375,7 @@ fn a_button_changes_where_it_was_pressed() {
     bench.point(4, 1);
     bench.point(5, 0);
     bench.point(6, 0);
-    let moves: Vec<_> = bench.fetch_moves().iter().map(|report| (report[0], report[1])).collect();
+    let moves: Vec<_> = bench.fetch_moves().iter().map(|point| (point.buttons, point.x)).collect();
     assert_eq!([(0, 1), (1, 2), (1, 4), (0, 5), (0, 6)].as_slice(), moves);
 }
 
@@ -370,7 +383,7 @@ fn a_button_changes_where_it_was_pressed() {
 fn a_double_click_is_not_swallowed() {
     let mut bench = Bench::new();
     (0..4).for_each(|at| bench.point(9, u8::from(at % 2 == 0)));
-    let buttons: Vec<_> = bench.fetch_moves().iter().map(|report| report[0]).collect();
+    let buttons: Vec<_> = bench.fetch_moves().iter().map(|point| point.buttons).collect();
     assert_eq!([1, 0, 1, 0].as_slice(), buttons);
 }
 
@@ -378,8 +391,8 @@ fn a_double_click_is_not_swallowed() {
 fn the_wheel_sums_and_what_does_not_fit_goes_next() {
     let mut bench = Bench::new();
     (0..3).for_each(|_| bench.reports.wheel(bench.now, ANNA, -1, 100).unwrap());
-    let turns: Vec<_> = bench.fetch_moves().iter().map(|report| (report[5], report[6])).collect();
-    assert_eq!([(127, 0xFD), (127, 0), (46, 0)].as_slice(), turns);
+    let turns: Vec<_> = bench.fetch_moves().iter().map(|point| (point.wheel, point.pan)).collect();
+    assert_eq!([(127, -3), (127, 0), (46, 0)].as_slice(), turns);
     assert!(bench.fetch_moves().is_empty(), "the wheel must not go on turning");
 }
 
@@ -404,7 +417,7 @@ fn who_leaves_takes_keys_and_buttons_along() {
     bench.fetch_moves();
     bench.reports.leave(bench.now, ANNA).unwrap();
     assert_eq!(Some(&(0, 5)), bench.fetch_keys().last());
-    assert_eq!([[0, 3, 0, 0, 0, 0, 0]].as_slice(), bench.fetch_moves());
+    assert_eq!([at(3)].as_slice(), bench.fetch_moves());
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Tells stories with the machine, as somebody at its keyboard, its buttons and its screen would.
 
 use super::*;
-use crate::sim::keyboard::report_for;
+use crate::base::usb::Point;
+use crate::sim::keyboard::{down, report_for};
 
 const ENTER: u8 = 0x28;
 const ESCAPE: u8 = 0x29;
@@ -76,20 +77,20 @@ impl Story {
     }
 
     #[track_caller]
-    fn report(&mut self, report: [u8; 8]) {
-        assert_eq!(Taken::Yes, self.target.offer(self.now, Report::Keyboard(report)));
+    fn report(&mut self, report: Keys) {
+        assert_eq!(Taken::Yes, self.target.offer(self.now, Report::Keys(report)));
         self.wait(10);
     }
 
     /// Releases every key; there may be no host any more because of that key.
     fn release(&mut self) {
-        self.target.offer(self.now, Report::Keyboard([0; 8]));
+        self.target.offer(self.now, Report::Keys(Keys::default()));
         self.wait(10);
     }
 
     #[track_caller]
     fn key(&mut self, usage: u8) {
-        self.report([0, 0, usage, 0, 0, 0, 0, 0]);
+        self.report(down(0, &[usage]));
         self.release();
     }
 
@@ -103,7 +104,7 @@ impl Story {
 
     #[track_caller]
     fn control_alt_delete(&mut self) {
-        self.report([0x05, 0, 0x4c, 0, 0, 0, 0, 0]);
+        self.report(down(0x05, &[0x4c]));
         self.release();
     }
 
@@ -112,8 +113,7 @@ impl Story {
         // The middle of a pixel, in the report's units.
         let x = (((x * 2 + 1) << 14) / 1920) as u16;
         let y = (((y * 2 + 1) << 14) / 1080) as u16;
-        let ([x0, x1], [y0, y1]) = (x.to_le_bytes(), y.to_le_bytes());
-        let report = Report::Pointer([buttons, x0, x1, y0, y1, wheel as u8, 0]);
+        let report = Report::Point(Point { x, y, buttons, wheel, pan: 0 });
         assert_eq!(Taken::Yes, self.target.offer(self.now, report));
     }
 
@@ -178,7 +178,7 @@ fn lines_are_edited_and_recalled() {
     story.types("e\n");
     story.key(0x52);
     story.shows("\none\npractice$ echo one");
-    story.report([0x01, 0, 0x06, 0, 0, 0, 0, 0]);
+    story.report(down(0x01, &[0x06]));
     story.shows("^C\npractice$");
 }
 
@@ -262,7 +262,7 @@ fn a_tap_during_the_self_test_cuts_the_power() {
     story.tap(Contact::Power);
     assert!(!story.is_on());
     assert_eq!(Some("not attached".into()), story.usb().0);
-    assert_eq!(Taken::NoHost, story.target.offer(story.now, Report::Keyboard([0; 8])));
+    assert_eq!(Taken::NoHost, story.target.offer(story.now, Report::Keys(Keys::default())));
 }
 
 #[test]
@@ -274,8 +274,8 @@ fn only_reset_or_a_long_press_ends_a_hang() {
         story.usb();
         let picture = story.target.text();
         // One report waits in the controller for a host that never fetches it.
-        assert_eq!(Taken::Yes, story.target.offer(story.now, Report::Keyboard([0; 8])));
-        assert_eq!(Taken::NotYet, story.target.offer(story.now, Report::Keyboard([0; 8])));
+        assert_eq!(Taken::Yes, story.target.offer(story.now, Report::Keys(Keys::default())));
+        assert_eq!(Taken::NotYet, story.target.offer(story.now, Report::Keys(Keys::default())));
         story.tap(Contact::Power);
         story.hold(Contact::Power, 3900);
         assert_eq!(picture, story.target.text());
@@ -343,7 +343,7 @@ fn a_key_held_down_repeats_on_the_console() {
     let mut story = Story::at_console();
     story.report(report_for('x'));
     story.wait(600);
-    story.report([0; 8]);
+    story.report(Keys::default());
     story.wait(600);
     let typed = story.target.text().matches('x').count() - Story::at_console().target.text().matches('x').count();
     assert_eq!(5, typed);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use farhand::base::front_panel::{Contact, Lamps};
 use farhand::base::seat_id::SeatId;
-use farhand::base::usb::{KeyboardLeds, Report};
+use farhand::base::usb::{KeyboardLeds, Keys, Report};
 use farhand::hands::client::{HandsError, Input, Owner, Requester};
 use farhand::hid::keyboard::Usage;
 use farhand::hid::text::strokes;
@@ -14,11 +14,11 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use super::bench::*;
-use crate::machine::{State, Target};
+use crate::machine::{State, Target, down};
 
 /// The report of one key without modifiers.
 fn first(key: u8) -> Report {
-    Report::Keyboard([0, 0, key, 0, 0, 0, 0, 0])
+    down(0, &[key])
 }
 
 #[tokio::test]
@@ -81,7 +81,7 @@ async fn a_text_is_answered_when_its_last_release_was_fetched() {
     let bench = Bench::new().await;
     bench.hands.type_strokes(&seat(), by(ANNA), strokes("Hi\n").unwrap()).await.unwrap();
     let keys: Vec<_> = bench.machine.look(|state| {
-        let key = |report: &Report| if let Report::Keyboard(keys) = report { keys[2] } else { 0 };
+        let key = |report: &Report| if let Report::Keys(keys) = report { keys.usages[0] } else { 0 };
         state.reports.iter().map(key).filter(|key| *key != 0).collect()
     });
     assert_eq!([0x0B, 0x0C, 0x28].as_slice(), keys);
@@ -138,7 +138,7 @@ async fn a_target_that_fetches_nothing_is_reported_and_gets_nothing_late() {
     assert_eq!(Err(HandsError::Stale), typing);
     bench.machine.target(Target::Fetches);
     bench.hands.chord(&seat(), by(ANNA), vec![B]).await.unwrap();
-    let r = Report::Keyboard([0, 0, 0x15, 0, 0, 0, 0, 0]);
+    let r = down(0, &[0x15]);
     assert!(!bench.machine.look(|state| state.reports.contains(&r)), "a stale key was replayed");
 }
 
@@ -165,7 +165,7 @@ async fn a_sleeping_target_is_asked_twice_a_second_at_most() {
     tokio::time::sleep(Duration::from_millis(5)).await;
     bench.machine.change(|state| state.reports.clear());
     bench.machine.target(Target::Fetches);
-    let is_move = |report: &&Report| matches!(report, Report::Pointer(_));
+    let is_move = |report: &&Report| matches!(report, Report::Point(_));
     bench.machine.until("the button is up", move |state| state.reports.iter().any(|report| is_move(&report))).await;
     bench.known("it is awake", |bench| !bench.status.now().target.asleep).await;
     bench.machine.look(|state| {
@@ -239,13 +239,13 @@ async fn a_burst_of_one_loses_nothing_and_costs_nobody_else_anything() {
     bench.machine.until("the last key of the burst came", |state| state.keys() == [2, 0, 4, 0, 0, 0, 0, 0]).await;
     bench.machine.look(|state| {
         let keys = state.reports.iter().filter_map(|report| match report {
-            Report::Keyboard(keys) => Some(*keys),
-            Report::Pointer(_) => None,
+            Report::Keys(keys) => Some(*keys),
+            Report::Point(_) => None,
         });
-        let keys: Vec<_> = keys.skip_while(|keys| keys[0] == 0).collect();
-        let is_typing = |keys: &[u8; 8]| keys[2..].contains(&0x1B);
-        assert!(keys.iter().all(|keys| keys[0] == 0 || !is_typing(keys)), "Shift is up for what is typed");
-        let is_down = |usage: Usage| keys.iter().map(move |keys| keys[2..].contains(&usage.0));
+        let keys: Vec<_> = keys.skip_while(|keys| keys.modifiers == 0).collect();
+        let is_typing = |keys: &Keys| keys.usages.contains(&0x1B);
+        assert!(keys.iter().all(|keys| keys.modifiers == 0 || !is_typing(keys)), "Shift is up for what is typed");
+        let is_down = |usage: Usage| keys.iter().map(move |keys| keys.usages.contains(&usage.0));
         let presses = |usage| is_down(usage).zip(is_down(usage).skip(1)).filter(|(before, after)| !before && *after);
         assert_eq!(1500, presses(B).count());
         assert_eq!(50, presses(Usage(0x1B)).count());
@@ -326,7 +326,7 @@ async fn a_chord_goes_on_where_a_short_sleep_stopped_it() {
         bench.machine.target(Target::Fetches);
         states.iter().for_each(|state| bench.machine.udc(state));
         assert_eq!(Ok(()), soon("the chord is pressed", chord).await.unwrap());
-        let all = Report::Keyboard([5, 0, 0x4C, 0, 0, 0, 0, 0]);
+        let all = down(5, &[0x4C]);
         assert_eq!(1, bench.machine.look(|state| state.reports.iter().filter(|report| **report == all).count()));
     }
 }
@@ -366,7 +366,8 @@ async fn a_text_comes_out_right_under_caps_lock() {
     bench.known("Caps Lock is on", |bench| bench.status.now().target.keyboard_leds == leds).await;
     bench.hands.type_strokes(&seat(), by(ANNA), strokes("aB1").unwrap()).await.unwrap();
     let typed: Vec<_> = bench.machine.look(|state| {
-        let keys = |report: &Report| if let Report::Keyboard(keys) = report { (keys[0], keys[2]) } else { (0, 0) };
+        let keys =
+            |report: &Report| if let Report::Keys(keys) = report { (keys.modifiers, keys.usages[0]) } else { (0, 0) };
         state.reports.iter().map(keys).filter(|(_, key)| *key != 0).collect()
     });
     assert_eq!(vec![(2, 4), (0, 5), (0, 0x1E)], typed);

@@ -8,7 +8,7 @@ use farhand::base::usb::Udc;
 use farhand::bus::SeatStatus;
 
 use super::bench::{Answer, Bench, bearer};
-use crate::machine::Target;
+use crate::machine::{Target, down};
 
 async fn post(bench: &Bench, what: &str, body: &str) -> Answer {
     bench.ask(&format!("POST /api/v1/seats/main/{what}"), &bearer(Role::Operator), body).await
@@ -86,7 +86,7 @@ async fn a_text_is_typed_and_everything_let_go() {
     let answer = post(&bench, "keys", r#"{"chord":["ControlLeft","AltLeft","Delete"]}"#).await;
     assert_eq!((200, 3.into()), (answer.status, answer.json()["typed"].clone()));
     let pressed = bench.machine.look(|state| state.reports.clone());
-    let all_three = farhand::base::usb::Report::Keyboard([0b101, 0, 0x4C, 0, 0, 0, 0, 0]);
+    let all_three = down(0b101, &[0x4C]);
     assert!(pressed.contains(&all_three), "{pressed:?}");
     assert_eq!([0; 8], bench.machine.look(|state| state.keys()));
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use farhand::auth::role::Role;
-use farhand::base::usb::Report;
+use farhand::base::usb::{Point, Report};
 use serde_json::{Value, json};
 
 use super::super::bench::{Bench, bearer};
@@ -19,10 +19,10 @@ async fn keys_pointer_and_wheel_become_reports() {
     socket.say(json!({"type": "release"})).await;
     bench.machine.until_keys([0; 8]).await;
     socket.say(json!({"type": "pointer", "x": 32767, "y": 1, "buttons": 2})).await;
-    let there = Report::Pointer([2, 0xFF, 0x7F, 1, 0, 0, 0]);
-    bench.machine.until("the pointer is there", |state| state.reports.contains(&there)).await;
+    let there = Point { x: 32767, y: 1, buttons: 2, ..Point::default() };
+    bench.machine.until("the pointer is there", |state| state.reports.contains(&Report::Point(there))).await;
     socket.say(json!({"type": "wheel", "dx": 0, "dy": -3})).await;
-    let turned = Report::Pointer([2, 0xFF, 0x7F, 1, 0, -3i8 as u8, 0]);
+    let turned = Report::Point(Point { wheel: -3, ..there });
     bench.machine.until("the wheel has turned", |state| state.reports.contains(&turned)).await;
 }
 

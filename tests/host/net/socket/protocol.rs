@@ -1,11 +1,12 @@
 //! What is against the protocol closes a WebSocket, with the code that says so.
 
-use farhand::base::usb::Report;
+use farhand::base::usb::{Point, Report};
 use futures_util::SinkExt;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::super::bench::Bench;
 use super::Socket;
+use crate::machine::down;
 
 #[tokio::test]
 async fn nonsense_closes_the_socket_with_the_right_code() {
@@ -74,7 +75,7 @@ async fn what_came_before_nonsense_is_still_done() {
     tokio::io::AsyncWriteExt::write_all(stream, &at_once).await.unwrap();
     tokio::io::AsyncWriteExt::flush(stream).await.unwrap();
     assert_eq!(Some(1007), socket.closed().await);
-    let (key, there) = (Report::Keyboard([0, 0, 4, 0, 0, 0, 0, 0]), Report::Pointer([0, 8, 0, 7, 0, 0, 0]));
+    let (key, there) = (down(0, &[4]), Report::Point(Point { x: 8, y: 7, ..Point::default() }));
     bench
         .machine
         .until("key and pointer came", |state| state.reports.contains(&key) && state.reports.contains(&there))
