@@ -161,10 +161,11 @@ impl SeatDevices {
                 }
                 if self.is_configured() {
                     if was_configured {
-                        // The bus was reset and configured again faster than we looked.
-                        self.reports.forgotten(now);
+                        // The bus was reset and configured, or suspended and resumed, faster than we looked.
+                        self.reports.reset_or_resumed(now);
+                    } else {
+                        self.reports.retaken(now);
                     }
-                    self.reports.retaken(now);
                 }
             }
         }

@@ -159,6 +159,21 @@ impl ReportQueue {
         self.moves.forget();
     }
 
+    /// Notes that the target took the keyboard again after a reset, or only slept and woke, in which case it still sees
+    /// what it saw before. The next report tells it what is held now, even if that is nothing.
+    pub fn reset_or_resumed(&mut self, now: Instant) {
+        self.lost(now);
+        self.keys.doubt();
+        self.moves.doubt();
+        self.retaken(now);
+        if self.keys.is_doubtful() {
+            self.ask(now);
+        }
+        if self.moves.is_doubtful() {
+            self.drop_moves(now);
+        }
+    }
+
     /// Notes that the bus is suspended, so that nothing is fetched before it wakes. Movement is dropped at once, since
     /// nobody wants it later; keys wait for as long as always.
     pub fn asleep(&mut self, now: Instant) {

@@ -81,6 +81,8 @@ pub struct Pending<R> {
     pub shares: HashMap<Owner, usize>,
     /// What the controller took last. Only by taking another does it prove that the target has fetched this one.
     sent: R,
+    /// Whether the target may still see something held from before all that is known here.
+    doubtful: bool,
     since: Option<Instant>,
     /// Since when the controller has had no room, because of what it took last.
     full_since: Option<Instant>,
@@ -115,7 +117,7 @@ impl<R: PendingReport> Pending<R> {
     pub fn taken(&mut self, now: Instant) {
         if let Some((owner, taken)) = self.queue.pop_front() {
             self.sent = taken;
-            (self.given, self.fetched) = (true, self.given);
+            (self.given, self.fetched, self.doubtful) = (true, self.given, false);
             if let Some(rest) = taken.rest() {
                 self.queue.push_front((owner, rest));
             } else if let Entry::Occupied(mut share) = self.shares.entry(owner) {
@@ -153,6 +155,17 @@ impl<R: PendingReport> Pending<R> {
         *self = Pending::default();
     }
 
+    /// Notes that the target has forgotten what it saw, or has not. If that held anything, a report must say what is
+    /// held now, and waits until it is taken.
+    pub fn doubt(&mut self) {
+        *self = Pending { doubtful: self.doubtful || self.sent.acts(), ..Pending::default() };
+    }
+
+    /// Whether the target may see something held of which nothing else is known here.
+    pub fn is_doubtful(&self) -> bool {
+        self.doubtful
+    }
+
     /// Drops what waits of one owner; `left` is what is down without them. What others did stays, in its order.
     pub fn drop_of(&mut self, now: Instant, owner: Owner, left: R) {
         self.queue.retain(|(of, _)| *of != owner);
@@ -165,7 +178,7 @@ impl<R: PendingReport> Pending<R> {
         self.queue.clear();
         self.shares.clear();
         (self.since, self.full_since) = (None, None);
-        if self.sent.acts() {
+        if self.sent.acts() || self.doubtful {
             self.push(now, NOBODY, released);
         }
         self.review(now);

@@ -185,6 +185,46 @@ fn a_key_held_through_a_reset_is_the_first_that_comes_however_late() {
 }
 
 #[test]
+fn a_target_that_may_only_have_slept_is_shown_what_was_released_meanwhile() {
+    let mut bench = Bench::new();
+    bench.key(ANNA, A, true);
+    bench.point(1, 1);
+    bench.fetch_keys();
+    bench.fetch_moves();
+    bench.key(ANNA, A, false);
+    bench.point(2, 0);
+    // As often as it happens before the target fetches.
+    for _ in 0..2 {
+        bench.reports.reset_or_resumed(bench.now);
+        bench.reports.asleep(bench.now);
+    }
+    assert_eq!([(0, 0)].as_slice(), bench.fetch_keys());
+    assert_eq!([at(2)].as_slice(), bench.fetch_moves());
+}
+
+#[test]
+fn a_target_that_may_only_have_slept_is_shown_what_is_held_and_nothing_in_between() {
+    let mut bench = Bench::new();
+    bench.key(ANNA, A, true);
+    bench.fetch_keys();
+    bench.reports.reset_or_resumed(bench.now);
+    assert_eq!([(0, 4)].as_slice(), bench.fetch_keys(), "a release between would type it twice");
+}
+
+#[test]
+fn a_target_that_saw_nothing_down_is_sent_nothing_after_a_reset() {
+    let mut bench = Bench::new();
+    bench.key(ANNA, A, true);
+    bench.key(ANNA, A, false);
+    bench.point(1, 0);
+    bench.fetch_keys();
+    bench.fetch_moves();
+    bench.reports.reset_or_resumed(bench.now);
+    // It would keep the controller from a key that is pressed while a target starts.
+    assert_eq!((0, vec![]), (bench.keys_waiting(), bench.fetch_moves()));
+}
+
+#[test]
 fn a_key_held_until_the_target_fetches_again_is_pressed_then() {
     let mut bench = Bench::new();
     bench.key(ANNA, A, true);

@@ -314,6 +314,24 @@ async fn a_key_held_while_the_target_sleeps_arrives_when_it_wakes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_released_while_the_target_sleeps_goes_up_though_its_state_reads_the_same_again() {
+    let bench = Bench::new().await;
+    bench.key(ANNA, A, true);
+    bench.input(ANNA, Input::Pointer { x: 7, y: 0, buttons: 1 }).unwrap();
+    bench.machine.until("key and button are down", |state| state.keys()[2] == 4 && state.buttons() == 1).await;
+    bench.machine.target(Target::Sleeps);
+    bench.input(ANNA, Input::Release).unwrap();
+    bench.known("it sleeps", |bench| bench.status.now().target.asleep).await;
+    // Suspended and resumed between two looks, and twice: the state reads as it did before.
+    let offers = bench.machine.look(|state| state.offers);
+    bench.machine.udc("configured");
+    bench.machine.until("the release is offered again", move |state| offers < state.offers).await;
+    bench.machine.target(Target::Fetches);
+    bench.machine.udc("configured");
+    bench.machine.until("both are up", |state| state.keys() == [0; 8] && state.buttons() == 0).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_chord_goes_on_where_a_short_sleep_stopped_it() {
     for states in [[].as_slice(), &["suspended", "configured"]] {
         let bench = Bench::new().await;
