@@ -15,7 +15,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::base::front_panel::Lamps;
-use crate::base::heartbeat::Heartbeat;
+use crate::base::heartbeat::{Heartbeat, STALLED_AFTER};
 use crate::base::seat_id::SeatId;
 use crate::base::signal::{Signal, Size};
 use crate::base::tasks::Stop;
@@ -35,10 +35,23 @@ pub struct Frame {
     pub jpeg: Bytes,
 }
 
-/// Hands the newest picture to everyone who watches.
+/// Why the newest picture is not what the target shows now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lost {
+    /// Since when there is no live picture.
+    pub since: Instant,
+    /// What became of the signal.
+    pub signal: Signal,
+    /// What exactly is wrong, in words, where the signal does not say all.
+    pub reason: Option<String>,
+}
+
+/// Hands the newest picture to everyone who watches, and whether it is live.
 #[derive(Debug, Clone)]
 pub struct FrameBus {
     newest: watch::Sender<Option<Frame>>,
+    /// Why it is not, unless it is.
+    lost: watch::Sender<Option<Lost>>,
     /// How many of those who follow want pictures now.
     audience: watch::Sender<usize>,
     seq: Arc<AtomicU64>,
@@ -48,8 +61,8 @@ pub struct FrameBus {
 
 impl Default for FrameBus {
     fn default() -> FrameBus {
-        let (newest, audience) = (watch::Sender::new(None), watch::Sender::new(0));
-        FrameBus { newest, audience, seq: Arc::default(), behind: Arc::default() }
+        let (newest, lost, audience) = (watch::Sender::new(None), watch::Sender::new(None), watch::Sender::new(0));
+        FrameBus { newest, lost, audience, seq: Arc::default(), behind: Arc::default() }
     }
 }
 
@@ -83,12 +96,56 @@ impl FrameBus {
         self.behind.load(Ordering::Relaxed)
     }
 
+    /// The newest picture, live or not.
+    pub fn newest(&self) -> Option<Frame> {
+        self.newest.borrow().clone()
+    }
+
     /// Follows the pictures; the receiver skips what it was too slow for.
     pub fn watch(&self) -> Frames {
-        let (newest, audience, behind) = (self.newest.subscribe(), self.audience.clone(), self.behind.clone());
-        let mut frames = Frames { newest, audience, behind, wanted: false };
+        let (newest, lost) = (self.newest.subscribe(), self.lost.subscribe());
+        let (audience, behind) = (self.audience.clone(), self.behind.clone());
+        let mut frames = Frames { newest, lost, audience, behind, wanted: false };
         frames.want(true);
         frames
+    }
+
+    /// Follows whether the newest picture is live, and why not.
+    pub fn watch_lost(&self) -> watch::Receiver<Option<Lost>> {
+        self.lost.subscribe()
+    }
+
+    /// Notes what became of the signal. Returns since when there is no live picture, unless there is one.
+    fn see(&self, now: Instant, signal: Signal, reason: Option<String>) -> Option<Instant> {
+        let known = self.lost.borrow().as_ref().map(|lost| lost.since);
+        let is_live = match signal {
+            Signal::Ok => true,
+            // For the moment that this takes, a picture that was live is the best one to show.
+            Signal::Changing => known.is_none(),
+            _ => false,
+        };
+        if !is_live && known.is_none() {
+            self.keep();
+        }
+        let since = known.unwrap_or(now);
+        let lost = (!is_live).then_some(Lost { since, signal, reason });
+        self.lost.send_if_modified(|known| {
+            let is_news = *known != lost;
+            *known = lost;
+            is_news
+        });
+        (!is_live).then_some(since)
+    }
+
+    /// Frees the driver's buffer that the newest picture may lie in, which stays for as long as the signal is lost. To
+    /// those who watch, it is no new picture.
+    fn keep(&self) {
+        self.newest.send_if_modified(|newest| {
+            if let Some(frame) = newest {
+                frame.jpeg = Bytes::copy_from_slice(&frame.jpeg);
+            }
+            false
+        });
     }
 
     fn count(&self) -> u64 {
@@ -100,6 +157,7 @@ impl FrameBus {
 #[derive(Debug)]
 pub struct Frames {
     newest: watch::Receiver<Option<Frame>>,
+    lost: watch::Receiver<Option<Lost>>,
     audience: watch::Sender<usize>,
     behind: Arc<AtomicBool>,
     wanted: bool,
@@ -120,9 +178,9 @@ impl Frames {
 
 impl Frames {
     /// Has the newest picture count as one that was not seen yet; unless the screen may look otherwise by now, since
-    /// then the next one is on its way, and the newest may be hours old.
+    /// then the next one is on its way, and the newest may be hours old. While the signal is lost none is on its way.
     pub fn mark_changed(&mut self) {
-        if !self.behind.load(Ordering::Relaxed) {
+        if !self.behind.load(Ordering::Relaxed) || self.lost.borrow().is_some() {
             self.newest.mark_changed();
         }
     }
@@ -169,6 +227,17 @@ pub struct ScreenStatus {
     pub stuck: bool,
 }
 
+impl ScreenStatus {
+    /// What is to be shown of it: of one who is stuck, that they are.
+    pub fn shown(self) -> ScreenStatus {
+        if !self.stuck {
+            return self;
+        }
+        let reason = Some(format!("the capture driver has not answered for {} s", STALLED_AFTER.as_secs()));
+        ScreenStatus { signal: Signal::Stuck, mode: None, fps: 0.0, reason, ..self }
+    }
+}
+
 /// What the process with the hardware reports of the target.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Deserialize, Serialize)]
 pub struct TargetStatus {
@@ -205,6 +274,8 @@ pub struct ListedViewer {
 pub struct SeatStatus {
     /// The picture.
     pub screen: ScreenStatus,
+    /// Since when there is no live picture, unless there is one.
+    pub lost: Option<Instant>,
     /// The target.
     pub target: TargetStatus,
     /// The people.
@@ -278,6 +349,17 @@ pub struct SeatBus {
     pub heartbeat: Heartbeat,
 }
 
+impl SeatBus {
+    /// Changes what is known of the screen, and with it whether the newest picture counts as live.
+    pub fn report(&self, now: Instant, change: impl FnOnce(&mut ScreenStatus)) {
+        self.status.update(|status| {
+            change(&mut status.screen);
+            let ScreenStatus { signal, reason, .. } = status.screen.clone().shown();
+            status.lost = self.frames.see(now, signal, reason);
+        });
+    }
+}
+
 /// A source of pictures of the target's screen: a capture device, or the simulated machine.
 pub trait Screen: Send + 'static {
     /// Publishes pictures, and what is known of the signal, until told to stop. Runs on a thread of its own.
@@ -319,6 +401,80 @@ mod tests {
         assert_eq!((Some(1), true), (seq(&frames), bus.is_behind()));
         bus.publish(Instant::now(), size, Bytes::new());
         assert_eq!((Some(3), false), (seq(&frames), bus.is_behind()));
+    }
+
+    const SIZE: Size = Size { width: 8, height: 8 };
+
+    fn seat(now: Instant) -> SeatBus {
+        SeatBus {
+            seat: "main".to_string().try_into().unwrap(),
+            frames: FrameBus::default(),
+            status: StatusBus::default(),
+            heartbeat: Heartbeat::new(now),
+        }
+    }
+
+    #[test]
+    fn a_picture_is_live_until_the_signal_goes_and_its_loss_is_counted_from_then() {
+        let start = Instant::now();
+        let (bus, at) = (seat(start), |secs| start + std::time::Duration::from_secs(secs));
+        let mut lost = bus.frames.watch_lost();
+        let mut report = |secs, signal, reason: Option<&str>| {
+            bus.report(at(secs), |screen| (screen.signal, screen.reason) = (signal, reason.map(str::to_string)));
+            let since = bus.status.now().lost;
+            let is_news = lost.has_changed().unwrap();
+            let why = lost.borrow_and_update().clone();
+            assert_eq!(since, why.as_ref().map(|lost| lost.since));
+            (is_news, why.map(|lost| (lost.since, lost.signal, lost.reason.unwrap_or_default())))
+        };
+        let lost = |secs, signal, reason: &str| Some((at(secs), signal, reason.to_string()));
+        assert_eq!((true, lost(0, Signal::Starting, "")), report(0, Signal::Starting, None));
+        assert_eq!((true, None), report(1, Signal::Ok, None));
+        assert_eq!((false, None), report(2, Signal::Changing, None), "it ends before anyone could read of it");
+        assert_eq!((true, lost(3, Signal::Stalled, "one")), report(3, Signal::Stalled, Some("one")));
+        assert_eq!((false, lost(3, Signal::Stalled, "one")), report(4, Signal::Stalled, Some("one")));
+        assert_eq!((true, lost(3, Signal::Stalled, "two")), report(5, Signal::Stalled, Some("two")));
+        assert_eq!((true, lost(3, Signal::Changing, "")), report(6, Signal::Changing, None), "nothing has come yet");
+        assert_eq!((true, None), report(7, Signal::Ok, None));
+        bus.report(at(8), |screen| screen.stuck = true);
+        assert_eq!(Some(at(8)), bus.status.now().lost);
+        bus.report(at(9), |screen| screen.stuck = false);
+        assert_eq!(None, bus.status.now().lost);
+    }
+
+    #[test]
+    fn a_picture_that_stays_gives_its_buffer_back_and_is_no_new_one() {
+        struct Buffer(#[expect(dead_code, reason = "it is only held")] Arc<()>);
+        impl AsRef<[u8]> for Buffer {
+            fn as_ref(&self) -> &[u8] {
+                b"panic"
+            }
+        }
+        let (bus, lent) = (seat(Instant::now()), Arc::new(()));
+        let mut frames = bus.frames.watch();
+        bus.frames.publish(Instant::now(), SIZE, Bytes::from_owner(Buffer(lent.clone())));
+        let seq = frames.borrow_and_update().as_ref().unwrap().seq;
+        bus.report(Instant::now(), |screen| screen.signal = Signal::Ok);
+        assert_eq!(2, Arc::strong_count(&lent));
+        bus.report(Instant::now(), |screen| screen.signal = Signal::NoSignal);
+        assert_eq!((1, false), (Arc::strong_count(&lent), frames.has_changed().unwrap()));
+        let kept = bus.frames.newest().unwrap();
+        assert_eq!((seq, &b"panic"[..]), (kept.seq, &kept.jpeg[..]));
+    }
+
+    #[test]
+    fn whoever_comes_while_the_signal_is_lost_is_shown_the_last_picture_however_old() {
+        let bus = seat(Instant::now());
+        bus.frames.publish(Instant::now(), SIZE, Bytes::new());
+        bus.frames.pass_over();
+        let shown_at_once = || {
+            let mut frames = bus.frames.watch();
+            frames.mark_changed();
+            frames.has_changed().unwrap()
+        };
+        assert!(!shown_at_once());
+        bus.report(Instant::now(), |screen| screen.signal = Signal::NoSignal);
+        assert!(shown_at_once());
     }
 
     #[test]

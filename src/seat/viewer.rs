@@ -260,7 +260,7 @@ impl Viewer {
     /// Notes that a picture is on their screen.
     pub fn shown(&mut self, now: Instant, seq: u64) {
         let Some(captured) = self.window.shown(now, seq) else { return };
-        // A card that says why there is no picture may have stood for hours.
+        // The last picture before the signal was lost may be hours old.
         if self.watches_since <= captured {
             self.latency = Some(now.saturating_duration_since(captured));
         }

@@ -1,8 +1,8 @@
 //! Draws the picture that says why there is no picture.
 //!
 //! A black rectangle looks like a fault of the network, the browser or the appliance. So each [`Signal`] that gives no
-//! picture has a placeholder, with what is wrong in large letters and what to do about it below. It takes the same path
-//! as all pictures, so a snapshot and a plain viewer show it too.
+//! picture has a placeholder, with what is wrong in large letters and what to do about it below. It is for those who
+//! can show only pictures, as a snapshot and a plain viewer; whoever can show words gets the same words.
 
 use embedded_graphics::mono_font::{MonoTextStyle, ascii};
 use embedded_graphics::pixelcolor::Rgb888;
@@ -41,6 +41,11 @@ pub fn draw_with_reason(signal: Signal, reason: &str) -> Vec<u8> {
     let accent = if matches!(signal, Signal::Starting | Signal::Changing | Signal::Ok) { WAITING } else { TROUBLE };
     let Ok(()) = paint(&mut canvas, title, advice, &wrapped(reason), accent);
     canvas.rgb
+}
+
+/// What to do about a signal that gives no picture, in a line.
+pub fn advice(signal: Signal) -> String {
+    words(signal).1.join(" ")
 }
 
 /// What is wrong, and what to do about it.

@@ -1,5 +1,7 @@
 //! Shows the seats with their status.
 
+use std::time::Instant;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -57,5 +59,5 @@ impl Endpoint for ShowSeat {
 }
 
 fn status(bus: &SeatBus, clock: u64) -> Status {
-    Status::new(&bus.seat, bus.status.now(), clock)
+    Status::new(&bus.seat, bus.status.now(), Instant::now(), clock)
 }

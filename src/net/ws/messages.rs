@@ -3,16 +3,18 @@
 //! What comes in is parsed strictly: an unknown message, key or value is an error, because a page that is misunderstood
 //! could hold a key down.
 
+use std::time::Instant;
+
 use serde::{Deserialize, Serialize};
 
 use crate::base::front_panel::Lamps;
-use crate::base::heartbeat::STALLED_AFTER;
 use crate::base::seat_id::SeatId;
 use crate::base::signal::{Signal, Size};
 use crate::base::usb::{KeyboardLeds, Udc};
-use crate::bus::{ListedViewer, ScreenStatus, SeatStatus};
+use crate::bus::{ListedViewer, SeatStatus};
 use crate::hid::pointer::{BUTTONS, FAR};
 use crate::update::Progress;
+use crate::video::placeholder;
 
 use crate::auth::role::{Privilege, Role};
 
@@ -157,6 +159,11 @@ pub struct Status {
     choice: Option<String>,
     /// What exactly is wrong with the device or its pictures.
     reason: Option<String>,
+    /// For how long there has been no live picture, in milliseconds; absent while there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lost_ms: Option<u64>,
+    /// What to do about that, in words for people; empty while there is one.
+    advice: String,
     /// How many pictures were too damaged to be shown, since the start.
     dropped: u64,
     power: Power,
@@ -182,14 +189,10 @@ enum Power {
 
 impl Status {
     /// One seat's status now.
-    pub fn new(seat: &SeatId, status: SeatStatus, clock: u64) -> Status {
-        let SeatStatus { mut screen, target, viewers } = status;
-        if screen.stuck {
-            let reason = format!("the capture driver has not answered for {} s", STALLED_AFTER.as_secs());
-            let (device, choice, dropped, stuck) = (screen.device, screen.choice, screen.dropped, screen.stuck);
-            let (signal, mode, fps, reason) = (Signal::Stuck, None, 0.0, Some(reason));
-            screen = ScreenStatus { signal, mode, fps, device, choice, reason, dropped, stuck };
-        }
+    pub fn new(seat: &SeatId, status: SeatStatus, now: Instant, clock: u64) -> Status {
+        let SeatStatus { screen, lost, target, viewers } = status;
+        let screen = screen.shown();
+        let lost = lost.map(|since| now.saturating_duration_since(since));
         Status {
             seat: seat.clone(),
             signal: screen.signal,
@@ -199,6 +202,8 @@ impl Status {
             device: screen.device,
             choice: screen.choice,
             reason: screen.reason,
+            lost_ms: lost.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
+            advice: lost.map(|_| placeholder::advice(screen.signal)).unwrap_or_default(),
             dropped: screen.dropped,
             power: match target.lamps.power {
                 Some(true) => Power::On,
@@ -217,7 +222,9 @@ impl Status {
 
 #[cfg(test)]
 mod tests {
-    use crate::bus::TargetStatus;
+    use std::time::Duration;
+
+    use crate::bus::{ScreenStatus, TargetStatus};
     use crate::net::ws::messages::*;
 
     const GOOD: &[&str] = &[
@@ -311,6 +318,7 @@ mod tests {
                 dropped: 2,
                 stuck: false,
             },
+            lost: None,
             target: TargetStatus {
                 lamps: Lamps { power: Some(true), disk: Some(false) },
                 keyboard_leds: KeyboardLeds { num: true, caps: false, scroll: false },
@@ -322,14 +330,38 @@ mod tests {
         let documented = include_str!("../../../docs/api.md");
         let example = documented.split("```json").nth(1).unwrap().split("```").next().unwrap();
         let example: serde_json::Value = serde_json::from_str(example).unwrap();
-        let text = serde_json::to_string(&Status::new(&seat, status, 81_234_567)).unwrap();
+        let text = serde_json::to_string(&Status::new(&seat, status, Instant::now(), 81_234_567)).unwrap();
         assert_eq!(example, serde_json::from_str::<serde_json::Value>(&text).unwrap());
     }
 
     #[test]
     fn a_status_message_carries_its_type_beside_its_fields() {
         let seat = SeatId::try_from("main".to_string()).unwrap();
-        let text = FromDaemon::Status(Status::new(&seat, SeatStatus::default(), 0)).to_text();
+        let text = FromDaemon::Status(Status::new(&seat, SeatStatus::default(), Instant::now(), 0)).to_text();
         assert!(text.starts_with(r#"{"type":"status","seat":"main","signal":"starting","mode":null"#), "{text}");
+    }
+
+    #[test]
+    fn a_status_says_for_how_long_there_is_no_picture_and_what_to_do() {
+        let seat = SeatId::try_from("main".to_string()).unwrap();
+        let since = Instant::now();
+        let screen = ScreenStatus { signal: Signal::NoSignal, ..ScreenStatus::default() };
+        let status = |screen, lost| {
+            let status = SeatStatus { screen, lost, ..SeatStatus::default() };
+            serde_json::to_value(Status::new(&seat, status, since + Duration::from_millis(1500), 0)).unwrap()
+        };
+        let told = |status: &serde_json::Value, key: &str| status[key].clone();
+        let lost = status(screen.clone(), Some(since));
+        assert_eq!(
+            (1500.into(), placeholder::advice(Signal::NoSignal).into()),
+            (told(&lost, "lost_ms"), told(&lost, "advice"))
+        );
+        let stuck = status(ScreenStatus { stuck: true, ..screen }, Some(since));
+        assert_eq!(
+            ("stuck".into(), placeholder::advice(Signal::Stuck).into()),
+            (told(&stuck, "signal"), told(&stuck, "advice"))
+        );
+        let live = status(ScreenStatus { signal: Signal::Ok, ..ScreenStatus::default() }, None);
+        assert_eq!((None, "".into()), (live.get("lost_ms"), told(&live, "advice")));
     }
 }

@@ -144,7 +144,8 @@ async fn view(wire: &mut PictureSocket<Transport>, upgrade: &Upgrade, site: &Arc
                     wire.say(FromDaemon::Refused { code, message: &message }.to_text())?
                 }
                 Action::Status => {
-                    wire.say(FromDaemon::Status(Status::new(&bus.seat, bus.status.now(), site.clock())).to_text())?
+                    let status = Status::new(&bus.seat, bus.status.now(), Instant::now(), site.clock());
+                    wire.say(FromDaemon::Status(status).to_text())?
                 }
                 Action::Latency(latency) => {
                     let ms = (latency.as_secs_f64() * 10_000.0).round() / 10.0;

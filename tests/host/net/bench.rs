@@ -14,7 +14,7 @@ use bytes::Bytes;
 use farhand::auth::clock::Clock;
 use farhand::base::heartbeat::Heartbeat;
 use farhand::base::seat_id::SeatId;
-use farhand::base::signal::Size;
+use farhand::base::signal::{Signal, Size};
 use farhand::base::tasks::{Stopper, Tasks, stop};
 use farhand::bus::{FrameBus, SeatBus, StatusBus, SystemBus};
 use farhand::config::update::Update;
@@ -255,6 +255,15 @@ impl Bench {
 
     pub fn publish(&self, jpeg: impl Into<Bytes>) {
         self.frames.publish(Instant::now(), SIZE, jpeg.into());
+    }
+}
+
+impl Bench {
+    /// What a screen does that has lost its signal, or found it again.
+    pub fn report(&self, signal: Signal, reason: Option<&str>) {
+        let (seat, frames, status, heartbeat) = (seat(), self.frames.clone(), self.status.clone(), never_still());
+        let bus = SeatBus { seat, frames, status, heartbeat };
+        bus.report(Instant::now(), |screen| (screen.signal, screen.reason) = (signal, reason.map(str::to_string)));
     }
 }
 

@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use farhand::auth::role::Role;
+use farhand::base::signal::Signal;
+use farhand::video::placeholder;
 use futures_util::SinkExt;
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
@@ -92,15 +94,36 @@ async fn latency_counts_the_way_back() {
 #[tokio::test]
 async fn a_picture_from_before_a_viewer_came_tells_no_latency() {
     let bench = Bench::new().await;
-    bench.frames.publish(Instant::now() - Duration::from_secs(3600), SIZE, "card".into());
+    bench.frames.publish(Instant::now() - Duration::from_secs(3600), SIZE, "old".into());
     let mut socket = Socket::operator(&bench).await;
-    let card = socket.picture().await;
-    socket.shown(card.seq).await;
+    let old = socket.picture().await;
+    socket.shown(old.seq).await;
     bench.publish("fresh");
     let fresh = socket.picture().await;
     socket.shown(fresh.seq).await;
     let latency = socket.event("latency").await["ms"].as_f64().unwrap();
     assert!(latency < 3_600_000.0, "{latency} ms");
+}
+
+#[tokio::test]
+async fn a_page_gets_the_last_picture_and_words_while_the_signal_is_lost() {
+    let bench = Bench::new().await;
+    bench.publish("panic");
+    bench.report(Signal::Ok, None);
+    let mut early = Socket::operator(&bench).await;
+    assert_eq!(b"panic".to_vec(), early.picture().await.jpeg);
+    bench.report(Signal::NoSignal, None);
+    let mut late = Socket::operator(&bench).await;
+    assert_eq!(b"panic".to_vec(), late.picture().await.jpeg, "what it showed last can be read");
+    let status = Socket::open(&bench, &bearer(Role::Operator)).await.event("status").await;
+    assert_eq!("no-signal", status["signal"]);
+    assert!(status["lost_ms"].as_u64().is_some_and(|ms| ms < 60_000), "{status}");
+    assert_eq!(placeholder::advice(Signal::NoSignal), status["advice"]);
+    bench.publish("back");
+    bench.report(Signal::Ok, None);
+    for socket in [&mut early, &mut late] {
+        assert_eq!(b"back".to_vec(), socket.picture().await.jpeg, "and no card, nor the same picture again");
+    }
 }
 
 #[tokio::test]
