@@ -1,6 +1,7 @@
 //! Lists everything that can be asked for, a resource in a file.
 
 pub mod authority;
+mod card;
 pub mod health;
 pub mod keys;
 pub mod logs;

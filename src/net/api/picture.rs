@@ -1,4 +1,4 @@
-//! Gives pictures: the newest, and one after another without end.
+//! Gives pictures: the newest, and one after another without end. While the signal is lost, a card says so instead.
 //!
 //! The next picture is taken when hyper asks for it, which it does when the one before has all but left, since its
 //! buffer is smaller than any: so a slow reader skips pictures and never sees an old one. What comes after a picture is
@@ -10,15 +10,17 @@ use std::future::Future;
 use std::io::Write as _;
 use std::pin::Pin;
 use std::task::{self, Poll};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use hyper::Response;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::auth::role::Privilege;
-use crate::bus::{Frame, FrameBus, Frames};
+use crate::bus::{Frame, FrameBus, Frames, Lost};
+use crate::net::api::card::card;
 use crate::net::http::accepts::Nothing;
 use crate::net::http::answers::{Answered, Answers, labelled};
 use crate::net::http::body::{Body, Parts, Pieces};
@@ -57,8 +59,15 @@ pub struct NoPicture;
 struct Snapshot;
 struct Stream;
 
+/// What a viewer is given in one piece: a picture of the target's screen, or a card.
+struct Shot {
+    jpeg: Bytes,
+    /// When it was captured; of a card, since when there is nothing else to show.
+    captured: Instant,
+}
+
 /// The newest picture.
-pub struct Jpeg(Frame);
+pub struct Jpeg(Shot);
 
 /// Pictures without end.
 pub struct Pictures(Multipart);
@@ -132,22 +141,20 @@ impl ApiError for NoPicture {
 }
 
 /// The newest picture, or the first one if none has come yet.
-async fn newest(bus: &FrameBus) -> Result<Frame, NoPicture> {
-    let mut frames = bus.watch();
-    if bus.is_behind() {
-        // Nobody watched, so what there is may be from before the key that the caller has just pressed. Now that
-        // somebody does, the next one is on its way; if it is not, an old one is better than none.
-        let _ = timeout(FRESH, frames.changed()).await;
-    }
-    match timeout(FIRST_PICTURE, frames.wait_for(Option::is_some)).await {
-        Ok(Ok(frame)) => frame.clone().ok_or(NoPicture),
-        _ => Err(NoPicture),
+async fn newest(bus: &FrameBus) -> Result<Shot, NoPicture> {
+    let mut shots = Shots::new(bus);
+    // Where nobody watched, what there is may be from before the key that the caller has just pressed. Now that
+    // somebody does, the next one is on its way; if it is not, an old one is better than none.
+    let patience = if bus.newest().is_some() { FRESH } else { FIRST_PICTURE };
+    match timeout(patience, shots.next()).await {
+        Ok(Some(shot)) => Ok(shot),
+        _ => bus.newest().map(Shot::from).ok_or(NoPicture),
     }
 }
 
 /// When a picture was captured, by the wall clock, as `seconds.microseconds` since 1970.
-fn timestamp(frame: &Frame) -> String {
-    let captured = SystemTime::now() - frame.captured.elapsed();
+fn timestamp(shot: &Shot) -> String {
+    let captured = SystemTime::now() - shot.captured.elapsed();
     let since = captured.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     format!("{}.{:06}", since.as_secs(), since.subsec_micros())
 }
@@ -158,7 +165,62 @@ fn is_drawn(headers: &HeaderMap) -> bool {
     headers.get("sec-fetch-dest").is_some_and(|dest| dest == "image")
 }
 
-type Next = Pin<Box<dyn Future<Output = Option<(Frames, Frame)>> + Send>>;
+impl From<Frame> for Shot {
+    fn from(Frame { jpeg, captured, .. }: Frame) -> Shot {
+        Shot { jpeg, captured }
+    }
+}
+
+/// What a viewer is to see, one after another: pictures while they are live, and otherwise a card.
+struct Shots {
+    frames: Frames,
+    lost: watch::Receiver<Option<Lost>>,
+    /// Since when there was no live picture, the last time there was none.
+    since: Option<Instant>,
+}
+
+impl Shots {
+    /// Whoever comes sees what there is at once, not the next one.
+    fn new(bus: &FrameBus) -> Shots {
+        let (mut frames, mut lost) = (bus.watch(), bus.watch_lost());
+        frames.mark_changed();
+        lost.mark_changed();
+        Shots { frames, lost, since: None }
+    }
+
+    /// Waits for what was not given yet. None once there is nobody who would bring it.
+    async fn next(&mut self) -> Option<Shot> {
+        loop {
+            if self.lost.has_changed().ok()? {
+                let lost = self.lost.borrow_and_update().clone();
+                if let Some(Lost { since, signal, reason }) = lost {
+                    self.since = Some(since);
+                    if let Some(jpeg) = card(signal, reason).await {
+                        return Some(Shot { jpeg, captured: since });
+                    }
+                }
+            }
+            let is_live = self.lost.borrow().is_none();
+            tokio::select! {
+                biased;
+                change = self.lost.changed() => {
+                    change.ok()?;
+                    self.lost.mark_changed();
+                }
+                change = self.frames.changed(), if is_live => {
+                    change.ok()?;
+                    let frame = self.frames.borrow_and_update().clone();
+                    // A picture from before the loss is no news after it.
+                    if let Some(frame) = frame.filter(|frame| self.since.is_none_or(|since| since <= frame.captured)) {
+                        return Some(frame.into());
+                    }
+                }
+            }
+        }
+    }
+}
+
+type Next = Pin<Box<dyn Future<Output = Option<(Shots, Shot)>> + Send>>;
 
 /// The parts of one viewer's stream.
 pub struct Multipart {
@@ -177,23 +239,20 @@ impl fmt::Debug for Multipart {
 impl Multipart {
     /// A stream of pictures until `end` comes. `drawn`: see [`is_drawn`].
     fn new(frames: &FrameBus, drawn: bool, end: impl Future<Output = ()> + Send + 'static) -> Multipart {
-        let mut frames = frames.watch();
-        // Whoever comes sees the newest picture at once, not the next one.
-        frames.mark_changed();
-        Multipart { next: next(frames), end: Box::pin(end), drawn, begun: false }
+        Multipart { next: next(Shots::new(frames)), end: Box::pin(end), drawn, begun: false }
     }
 
-    fn part(&self, frame: Frame) -> Pieces {
+    fn part(&self, shot: Shot) -> Pieces {
         let (head, tail) = if self.drawn {
             (Bytes::new(), [NEXT, b"\r\n"].concat().into())
         } else {
             let mut head = Vec::with_capacity(80);
-            let length = frame.jpeg.len();
-            write!(head, "Content-Length: {length}\r\nX-Timestamp: {}\r\n\r\n", timestamp(&frame))
+            let length = shot.jpeg.len();
+            write!(head, "Content-Length: {length}\r\nX-Timestamp: {}\r\n\r\n", timestamp(&shot))
                 .expect("writing to a vector does not fail");
             (head.into(), Bytes::from_static(NEXT))
         };
-        Pieces { head, picture: frame.jpeg, tail }
+        Pieces { head, picture: shot.jpeg, tail }
     }
 }
 
@@ -210,22 +269,14 @@ impl Parts for Multipart {
         match self.next.as_mut().poll(context) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(None) => Poll::Ready(None),
-            Poll::Ready(Some((frames, frame))) => {
-                self.next = next(frames);
-                Poll::Ready(Some(self.part(frame)))
+            Poll::Ready(Some((shots, shot))) => {
+                self.next = next(shots);
+                Poll::Ready(Some(self.part(shot)))
             }
         }
     }
 }
 
-fn next(mut frames: Frames) -> Next {
-    Box::pin(async move {
-        loop {
-            frames.changed().await.ok()?;
-            let frame = frames.borrow_and_update().clone();
-            if let Some(frame) = frame {
-                return Some((frames, frame));
-            }
-        }
-    })
+fn next(mut shots: Shots) -> Next {
+    Box::pin(async move { shots.next().await.map(|shot| (shots, shot)) })
 }

@@ -4,10 +4,12 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use farhand::auth::role::Role;
+use farhand::base::signal::Signal;
 use farhand::net::api::TABLE;
+use farhand::video::{encode, placeholder};
 use tokio::time::Instant;
 
-use super::bench::{Bench, Client, bearer, soon};
+use super::bench::{Bench, Client, SIZE, bearer, soon};
 
 const STREAM: &str = "GET /api/v1/seats/main/stream.mjpeg";
 
@@ -104,6 +106,64 @@ async fn a_snapshot_shows_what_happened_while_nobody_watched() {
     bench.frames.pass_over();
     let answer = bench.ask("GET /api/v1/seats/main/snapshot.jpg", &bearer(Role::Viewer), "").await;
     assert_eq!(b"fresh".to_vec(), answer.body);
+}
+
+/// The picture that says what is wrong.
+fn card(signal: Signal, reason: &str) -> Bytes {
+    encode::jpeg_from_rgb(placeholder::SIZE, &placeholder::draw_with_reason(signal, reason)).unwrap()
+}
+
+#[tokio::test]
+async fn a_snapshot_shows_the_card_while_the_signal_is_lost() {
+    let bench = Bench::new().await;
+    let ask = async || {
+        let answer = bench.ask("GET /api/v1/seats/main/snapshot.jpg", &bearer(Role::Viewer), "").await;
+        assert_eq!((200, Some("image/jpeg")), (answer.status, answer.line("content-type")));
+        assert!(answer.line("x-timestamp").unwrap().parse::<f64>().is_ok());
+        answer.body
+    };
+    bench.report(Signal::Starting, None);
+    assert_eq!(card(Signal::Starting, ""), ask().await, "nothing has come yet");
+    bench.publish("one");
+    bench.report(Signal::Ok, None);
+    assert_eq!(b"one".to_vec(), ask().await);
+    bench.report(Signal::Stalled, Some("the driver failed"));
+    assert_eq!(card(Signal::Stalled, "the driver failed"), ask().await);
+    bench.report(Signal::Changing, None);
+    bench.publish("two");
+    bench.report(Signal::Ok, None);
+    assert_eq!(b"two".to_vec(), ask().await);
+}
+
+#[tokio::test]
+async fn a_stream_shows_a_card_as_soon_as_the_signal_goes_and_pictures_when_it_is_back() {
+    let bench = Bench::new().await;
+    bench.publish("one");
+    bench.report(Signal::Ok, None);
+    let mut parts = stream(&bench, "").await;
+    assert_eq!(b"one".to_vec(), parts.picture().await);
+    bench.report(Signal::Changing, None);
+    bench.publish("other mode");
+    assert_eq!(b"other mode".to_vec(), parts.picture().await, "a change of mode is no loss");
+    bench.report(Signal::NoSignal, None);
+    assert_eq!(card(Signal::NoSignal, ""), parts.picture().await);
+    let mut late = stream(&bench, "").await;
+    assert_eq!(card(Signal::NoSignal, ""), late.picture().await);
+    bench.report(Signal::Stalled, Some("one"));
+    assert_eq!(card(Signal::Stalled, "one"), parts.picture().await);
+    bench.report(Signal::Stalled, Some("two"));
+    assert_eq!(card(Signal::Stalled, "two"), parts.picture().await);
+    // One that was coded late is from before the loss.
+    bench.frames.publish(std::time::Instant::now() - Duration::from_secs(60), SIZE, "late".into());
+    bench.report(Signal::Ok, None);
+    bench.publish("back");
+    assert_eq!(b"back".to_vec(), parts.picture().await);
+    // A slow one may have been given cards meanwhile, and no other picture.
+    let mut given = late.picture().await;
+    while given.starts_with(&[0xff, 0xd8]) {
+        given = late.picture().await;
+    }
+    assert_eq!(b"back".to_vec(), given);
 }
 
 #[tokio::test]
