@@ -18,7 +18,6 @@ use crate::base::front_panel::Lamps;
 use crate::base::heartbeat::{Heartbeat, STALLED_AFTER};
 use crate::base::seat_id::SeatId;
 use crate::base::signal::{Signal, Size};
-use crate::base::tasks::Stop;
 use crate::base::usb::{KeyboardLeds, Udc};
 use crate::update::System;
 
@@ -358,12 +357,6 @@ impl SeatBus {
             status.lost = self.frames.see(now, signal, reason);
         });
     }
-}
-
-/// A source of pictures of the target's screen: a capture device, or the simulated machine.
-pub trait Screen: Send + 'static {
-    /// Publishes pictures, and what is known of the signal, until told to stop. Runs on a thread of its own.
-    fn run(self: Box<Self>, bus: SeatBus, stop: Stop);
 }
 
 #[cfg(test)]

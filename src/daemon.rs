@@ -25,8 +25,6 @@ use crate::base::log_pipe;
 use crate::base::seat_id::SeatId;
 use crate::base::tasks;
 use crate::base::tasks::{Stop, Tasks};
-use crate::bus::Screen;
-use crate::bus::pulse;
 use crate::bus::{FrameBus, SeatBus, StatusBus, SystemBus};
 use crate::config::{Config, Controller, Redirect, Wake};
 use crate::gadget::plan;
@@ -40,12 +38,13 @@ use crate::hw::hidg;
 use crate::hw::lamps;
 use crate::hw::relay;
 use crate::hw::sensors::BoardSensors;
-use crate::hw::v4l2::{Claims, V4l2Screen};
+use crate::hw::v4l2::{Claims, V4l2Source};
 use crate::net;
 use crate::net::download;
 use crate::net::serve::{self, ListenerKind};
 use crate::net::site::{Folders, Mode, Site};
-use crate::ports::Board;
+use crate::pipeline::{Pipeline, keep};
+use crate::ports::{Board, CaptureSource};
 use crate::sim;
 use crate::start::{SERVE_USER, StartError, cannot};
 use crate::tls::TlsError;
@@ -87,9 +86,11 @@ pub fn serve(config: Config, places: Places, hands: &Path) -> Result<(), StartEr
         }
         let claims = Claims::new(config.seats.iter().map(|(seat, parts)| (seat, &parts.video.device)));
         for bus in &seats {
-            let (video, claims) = (config.seats[&bus.seat].video.clone(), claims.clone());
-            let screen = move || Box::new(V4l2Screen::new(video.clone(), claims.clone())) as Box<dyn Screen>;
-            tasks.spawn(format!("screen {}", bus.seat), pulse::keep(bus.clone(), screen, stop.clone()));
+            let (seat, video, claims) = (bus.seat.clone(), config.seats[&bus.seat].video.clone(), claims.clone());
+            let source = move || -> Box<dyn CaptureSource> {
+                Box::new(V4l2Source::new(seat.clone(), video.clone(), claims.clone()))
+            };
+            tasks.spawn(format!("screen {}", bus.seat), keep::running(bus.clone(), source, stop.clone()));
         }
         listen(&config, &places, seats, (hands, system), tasks, &stop).await
     })
@@ -231,9 +232,9 @@ fn seat_names(config: &Config) -> String {
 }
 
 /// Gives a screen its thread.
-fn watch(bus: SeatBus, screen: Box<dyn Screen>, tasks: &Tasks) -> Result<(), StartError> {
+fn watch(bus: SeatBus, screen: Box<dyn CaptureSource>, tasks: &Tasks) -> Result<(), StartError> {
     let name = format!("screen {}", bus.seat);
-    tasks.thread(name, |stop| screen.run(bus, stop)).map_err(cannot("start a thread"))
+    tasks.thread(name, |stop| screen.run(Box::new(Pipeline::new(bus)), stop)).map_err(cannot("start a thread"))
 }
 
 /// Opens every listener, and says where.

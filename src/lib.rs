@@ -36,6 +36,7 @@ pub mod health;
 pub mod hid;
 pub mod hw;
 pub mod net;
+pub mod pipeline;
 pub mod ports;
 pub mod power;
 pub mod seat;

@@ -5,11 +5,19 @@
 //! when) is in the pure modules.
 
 use std::io;
+use std::ops::Range;
 use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::Bytes;
 
 use crate::base::board::{CardState, Readings};
 use crate::base::front_panel::{Contact, Lamps};
+use crate::base::tasks::Stop;
 use crate::base::usb::{KeyboardLeds, Report, Udc};
+use crate::video::encode::Layout;
+use crate::video::jpeg::Jpeg;
+use crate::video::signal::SignalStatus;
 
 /// What a USB port reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,4 +103,77 @@ pub struct Board {
     pub relays: Box<dyn Relays>,
     /// Power and disk lamps.
     pub lamps: Box<dyn LampInputs>,
+}
+
+/// A source of pictures of the target's screen: a capture device, or the simulated machine.
+pub trait CaptureSource: Send + 'static {
+    /// Hands out pictures, and what is known of the signal, until told to stop. Runs on a thread of its own.
+    fn run(self: Box<Self>, out: Box<dyn PictureSink>, stop: Stop);
+}
+
+/// Where a source's pictures go, and what it knows of them. Nothing here keeps a source waiting.
+pub trait PictureSink {
+    /// Takes a picture that can be shown, and was complete at this time.
+    fn show(&mut self, at: Instant, picture: Captured);
+
+    /// Notes that the screen may look otherwise by now than the last picture that was handed out.
+    fn pass_over(&mut self);
+
+    /// Notes what is known of the picture. Cheap if nothing has changed.
+    fn report(&mut self, status: SourceStatus);
+
+    /// Notes that the source's thread goes round.
+    fn beat(&mut self, now: Instant);
+
+    /// Whether anybody wants pictures now.
+    fn is_watched(&self) -> bool;
+}
+
+/// A picture as a source gives it. Whether anything more is made of it is the sink's matter.
+#[derive(Debug)]
+pub enum Captured {
+    /// A JPEG file, and what was found in these bytes.
+    Jpeg(Pinned, Jpeg),
+    /// Pixels, of which none are missing.
+    Raw(Pinned, Layout),
+}
+
+/// A picture's bytes, in place: mostly in a buffer of the driver's, which goes without it until they are dropped.
+#[derive(Debug)]
+pub struct Pinned {
+    bytes: Bytes,
+    is_short: bool,
+}
+
+impl Pinned {
+    /// `is_short`: whether the driver has so few buffers left that nobody may keep this one.
+    pub fn new(bytes: Bytes, is_short: bool) -> Pinned {
+        Pinned { bytes, is_short }
+    }
+
+    /// A part of it, to be kept: in place, or as a copy if the driver is short of buffers.
+    pub fn share(self, part: Range<usize>) -> Bytes {
+        let (end, start) = (part.end.min(self.bytes.len()), part.start.min(self.bytes.len()));
+        let part = start.min(end)..end;
+        if self.is_short { Bytes::copy_from_slice(&self.bytes[part]) } else { self.bytes.slice(part) }
+    }
+}
+
+impl AsRef<[u8]> for Pinned {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// What a source knows of its pictures.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourceStatus {
+    /// The signal, the size of the picture, and how many there are.
+    pub seen: SignalStatus,
+    /// What the pictures come from, in words.
+    pub device: String,
+    /// Why it gives them in the size and rate that it does.
+    pub choice: Option<String>,
+    /// What exactly is wrong, in words: with the device, the kernel or the pictures.
+    pub reason: Option<String>,
 }

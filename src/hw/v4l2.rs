@@ -1,7 +1,7 @@
 //! Captures pictures from a V4L2 device.
 //!
 //! The shell around [`crate::video::signal::SignalTracker`]: it carries out its actions and reports the results. A
-//! picture that the device coded as JPEG is published in place, in the driver's buffer, and never copied.
+//! picture is handed out in place, in the driver's buffer. Whether anything more is made of it is decided elsewhere.
 
 mod buffers;
 mod capture;
@@ -11,5 +11,5 @@ mod error;
 mod fallback;
 mod ioctl;
 
-pub use capture::V4l2Screen;
+pub use capture::V4l2Source;
 pub use claims::Claims;

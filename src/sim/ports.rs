@@ -17,12 +17,14 @@ use crate::base::front_panel::{Contact, Lamps};
 use crate::base::signal::{Signal, Size};
 use crate::base::tasks::Stop;
 use crate::base::usb::Report;
-use crate::bus::Screen;
-use crate::bus::SeatBus;
-use crate::ports::{Board, LampInputs, Offer, Relays, UsbEvent, UsbPort, WakeError};
+use crate::ports::{
+    Board, CaptureSource, Captured, LampInputs, Offer, PictureSink, Pinned, Relays, SourceStatus, UsbEvent, UsbPort,
+    WakeError,
+};
 use crate::video::demand::Demand;
 use crate::video::encode::{Colour, Encoder, PixelFormat, Raw};
-use crate::video::placeholder;
+use crate::video::jpeg::Jpeg;
+use crate::video::signal::SignalStatus;
 
 /// The shortest time between pictures, as from a good capture device.
 const FRAME_INTERVAL: Duration = Duration::from_micros(33_333);
@@ -167,10 +169,11 @@ impl LampInputs for Machine {
 /// The machine's screen, as a capture device would see it.
 pub struct SimulatedScreen(Machine);
 
-impl Screen for SimulatedScreen {
-    fn run(self: Box<Self>, bus: SeatBus, stop: Stop) {
+impl CaptureSource for SimulatedScreen {
+    /// Plays a device that codes JPEG itself.
+    fn run(self: Box<Self>, out: Box<dyn PictureSink>, stop: Stop) {
         match Encoder::new() {
-            Ok(encoder) => Recording::new(self.0, bus, encoder).run(&stop),
+            Ok(encoder) => Recording::new(self.0, out, encoder).run(&stop),
             Err(error) => log::error!("the simulated screen cannot be shown: {error}"),
         }
     }
@@ -179,7 +182,7 @@ impl Screen for SimulatedScreen {
 /// The state of the screen's thread.
 struct Recording {
     machine: Machine,
-    bus: SeatBus,
+    out: Box<dyn PictureSink>,
     encoder: Encoder,
     demand: Demand,
     raster: Raster,
@@ -191,16 +194,16 @@ struct Recording {
 }
 
 impl Recording {
-    fn new(machine: Machine, bus: SeatBus, encoder: Encoder) -> Recording {
+    fn new(machine: Machine, out: Box<dyn PictureSink>, encoder: Encoder) -> Recording {
         let raster = Raster::new(Size { width: 0, height: 0 });
         let (demand, signal, picture, shown) = (Demand::default(), Signal::Starting, None, VecDeque::new());
-        Recording { machine, bus, encoder, demand, raster, signal, picture, shown }
+        Recording { machine, out, encoder, demand, raster, signal, picture, shown }
     }
 
     fn run(mut self, stop: &Stop) {
         while !stop.is_requested() {
             self.look(Instant::now);
-            self.bus.heartbeat.beat(Instant::now());
+            self.out.beat(Instant::now());
             self.machine.wait(self.shown.back().map(|last| *last + FRAME_INTERVAL));
         }
     }
@@ -209,7 +212,7 @@ impl Recording {
     fn look(&mut self, clock: impl FnOnce() -> Instant) {
         let last = self.shown.back().copied();
         let due = |interval: Duration, now: Instant| last.is_none_or(|last| last + interval <= now);
-        let (raster, demand, watched) = (&mut self.raster, &self.demand, self.bus.frames.is_watched());
+        let (raster, demand, watched) = (&mut self.raster, &self.demand, self.out.is_watched());
         let (now, signal, drawn, stale) = self.machine.look(clock, |target, now| {
             target.tick(now);
             let drawn = due(FRAME_INTERVAL, now) && demand.wants(now, watched) && target.draw(raster);
@@ -225,39 +228,24 @@ impl Recording {
             self.picture = None;
             self.demand.renew();
         } else if stale && !watched {
-            self.bus.frames.pass_over();
+            self.out.pass_over();
         }
         if let Some((size, jpeg)) = self.picture.as_ref().filter(|_| drawn || (!stale && due(KEEP_ALIVE, now))) {
-            self.bus.frames.publish(now, *size, jpeg.clone());
+            let found = Jpeg { size: *size, start: 0, len: jpeg.len(), ends: true, lacks_tables_at: None };
+            self.out.show(now, Captured::Jpeg(Pinned::new(jpeg.clone(), false), found));
             self.shown.push_back(now);
-        }
-        if signal == Signal::NoSignal && self.signal != signal {
-            self.show_card(now, signal);
         }
         self.signal = signal;
         self.report(now);
-    }
-
-    /// Shows why there is no picture. A change of mode is not shown: it ends before anyone could read it.
-    fn show_card(&mut self, now: Instant, signal: Signal) {
-        let (pixels, stride) = (placeholder::draw(signal), PixelFormat::Rgb24.row_bytes(placeholder::SIZE.width));
-        let raw =
-            Raw { size: placeholder::SIZE, format: PixelFormat::Rgb24, colour: Colour::JPEG, stride, pixels: &pixels };
-        if let Some(jpeg) = code(&mut self.encoder, &raw) {
-            self.bus.frames.publish(now, placeholder::SIZE, jpeg);
-        }
     }
 
     fn report(&mut self, now: Instant) {
         while self.shown.front().is_some_and(|at| *at + Duration::from_secs(1) <= now) {
             self.shown.pop_front();
         }
-        self.bus.status.update(|status| {
-            status.screen.signal = self.signal;
-            status.screen.mode = self.picture.as_ref().map(|(size, _)| *size);
-            status.screen.fps = self.shown.len() as f32;
-            status.screen.device = "Simulated machine".into();
-        });
+        let (mode, fps) = (self.picture.as_ref().map(|(size, _)| *size), self.shown.len() as f32);
+        let seen = SignalStatus { signal: self.signal, mode, fps, dropped: 0 };
+        self.out.report(SourceStatus { seen, device: "Simulated machine".into(), choice: None, reason: None });
     }
 }
 
@@ -276,8 +264,10 @@ mod tests {
     use super::*;
     use crate::base::tasks;
     use crate::base::usb::Keys;
-    use crate::bus::{FrameBus, Frames, StatusBus};
+    use crate::bus::{FrameBus, Frames, SeatBus, StatusBus};
+    use crate::pipeline::Pipeline;
     use crate::sim::keyboard::down;
+    use crate::video::placeholder;
 
     /// Longer than anything takes on the machine, even on a busy computer.
     const TIMEOUT: Duration = Duration::from_secs(20);
@@ -329,7 +319,7 @@ mod tests {
     fn the_screen_is_drawn_as_it_moves_for_a_viewer_and_once_a_second_for_nobody() {
         let (_, SimulatedScreen(machine)) = machine();
         let bus = bus();
-        let mut recording = Recording::new(machine, bus.clone(), Encoder::new().unwrap());
+        let mut recording = Recording::new(machine, Box::new(Pipeline::new(bus.clone())), Encoder::new().unwrap());
         // The self-test counts memory, and so changes 20 times a second.
         let mut now = Instant::now() + Duration::from_millis(500);
         let mut last = None;
@@ -366,7 +356,7 @@ mod tests {
         let (stopper, stop) = tasks::stop();
         let thread = std::thread::spawn({
             let bus = bus.clone();
-            move || Box::new(screen).run(bus, stop)
+            move || Box::new(screen).run(Box::new(Pipeline::new(bus)), stop)
         });
 
         until(&bus, Signal::Ok).await;

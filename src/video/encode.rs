@@ -102,6 +102,24 @@ fn weighted(u: u8, v: u8, cb: i32, cr: i32) -> i32 {
     ((i32::from(u) - 128) * cb + (i32::from(v) - 128) * cr + 0x8000) >> 16
 }
 
+/// What the bytes of a raw picture mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "described with `Raw`")]
+pub struct Layout {
+    pub size: Size,
+    pub format: PixelFormat,
+    pub colour: Colour,
+    pub stride: usize,
+}
+
+impl Layout {
+    /// These bytes, as a picture.
+    pub fn of(self, pixels: &[u8]) -> Raw<'_> {
+        let Layout { size, format, colour, stride } = self;
+        Raw { size, format, colour, stride, pixels }
+    }
+}
+
 /// A raw picture, as it lies in a driver's buffer.
 #[derive(Debug, Clone, Copy)]
 #[expect(missing_docs, reason = "`size` is described by its type")]

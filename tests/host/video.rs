@@ -6,10 +6,11 @@ use farhand::base::heartbeat::Heartbeat;
 use farhand::base::signal::Signal;
 use farhand::base::tasks;
 use farhand::base::tasks::Tasks;
-use farhand::bus::Screen;
 use farhand::bus::{Frame, FrameBus, SeatBus, StatusBus};
 use farhand::config::{Config, Video};
-use farhand::hw::v4l2::{Claims, V4l2Screen};
+use farhand::hw::v4l2::{Claims, V4l2Source};
+use farhand::pipeline::Pipeline;
+use farhand::ports::CaptureSource as _;
 use farhand::video::{encode, jpeg, placeholder};
 
 /// Long enough for a loaded machine; nothing here takes a tenth of it.
@@ -34,8 +35,9 @@ impl Running {
         let bus = SeatBus { seat, frames: FrameBus::default(), status: StatusBus::default(), heartbeat };
         let (stopper, stop) = tasks::stop();
         let tasks = Tasks::new(stop);
-        let (screen, screen_bus) = (Box::new(V4l2Screen::new(video, Claims::default())), bus.clone());
-        tasks.thread("video", move |stop| screen.run(screen_bus, stop)).unwrap();
+        let source = Box::new(V4l2Source::new(bus.seat.clone(), video, Claims::default()));
+        let pipeline_bus = bus.clone();
+        tasks.thread("video", move |stop| source.run(Box::new(Pipeline::new(pipeline_bus)), stop)).unwrap();
         Running { bus, stopper, tasks }
     }
 

@@ -6,7 +6,6 @@
 
 use std::io;
 use std::num::NonZeroUsize;
-use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
 use std::slice;
@@ -18,6 +17,7 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use v4l::device::Handle;
 
 use super::ioctl::{self, Failure, Filled};
+use crate::ports::Pinned;
 
 /// One being written, two in reserve, three with viewers.
 const WANTED: u32 = 6;
@@ -158,16 +158,12 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// A part of it, to be shared: in place, or as a copy if the driver is short of buffers.
-    pub fn share(self, part: Range<usize>) -> Bytes {
-        let (end, start) = (part.end.min(self.len), part.start.min(self.len));
-        let part = start.min(end)..end;
+    /// Lends it out: in place, unless the driver is short of buffers, or too many are lent out.
+    pub fn pin(self) -> Pinned {
         let lent = self.queue.loans.0.load(Ordering::Relaxed);
-        if self.queue.queued.load(Ordering::Relaxed) < SPARE || LENDABLE <= lent {
-            Bytes::copy_from_slice(&self.as_ref()[part])
-        } else {
-            Bytes::from_owner(Lent::new(self)).slice(part)
-        }
+        let is_short = self.queue.queued.load(Ordering::Relaxed) < SPARE || LENDABLE <= lent;
+        // What nobody may keep is back in a moment.
+        Pinned::new(if is_short { Bytes::from_owner(self) } else { Bytes::from_owner(Lent::new(self)) }, is_short)
     }
 }
 
@@ -348,7 +344,7 @@ mod tests {
                         match dice.roll(3) {
                             // Some are not shared at once, and some never.
                             0 => waiting.push(picture),
-                            _ if held.len() < patience => held.push(Held { bytes: picture.share(0..9), is }),
+                            _ if held.len() < patience => held.push(Held { bytes: picture.pin().share(0..9), is }),
                             _ => (),
                         }
                     }
@@ -389,7 +385,7 @@ mod tests {
         for _ in 0..9 {
             let pool = Pool::new(driver.clone(), loans.clone()).unwrap();
             maps.extend(pool.maps.iter().map(Arc::downgrade));
-            held.push(pool.dequeue().unwrap().unwrap().1.share(0..2));
+            held.push(pool.dequeue().unwrap().unwrap().1.pin().share(0..2));
         }
         let mapped = maps.iter().filter(|map| 0 < map.strong_count()).count();
         assert_eq!(LENDABLE, mapped, "of nine pictures, the others are copies");
@@ -404,7 +400,7 @@ mod tests {
             let (_, picture) = pool.dequeue().unwrap().unwrap();
             let index = picture.index as u8;
             let expected: Vec<u8> = expected.iter().map(|byte| if *byte == 0 { index } else { *byte }).collect();
-            assert_eq!(expected, picture.share(part));
+            assert_eq!(expected, picture.pin().share(part));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Runs a capture device: carries out what [`SignalTracker`] decides, publishes pictures, reports the status.
+//! Runs a capture device: carries out what [`SignalTracker`] decides, hands out pictures, reports the status.
 
 use std::error::Error;
 use std::future::pending;
@@ -6,7 +6,6 @@ use std::mem;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use tokio::time::sleep_until;
 
 use super::buffers::{Loans, Picture};
@@ -15,58 +14,55 @@ use super::device::{Device, Kept, Stream};
 use super::error::VideoError;
 use super::ioctl::{Filled, Timings};
 use crate::base::error_chain::chain;
+use crate::base::seat_id::SeatId;
 use crate::base::signal::{Signal, Size};
 use crate::base::tasks::Stop;
-use crate::bus::Screen;
-use crate::bus::{ScreenStatus, SeatBus};
 use crate::config::Video;
+use crate::ports::{CaptureSource, Captured, PictureSink, SourceStatus};
 use crate::video::choice::Coding;
-use crate::video::demand::Coder;
-use crate::video::encode::{EncodeError, Raw, jpeg_from_rgb};
+use crate::video::encode::Layout;
 use crate::video::intake::Intake;
-use crate::video::jpeg::{self, Flaw};
-use crate::video::placeholder;
+use crate::video::jpeg::{self, Flaw, Jpeg};
 use crate::video::signal::{Absence, Action, Reading, SignalStatus, SignalTracker};
 
 /// How often the loop goes round at least: a thread that waits for a silent device is alive, and must be seen to be.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
-/// The screen behind a capture device, which may be plugged in and out.
+/// A capture device, which may be plugged in and out.
 #[derive(Debug)]
-pub struct V4l2Screen {
+pub struct V4l2Source {
+    seat: SeatId,
     video: Video,
     claims: Claims,
 }
 
-impl V4l2Screen {
-    /// A screen that will look for its device as soon as it runs, among those that no other seat claims.
-    pub fn new(video: Video, claims: Claims) -> V4l2Screen {
-        V4l2Screen { video, claims }
+impl V4l2Source {
+    /// A source that will look for a seat's device as soon as it runs, among those that no other seat claims.
+    pub fn new(seat: SeatId, video: Video, claims: Claims) -> V4l2Source {
+        V4l2Source { seat, video, claims }
     }
 }
 
-impl Screen for V4l2Screen {
-    fn run(self: Box<Self>, bus: SeatBus, stop: Stop) {
-        // This thread has a runtime of its own: coding a raw picture must delay nothing else.
+impl CaptureSource for V4l2Source {
+    fn run(self: Box<Self>, out: Box<dyn PictureSink>, stop: Stop) {
+        // This thread has a runtime of its own: what keeps it waiting delays nothing else.
         match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => runtime.block_on(capture(*self, bus, stop)),
-            Err(error) => log::error!("seat {}: no video, for want of a runtime: {error}", bus.seat),
+            Ok(runtime) => runtime.block_on(capture(*self, out, stop)),
+            Err(error) => log::error!("seat {}: no video, for want of a runtime: {error}", self.seat),
         }
     }
 }
 
-async fn capture(screen: V4l2Screen, bus: SeatBus, mut stop: Stop) {
+async fn capture(source: V4l2Source, out: Box<dyn PictureSink>, mut stop: Stop) {
     let mut tracker = SignalTracker::new(Instant::now());
-    let mut capture = CaptureLoop::new(screen, bus);
+    let mut capture = CaptureLoop::new(source, out);
     let mut timer = pin!(sleep_until(next_turn(Instant::now(), tracker.deadline()).into()));
     loop {
         // Another thread may have taken our place while a driver kept us waiting.
         if stop.is_requested() {
             return;
         }
-        if capture.bus.beat(Instant::now()) {
-            capture.show_again(tracker.seen().signal);
-        }
+        capture.out.beat(Instant::now());
         while let Some(action) = tracker.poll() {
             capture.carry_out(action, &mut tracker);
             if stop.is_requested() {
@@ -112,13 +108,13 @@ enum DeviceEvent {
 
 /// The device, if there is one, and where its pictures go.
 struct CaptureLoop {
+    seat: SeatId,
     video: Video,
-    bus: SeatBus,
+    out: Box<dyn PictureSink>,
     // Dropped in this order: a stream needs its device to stop.
     stream: Option<Stream>,
     device: Option<Device>,
     kept: Kept,
-    coder: Coder,
     intake: Intake,
     /// What was wrong with the last picture that could not be shown.
     flaw: Option<String>,
@@ -142,15 +138,15 @@ struct CaptureLoop {
 }
 
 impl CaptureLoop {
-    fn new(V4l2Screen { video, claims }: V4l2Screen, bus: SeatBus) -> CaptureLoop {
-        let kept = Kept { seat: bus.seat.clone(), claims, loans: Loans::default(), avoided: None };
+    fn new(V4l2Source { seat, video, claims }: V4l2Source, out: Box<dyn PictureSink>) -> CaptureLoop {
+        let kept = Kept { seat: seat.clone(), claims, loans: Loans::default(), avoided: None };
         CaptureLoop {
+            seat,
             video,
-            bus,
+            out,
             stream: None,
             device: None,
             kept,
-            coder: Coder::default(),
             intake: Intake::default(),
             flaw: None,
             flawed: false,
@@ -180,8 +176,9 @@ impl CaptureLoop {
                 self.source.clear();
                 Ok(())
             }
-            Action::Show(signal) => {
-                self.show(signal);
+            Action::Show(_) => {
+                // What comes next may keep us waiting.
+                self.report(tracker.seen());
                 Ok(())
             }
         };
@@ -207,7 +204,7 @@ impl CaptureLoop {
         let Some(device) = &self.device else { return Ok(()) };
         let reading = device.read()?;
         if !matches!(reading, Reading::Mode(_)) {
-            let (seat, path) = (&self.bus.seat, device.path().display());
+            let (seat, path) = (&self.seat, device.path().display());
             log::debug!("seat {seat}: {path} says {}", words(&reading));
         }
         tracker.read(Instant::now(), reading);
@@ -228,7 +225,7 @@ impl CaptureLoop {
         let words = format!("{} ({})", device.describe(Some(&stream)), device.choice(&stream));
         // A silent device is restarted every few seconds; log it once.
         if self.source != words {
-            log::info!("seat {}: capturing from {}: {words}", self.bus.seat, device.place());
+            log::info!("seat {}: capturing from {}: {words}", self.seat, device.place());
             self.source = words;
         }
         (self.stream, self.seen, self.problem) = (Some(stream), None, None);
@@ -245,7 +242,7 @@ impl CaptureLoop {
     fn fail(&mut self, error: &VideoError, tracker: &mut SignalTracker<Timings>) {
         let text = chain(error);
         if self.trouble != text {
-            log::warn!("seat {}: {text}", self.bus.seat);
+            log::warn!("seat {}: {text}", self.seat);
             self.trouble = text.clone();
         }
         (self.seen, self.problem) = (None, Some(text));
@@ -293,15 +290,19 @@ impl CaptureLoop {
         }
     }
 
-    /// Shows a picture to every viewer, if it is valid, somebody wants it, and the mode is not changing. Returns its
-    /// size in any case, for the status.
+    /// Hands out a picture, if it is valid and the mode is not changing. Returns its size in any case, for the status.
     fn receive(&mut self, filled: Filled, picture: Picture, settled: bool) -> Option<Size> {
-        let captured = filled.captured();
-        match self.picture(&filled, picture) {
-            Ok((size, file)) => {
-                match file {
-                    Some(file) if settled => self.bus.frames.publish(captured, size, file),
-                    _ => self.bus.frames.pass_over(),
+        let at = filled.captured();
+        match self.inspect(&filled, picture.as_ref()) {
+            Ok(found) => {
+                let (size, captured) = match found {
+                    Found::Jpeg(found) => (found.size, Captured::Jpeg(picture.pin(), found)),
+                    Found::Raw(layout) => (layout.size, Captured::Raw(picture.pin(), layout)),
+                };
+                if settled {
+                    self.out.show(at, captured);
+                } else {
+                    self.out.pass_over();
                 }
                 self.trouble.clear();
                 self.forget_flaws();
@@ -312,7 +313,7 @@ impl CaptureLoop {
                 let flaw = chain(&*flaw);
                 // The first few say enough, and a dongle can go on like this for days.
                 if self.dropped.is_power_of_two() {
-                    log::warn!("seat {}: {} damaged pictures dropped, the last: {}", self.bus.seat, self.dropped, flaw);
+                    log::warn!("seat {}: {} damaged pictures dropped, the last: {}", self.seat, self.dropped, flaw);
                 }
                 (self.flaw, self.flawed) = (Some(flaw), true);
                 None
@@ -320,44 +321,22 @@ impl CaptureLoop {
         }
     }
 
-    /// A picture's size, and its file: a device's own JPEG costs nothing; a raw picture is coded only if it is wanted.
-    fn picture(&mut self, filled: &Filled, picture: Picture) -> Result<(Size, Option<Bytes>), Box<dyn Error>> {
+    /// What a picture is, unless it is too damaged to be shown.
+    fn inspect(&mut self, filled: &Filled, bytes: &[u8]) -> Result<Found, Box<dyn Error>> {
         let Some(stream) = &self.stream else { return Err(Flaw::NoStart.into()) };
         match stream.coding() {
             Coding::Jpeg => {
-                let found = jpeg::inspect(picture.as_ref())?;
+                let found = jpeg::inspect(bytes)?;
                 self.intake.take(&found, filled.damaged)?;
-                let file = if found.is_complete() {
-                    picture.share(found.start..found.start + found.len)
-                } else {
-                    jpeg::mended(picture.as_ref(), &found).into()
-                };
-                Ok((found.size, Some(file)))
+                Ok(Found::Jpeg(found))
             }
             Coding::Raw(format) => {
-                let (size, layout) = (stream.size(), stream.format());
-                let stride = (layout.stride as usize).max(format.row_bytes(size.width));
-                let raw = Raw { size, format, colour: layout.colour, stride, pixels: picture.as_ref() };
-                Ok((size, self.coder.take(self.bus.frames.is_watched(), &raw)?))
+                let (size, set) = (stream.size(), stream.format());
+                let stride = (set.stride as usize).max(format.row_bytes(size.width));
+                let layout = Layout { size, format, colour: set.colour, stride };
+                layout.of(bytes).check()?;
+                Ok(Found::Raw(layout))
             }
-        }
-    }
-
-    /// Shows everything again, in place of what was shown while we did not move.
-    fn show_again(&mut self, signal: Signal) {
-        self.seen = None;
-        if !matches!(signal, Signal::Ok | Signal::Changing) {
-            self.show(signal);
-        }
-    }
-
-    /// Shows the placeholder that says what is wrong.
-    fn show(&mut self, signal: Signal) {
-        let drawn = placeholder::draw_with_reason(signal, &self.reason(signal).unwrap_or_default());
-        let card: Result<Bytes, EncodeError> = jpeg_from_rgb(placeholder::SIZE, &drawn);
-        match card {
-            Ok(file) => self.bus.frames.publish(Instant::now(), placeholder::SIZE, file),
-            Err(error) => log::error!("seat {}: no card for {signal:?}: {}", self.bus.seat, chain(&error)),
         }
     }
 
@@ -371,13 +350,7 @@ impl CaptureLoop {
         let device = device.unwrap_or_else(|| self.refused.clone());
         let choice = self.device.as_ref().zip(self.stream.as_ref()).map(|(device, stream)| device.choice(stream));
         let reason = self.reason(seen.signal);
-        let SignalStatus { signal, mode, fps, dropped } = seen;
-        self.bus.status.update(|status| {
-            if status.screen.signal != signal {
-                log::info!("seat {}: signal {signal:?}", self.bus.seat);
-            }
-            status.screen = ScreenStatus { signal, mode, fps, device, choice, reason, dropped, stuck: false };
-        });
+        self.out.report(SourceStatus { seen, device, choice, reason });
     }
 
     /// What exactly is wrong, where the signal does not say all.
@@ -398,6 +371,12 @@ impl CaptureLoop {
             | Signal::Changing => None,
         }
     }
+}
+
+/// What a valid picture is.
+enum Found {
+    Jpeg(Jpeg),
+    Raw(Layout),
 }
 
 /// What a device says of its input, for the log.

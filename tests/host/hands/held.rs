@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use farhand::base::front_panel::Contact;
 use farhand::base::signal::Size;
 use farhand::base::tasks::{Tasks, stop};
-use farhand::bus::{Frames, Screen as _, SystemBus};
+use farhand::bus::{Frames, SystemBus};
 use farhand::hands::appliance::ApplianceClient;
 use farhand::hands::client::{Hands, HandsError, Input};
 use farhand::hands::link::ServerSource;
 use farhand::hands::server::{ClientSource, run};
 use farhand::hid::keyboard::Usage;
+use farhand::pipeline::Pipeline;
+use farhand::ports::CaptureSource as _;
 use farhand::sim::ports::machine;
 use tokio::sync::mpsc;
 
@@ -34,7 +36,7 @@ async fn delete_held_through_power_on_and_through_reset_opens_the_set_up() {
     let tasks = Tasks::new(stop.clone());
     let (bus, status) = bus();
     let shown = bus.clone();
-    tasks.thread("the screen", move |stop| Box::new(screen).run(shown, stop)).unwrap();
+    tasks.thread("the screen", move |stop| Box::new(screen).run(Box::new(Pipeline::new(shown)), stop)).unwrap();
     let (connect, clients) = mpsc::channel(1);
     let boards = BTreeMap::from([(seat(), board)]);
     tasks.spawn("the hands", run(ClientSource::Inside(clients), boards, ApplianceClient::simulated(), stop.clone()));
