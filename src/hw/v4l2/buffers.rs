@@ -1,19 +1,22 @@
 //! Lends out the driver's buffers as pictures, and gives each back when its last user is done.
 //!
 //! A picture is worth some hundred kilobytes and may go to dozens of viewers, so it is never copied: its bytes are the
-//! driver's own memory, and the drop of the last reference queues the buffer again. The driver must not run out of
-//! buffers; so once it has too few, a picture is copied after all. Pictures outlive the stream they came from.
+//! driver's own memory. Whoever drops the last reference, on whatever thread, only puts the buffer into the [`Inbox`]
+//! of the capture thread: a driver may keep its caller waiting, and unmapping megabytes takes time as well. That thread
+//! queues it again. The driver must not run out of buffers; so once it has too few, a picture is copied after all.
+//! Pictures outlive the stream they came from.
 
 use std::io;
 use std::num::NonZeroUsize;
 use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
 use std::slice;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+use tokio::sync::mpsc;
 use v4l::device::Handle;
 
 use super::ioctl::{self, Failure, Filled};
@@ -27,9 +30,53 @@ const SPARE: usize = 3;
 /// minute, in which a bad dongle is restarted many times, and each buffer is worth several megabytes.
 const LENDABLE: usize = WANTED as usize - SPARE;
 
-/// Counts the buffers that are lent out, from one stream to the next.
-#[derive(Debug, Clone, Default)]
-pub struct Loans(Arc<AtomicUsize>);
+/// As many as can be given back at a time, so that the inbox is never full: of one stream each buffer once, since it is
+/// not handed out again before the capture thread has taken it from the inbox, which it does before it starts another
+/// stream; of earlier ones those that were lent out, and the one that was looked at. If it were full all the same, a
+/// buffer would be missing until the stream is started again.
+const INBOX: usize = MOST_BUFFERS as usize + LENDABLE + 1;
+/// No driver has more (`VIDEO_MAX_FRAME`).
+const MOST_BUFFERS: u32 = 32;
+
+/// What comes to the capture thread from whoever was lent a buffer.
+pub struct Inbox(mpsc::Receiver<Returned>);
+
+impl Inbox {
+    /// An empty one, and what lends out buffers that come back to it.
+    pub fn new() -> (Inbox, Lender) {
+        let (inbox, returned) = mpsc::channel(INBOX);
+        (Inbox(returned), Lender { inbox, lent: Arc::default() })
+    }
+
+    /// Waits for a buffer that is given back.
+    pub async fn next(&mut self) -> Returned {
+        match self.0.recv().await {
+            Some(returned) => returned,
+            // Nobody is left who could give anything back.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// A buffer that was given back already.
+    pub fn take(&mut self) -> Option<Returned> {
+        self.0.try_recv().ok()
+    }
+}
+
+/// Lends out buffers, and counts those that are, from one stream to the next.
+#[derive(Debug, Clone)]
+pub struct Lender {
+    inbox: mpsc::Sender<Returned>,
+    lent: Arc<AtomicUsize>,
+}
+
+/// A buffer that is given back. If its stream has ended, its memory is unmapped when this is dropped.
+#[derive(Debug)]
+pub struct Returned {
+    index: u32,
+    /// Tells the buffers of one stream from those of the next, which go by the same numbers.
+    map: Arc<Map>,
+}
 
 /// What is asked of the driver of a device.
 pub trait Driver: Send + Sync {
@@ -73,55 +120,73 @@ impl Driver for Handle {
 pub struct Pool {
     driver: Arc<dyn Driver>,
     maps: Vec<Arc<Map>>,
-    queue: Arc<Queue>,
-}
-
-/// The driver's queue, during one stream.
-struct Queue {
     /// How many buffers the driver has.
-    queued: AtomicUsize,
-    /// The device, until the stream stops. Locked while a buffer is given back, so that none of them can land in the
-    /// queue of the next stream, whose buffers go by the same numbers.
-    device: Mutex<Option<Arc<dyn Driver>>>,
-    loans: Loans,
+    queued: usize,
+    lender: Lender,
+    is_stopped: bool,
 }
 
 impl Pool {
     /// Takes buffers from a device, maps them and queues them all.
-    pub fn new(driver: Arc<dyn Driver>, loans: Loans) -> Result<Pool, Failure> {
+    pub fn new(driver: Arc<dyn Driver>, lender: Lender) -> Result<Pool, Failure> {
         let count = driver.request(WANTED)?;
-        let maps = (0..count).map(|index| driver.map(index).map(Arc::new)).collect::<Result<_, _>>();
-        let pool = maps.and_then(|maps| {
-            let queue = Queue { queued: AtomicUsize::new(0), device: Mutex::new(Some(driver.clone())), loans };
-            (0..count).try_for_each(|index| queue.take(index))?;
-            Ok(Pool { driver: driver.clone(), maps, queue: Arc::new(queue) })
-        });
-        if pool.is_err() {
-            // If this fails, the device has gone; the error above is returned anyway.
-            let _ = driver.request(0);
+        // From here on, dropping it gives them back, whatever fails.
+        let mut pool = Pool { driver, maps: Vec::new(), queued: 0, lender, is_stopped: false };
+        for index in 0..count.min(MOST_BUFFERS) {
+            let map = pool.driver.map(index)?;
+            pool.maps.push(Arc::new(map));
         }
-        pool
+        for index in 0..count.min(MOST_BUFFERS) {
+            pool.queue(index)?;
+        }
+        Ok(pool)
+    }
+
+    fn queue(&mut self, index: u32) -> Result<(), Failure> {
+        self.driver.queue(index)?;
+        self.queued += 1;
+        Ok(())
     }
 
     /// Takes the oldest filled buffer from the driver. `None`: there is none.
-    pub fn dequeue(&self) -> Result<Option<(Filled, Picture)>, Failure> {
+    pub fn dequeue(&mut self) -> Result<Option<(Filled, Picture)>, Failure> {
         let Some(filled) = self.driver.dequeue()? else { return Ok(None) };
-        self.queue.queued.fetch_sub(1, Ordering::Relaxed);
-        let Some(map) = self.maps.get(filled.index as usize) else {
+        self.queued = self.queued.saturating_sub(1);
+        let Some(map) = self.maps.get(filled.index as usize).cloned() else {
             return Err(Failure { op: "VIDIOC_DQBUF", errno: nix::errno::Errno::EINVAL });
         };
         // A length beyond the buffer is a lie; what is in it may be a picture all the same.
         let len = filled.len.min(map.len);
-        Ok(Some((filled, Picture { map: map.clone(), queue: self.queue.clone(), index: filled.index, len })))
+        let (map, lender, index) = (Some(map), self.lender.clone(), filled.index);
+        Ok(Some((filled, Picture { map, lender, index, len, is_lent: false })))
+    }
+
+    /// Lends out a picture: in place, unless the driver is short of buffers, or too many are lent out.
+    pub fn pin(&self, mut picture: Picture) -> Pinned {
+        let is_short = self.queued < SPARE || LENDABLE <= self.lender.lent.load(Ordering::Relaxed);
+        // What nobody may keep is back in a moment.
+        if !is_short {
+            picture.lend();
+        }
+        Pinned::new(Bytes::from_owner(picture), is_short)
+    }
+
+    /// Gives a buffer to the driver, if it is one of this stream.
+    pub fn take_back(&mut self, returned: &Returned) -> Result<(), Failure> {
+        let map = self.maps.get(returned.index as usize).filter(|_| !self.is_stopped);
+        let is_ours = map.is_some_and(|map| Arc::ptr_eq(map, &returned.map));
+        if is_ours { self.queue(returned.index) } else { Ok(()) }
     }
 
     /// Takes all buffers from the driver; pictures in them stay readable.
-    pub fn stop(&self) -> Result<(), Failure> {
-        let device = self.queue.device.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(device) = device else { return Ok(()) };
-        let stopped = device.stop();
+    pub fn stop(&mut self) -> Result<(), Failure> {
+        if self.is_stopped {
+            return Ok(());
+        }
+        self.is_stopped = true;
+        let stopped = self.driver.stop();
         // Though it failed: whose buffers are not given back owns the queue, as long as a picture keeps the file open.
-        let emptied = device.request(0).map(drop);
+        let emptied = self.driver.request(0).map(drop);
         stopped.and(emptied)
     }
 }
@@ -135,74 +200,44 @@ impl Drop for Pool {
     }
 }
 
-impl Queue {
-    /// Gives a buffer to the driver, unless the stream has stopped.
-    fn take(&self, index: u32) -> Result<(), Failure> {
-        let device = self.device.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(device) = &*device {
-            // Counted before: the driver may have filled it by the time the call returns.
-            self.queued.fetch_add(1, Ordering::Relaxed);
-            device.queue(index)?;
-        }
-        Ok(())
-    }
-}
-
 /// A filled buffer, which is ours until it is dropped.
 pub struct Picture {
-    // Its own buffer and no other: those that nobody looks at are unmapped when the stream stops.
-    map: Arc<Map>,
-    queue: Arc<Queue>,
+    /// Its own buffer and no other: those that nobody looks at are unmapped when the stream stops. There until it is
+    /// given back.
+    map: Option<Arc<Map>>,
+    lender: Lender,
     index: u32,
     len: usize,
+    is_lent: bool,
 }
 
 impl Picture {
-    /// Lends it out: in place, unless the driver is short of buffers, or too many are lent out.
-    pub fn pin(self) -> Pinned {
-        let lent = self.queue.loans.0.load(Ordering::Relaxed);
-        let is_short = self.queue.queued.load(Ordering::Relaxed) < SPARE || LENDABLE <= lent;
-        // What nobody may keep is back in a moment.
-        Pinned::new(if is_short { Bytes::from_owner(self) } else { Bytes::from_owner(Lent::new(self)) }, is_short)
+    fn lend(&mut self) {
+        self.is_lent = true;
+        self.lender.lent.fetch_add(1, Ordering::Relaxed);
     }
 }
 
 impl AsRef<[u8]> for Picture {
     fn as_ref(&self) -> &[u8] {
-        &self.map.bytes()[..self.len]
+        self.map.as_ref().map_or(&[], |map| &map.bytes()[..self.len])
     }
 }
 
 impl Drop for Picture {
     fn drop(&mut self) {
-        // Failure means that the device has gone, and its buffers with it.
-        let _ = self.queue.take(self.index);
-    }
-}
-
-/// A picture that is counted among those lent out.
-struct Lent(Picture);
-
-impl Lent {
-    fn new(picture: Picture) -> Lent {
-        picture.queue.loans.0.fetch_add(1, Ordering::Relaxed);
-        Lent(picture)
-    }
-}
-
-impl AsRef<[u8]> for Lent {
-    fn as_ref(&self) -> &[u8] {
-        self.0.as_ref()
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        self.0.queue.loans.0.fetch_sub(1, Ordering::Relaxed);
+        if self.is_lent {
+            self.lender.lent.fetch_sub(1, Ordering::Relaxed);
+        }
+        if let Some(map) = self.map.take() {
+            // If the capture thread has ended, so have its streams, and the memory is unmapped here.
+            let _ = self.lender.inbox.try_send(Returned { index: self.index, map });
+        }
     }
 }
 
 /// A buffer in our address space.
+#[derive(Debug)]
 pub struct Map {
     start: NonNull<u8>,
     len: usize,
@@ -247,6 +282,7 @@ mod tests {
     use std::fs::File;
     use std::os::fd::AsFd;
     use std::os::unix::fs::FileExt;
+    use std::sync::Mutex;
 
     use super::*;
 
@@ -327,12 +363,15 @@ mod tests {
 
     /// Plays a stream with viewers that hold up to `patience` pictures, through many restarts.
     fn play(seed: u64, patience: usize) {
-        let (driver, loans, mut dice) = (Arc::new(Played::default()), Loans::default(), Dice(seed));
-        let start = || Pool::new(driver.clone(), loans.clone()).unwrap();
+        let (driver, (mut inbox, lender), mut dice) = (Arc::new(Played::default()), Inbox::new(), Dice(seed));
+        let start = || Pool::new(driver.clone(), lender.clone()).unwrap();
         let (mut pool, mut held, mut waiting): (_, Vec<Held>, Vec<Picture>) = (start(), Vec::new(), Vec::new());
+        // What was taken from the inbox, to be looked at.
+        let mut returned: Vec<Returned> = Vec::new();
         for _ in 0..500 {
-            match dice.roll(12) {
+            match dice.roll(14) {
                 0 => {
+                    read(&mut inbox, &mut returned, &mut pool);
                     driver.0.lock().unwrap().refuses_to_stop = dice.roll(2) == 0;
                     drop(pool);
                     pool = start();
@@ -342,29 +381,47 @@ mod tests {
                         let is = [driver.0.lock().unwrap().stream, filled.index as u8];
                         assert_eq!(is, picture.as_ref());
                         match dice.roll(3) {
-                            // Some are not shared at once, and some never.
+                            // Some are not lent out at once, and some never.
                             0 => waiting.push(picture),
-                            _ if held.len() < patience => held.push(Held { bytes: picture.pin().share(0..9), is }),
+                            _ if held.len() < patience => held.push(Held { bytes: pool.pin(picture).share(0..9), is }),
                             _ => (),
                         }
                     }
                 }
-                6..9 if !held.is_empty() => _ = held.swap_remove(dice.roll(held.len())),
+                6..9 if !held.is_empty() => {
+                    let queued = driver.0.lock().unwrap().queued.clone();
+                    drop(held.swap_remove(dice.roll(held.len())));
+                    assert_eq!(queued, driver.0.lock().unwrap().queued, "a viewer has called the driver");
+                }
                 9 => waiting.clear(),
+                10..13 => read(&mut inbox, &mut returned, &mut pool),
                 _ => (),
             }
-            assert!(loans.0.load(Ordering::Relaxed) <= LENDABLE);
+            // Nobody but us takes anything out, so what is in it can be looked at in between.
+            returned.extend(std::iter::from_fn(|| inbox.take()));
+            assert!(lender.lent.load(Ordering::Relaxed) <= LENDABLE);
             held.iter().for_each(|held| assert_eq!(held.is, held.bytes[..], "a viewer's picture has changed"));
             let state = driver.0.lock().unwrap();
             let queued: BTreeSet<_> = state.queued.iter().copied().collect();
+            assert_eq!(queued.len(), pool.queued, "not counted as the driver does");
+            let is_ours = |map: &Arc<Map>| pool.maps.iter().any(|one| Arc::ptr_eq(one, map));
             let lent = held.iter().filter(|held| held.is[0] == state.stream).map(|held| u32::from(held.is[1]));
-            let waits = waiting.iter().filter(|one| Arc::ptr_eq(&one.queue, &pool.queue)).map(|one| one.index);
-            let known: BTreeSet<_> = queued.iter().copied().chain(lent).chain(waits).collect();
+            let waits = waiting.iter().filter(|one| one.map.as_ref().is_some_and(is_ours)).map(|one| one.index);
+            let back = returned.iter().filter(|one| is_ours(&one.map)).map(|one| one.index);
+            let known: BTreeSet<_> = queued.iter().copied().chain(lent).chain(waits).chain(back).collect();
             assert_eq!((0..state.count).collect::<BTreeSet<_>>(), known, "a buffer is lost");
         }
         drop((held, waiting));
-        assert_eq!(0, loans.0.load(Ordering::Relaxed));
+        read(&mut inbox, &mut returned, &mut pool);
+        assert_eq!(0, lender.lent.load(Ordering::Relaxed));
         assert_eq!(WANTED as usize, driver.0.lock().unwrap().queued.len(), "all come back in the end");
+    }
+
+    /// What the capture thread does when it goes round.
+    fn read(inbox: &mut Inbox, returned: &mut Vec<Returned>, pool: &mut Pool) {
+        returned.extend(std::iter::from_fn(|| inbox.take()));
+        assert!(returned.len() <= INBOX);
+        returned.drain(..).for_each(|returned| pool.take_back(&returned).unwrap());
     }
 
     #[test]
@@ -378,29 +435,57 @@ mod tests {
 
     #[test]
     fn pictures_that_outlive_their_stream_keep_their_own_buffers_only() {
-        let driver = Arc::new(Played::default());
-        let loans = Loans::default();
+        let (driver, (mut inbox, lender)) = (Arc::new(Played::default()), Inbox::new());
         let mut held = Vec::new();
         let mut maps = Vec::new();
         for _ in 0..9 {
-            let pool = Pool::new(driver.clone(), loans.clone()).unwrap();
+            while inbox.take().is_some() {}
+            let mut pool = Pool::new(driver.clone(), lender.clone()).unwrap();
             maps.extend(pool.maps.iter().map(Arc::downgrade));
-            held.push(pool.dequeue().unwrap().unwrap().1.pin().share(0..2));
+            let (_, picture) = pool.dequeue().unwrap().unwrap();
+            held.push(pool.pin(picture).share(0..2));
         }
-        let mapped = maps.iter().filter(|map| 0 < map.strong_count()).count();
-        assert_eq!(LENDABLE, mapped, "of nine pictures, the others are copies");
+        while inbox.take().is_some() {}
+        let mapped = || maps.iter().filter(|map| 0 < map.strong_count()).count();
+        assert_eq!(LENDABLE, mapped(), "of nine pictures, the others are copies");
         held.clear();
-        assert!(maps.iter().all(|map| map.strong_count() == 0));
+        assert_eq!(LENDABLE, mapped(), "a viewer has unmapped memory, which is the capture thread's work");
+        while inbox.take().is_some() {}
+        assert_eq!(0, mapped());
+    }
+
+    #[test]
+    fn what_outlives_the_capture_thread_is_unmapped_by_whoever_had_it() {
+        let (inbox, lender) = Inbox::new();
+        let mut pool = Pool::new(Arc::new(Played::default()), lender).unwrap();
+        let (_, picture) = pool.dequeue().unwrap().unwrap();
+        let map = Arc::downgrade(&pool.maps[picture.index as usize]);
+        let held = pool.pin(picture).share(0..2);
+        drop((pool, inbox));
+        assert_eq!(1, map.strong_count());
+        drop(held);
+        assert_eq!(0, map.strong_count());
+    }
+
+    #[tokio::test]
+    async fn a_buffer_that_is_given_back_wakes_the_capture_thread() {
+        let (mut inbox, lender) = Inbox::new();
+        let mut pool = Pool::new(Arc::new(Played::default()), lender).unwrap();
+        let (filled, picture) = pool.dequeue().unwrap().unwrap();
+        let held = pool.pin(picture).share(0..2);
+        let viewer = std::thread::spawn(move || drop(held));
+        assert_eq!(filled.index, inbox.next().await.index);
+        viewer.join().unwrap();
     }
 
     #[test]
     fn a_part_beyond_the_picture_is_none() {
-        let pool = Pool::new(Arc::new(Played::default()), Loans::default()).unwrap();
+        let mut pool = Pool::new(Arc::new(Played::default()), Inbox::new().1).unwrap();
         for (part, expected) in [(0..2, &[1, 0][..]), (1..9, &[0]), (5..9, &[])] {
             let (_, picture) = pool.dequeue().unwrap().unwrap();
             let index = picture.index as u8;
             let expected: Vec<u8> = expected.iter().map(|byte| if *byte == 0 { index } else { *byte }).collect();
-            assert_eq!(expected, picture.pin().share(part));
+            assert_eq!(expected, pool.pin(picture).share(part));
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep_until;
 
-use super::buffers::{Loans, Picture};
+use super::buffers::{Inbox, Lender, Picture, Returned};
 use super::claims::Claims;
 use super::device::{Device, Kept, Stream};
 use super::error::VideoError;
@@ -18,7 +18,7 @@ use crate::base::seat_id::SeatId;
 use crate::base::signal::{Signal, Size};
 use crate::base::tasks::Stop;
 use crate::config::Video;
-use crate::ports::{CaptureSource, Captured, PictureSink, SourceStatus};
+use crate::ports::{CaptureSource, Captured, PictureSink, Pinned, SourceStatus};
 use crate::video::choice::Coding;
 use crate::video::encode::Layout;
 use crate::video::intake::Intake;
@@ -55,7 +55,8 @@ impl CaptureSource for V4l2Source {
 
 async fn capture(source: V4l2Source, out: Box<dyn PictureSink>, mut stop: Stop) {
     let mut tracker = SignalTracker::new(Instant::now());
-    let mut capture = CaptureLoop::new(source, out);
+    let (mut inbox, lender) = Inbox::new();
+    let mut capture = CaptureLoop::new(source, out, lender);
     let mut timer = pin!(sleep_until(next_turn(Instant::now(), tracker.deadline()).into()));
     loop {
         // Another thread may have taken our place while a driver kept us waiting.
@@ -63,6 +64,9 @@ async fn capture(source: V4l2Source, out: Box<dyn PictureSink>, mut stop: Stop) 
             return;
         }
         capture.out.beat(Instant::now());
+        while let Some(returned) = inbox.take() {
+            capture.take_back(&returned);
+        }
         while let Some(action) = tracker.poll() {
             capture.carry_out(action, &mut tracker);
             if stop.is_requested() {
@@ -78,6 +82,7 @@ async fn capture(source: V4l2Source, out: Box<dyn PictureSink>, mut stop: Stop) 
         tokio::select! {
             () = stop.requested() => return,
             () = &mut timer => (),
+            returned = inbox.next() => capture.take_back(&returned),
             news = capture.news() => match news {
                 Ok(DeviceEvent::Picture(filled, picture)) => match capture.receive(filled, picture, tracker.is_settled()) {
                     Some(size) => tracker.picture(Instant::now(), size),
@@ -138,8 +143,8 @@ struct CaptureLoop {
 }
 
 impl CaptureLoop {
-    fn new(V4l2Source { seat, video, claims }: V4l2Source, out: Box<dyn PictureSink>) -> CaptureLoop {
-        let kept = Kept { seat: seat.clone(), claims, loans: Loans::default(), avoided: None };
+    fn new(V4l2Source { seat, video, claims }: V4l2Source, out: Box<dyn PictureSink>, lender: Lender) -> CaptureLoop {
+        let kept = Kept { seat: seat.clone(), claims, lender, avoided: None };
         CaptureLoop {
             seat,
             video,
@@ -270,10 +275,17 @@ impl CaptureLoop {
         tracker.absent(now, absence);
     }
 
+    /// Has the driver fill a buffer again that somebody has given back.
+    fn take_back(&mut self, returned: &Returned) {
+        if let Some(stream) = &mut self.stream {
+            stream.take_back(returned);
+        }
+    }
+
     /// Waits for the device's next event; for ever, while there is no device.
-    async fn news(&self) -> Result<DeviceEvent, VideoError> {
+    async fn news(&mut self) -> Result<DeviceEvent, VideoError> {
         let picture = async {
-            match &self.stream {
+            match &mut self.stream {
                 Some(stream) => stream.newest().await,
                 None => pending().await,
             }
@@ -295,14 +307,10 @@ impl CaptureLoop {
         let at = filled.captured();
         match self.inspect(&filled, picture.as_ref()) {
             Ok(found) => {
-                let (size, captured) = match found {
-                    Found::Jpeg(found) => (found.size, Captured::Jpeg(picture.pin(), found)),
-                    Found::Raw(layout) => (layout.size, Captured::Raw(picture.pin(), layout)),
-                };
-                if settled {
-                    self.out.show(at, captured);
-                } else {
-                    self.out.pass_over();
+                let size = found.size();
+                match &self.stream {
+                    Some(stream) if settled => self.out.show(at, found.of(stream.pin(picture))),
+                    _ => self.out.pass_over(),
                 }
                 self.trouble.clear();
                 self.forget_flaws();
@@ -377,6 +385,22 @@ impl CaptureLoop {
 enum Found {
     Jpeg(Jpeg),
     Raw(Layout),
+}
+
+impl Found {
+    fn size(&self) -> Size {
+        match self {
+            Found::Jpeg(found) => found.size,
+            Found::Raw(layout) => layout.size,
+        }
+    }
+
+    fn of(self, picture: Pinned) -> Captured {
+        match self {
+            Found::Jpeg(found) => Captured::Jpeg(picture, found),
+            Found::Raw(layout) => Captured::Raw(picture, layout),
+        }
+    }
 }
 
 /// What a device says of its input, for the log.

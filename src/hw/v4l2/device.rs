@@ -17,7 +17,7 @@ use v4l::capability::Flags;
 use v4l::device::Handle;
 use v4l2_sys_mit as sys;
 
-use super::buffers::{Loans, Picture, Pool};
+use super::buffers::{Lender, Picture, Pool, Returned};
 use super::claims::{Claim, Claims, nodes, usb_port};
 use super::error::VideoError;
 use super::fallback::{Fallback, lacks_room, may_pass};
@@ -25,6 +25,7 @@ use super::ioctl::{self, Failure, Filled, Format, Timings};
 use crate::base::seat_id::SeatId;
 use crate::base::signal::Size;
 use crate::config::{self, CaptureSize};
+use crate::ports::Pinned;
 use crate::video::choice::{Coding, Offer, listed, outcome, ranked};
 use crate::video::signal::Reading;
 
@@ -42,7 +43,7 @@ pub struct Device {
     /// Which of the latter is used.
     fallback: Fallback,
     wish: CaptureSize,
-    loans: Loans,
+    lender: Lender,
     claim: Claim,
     /// Wakes when the source changes, on drivers that report it. A descriptor of its own: on the one we capture with,
     /// interest in events would also be interest in pictures, and polling for pictures before a stream has begun makes
@@ -56,7 +57,7 @@ pub struct Kept {
     /// Whose devices these are.
     pub seat: SeatId,
     pub claims: Claims,
-    pub loans: Loans,
+    pub lender: Lender,
     /// The node that was busy last: the next is tried before it.
     pub avoided: Option<PathBuf>,
 }
@@ -133,8 +134,8 @@ impl Device {
         if ranked.is_empty() {
             return Err(VideoError::Unsupported { path, name, offers: listed(ioctl::formats(fd)) });
         }
-        let (fallback, loans, events) = (Fallback::default(), kept.loans.clone(), None);
-        Ok(Device { path, name, handle, input, offers, ranked, fallback, wish, loans, claim, events })
+        let (fallback, lender, events) = (Fallback::default(), kept.lender.clone(), None);
+        Ok(Device { path, name, handle, input, offers, ranked, fallback, wish, lender, claim, events })
     }
 
     /// Subscribes to changes of the source, which many drivers cannot report.
@@ -259,7 +260,7 @@ impl Device {
             // The rate is only a request; the real one is measured.
             let _ = ioctl::set_interval(fd, interval);
         }
-        let pool = Pool::new(self.handle.clone(), self.loans.clone()).map_err(refused)?;
+        let pool = Pool::new(self.handle.clone(), self.lender.clone()).map_err(refused)?;
         ioctl::stream_on(fd).map_err(refused)?;
         // Not before: asking an idle queue for pictures starts the kernel's read() emulation, which keeps it.
         // SAFETY: the handle in a `Descriptor` keeps the same descriptor open for as long as it lives.
@@ -330,14 +331,14 @@ pub struct Stream {
 
 impl Stream {
     /// Waits for a picture, and takes the newest if there are several.
-    pub async fn newest(&self) -> Result<(Filled, Picture), VideoError> {
+    pub async fn newest(&mut self) -> Result<(Filled, Picture), VideoError> {
         loop {
             let ready = self.ready.ready(PICTURES).await;
             let mut ready =
                 ready.map_err(|source| VideoError::Io { path: self.path.clone(), op: "epoll_wait", source })?;
             let mut newest: Option<(Filled, Picture)> = None;
             while let Some(next) = self.pool.dequeue().map_err(|failure| VideoError::new(&self.path, failure))? {
-                // The previous one goes back to the driver here, unused. A damaged one does not replace a good one.
+                // The previous one is given back here, unused. A damaged one does not replace a good one.
                 if newest.is_none() || !(next.0.damaged || next.1.as_ref().is_empty()) {
                     newest = Some(next);
                 }
@@ -347,6 +348,17 @@ impl Stream {
                 return Ok(newest);
             }
         }
+    }
+
+    /// Lends out a picture of its own.
+    pub fn pin(&self, picture: Picture) -> Pinned {
+        self.pool.pin(picture)
+    }
+
+    /// Gives a buffer to the driver again, if it is one of this stream's.
+    pub fn take_back(&mut self, returned: &Returned) {
+        // Failure means that the device has gone, and its buffers with it.
+        let _ = self.pool.take_back(returned);
     }
 
     /// What its pictures are.
