@@ -1,7 +1,7 @@
 /**
  * The page itself: on a phone, in the dark, on the wire, and with what it offers to whom.
  */
-import { expect, test, type Page } from "@playwright/test";
+import { expect, test, type Page, type Route } from "@playwright/test";
 import { expectConnected, logIn, PASSWORD, power, screenOf, statusOf, USER } from "./lib/console.ts";
 import { startDaemon } from "./lib/daemon.ts";
 import { ownedDaemon } from "./lib/owned.ts";
@@ -171,4 +171,34 @@ test("the question before a press keeps the keyboard where the person has put it
   await page.keyboard.press("Escape");
   await expect(page.getByRole("button", { name: "Reset" })).toBeHidden();
   await expect(page.getByRole("button", { name: "Power", exact: true })).toBeFocused();
+});
+
+test("a page from before an update offers to reload, and does so only when asked", async ({ page }) => {
+  await enter(page);
+  await expectConnected(page);
+  const system = page.getByRole("button", { name: "System", exact: true });
+  const dialog = (name: string | RegExp) => page.getByRole("dialog", { name });
+  const gone = (route: Route) => route.fulfill({ status: 404 });
+  await page.route("**/assets/system-*.js", gone);
+  await system.click();
+  await expect(page.getByRole("log", { name: "Messages" })).toContainText(/did not load/);
+  await expect(dialog(/new version/)).toHaveCount(0);
+
+  await page.route(`${daemon.url}/`, (route) =>
+    route.fulfill({ contentType: "text/html", body: '<script src="/assets/index-after.js"></script>' }),
+  );
+  await page.evaluate(() => (document.body.dataset["page"] = "first"));
+  await system.click();
+  await expect(dialog(/new version/)).toBeVisible();
+  await dialog(/new version/).getByRole("button", { name: "Close" }).click();
+  await expect(page.locator("body")).toHaveAttribute("data-page", "first");
+
+  await system.click();
+  await expect(dialog(/new version/)).toBeVisible();
+  await page.unrouteAll();
+  await dialog(/new version/).getByRole("button", { name: "Reload" }).click();
+  await expectConnected(page);
+  await expect(page.locator("body")).not.toHaveAttribute("data-page");
+  await system.click();
+  await expect(dialog("System")).toBeVisible();
 });
