@@ -12,6 +12,7 @@ test("a frame is taken apart", () => {
   const frame = parseFrame(WHOLE.buffer);
   expect(frame).toEqual({
     seq: 2 ** 32 + 17,
+    ageMs: 12.345,
     width: 1920,
     height: 1080,
     jpeg: new Uint8Array([0xff, 0xd8, 0xff, 0xd9]),

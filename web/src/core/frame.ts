@@ -7,7 +7,14 @@
 
 export const HEADER_BYTES = 16;
 
-export type Frame = { seq: number; width: number; height: number; jpeg: Uint8Array<ArrayBuffer> };
+export type Frame = {
+  seq: number;
+  /** How old it was when it was sent; the longest that fits is 71 minutes, and stands for all above. */
+  ageMs: number;
+  width: number;
+  height: number;
+  jpeg: Uint8Array<ArrayBuffer>;
+};
 
 export function parseFrame(data: ArrayBuffer): Frame | null {
   if (data.byteLength <= HEADER_BYTES) return null;
@@ -15,6 +22,7 @@ export function parseFrame(data: ArrayBuffer): Frame | null {
   return {
     // Sixty pictures a second reach the end of exact numbers after four million years.
     seq: Number(view.getBigUint64(0)),
+    ageMs: view.getUint32(8) / 1000,
     width: view.getUint16(12),
     height: view.getUint16(14),
     jpeg: new Uint8Array(data, HEADER_BYTES),

@@ -13,6 +13,8 @@ export type Spot = { x: number; y: number; inside: boolean };
 export type View = { scale: number; x: number; y: number };
 export type Point = { x: number; y: number };
 
+/** Stands for a picture before the first one: most are of this shape. */
+export const USUAL: Size = { width: 1920, height: 1080 };
 /** Nothing is enlarged, and all of the picture is seen. */
 export const WHOLE: View = { scale: 1, x: 0, y: 0 };
 /** From here a pixel of a large picture is as large as a fingertip on a small phone. */

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import {
+  agoLabel,
   asOfLabel,
   healthFaults,
   heatLabel,
@@ -131,4 +132,18 @@ test("a moment of today is told by its hour, and one of another day by its day t
 test("words of the daemon become sentences, and sentences stay as they are", () => {
   expect(sentence("the target takes no keys")).toBe("The target takes no keys.");
   expect(sentence("Cancelled.")).toBe("Cancelled.");
+});
+
+test("how long ago it was is told in the largest unit that says enough", () => {
+  const minute = 60_000;
+  const told: [number, string][] = [
+    [-5, "0 s ago"],
+    [59_999, "59 s ago"],
+    [minute, "1 min ago"],
+    [60 * minute - 1, "59 min ago"],
+    [119 * minute, "1 h ago"],
+    [47 * 60 * minute, "47 h ago"],
+    [48 * 60 * minute, "2 days ago"],
+  ];
+  for (const [ms, label] of told) expect(agoLabel(ms)).toBe(label);
 });

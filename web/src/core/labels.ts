@@ -165,6 +165,16 @@ export function asOfLabel(then: Date, now: Date): string {
   return `As of ${then.toLocaleString([], { ...day, hour: "2-digit", minute: "2-digit" })}`;
 }
 
+/** How long ago something was, as far as one wants to know. */
+export function agoLabel(ms: number): string {
+  const minutes = Math.floor(ms / 60_000);
+  if (minutes < 1) return `${Math.max(0, Math.floor(ms / 1000))} s ago`;
+  if (minutes < 60) return `${minutes} min ago`;
+  return minutes < 2880
+    ? `${Math.floor(minutes / 60)} h ago`
+    : `${Math.floor(minutes / 1440)} days ago`;
+}
+
 /** Who else is here; null when nobody is. */
 export function othersLabel(viewers: Viewer[], me: number | null): string | null {
   const others = viewers.filter(({ id }) => id !== me);

@@ -57,6 +57,10 @@ export type Status = Told & {
   choice: string | null;
   /** What exactly is wrong with the signal. */
   reason: string | null;
+  /** For how long there has been no live picture; absent while there is one. */
+  lost_ms?: number;
+  /** What to do about that; empty while there is one. */
+  advice: string;
   /** How many pictures were too damaged to be shown. */
   dropped: number;
   power: "on" | "off" | "unknown";

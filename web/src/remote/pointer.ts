@@ -12,8 +12,8 @@ import { startPointing } from "./pointing";
 const BUTTONS = 31;
 
 export type PointerPorts = {
-  /** The size of what is shown, or null before the first picture. */
-  picture: () => Size | null;
+  /** The size of what is shown. */
+  picture: () => Size;
   view: () => View;
   send: (message: ToDaemon) => void;
   wheels: Wheels;
@@ -99,8 +99,7 @@ export function spot(
   at: { clientX: number; clientY: number },
 ): Spot {
   const box = target.getBoundingClientRect();
-  // Input never depends on a picture: before the first one the whole element stands for it.
-  return locate(enlarge(box, view()), picture() ?? box, at.clientX, at.clientY);
+  return locate(enlarge(box, view()), picture(), at.clientX, at.clientY);
 }
 
 /** Has a pointer's events come here even from outside: a drag that leaves the screen must still end on it. */

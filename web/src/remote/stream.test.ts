@@ -20,15 +20,18 @@ afterEach(() => void vi.unstubAllGlobals());
 
 function screen() {
   const said: string[] = [];
+  const ages: number[] = [];
   const drawImage = () => said.push("drawn");
   const canvas = { width: 0, height: 0, getContext: () => ({ drawImage }) };
   const stream = attachStream(canvas as unknown as HTMLCanvasElement, {
+    drawn: (ageMs) => ages.push(ageMs),
     shown: (seq) => said.push(`shown ${seq}`),
     resized: ({ width, height }) => said.push(`${width}x${height}`),
   });
   const show = (seq: number) => {
     const frame = new DataView(new ArrayBuffer(HEADER_BYTES + 4));
     frame.setBigUint64(0, BigInt(seq));
+    frame.setUint32(8, seq * 1000);
     stream.show(frame.buffer);
   };
   /** Ends the decoding under way and tells what the page said because of it. */
@@ -40,7 +43,7 @@ function screen() {
     for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
     return said.splice(0);
   };
-  return { canvas, stream, show, decoded, said };
+  return { canvas, stream, show, decoded, said, ages };
 }
 
 test("a picture is acknowledged once it is drawn, and a new size is told", async () => {
@@ -65,11 +68,12 @@ test("the latest waits, and who was overtaken is acknowledged without being draw
 });
 
 test("a broken picture is survived and acknowledged", async () => {
-  const { show, decoded } = screen();
+  const { show, decoded, ages } = screen();
   show(1);
   expect(await decoded(({ fail }) => fail())).toEqual(["shown 1"]);
   show(2);
   expect(await decoded(({ finish }) => finish(0, 0))).toEqual(["drawn", "shown 2"]);
+  expect(ages).toEqual([2]);
 });
 
 test("after undo nothing is drawn, and what was on its way is acknowledged", async () => {

@@ -9,6 +9,8 @@ import type { Size } from "../core/geometry";
 
 export type StreamPorts = {
   shown: (seq: number) => void;
+  /** A picture is on the screen that was captured so long ago. */
+  drawn: (ageMs: number) => void;
   /** A picture of another size than the one before is on the screen. */
   resized: (size: Size) => void;
 };
@@ -23,7 +25,7 @@ export function attachStream(canvas: HTMLCanvasElement, ports: StreamPorts): Str
   let busy = false;
   let ended = false;
 
-  const draw = async ({ jpeg }: Frame) => {
+  const draw = async ({ jpeg, ageMs }: Frame) => {
     const bitmap = await createImageBitmap(new Blob([jpeg], { type: "image/jpeg" }));
     if (ended) return bitmap.close();
     if (canvas.width !== bitmap.width || canvas.height !== bitmap.height) {
@@ -33,6 +35,7 @@ export function attachStream(canvas: HTMLCanvasElement, ports: StreamPorts): Str
     }
     pen?.drawImage(bitmap, 0, 0);
     bitmap.close();
+    ports.drawn(ageMs);
   };
 
   const drain = async () => {

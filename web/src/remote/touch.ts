@@ -12,8 +12,8 @@ import { capture, spot, type Attached } from "./pointer";
 import { startPointing } from "./pointing";
 
 export type TouchPorts = {
-  /** The size of what is shown, or null before the first picture. */
-  picture: () => Size | null;
+  /** The size of what is shown. */
+  picture: () => Size;
   view: () => View;
   /** Shows the picture in another way. */
   show: (view: View) => void;

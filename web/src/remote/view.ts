@@ -11,10 +11,7 @@ export type Viewing = {
 };
 
 /** Enlarged, the element draws its children by its properties `--zoom`, `--pan-x` and `--pan-y`. */
-export function startViewing(
-  element: () => HTMLElement | null,
-  picture: () => Size | null,
-): Viewing {
+export function startViewing(element: () => HTMLElement | null, picture: () => Size): Viewing {
   let view = WHOLE;
 
   const show = (next: View) => {
@@ -32,7 +29,7 @@ export function startViewing(
     show,
     refit() {
       const box = element()?.getBoundingClientRect();
-      if (box !== undefined && view.scale !== 1) show(settle(view, box, picture() ?? box));
+      if (box !== undefined && view.scale !== 1) show(settle(view, box, picture()));
     },
   };
 }

@@ -18,6 +18,7 @@ const STATUS: Status = {
   device: "",
   choice: null,
   reason: null,
+  advice: "",
   dropped: 0,
   power: "unknown",
   leds: { power: null, disk: null },

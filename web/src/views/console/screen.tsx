@@ -4,7 +4,7 @@
 import { useComputed, useSignal } from "@preact/signals";
 import type { ComponentChildren, RefObject } from "preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
-import { enlarge, isSharp, type Size, type View } from "../../core/geometry";
+import { enlarge, isSharp, USUAL, type Size, type View } from "../../core/geometry";
 import { platformOf } from "../../core/keyRules";
 import { sentence } from "../../core/labels";
 import { api } from "../../remote/api";
@@ -17,6 +17,7 @@ import { keysOf } from "../../state/keys";
 import { sayProblem } from "../../state/notices";
 import type { Connection, Seat } from "../../state/seat";
 import { rightControlLeaves, wayOut } from "../../state/wayOut";
+import { Lost } from "./lost";
 import "./screen.css";
 
 const OVERLAY: Record<Connection, string | null> = {
@@ -40,17 +41,13 @@ type Props = {
 export function Screen({ seat, element, leave, children }: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const size = useSignal<Size | null>(null);
+  // Input never depends on a picture.
+  const picture = () => size.value ?? USUAL;
+  const takenAt = useRef<number | null>(null);
   const sharp = useSignal(false);
   const watching = useComputed(() => seat.connection.value === "watching");
   const mayType = useComputed(() => seat.me.value?.privileges.includes("input") === true);
-  const viewing = useMemo(
-    () =>
-      startViewing(
-        () => element.current,
-        () => size.value,
-      ),
-    [],
-  );
+  const viewing = useMemo(() => startViewing(() => element.current, picture), []);
   const measure = () => {
     const box = element.current?.getBoundingClientRect();
     if (box === undefined || size.value === null) return;
@@ -61,6 +58,7 @@ export function Screen({ seat, element, leave, children }: Props) {
     if (canvas.current === null) return undefined;
     const stream = attachStream(canvas.current, {
       shown: (seq) => seat.send({ type: "shown", seq }),
+      drawn: (ageMs) => (takenAt.current = Date.now() - ageMs),
       resized: (next) => (size.value = next),
     });
     const unwatch = seat.watch(stream.show);
@@ -85,7 +83,7 @@ export function Screen({ seat, element, leave, children }: Props) {
       platform,
     });
     const pointer = attachPointer(target, {
-      picture: () => size.value,
+      picture,
       view: viewing.view,
       send: seat.send,
       wheels: { platform, isFirefox: /Firefox\//.test(navigator.userAgent) },
@@ -106,7 +104,7 @@ export function Screen({ seat, element, leave, children }: Props) {
     const target = element.current;
     if (target === null) return undefined;
     const touch = attachTouch(target, {
-      picture: () => size.value,
+      picture,
       view: viewing.view,
       show(view: View) {
         viewing.show(view);
@@ -145,9 +143,11 @@ export function Screen({ seat, element, leave, children }: Props) {
 
   const connection = seat.connection.value;
   const reason = seat.reason.value;
-  const overlay = OVERLAY[connection] ?? (size.value === null ? "Waiting for a picture…" : null);
+  const isLost = seat.status.value.lost_ms !== undefined;
+  const hasPicture = size.value !== null;
+  const overlay = OVERLAY[connection] ?? (hasPicture || isLost ? null : "Waiting for a picture…");
   return (
-    <main class="stage" data-connection={connection}>
+    <main class="stage" data-connection={connection} data-live={!isLost}>
       <div
         ref={element}
         class="screen"
@@ -164,6 +164,9 @@ export function Screen({ seat, element, leave, children }: Props) {
       <p id="screen-help" class="unseen">
         Every key goes to the target while its screen has the focus. {wayOut()}
       </p>
+      {connection === "open" && isLost && (
+        <Lost status={seat.status.value} takenAt={() => takenAt.current} hasPicture={hasPicture} />
+      )}
       {!watching.value && overlay !== null && (
         <p class="overlay" role={reason === null ? undefined : "alert"}>
           <span class="spinner" />
