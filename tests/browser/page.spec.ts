@@ -190,13 +190,17 @@ test("a page from before an update offers to reload, and does so only when asked
   await page.evaluate(() => (document.body.dataset["page"] = "first"));
   await system.click();
   await expect(dialog(/new version/)).toBeVisible();
-  await dialog(/new version/).getByRole("button", { name: "Close" }).click();
+  await dialog(/new version/)
+    .getByRole("button", { name: "Close" })
+    .click();
   await expect(page.locator("body")).toHaveAttribute("data-page", "first");
 
   await system.click();
   await expect(dialog(/new version/)).toBeVisible();
   await page.unrouteAll();
-  await dialog(/new version/).getByRole("button", { name: "Reload" }).click();
+  await dialog(/new version/)
+    .getByRole("button", { name: "Reload" })
+    .click();
   await expectConnected(page);
   await expect(page.locator("body")).not.toHaveAttribute("data-page");
   await system.click();
