@@ -11,13 +11,10 @@ use std::time::Instant;
 
 use coder::{Coder, Order};
 
-use crate::base::error_chain::chain;
-use crate::base::signal::Signal;
 use crate::bus::{ScreenStatus, SeatBus};
 use crate::ports::{Captured, PictureSink, Pinned, SourceStatus};
-use crate::video::encode::{Layout, jpeg_from_rgb};
+use crate::video::encode::Layout;
 use crate::video::jpeg;
-use crate::video::placeholder;
 use crate::video::signal::SignalStatus;
 
 /// What stands between one source, on whose thread it runs, and a seat's bus.
@@ -26,14 +23,12 @@ pub struct Pipeline {
     /// While there are raw pictures and somebody watches.
     coder: Option<Coder>,
     last: Option<SourceStatus>,
-    /// Which card is shown, if one is: the signal, and the reason.
-    card: Option<(Signal, Option<String>)>,
 }
 
 impl Pipeline {
     /// Nothing is shown or known yet.
     pub fn new(bus: SeatBus) -> Pipeline {
-        Pipeline { bus, coder: None, last: None, card: None }
+        Pipeline { bus, coder: None, last: None }
     }
 
     fn show_jpeg(&mut self, at: Instant, picture: Pinned, found: &jpeg::Jpeg) {
@@ -65,26 +60,6 @@ impl Pipeline {
             self.bus.frames.pass_over();
         }
     }
-
-    /// Shows the picture that says what is wrong. A change of mode is not shown: it ends before anyone could read it.
-    fn show_card(&mut self, signal: Signal, reason: &Option<String>) {
-        if matches!(signal, Signal::Ok | Signal::Changing) {
-            self.card = None;
-            return;
-        }
-        if self.card.as_ref().is_some_and(|(shown, why)| *shown == signal && why == reason) {
-            return;
-        }
-        self.card = Some((signal, reason.clone()));
-        if let Some(coder) = &self.coder {
-            coder.forget();
-        }
-        let drawn = placeholder::draw_with_reason(signal, reason.as_deref().unwrap_or_default());
-        match jpeg_from_rgb(placeholder::SIZE, &drawn) {
-            Ok(file) => self.bus.frames.publish(Instant::now(), placeholder::SIZE, file),
-            Err(error) => log::error!("seat {}: no card for {signal:?}: {}", self.bus.seat, chain(&error)),
-        }
-    }
 }
 
 impl PictureSink for Pipeline {
@@ -109,14 +84,13 @@ impl PictureSink for Pipeline {
         if self.last.as_ref() == Some(&status) {
             return;
         }
-        self.show_card(status.seen.signal, &status.reason);
         self.last = Some(status.clone());
         let SourceStatus { seen: SignalStatus { signal, mode, fps, dropped }, device, choice, reason } = status;
-        self.bus.status.update(|status| {
-            if status.screen.signal != signal {
+        self.bus.report(Instant::now(), |screen| {
+            if screen.signal != signal {
                 log::info!("seat {}: signal {signal:?}", self.bus.seat);
             }
-            status.screen = ScreenStatus { signal, mode, fps, device, choice, reason, dropped, stuck: false };
+            *screen = ScreenStatus { signal, mode, fps, device, choice, reason, dropped, stuck: false };
         });
     }
 
@@ -126,7 +100,6 @@ impl PictureSink for Pipeline {
         }
         if self.bus.beat(now) {
             // In place of what was shown while the thread did not move.
-            self.card = None;
             if let Some(last) = self.last.take() {
                 self.report(last);
             }
@@ -146,9 +119,9 @@ mod tests {
 
     use super::*;
     use crate::base::heartbeat::{Heartbeat, STALLED_AFTER};
-    use crate::base::signal::Size;
+    use crate::base::signal::{Signal, Size};
     use crate::bus::{FrameBus, StatusBus};
-    use crate::video::encode::{Colour, PixelFormat};
+    use crate::video::encode::{Colour, PixelFormat, jpeg_from_rgb};
 
     const SIZE: Size = Size { width: 64, height: 32 };
     const LAYOUT: Layout = Layout { size: SIZE, format: PixelFormat::Yuyv, colour: Colour::JPEG, stride: 128 };
@@ -225,34 +198,29 @@ mod tests {
     }
 
     #[test]
-    fn a_card_is_shown_once_for_each_reason_and_not_while_the_mode_changes() {
+    fn the_last_picture_stays_while_its_loss_is_told() {
         let (mut pipeline, bus) = pipeline();
-        let mut cards = Vec::new();
-        for (signal, reason) in [
-            (Signal::Ok, None),
-            (Signal::Changing, None),
-            (Signal::NoDevice, Some("unplugged")),
-            (Signal::NoDevice, Some("unplugged")),
-            (Signal::NoDevice, Some("another seat's")),
-            (Signal::Changing, None),
-            (Signal::NoSignal, None),
-        ] {
-            let before = newest(&bus).map(|card| card.as_ptr());
+        let file = file();
+        pipeline.show(Instant::now(), coded(file.clone()));
+        pipeline.report(status(Signal::Ok, None));
+        for (signal, reason) in [(Signal::NoDevice, Some("unplugged")), (Signal::NoSignal, None)] {
             pipeline.report(status(signal, reason));
-            cards.push(before != newest(&bus).map(|card| card.as_ptr()));
-            assert_eq!(signal, bus.status.now().screen.signal);
+            let lost = bus.frames.watch_lost().borrow().clone().unwrap();
+            assert_eq!((signal, reason), (lost.signal, lost.reason.as_deref()));
+            assert_eq!((signal, Some(lost.since)), (bus.status.now().screen.signal, bus.status.now().lost));
         }
-        assert_eq!([false, false, true, false, true, false, true], cards[..]);
+        assert_eq!(Some(file), newest(&bus));
     }
 
     #[test]
     fn what_was_known_is_shown_again_when_a_hung_thread_moves_again() {
         let (mut pipeline, bus) = pipeline();
         pipeline.report(status(Signal::NoSignal, None));
-        let (card, known) = (newest(&bus), bus.status.now().screen);
+        let why = || bus.frames.watch_lost().borrow().as_ref().map(|lost| lost.signal);
+        let known = bus.status.now().screen;
         bus.check_pulse(Instant::now() + STALLED_AFTER);
-        assert!(bus.status.now().screen.stuck && newest(&bus) != card);
+        assert_eq!((true, Some(Signal::Stuck)), (bus.status.now().screen.stuck, why()));
         pipeline.beat(Instant::now() + STALLED_AFTER + Duration::from_secs(1));
-        assert_eq!((known, card), (bus.status.now().screen, newest(&bus)));
+        assert_eq!((known, Some(Signal::NoSignal)), (bus.status.now().screen, why()));
     }
 }

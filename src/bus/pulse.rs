@@ -6,11 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::{ScreenStatus, SeatBus};
-use crate::base::error_chain::chain;
 use crate::base::heartbeat::STALLED_AFTER;
-use crate::base::signal::Signal;
-use crate::video::encode::jpeg_from_rgb;
-use crate::video::placeholder;
 
 impl SeatBus {
     /// Notes that the screen's thread goes round. Returns whether it was shown to be stuck: then everything that it
@@ -21,10 +17,8 @@ impl SeatBus {
     }
 
     /// Takes back what a thread said whose place is taken: it can no longer correct it.
-    pub fn forget_screen(&self) {
-        self.status.update(|status| {
-            status.screen = ScreenStatus { stuck: status.screen.stuck, ..ScreenStatus::default() };
-        });
+    pub fn forget_screen(&self, now: Instant) {
+        self.report(now, |screen| *screen = ScreenStatus { stuck: screen.stuck, ..ScreenStatus::default() });
     }
 
     /// Shows that the screen's thread is stuck, or no longer.
@@ -35,13 +29,9 @@ impl SeatBus {
         }
         if stuck {
             log::error!("seat {}: the capture driver has not answered for {} s", self.seat, STALLED_AFTER.as_secs());
-            match jpeg_from_rgb(placeholder::SIZE, &placeholder::draw(Signal::Stuck)) {
-                Ok(card) => self.frames.publish(now, placeholder::SIZE, card),
-                Err(error) => log::error!("seat {}: no card: {}", self.seat, chain(&error)),
-            }
             self.status.was_stuck.store(true, Ordering::Relaxed);
         }
-        self.status.update(|status| status.screen.stuck = stuck);
+        self.report(now, |screen| screen.stuck = stuck);
     }
 }
 
@@ -52,6 +42,7 @@ mod tests {
     use super::*;
     use crate::base::heartbeat::Heartbeat;
     use crate::base::seat_id::SeatId;
+    use crate::base::signal::Signal;
     use crate::bus::{FrameBus, StatusBus};
 
     fn bus() -> SeatBus {
@@ -65,14 +56,17 @@ mod tests {
     async fn a_still_pulse_is_shown_until_it_beats_again() {
         let bus = bus();
         let at = |secs| tokio::time::Instant::now().into_std() + Duration::from_secs(secs);
-        let seen = || (bus.status.now().screen.stuck, bus.frames.watch().borrow().is_some());
+        let seen = || {
+            let why = bus.frames.watch_lost().borrow().as_ref().map(|lost| lost.signal);
+            (bus.status.now().screen.stuck, why == Some(Signal::Stuck))
+        };
         bus.check_pulse(at(8));
         assert_eq!((false, false), seen());
         bus.check_pulse(at(11));
         assert_eq!((true, true), seen());
-        assert!(bus.beat(at(12)), "the card must be replaced");
+        assert!(bus.beat(at(12)), "all must be shown again");
         assert!(!bus.beat(at(12)));
         bus.check_pulse(at(13));
-        assert_eq!((false, true), seen());
+        assert_eq!((false, false), seen());
     }
 }

@@ -45,7 +45,7 @@ pub async fn running(bus: SeatBus, source: impl Fn() -> Box<dyn CaptureSource>, 
                     () = stop.requested() => return,
                     () = sleep(RESTART_PAUSE) => (),
                 }
-                bus.forget_screen();
+                bus.forget_screen(tokio::time::Instant::now().into_std());
                 running = Running::start(&bus, source());
             }
             _ = tick.tick() => {
@@ -57,7 +57,7 @@ pub async fn running(bus: SeatBus, source: impl Fn() -> Box<dyn CaptureSource>, 
                 if REPLACED_AFTER <= age && abandoned.len() < MOST_ABANDONED {
                     log::warn!("seat {}: capture goes on with another thread", bus.seat);
                     running.stopper.stop();
-                    bus.forget_screen();
+                    bus.forget_screen(now);
                     abandoned.push(mem::replace(&mut running, Running::start(&bus, source())));
                     replaced = now;
                 }
@@ -175,7 +175,7 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_hang_is_shown_however_often_the_thread_is_replaced() {
         let bus = bus();
         let (stopper, stop) = tasks::stop();
@@ -183,6 +183,8 @@ mod tests {
         let threads = Arc::new(AtomicU32::new(0));
         tokio::spawn(running(bus.clone(), move || Box::new(Hung(threads.clone())), stop));
         status.wait_for(|status| status.screen.signal == Signal::Ok).await.unwrap();
+        // Not before: time that nobody uses passes at once, and a thread takes a moment to say something.
+        tokio::time::pause();
         status.wait_for(|status| status.screen.stuck).await.unwrap();
         let cleared = async { status.wait_for(|status| !status.screen.stuck).await.map(|status| status.clone()) };
         let cleared = tokio::time::timeout(REPLACED_AFTER * 6, cleared).await;

@@ -267,7 +267,6 @@ mod tests {
     use crate::bus::{FrameBus, Frames, SeatBus, StatusBus};
     use crate::pipeline::Pipeline;
     use crate::sim::keyboard::down;
-    use crate::video::placeholder;
 
     /// Longer than anything takes on the machine, even on a busy computer.
     const TIMEOUT: Duration = Duration::from_secs(20);
@@ -376,8 +375,8 @@ mod tests {
 
         board.relays.set(Contact::Power, true).unwrap();
         until(&bus, Signal::NoSignal).await;
-        picture(&bus, placeholder::SIZE).await;
-        assert_eq!(None, bus.status.now().screen.mode);
+        let status = bus.status.now();
+        assert_eq!((None, true), (status.screen.mode, status.lost.is_some()));
         assert_eq!(Some(false), board.lamps.read().power);
         until_udc(&mut board, "not attached").await;
         assert_eq!(Offer::Absent, board.usb.offer(Report::Keys(Keys::default())));

@@ -90,7 +90,7 @@ fn an_absent_device_is_looked_for_for_ever() {
             test.pass(500);
             test.expect(&[Action::Open]);
             test.tracker.absent(test.now, absence);
-            // The card is drawn once, not at every look.
+            // It is shown once, not at every look.
             test.expect(&[Action::Close]);
         }
         assert_eq!(signal, test.signal());
