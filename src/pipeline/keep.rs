@@ -105,6 +105,7 @@ mod tests {
     use std::time::Instant;
 
     use bytes::Bytes;
+    use tokio::sync::Notify;
 
     use super::*;
     use crate::base::heartbeat::Heartbeat;
@@ -123,12 +124,17 @@ mod tests {
     }
 
     /// A source whose first thread hangs or panics, and whose second shows a picture.
-    struct Clumsy(Arc<AtomicU32>, fn());
+    struct Clumsy {
+        threads: Arc<AtomicU32>,
+        fault: fn(),
+        begun: Arc<Notify>,
+    }
 
     impl CaptureSource for Clumsy {
         fn run(self: Box<Self>, mut out: Box<dyn PictureSink>, stop: Stop) {
-            if self.0.fetch_add(1, Ordering::Relaxed) == 0 {
-                return (self.1)();
+            if self.threads.fetch_add(1, Ordering::Relaxed) == 0 {
+                self.begun.notify_one();
+                return (self.fault)();
             }
             out.beat(Instant::now() + Duration::from_secs(3600));
             let (bytes, size) = (Bytes::from_static(b"second"), Size { width: 64, height: 48 });
@@ -141,10 +147,19 @@ mod tests {
     }
 
     async fn goes_on_after(fault: fn()) {
-        let (bus, threads) = (bus(), Arc::new(AtomicU32::new(0)));
+        let (bus, threads, begun) = (bus(), Arc::<AtomicU32>::default(), Arc::<Notify>::default());
         let (stopper, stop) = tasks::stop();
-        let source = move || Box::new(Clumsy(threads.clone(), fault)) as Box<dyn CaptureSource>;
+        let source = {
+            let begun = begun.clone();
+            move || {
+                let (threads, begun) = (threads.clone(), begun.clone());
+                Box::new(Clumsy { threads, fault, begun }) as Box<dyn CaptureSource>
+            }
+        };
         let kept = tokio::spawn(running(bus.clone(), source, stop));
+        // Time that nobody uses passes at once, and a thread takes a moment to begin: a later one must not be the first.
+        begun.notified().await;
+        tokio::time::pause();
         let mut frames = bus.frames.watch();
         let second = frames.wait_for(|frame| frame.as_ref().is_some_and(|frame| frame.jpeg == b"second"[..]));
         second.await.unwrap();
@@ -152,12 +167,12 @@ mod tests {
         kept.await.unwrap();
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_thread_that_hangs_is_replaced() {
         goes_on_after(thread::park).await;
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_thread_that_panics_is_replaced() {
         goes_on_after(|| panic!("as a test must")).await;
     }
@@ -183,7 +198,7 @@ mod tests {
         let threads = Arc::new(AtomicU32::new(0));
         tokio::spawn(running(bus.clone(), move || Box::new(Hung(threads.clone())), stop));
         status.wait_for(|status| status.screen.signal == Signal::Ok).await.unwrap();
-        // Not before: time that nobody uses passes at once, and a thread takes a moment to say something.
+        // Not before, as above.
         tokio::time::pause();
         status.wait_for(|status| status.screen.stuck).await.unwrap();
         let cleared = async { status.wait_for(|status| !status.screen.stuck).await.map(|status| status.clone()) };
