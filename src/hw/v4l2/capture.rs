@@ -94,7 +94,8 @@ async fn capture(source: V4l2Source, out: Box<dyn PictureSink>, mut stop: Stop) 
         }
         let now = Instant::now();
         tracker.tick(now);
-        if capture.device.as_ref().is_some_and(|device| device.may_do_better(now)) {
+        let watched = capture.out.is_watched();
+        if capture.device.as_ref().is_some_and(|device| device.may_do_better(now, watched)) {
             tracker.restart(now);
         }
     }
@@ -225,7 +226,7 @@ impl CaptureLoop {
                 device.skip_modes(self.flawed_streams - 1, flaw);
             }
         }
-        let stream = device.start(Instant::now(), timings)?;
+        let stream = device.start(Instant::now(), self.out.is_watched(), timings)?;
         self.intake = Intake::default();
         let words = format!("{} ({})", device.describe(Some(&stream)), device.choice(&stream));
         // A silent device is restarted every few seconds; log it once.

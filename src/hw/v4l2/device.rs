@@ -202,9 +202,9 @@ impl Device {
     }
 
     /// Adopts the source's mode and starts streaming, in the best of the device's own modes that USB has room for.
-    pub fn start(&mut self, now: Instant, timings: Option<Timings>) -> Result<Stream, VideoError> {
+    pub fn start(&mut self, now: Instant, watched: bool, timings: Option<Timings>) -> Result<Stream, VideoError> {
         let (mut refused, mut first): (Vec<Offer>, Option<io::Error>) = (Vec::new(), None);
-        for at in self.fallback.first(now)..self.ranked.len() {
+        for at in self.fallback.first(now, watched)..self.ranked.len() {
             let offer = self.ranked[at];
             if refused.iter().any(|refused| !offer.is_lighter_than(refused)) {
                 continue;
@@ -274,9 +274,9 @@ impl Device {
         self.fallback.skip(count, &self.ranked, why);
     }
 
-    /// Whether it may stream in a better mode by now, if it is started again.
-    pub fn may_do_better(&self, now: Instant) -> bool {
-        self.fallback.is_due(now)
+    /// Whether it may stream in a better mode by now, if it is started again: which interrupts the picture.
+    pub fn may_do_better(&self, now: Instant, watched: bool) -> bool {
+        self.fallback.is_due(now, watched)
     }
 
     /// What was chosen among all that it offers, and why.

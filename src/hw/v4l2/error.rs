@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 
 use super::claims::Claim;
+use super::fallback::words;
 use super::ioctl::Failure;
 use crate::video::choice::Coding;
 
@@ -25,8 +26,8 @@ pub enum VideoError {
     #[error("{} ({name}) offers {offers} only; known are {known}", .path.display(), known = Coding::known())]
     Unsupported { path: PathBuf, name: String, offers: String },
     /// It streams in none of the modes that were tried. Drivers of USB devices say one of three things if USB has no
-    /// room: see `lacks_room`.
-    #[error("USB has no room for {modes} of {}", .path.display())]
+    /// room, two of which may mean something else: see `lacks_room`.
+    #[error("{}", words(source, &format!("{modes} of {}", .path.display())))]
     NoRoom { path: PathBuf, modes: String, source: io::Error },
     /// Nothing that captures is plugged in at this USB port.
     #[error("no capture device at USB port {0}")]

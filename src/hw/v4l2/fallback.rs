@@ -1,7 +1,8 @@
 //! Remembers which of a device's modes is used, and why not a better one.
 //!
 //! A mode that USB has no room for is not tried again until the device is opened again. One that failed otherwise may
-//! work the next time, and is tried again ever more rarely, since each attempt interrupts the picture.
+//! work the next time, and is tried again ever more rarely, since each attempt interrupts the picture; before long only
+//! while nobody watches.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -10,6 +11,8 @@ use nix::errno::Errno;
 
 use crate::video::choice::Offer;
 
+/// How many times in a row the best may fail until it is tried again only while nobody watches.
+const FAILURES_BEFORE_VIEWERS: usize = 2;
 /// How long a lesser mode is kept before the best is tried again, the first time, the second and so on.
 const TRIED_AGAIN_AFTER: [Duration; 4] =
     [Duration::from_secs(300), Duration::from_secs(600), Duration::from_secs(1800), Duration::from_secs(3600)];
@@ -41,14 +44,15 @@ impl Fallback {
         self.setback.as_deref().or(self.left_out.as_deref())
     }
 
-    /// Whether it is time to try the best mode again.
-    pub fn is_due(&self, now: Instant) -> bool {
-        self.again.is_some_and(|again| again <= now)
+    /// Whether it is time to try the best mode again, while somebody watches or not.
+    pub fn is_due(&self, now: Instant, watched: bool) -> bool {
+        let disturbs = watched && FAILURES_BEFORE_VIEWERS < self.failures;
+        !disturbs && self.again.is_some_and(|again| again <= now)
     }
 
     /// The place of the mode with which to begin now.
-    pub fn first(&mut self, now: Instant) -> usize {
-        if self.is_due(now) {
+    pub fn first(&mut self, now: Instant, watched: bool) -> usize {
+        if self.is_due(now, watched) {
             (self.mode, self.again) = (self.best, None);
         }
         self.mode
@@ -58,7 +62,7 @@ impl Fallback {
     pub fn streams(&mut self, now: Instant, at: usize, failed: Option<(&Offer, &io::Error)>) {
         match failed {
             Some((offer, source)) => {
-                self.setback = Some(format!("USB has no room for {offer}: {source}"));
+                self.setback = Some(format!("{}: {source}", words(source, &offer.to_string())));
                 let pause = TRIED_AGAIN_AFTER[self.failures.min(TRIED_AGAIN_AFTER.len() - 1)];
                 self.again = may_pass(source).then(|| now + pause).or(self.again);
                 (self.mode, self.failures) = (at, self.failures + 1);
@@ -85,6 +89,15 @@ pub fn lacks_room(error: &io::Error) -> bool {
     may_pass(error) || errno(error) == Some(Errno::ENOSPC)
 }
 
+/// What a driver means that refused these modes so, as far as can be told.
+pub fn words(error: &io::Error, modes: &str) -> String {
+    if may_pass(error) {
+        format!("USB has no room for {modes}, or a transfer failed")
+    } else {
+        format!("USB has no room for {modes}")
+    }
+}
+
 /// Whether it may also mean no more than that a transfer failed, so that the next attempt succeeds.
 pub fn may_pass(error: &io::Error) -> bool {
     matches!(errno(error), Some(Errno::EIO | Errno::EPIPE))
@@ -102,26 +115,42 @@ mod tests {
     const BEST: Offer = Offer { fourcc: *b"MJPG", size: Some(Size { width: 1920, height: 1080 }), fps: Some(30.0) };
 
     #[test]
-    fn a_better_mode_that_failed_is_tried_again_ever_more_rarely() {
+    fn a_better_mode_that_failed_is_tried_again_ever_more_rarely_and_soon_only_for_nobody() {
         let (mut fallback, mut now) = (Fallback::default(), Instant::now());
-        for minutes in [5, 10, 30, 60, 60] {
-            assert_eq!(0, fallback.first(now));
+        for (minutes, before_viewers) in [(5, true), (10, true), (30, false), (60, false), (60, false)] {
+            assert_eq!(0, fallback.first(now, false));
             fallback.streams(now, 2, Some((&BEST, &Errno::EIO.into())));
-            assert_eq!(
-                Some("USB has no room for 1920x1080 MJPG at 30: Input/output error (os error 5)"),
-                fallback.setback()
-            );
             now += Duration::from_secs(minutes * 60 - 1);
             // A restart meanwhile, as after a stall, changes nothing.
-            assert!(!fallback.is_due(now) && fallback.first(now) == 2);
+            assert!(!fallback.is_due(now, false) && fallback.first(now, false) == 2);
             fallback.streams(now, 2, None);
             now += Duration::from_secs(1);
-            assert!(fallback.is_due(now));
+            assert_eq!((before_viewers, true), (fallback.is_due(now, true), fallback.is_due(now, false)), "{minutes}");
+            if !before_viewers {
+                // Nor does a restart while somebody watches, and the last of them may leave much later.
+                assert_eq!(2, fallback.first(now, true));
+                fallback.streams(now, 2, None);
+                now += Duration::from_secs(36_000);
+                assert_eq!((false, true), (fallback.is_due(now, true), fallback.is_due(now, false)));
+            }
         }
-        assert_eq!(0, fallback.first(now));
-        assert!(!fallback.is_due(now), "once");
+        assert_eq!(0, fallback.first(now, false));
+        assert!(!fallback.is_due(now, false), "once");
         fallback.streams(now, 0, None);
         assert_eq!((0, None), (fallback.mode(), fallback.setback()));
+    }
+
+    #[test]
+    fn what_may_be_a_transfer_that_failed_is_called_so() {
+        let said = |errno: Errno| {
+            let mut fallback = Fallback::default();
+            fallback.streams(Instant::now(), 1, Some((&BEST, &errno.into())));
+            fallback.setback().map(str::to_string)
+        };
+        let (room, passing) = ("USB has no room for 1920x1080 MJPG at 30", ", or a transfer failed");
+        assert_eq!(Some(format!("{room}: No space left on device (os error 28)")), said(Errno::ENOSPC));
+        assert_eq!(Some(format!("{room}{passing}: Input/output error (os error 5)")), said(Errno::EIO));
+        assert_eq!(Some(format!("{room}{passing}: Broken pipe (os error 32)")), said(Errno::EPIPE));
     }
 
     #[test]
@@ -130,7 +159,7 @@ mod tests {
         fallback.skip(1, &[BEST; 3], "damaged");
         fallback.streams(now, 2, Some((&BEST, &Errno::EIO.into())));
         let later = now + Duration::from_secs(300);
-        assert_eq!(1, fallback.first(later));
+        assert_eq!(1, fallback.first(later, true));
         fallback.streams(later, 1, None);
         assert_eq!(
             (1, Some("nothing could be shown in 1920x1080 MJPG at 30: damaged")),
@@ -143,12 +172,12 @@ mod tests {
         let later = Instant::now() + Duration::from_secs(86_400);
         let mut fallback = Fallback::default();
         fallback.streams(Instant::now(), 1, Some((&BEST, &Errno::ENOSPC.into())));
-        assert_eq!((false, 1), (fallback.is_due(later), fallback.first(later)));
+        assert_eq!((false, 1), (fallback.is_due(later, false), fallback.first(later, false)));
         fallback.streams(Instant::now(), 1, Some((&BEST, &Errno::EPIPE.into())));
         fallback.skip(1, &[BEST, BEST], "damaged");
-        assert_eq!((false, 1), (fallback.is_due(later), fallback.first(later)));
+        assert_eq!((false, 1), (fallback.is_due(later, false), fallback.first(later, false)));
         assert_eq!(Some("nothing could be shown in 1920x1080 MJPG at 30: damaged"), fallback.setback());
         fallback.skip(2, &[BEST, BEST], "damaged");
-        assert_eq!((0, None), (fallback.first(later), fallback.setback()));
+        assert_eq!((0, None), (fallback.first(later, false), fallback.setback()));
     }
 }
