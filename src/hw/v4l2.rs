@@ -10,6 +10,8 @@ mod device;
 mod error;
 mod fallback;
 mod ioctl;
+mod queue;
+mod receiver;
 
 pub use capture::V4l2Source;
 pub use claims::Claims;

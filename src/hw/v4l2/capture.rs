@@ -10,9 +10,10 @@ use tokio::time::sleep_until;
 
 use super::buffers::{Inbox, Lender, Picture, Returned};
 use super::claims::Claims;
-use super::device::{Device, Kept, Stream};
+use super::device::{Device, Kept};
 use super::error::VideoError;
 use super::ioctl::{Filled, Timings};
+use super::queue::Stream;
 use crate::base::error_chain::chain;
 use crate::base::seat_id::SeatId;
 use crate::base::signal::{Signal, Size};
@@ -208,7 +209,7 @@ impl CaptureLoop {
 
     fn query(&mut self, tracker: &mut SignalTracker<Timings>) -> Result<(), VideoError> {
         let Some(device) = &self.device else { return Ok(()) };
-        let reading = device.read()?;
+        let reading = device.receiver().read()?;
         if !matches!(reading, Reading::Mode(_)) {
             let (seat, path) = (&self.seat, device.path().display());
             log::debug!("seat {seat}: {path} says {}", words(&reading));
@@ -293,7 +294,7 @@ impl CaptureLoop {
         };
         let change = async {
             match &self.device {
-                Some(device) => device.changed().await,
+                Some(device) => device.receiver().changed().await,
                 None => pending().await,
             }
         };

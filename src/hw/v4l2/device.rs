@@ -1,54 +1,38 @@
-//! Finds a capture device, queries its input and makes it stream.
+//! Finds a capture device, and makes it stream in the best of its modes.
 //!
-//! Devices report wrong values and drivers differ, so whatever a driver cannot report (sizes, rates, events, DV
-//! timings) counts as unknown, and only what capture needs is an error.
+//! A device is a receiver, which knows what arrives, and a queue, which gives pictures. With all that we know the same
+//! node is both. Devices report wrong values and drivers differ, so whatever a driver cannot report (sizes, rates,
+//! events, DV timings) counts as unknown, and only what capture needs is an error.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::errno::Errno;
-use nix::time::{ClockId, clock_gettime};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use v4l::capability::Flags;
-use v4l::device::Handle;
-use v4l2_sys_mit as sys;
 
-use super::buffers::{Lender, Picture, Pool, Returned};
+use super::buffers::Lender;
 use super::claims::{Claim, Claims, nodes, usb_port};
 use super::error::VideoError;
 use super::fallback::{Fallback, lacks_room, may_pass};
-use super::ioctl::{self, Failure, Filled, Format, Timings};
+use super::ioctl::{self, Failure, Timings};
+use super::queue::{Queue, Stream};
+use super::receiver::Receiver;
 use crate::base::seat_id::SeatId;
-use crate::base::signal::Size;
 use crate::config::{self, CaptureSize};
-use crate::ports::Pinned;
-use crate::video::choice::{Coding, Offer, listed, outcome, ranked};
-use crate::video::signal::Reading;
+use crate::video::choice::{Coding, Offer, outcome, ranked};
 
 /// An open capture device.
 pub struct Device {
-    path: PathBuf,
-    /// Its own name, and its driver's.
-    name: String,
-    handle: Arc<Handle>,
-    /// The connected input, on devices that have inputs.
-    input: Option<ioctl::Input>,
+    receiver: Receiver,
+    queue: Queue,
     /// All that it offers, and of that what we can use, the best first.
     offers: Vec<Offer>,
     ranked: Vec<Offer>,
     /// Which of the latter is used.
     fallback: Fallback,
     wish: CaptureSize,
-    lender: Lender,
     claim: Claim,
-    /// Wakes when the source changes, on drivers that report it. A descriptor of its own: on the one we capture with,
-    /// interest in events would also be interest in pictures, and polling for pictures before a stream has begun makes
-    /// the kernel start its read() emulation.
-    events: Option<AsyncFd<OwnedFd>>,
 }
 
 /// What capture keeps from one device to the next.
@@ -77,7 +61,7 @@ impl Device {
                 })?
             }
         };
-        device.listen();
+        device.receiver.listen();
         Ok(device)
     }
 
@@ -116,8 +100,7 @@ impl Device {
             VideoError::new(path, Failure { op: "open", errno }).blame(&claim)
         })?;
         let handle = device.handle();
-        let fd = handle.fd();
-        let capability = match ioctl::capability(fd) {
+        let capability = match ioctl::capability(handle.fd()) {
             Err(Failure { errno: Errno::ENOTTY, .. }) => return Err(VideoError::Unsuitable(path.into())),
             answer => answer.map_err(|failure| VideoError::new(path, failure))?,
         };
@@ -127,78 +110,20 @@ impl Device {
         if !suitable {
             return Err(VideoError::Unsuitable(path.into()));
         }
-        let input = select_input(fd);
-        let offers = offers(fd, input.is_some_and(|input| input.dv_timings));
+        let name = format!("{} ({})", capability.card, capability.driver);
+        let receiver = Receiver::new(path, handle.clone());
+        let queue = Queue::new(path, name, handle, kept.lender.clone());
+        let offers = queue.offers(receiver.follows_source());
         let ranked = ranked(&offers, wish);
-        let (path, name) = (path.to_path_buf(), format!("{} ({})", capability.card, capability.driver));
         if ranked.is_empty() {
-            return Err(VideoError::Unsupported { path, name, offers: listed(ioctl::formats(fd)) });
+            return Err(queue.refusal());
         }
-        let (fallback, lender, events) = (Fallback::default(), kept.lender.clone(), None);
-        Ok(Device { path, name, handle, input, offers, ranked, fallback, wish, lender, claim, events })
+        Ok(Device { receiver, queue, offers, ranked, fallback: Fallback::default(), wish, claim })
     }
 
-    /// Subscribes to changes of the source, which many drivers cannot report.
-    fn listen(&mut self) {
-        let fd = self.handle.fd();
-        // The input's number in vivid, 0 in the bridge chips' drivers.
-        let input = self.input.map_or(0, |input| input.index);
-        let told = [input, 0].into_iter().filter(|id| ioctl::subscribe_source_change(fd, *id).is_ok()).count();
-        if told == 0 {
-            log::debug!("{} does not report changes of its source", self.path.display());
-            return;
-        }
-        // SAFETY: the handle keeps the descriptor open while this borrow lasts.
-        let events = unsafe { BorrowedFd::borrow_raw(fd) }.try_clone_to_owned();
-        // SAFETY: an `OwnedFd` stays open, and the same, for as long as it lives.
-        let register = |events| unsafe { AsyncFd::register_with_interest(events, Interest::PRIORITY) };
-        match events.and_then(|events| Ok(register(events)?)) {
-            Ok(events) => self.events = Some(events),
-            Err(error) => log::warn!("{}: no events, so changes are noticed late: {error}", self.path.display()),
-        }
-    }
-
-    /// Waits for a change of the source.
-    pub async fn changed(&self) -> Result<(), VideoError> {
-        let Some(events) = &self.events else { return std::future::pending().await };
-        loop {
-            let ready = events.ready(Interest::PRIORITY).await;
-            let mut ready = ready.map_err(|source| self.error("epoll_wait", source))?;
-            // Events merge in the queue, so their number says nothing; after any of them the source is queried again.
-            let event =
-                ioctl::dequeue_event(self.handle.fd()).map_err(|failure| VideoError::new(&self.path, failure))?;
-            if event.is_some() {
-                return Ok(());
-            }
-            ready.clear_ready();
-        }
-    }
-
-    /// The input's state now.
-    pub fn read(&self) -> Result<Reading<Timings>, VideoError> {
-        let fd = self.handle.fd();
-        let gone = |failure| VideoError::new(&self.path, failure);
-        ioctl::capability(fd).map_err(gone)?;
-        let Some(input) = self.input else { return Ok(Reading::Mode(None)) };
-        if input.dv_timings {
-            return match ioctl::query_timings(fd) {
-                Err(Failure { errno: Errno::ENOLINK, .. }) => Ok(Reading::NoSignal),
-                Err(Failure { errno: Errno::ENOLCK, .. }) => Ok(Reading::NoLock),
-                Err(Failure { errno: Errno::ERANGE, .. }) => Ok(Reading::OutOfRange),
-                Err(failure @ Failure { errno: Errno::ENODEV | Errno::ENXIO, .. }) => Err(gone(failure)),
-                Ok(timings) => Ok(Reading::Mode(Some(timings))),
-                // The driver has inputs with timings but cannot detect them.
-                Err(_) => Ok(Reading::Mode(None)),
-            };
-        }
-        let status = ioctl::input(fd, input.index).map_err(gone)?.status;
-        Ok(if status & NOTHING != 0 {
-            Reading::NoSignal
-        } else if status & UNSTABLE != 0 {
-            Reading::NoLock
-        } else {
-            Reading::Mode(None)
-        })
+    /// What answers what arrives.
+    pub fn receiver(&self) -> &Receiver {
+        &self.receiver
     }
 
     /// Adopts the source's mode and starts streaming, in the best of the device's own modes that USB has room for.
@@ -217,7 +142,7 @@ impl Device {
             }
             match started {
                 Err(VideoError::Io { op: "VIDIOC_STREAMON", source, .. }) if lacks_room(&source) => {
-                    log::debug!("{} refused {offer}: {source}", self.path.display());
+                    log::debug!("{} refused {offer}: {source}", self.path().display());
                     refused.push(offer);
                     first.get_or_insert(source);
                     // Each attempt is a burden to the device.
@@ -236,37 +161,18 @@ impl Device {
         let modes = refused.iter().map(Offer::to_string).collect::<Vec<_>>().join(", ");
         let source = first.unwrap_or_else(|| Errno::EINVAL.into());
         self.fallback = Fallback::default();
-        Err(VideoError::NoRoom { path: self.path.clone(), modes, source })
+        Err(VideoError::NoRoom { path: self.path().into(), modes, source })
     }
 
     fn start_in(&self, offer: Offer, timings: Option<Timings>) -> Result<Stream, VideoError> {
-        let fd = self.handle.fd();
-        let refused = |failure| VideoError::new(&self.path, failure);
         let mut size = offer.size.map(|size| (size.width.into(), size.height.into()));
         if let Some(timings) = timings {
-            ioctl::set_timings(fd, timings).map_err(refused)?;
+            self.receiver.adopt(timings)?;
             if self.wish == CaptureSize::Auto {
                 size = Some(timings.size());
             }
         }
-        let format = ioctl::set_format(fd, offer.fourcc, size).map_err(refused)?;
-        let unsupported = || {
-            let offers = listed([format.fourcc]);
-            VideoError::Unsupported { path: self.path.clone(), name: self.name.clone(), offers }
-        };
-        let coding = Coding::from_fourcc(format.fourcc).ok_or_else(unsupported)?;
-        let size = size_of((format.width, format.height)).ok_or_else(unsupported)?;
-        if let Some(interval) = ioctl::shortest_interval(fd, format.fourcc, (format.width, format.height)) {
-            // The rate is only a request; the real one is measured.
-            let _ = ioctl::set_interval(fd, interval);
-        }
-        let pool = Pool::new(self.handle.clone(), self.lender.clone()).map_err(refused)?;
-        ioctl::stream_on(fd).map_err(refused)?;
-        // Not before: asking an idle queue for pictures starts the kernel's read() emulation, which keeps it.
-        // SAFETY: the handle in a `Descriptor` keeps the same descriptor open for as long as it lives.
-        let ready = unsafe { AsyncFd::register_with_interest(Descriptor(self.handle.clone()), PICTURES) };
-        let ready = ready.map_err(|error| self.error("epoll_ctl", error.into()))?;
-        Ok(Stream { ready, pool, path: self.path.clone(), size, coding, format })
+        self.queue.start(offer.fourcc, size)
     }
 
     /// Leaves out so many of its modes, because they gave nothing that could be shown.
@@ -284,7 +190,7 @@ impl Device {
         let offer = self.offer();
         match self.fallback.setback() {
             Some(setback) => format!("{offer}: {setback}"),
-            None => format!("{offer}: {}", outcome(&offer, &self.offers, self.wish, stream.size)),
+            None => format!("{offer}: {}", outcome(&offer, &self.offers, self.wish, stream.size())),
         }
     }
 
@@ -295,152 +201,29 @@ impl Device {
     /// Describes where the pictures come from, for people.
     pub fn describe(&self, stream: Option<&Stream>) -> String {
         match stream {
-            None => self.name.clone(),
-            Some(stream) => format!("{}, {} {}", self.name, stream.size, stream.format.fourcc.escape_ascii()),
+            None => self.queue.name().into(),
+            Some(stream) => {
+                format!("{}, {} {}", self.queue.name(), stream.size(), stream.format().fourcc.escape_ascii())
+            }
         }
     }
 
     /// The path of its node.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.queue.path()
     }
 
     /// Where it is, for people: its node, and the port by which the configuration can name it.
     pub fn place(&self) -> String {
-        match usb_port(&self.path) {
-            Some(port) => format!("{} (usb:{port})", self.path.display()),
-            None => self.path.display().to_string(),
+        match usb_port(self.path()) {
+            Some(port) => format!("{} (usb:{port})", self.path().display()),
+            None => self.path().display().to_string(),
         }
     }
-
-    fn error(&self, op: &'static str, source: io::Error) -> VideoError {
-        VideoError::Io { path: self.path.clone(), op, source }
-    }
 }
-
-/// A device that streams. When this is dropped, it stops, and can be started again.
-pub struct Stream {
-    // Dropped before the buffers are given back, for the same reason as it is created after streaming has begun.
-    ready: AsyncFd<Descriptor>,
-    pool: Pool,
-    path: PathBuf,
-    size: Size,
-    coding: Coding,
-    format: Format,
-}
-
-impl Stream {
-    /// Waits for a picture, and takes the newest if there are several.
-    pub async fn newest(&mut self) -> Result<(Filled, Picture), VideoError> {
-        loop {
-            let ready = self.ready.ready(PICTURES).await;
-            let mut ready =
-                ready.map_err(|source| VideoError::Io { path: self.path.clone(), op: "epoll_wait", source })?;
-            let mut newest: Option<(Filled, Picture)> = None;
-            while let Some(next) = self.pool.dequeue().map_err(|failure| VideoError::new(&self.path, failure))? {
-                // The previous one is given back here, unused. A damaged one does not replace a good one.
-                if newest.is_none() || !(next.0.damaged || next.1.as_ref().is_empty()) {
-                    newest = Some(next);
-                }
-            }
-            ready.clear_ready();
-            if let Some(newest) = newest {
-                return Ok(newest);
-            }
-        }
-    }
-
-    /// Lends out a picture of its own.
-    pub fn pin(&self, picture: Picture) -> Pinned {
-        self.pool.pin(picture)
-    }
-
-    /// Gives a buffer to the driver again, if it is one of this stream's.
-    pub fn take_back(&mut self, returned: &Returned) {
-        // Failure means that the device has gone, and its buffers with it.
-        let _ = self.pool.take_back(returned);
-    }
-
-    /// What its pictures are.
-    pub fn coding(&self) -> Coding {
-        self.coding
-    }
-
-    /// The size that was negotiated; a JPEG file's own header has precedence.
-    pub fn size(&self) -> Size {
-        self.size
-    }
-
-    /// How raw pictures are laid out.
-    pub fn format(&self) -> Format {
-        self.format
-    }
-}
-
-impl Filled {
-    /// When the picture was complete: by the driver's clock if that is plausible, else now.
-    pub fn captured(&self) -> Instant {
-        let now = Instant::now();
-        let clock = clock_gettime(ClockId::CLOCK_MONOTONIC).ok().map(Duration::from);
-        let age = clock.zip(self.complete).and_then(|(clock, complete)| clock.checked_sub(complete));
-        // Instant uses this clock too, but does not expose its zero. No picture waits a second in a queue of six.
-        age.filter(|age| *age < Duration::from_secs(1)).and_then(|age| now.checked_sub(age)).unwrap_or(now)
-    }
-}
-
-/// Errors as well: a queue that breaks reports nothing else.
-const PICTURES: Interest = Interest::READABLE.add(Interest::ERROR);
-/// Input status flags for no signal.
-const NOTHING: u32 = sys::V4L2_IN_ST_NO_POWER | sys::V4L2_IN_ST_NO_SIGNAL | sys::V4L2_IN_ST_NO_CARRIER;
-/// Input status flags for a signal that the device cannot lock on to.
-const UNSTABLE: u32 = sys::V4L2_IN_ST_NO_H_LOCK | sys::V4L2_IN_ST_NO_V_LOCK | sys::V4L2_IN_ST_NO_SYNC;
 
 /// How many modes are tried in one go until one streams.
 const MOST_ATTEMPTS: usize = 4;
-
-/// A handle that the runtime can wait on.
-struct Descriptor(Arc<Handle>);
-
-impl AsRawFd for Descriptor {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.fd()
-    }
-}
-
-/// The input that is connected. One that detects the source's mode is an HDMI socket, and preferred to a webcam's.
-fn select_input(fd: RawFd) -> Option<ioctl::Input> {
-    let current = ioctl::input(fd, ioctl::current_input(fd).ok()?).ok()?;
-    if current.dv_timings {
-        return Some(current);
-    }
-    let socket = ioctl::inputs(fd).find(|input| input.dv_timings);
-    socket.filter(|socket| ioctl::select_input(fd, socket.index).is_ok()).or(Some(current))
-}
-
-/// All that a device can capture, in formats that we know.
-fn offers(fd: RawFd, follows_source: bool) -> Vec<Offer> {
-    let mut offers = Vec::new();
-    for fourcc in ioctl::formats(fd).filter(|fourcc| Coding::from_fourcc(*fourcc).is_some()) {
-        let before = offers.len();
-        // Where the source decides the size, a list of all possible sizes says nothing.
-        for (width, height) in ioctl::sizes(fd, fourcc).filter(|_| !follows_source) {
-            let Some(size) = size_of((width, height)) else { continue };
-            let interval = ioctl::shortest_interval(fd, fourcc, (width, height));
-            let fps = interval.map(|(numerator, denominator)| denominator as f32 / numerator as f32);
-            offers.push(Offer { fourcc, size: Some(size), fps });
-        }
-        if offers.len() == before {
-            offers.push(Offer { fourcc, size: None, fps: None });
-        }
-    }
-    offers
-}
-
-/// A size that we can work with.
-fn size_of((width, height): (u32, u32)) -> Option<Size> {
-    let side = |length: u32| u16::try_from(length).ok().filter(|length| (1..=4096).contains(length));
-    Some(Size { width: side(width)?, height: side(height)? })
-}
 
 #[cfg(test)]
 mod tests {
