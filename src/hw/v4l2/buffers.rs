@@ -301,6 +301,8 @@ mod tests {
         count: u32,
         queued: VecDeque<u32>,
         refuses_to_stop: bool,
+        /// How many buffers it has room for, if that is less than it is asked for.
+        most: Option<u32>,
     }
 
     impl Driver for Played {
@@ -308,6 +310,7 @@ mod tests {
             let mut state = self.0.lock().unwrap();
             assert!(count == 0 || state.count == 0, "the buffers of the stream before were not given back");
             state.queued.clear();
+            let count = count.min(state.most.unwrap_or(count));
             state.count = count;
             if 0 < count {
                 let file = tempfile::tempfile().unwrap();
@@ -430,6 +433,32 @@ mod tests {
             for patience in [0, 1, 3, 6, 20] {
                 play(seed, patience);
             }
+        }
+    }
+
+    #[test]
+    fn a_coder_that_takes_its_time_never_leaves_the_driver_without_a_buffer() {
+        for most in 2..=WANTED {
+            let (driver, (mut inbox, lender)) = (Arc::new(Played::default()), Inbox::new());
+            driver.0.lock().unwrap().most = Some(most);
+            let mut pool = Pool::new(driver.clone(), lender).unwrap();
+            let (mut coded, mut waits, mut copies) = (None, None, 0);
+            for turn in 0..100 {
+                while let Some(returned) = inbox.take() {
+                    pool.take_back(&returned).unwrap();
+                }
+                let (_, picture) = pool.dequeue().unwrap().expect("the driver has no picture");
+                let place = picture.as_ref().as_ptr();
+                let pixels = pool.pin(picture).share(0..2);
+                copies += usize::from(place != pixels.as_ptr());
+                assert!(1 <= pool.queued, "{most}: the driver has no room for the next");
+                waits = Some(pixels);
+                if turn % 10 == 0 {
+                    coded = waits.take();
+                }
+            }
+            assert_eq!(most < WANTED, 0 < copies, "{most}: {copies}");
+            drop((coded, waits));
         }
     }
 
