@@ -95,8 +95,9 @@ impl PictureSink for Pipeline {
     }
 
     fn beat(&mut self, now: Instant) {
-        if !self.bus.frames.is_watched() {
-            self.coder = None;
+        if self.coder.is_some() && !self.bus.frames.is_watched() {
+            // What is being coded will not be shown.
+            self.pass_over();
         }
         if self.bus.beat(now) {
             // In place of what was shown while the thread did not move.
@@ -193,7 +194,7 @@ mod tests {
             drop(viewer);
             // No picture need come for that.
             pipeline.beat(Instant::now());
-            assert!(pipeline.coder.is_none());
+            assert!(pipeline.coder.is_none() && bus.frames.is_behind());
         }
     }
 
