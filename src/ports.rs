@@ -1,8 +1,8 @@
 //! Names what the daemon needs from the outside, so that a Pi, a laptop and a simulated machine look alike.
 //!
 //! These traits and the values that cross them are all that hardware and logic know of each other. No foreign crate's
-//! type crosses a port, and nothing behind a port decides anything: policy (how long a press lasts, what is released
-//! when) is in the pure modules.
+//! type crosses a port but `Bytes`, and nothing behind a port decides anything: policy (how long a press lasts, what is
+//! released when) is in the pure modules.
 
 use std::io;
 use std::ops::Range;
