@@ -17,6 +17,7 @@ pub mod door;
 pub mod endpoint;
 mod json;
 pub mod openapi;
+pub mod parameter;
 pub mod problem;
 pub mod row;
 pub mod table;

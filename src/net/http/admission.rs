@@ -68,10 +68,11 @@ async fn admit(
     if let Some(answer) = other(&head) {
         return answer;
     }
-    let (row, seat) = match table.find(&head.method, head.uri.path())? {
-        Found::Row(row, seat) => (row, seat.and_then(|seat| SeatId::try_from(seat.to_string()).ok())),
+    let (row, named) = match table.find(&head.method, head.uri.path())? {
+        Found::Row(row, named) => (row, named.map(str::to_string)),
         Found::Methods(methods) => return Ok(options(&methods)),
     };
+    let seat = named.clone().filter(|_| row.is_seated()).and_then(|seat| SeatId::try_from(seat).ok());
     if row.semantics.acts || row.accepts.handshake {
         door::origin(connection.scheme(), &host, &head.headers)?;
     }
@@ -96,7 +97,7 @@ async fn admit(
             Some(principal)
         }
     };
-    let known = Known { seat: seat.and_then(|seat| site.seats().get(&seat).cloned()), principal };
+    let known = Known { seat: seat.and_then(|seat| site.seats().get(&seat).cloned()), principal, named };
     let admitted = Admitted { site: site.clone(), connection: connection.clone(), credential, known, head, body };
     run(row, admitted).await
 }

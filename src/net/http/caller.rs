@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::codes::{self, Code};
+use super::parameter::{Named, Parameter, SEAT};
 use super::problem::{ApiError, Problem};
 use crate::auth::accounts::AccountError;
 use crate::auth::authenticator::AuthError;
@@ -17,14 +18,16 @@ pub struct Known {
     pub principal: Option<Principal>,
     /// The seat that the path names, if there is one of that name.
     pub seat: Option<SeatBus>,
+    /// What stands in the path where the row's has braces.
+    pub named: Option<String>,
 }
 
 /// Who asks, as a type, so that no endpoint has to look at what another would need.
 pub trait Caller: Sized + Send + 'static {
     /// Whether it takes somebody who is logged in.
     const NEEDS_LOGIN: bool;
-    /// Whether it takes a seat.
-    const NEEDS_SEAT: bool;
+    /// What it takes from the path.
+    const PARAMETER: Option<Named>;
 
     /// Takes what it needs.
     fn admit(known: Known) -> Result<Self, Problem>;
@@ -46,9 +49,18 @@ pub struct Seated {
     pub seat: SeatBus,
 }
 
+/// Somebody who is logged in, and which of several things they ask about.
+#[derive(Debug)]
+pub struct About<P: Parameter> {
+    /// Who asks.
+    pub principal: Principal,
+    /// What the path names. Whether there is such a thing, the endpoint finds out: if not, [`Parameter::UNKNOWN`].
+    pub named: P::Value,
+}
+
 impl Caller for Anyone {
     const NEEDS_LOGIN: bool = false;
-    const NEEDS_SEAT: bool = false;
+    const PARAMETER: Option<Named> = None;
 
     fn admit(_: Known) -> Result<Anyone, Problem> {
         Ok(Anyone)
@@ -57,7 +69,7 @@ impl Caller for Anyone {
 
 impl Caller for Person {
     const NEEDS_LOGIN: bool = true;
-    const NEEDS_SEAT: bool = false;
+    const PARAMETER: Option<Named> = None;
 
     fn admit(known: Known) -> Result<Person, Problem> {
         Ok(Person(known.principal.ok_or(AuthError::NotLoggedIn)?))
@@ -66,22 +78,22 @@ impl Caller for Person {
 
 impl Caller for Seated {
     const NEEDS_LOGIN: bool = true;
-    const NEEDS_SEAT: bool = true;
+    const PARAMETER: Option<Named> = Some(SEAT);
 
     fn admit(known: Known) -> Result<Seated, Problem> {
         let principal = known.principal.ok_or(AuthError::NotLoggedIn)?;
-        Ok(Seated { principal, seat: known.seat.ok_or(SeatError)? })
+        Ok(Seated { principal, seat: known.seat.ok_or(SEAT.unknown)? })
     }
 }
 
-/// There is no seat of this name.
-#[derive(Debug, thiserror::Error)]
-#[error("there is no seat of this name; GET /api/v1/seats lists them")]
-pub struct SeatError;
+impl<P: Parameter> Caller for About<P> {
+    const NEEDS_LOGIN: bool = true;
+    const PARAMETER: Option<Named> = Some(Named::of::<P>());
 
-impl ApiError for SeatError {
-    fn code(&self) -> &'static Code {
-        codes::UNKNOWN_SEAT
+    fn admit(known: Known) -> Result<About<P>, Problem> {
+        let principal = known.principal.ok_or(AuthError::NotLoggedIn)?;
+        let named = P::read(&known.named.unwrap_or_default())?;
+        Ok(About { principal, named })
     }
 }
 

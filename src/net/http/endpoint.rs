@@ -101,7 +101,7 @@ pub struct Query {
 
 /// One thing that can be asked for over HTTP.
 pub trait Endpoint: 'static {
-    /// Method and path, with `{seat}` for the name of a seat.
+    /// Method and path, with `{seat}` for the name of a seat, or one [`Parameter`](super::parameter::Parameter).
     const AT: (Method, &'static str);
     /// Who may ask for it.
     const ACCESS: Access;

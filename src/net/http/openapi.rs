@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::codes::Code;
 use super::endpoint::{Access, Query};
-use super::row::{Row, SEAT};
+use super::row::Row;
 use super::table::Table;
 
 /// The version of the interface: what stands in its paths.
@@ -89,9 +89,9 @@ fn operation(row: &Row, reads: &mut SchemaGenerator, writes: &mut SchemaGenerato
     operation["x-privilege"] = access;
     operation["security"] =
         if row.access == Access::Public { json!([]) } else { json!([{ "session": [] }, { "token": [] }]) };
-    let seat = row.path.contains(SEAT).then(|| parameter("seat", "path", json!({ "type": "string" })));
+    let named = row.parameter.map(|named| parameter(named.name, "path", json!({ "type": "string" })));
     let query = row.query.iter().map(|Query { name, values }| parameter(name, "query", json!({ "enum": values })));
-    let parameters: Vec<Value> = seat.into_iter().chain(query).collect();
+    let parameters: Vec<Value> = named.into_iter().chain(query).collect();
     if !parameters.is_empty() {
         operation["parameters"] = parameters.into();
     }

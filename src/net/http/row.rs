@@ -175,12 +175,10 @@ use super::caller::{Caller, Known};
 use super::codes::{self, Code};
 use super::connection::{Connection, Running};
 use super::endpoint::{Access, Context, Endpoint, Method, Query, Semantics};
+use super::parameter::{Named, SEAT, has};
 use super::problem::Problem;
 use crate::auth::principal::Credential;
 use crate::net::site::Site;
-
-/// Where the name of a seat stands in a path.
-pub const SEAT: &str = "{seat}";
 
 /// What an endpoint is given: a request that has been let in, and its body.
 #[derive(Debug)]
@@ -191,7 +189,7 @@ pub struct Admitted {
     pub connection: Arc<Connection>,
     /// What was sent to show who asks.
     pub credential: Credential,
-    /// Who that is, and the seat that the path names.
+    /// Who that is, and what the path names.
     pub known: Known,
     /// Its line and header.
     pub head: Parts,
@@ -209,6 +207,7 @@ pub struct Row {
     pub accepts: Accepted,
     pub answers: Answered,
     pub query: &'static [Query],
+    pub parameter: Option<Named>,
     pub errors: &'static [&'static Code],
     pub summary: &'static str,
     run: fn(Admitted) -> Running<Result<Response<Body>, Problem>>,
@@ -226,8 +225,10 @@ impl Row {
         let (method, path) = E::AT;
         let is_public = matches!(E::ACCESS, Access::Public);
         assert!(!(is_public && E::Caller::NEEDS_LOGIN), "a public endpoint knows nobody");
-        assert!(!E::Caller::NEEDS_SEAT || contains(path, SEAT), "an endpoint at a seat has {{seat}} in its path");
-        assert!(E::Caller::NEEDS_SEAT || !contains(path, SEAT), "an endpoint with {{seat}} in its path asks for it");
+        match E::Caller::PARAMETER {
+            Some(named) => assert!(named.is_all_of(path), "what an endpoint asks for is what its path has in braces"),
+            None => assert!(!has(path.as_bytes(), b'{'), "what a path has in braces is asked for"),
+        }
         let is_get = matches!(method, Method::Get);
         assert!(!(is_get && E::SEMANTICS.acts), "no GET changes anything");
         assert!(is_get || E::SEMANTICS.acts, "whatever is no GET changes something");
@@ -239,6 +240,7 @@ impl Row {
             accepts: E::Accepts::ACCEPTED,
             answers: E::Answers::ANSWERED,
             query: E::QUERY,
+            parameter: E::Caller::PARAMETER,
             errors: E::ERRORS,
             summary: E::SUMMARY,
             run: run::<E>,
@@ -259,11 +261,14 @@ impl Row {
             Access::Session => codes.extend([codes::UNCLAIMED, codes::NOT_LOGGED_IN]),
             Access::Needs(_) => codes.extend([codes::UNCLAIMED, codes::NOT_LOGGED_IN, codes::NOT_ALLOWED]),
         }
-        if contains(self.path, SEAT) {
-            codes.push(codes::UNKNOWN_SEAT);
-        }
+        codes.extend(self.parameter.map(|named| named.unknown.code));
         codes.extend(self.accepts.errors.iter().chain(self.errors));
         codes
+    }
+
+    /// Whether it is one of a seat, so that its privilege is that at the seat.
+    pub fn is_seated(&self) -> bool {
+        self.parameter.is_some_and(|named| named.name == SEAT.name)
     }
 
     /// Has the endpoint do what was asked.
@@ -281,21 +286,4 @@ fn run<E: Endpoint>(admitted: Admitted) -> Running<Result<Response<Body>, Proble
         let answer = E::act(Context { site, caller, credential, connection, head }, body).await?;
         answer.give(&asked)
     })
-}
-
-/// Whether a text has this part, as a constant.
-const fn contains(text: &str, part: &str) -> bool {
-    let (text, part) = (text.as_bytes(), part.as_bytes());
-    let mut at = 0;
-    while at + part.len() <= text.len() {
-        let mut same = 0;
-        while same < part.len() && text[at + same] == part[same] {
-            same += 1;
-        }
-        if same == part.len() {
-            return true;
-        }
-        at += 1;
-    }
-    false
 }

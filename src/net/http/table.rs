@@ -8,7 +8,7 @@ use hyper::Method;
 use super::codes::{self, Code};
 use super::endpoint;
 use super::problem::ApiError;
-use super::row::{Row, SEAT};
+use super::row::Row;
 
 /// Everything that can be asked for, a resource at a time.
 #[derive(Debug, Clone, Copy)]
@@ -17,7 +17,7 @@ pub struct Table(pub &'static [&'static [Row]]);
 /// What a request asks for.
 #[derive(Debug)]
 pub enum Found<'a> {
-    /// This, at the seat of this name if the path has one.
+    /// This, with what stands in the path where the row's has braces.
     Row(&'static Row, Option<&'a str>),
     /// Which methods there are, as `Allow` has them.
     Methods(String),
@@ -58,8 +58,8 @@ impl Table {
     pub fn find<'a>(self, method: &Method, path: &'a str) -> Result<Found<'a>, RouteError> {
         let wanted = if *method == Method::HEAD { "GET" } else { method.as_str() };
         let fitting: Vec<_> = self.rows().filter_map(|row| Some((row, fit(row.path, path)?))).collect();
-        if let Some((row, seat)) = fitting.iter().find(|(row, _)| row.method.as_str() == wanted) {
-            return Ok(Found::Row(row, *seat));
+        if let Some((row, named)) = fitting.iter().find(|(row, _)| row.method.as_str() == wanted) {
+            return Ok(Found::Row(row, *named));
         }
         if fitting.is_empty() {
             return Err(RouteError::NotFound);
@@ -81,12 +81,12 @@ pub fn allow(methods: impl Iterator<Item = endpoint::Method>) -> String {
     names.chain(["OPTIONS"]).collect::<Vec<_>>().join(", ")
 }
 
-/// Compares a path with a template; `Some` if it fits, with the seat if the template has one.
+/// Compares a path with a template; `Some` if it fits, with what stands where the template has braces.
 fn fit<'a>(template: &str, path: &'a str) -> Option<Option<&'a str>> {
-    let Some((before, after)) = template.split_once(SEAT) else { return (template == path).then_some(None) };
-    let seat = path.strip_prefix(before)?;
-    let seat = seat.strip_suffix(after)?;
-    (!seat.is_empty() && !seat.contains('/')).then_some(Some(seat))
+    let Some((before, rest)) = template.split_once('{') else { return (template == path).then_some(None) };
+    let (_, after) = rest.split_once('}')?;
+    let named = path.strip_prefix(before)?.strip_suffix(after)?;
+    (!named.is_empty() && !named.contains('/')).then_some(Some(named))
 }
 
 #[cfg(test)]
@@ -94,9 +94,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_fits_its_template_and_names_its_seat() {
+    fn a_path_fits_its_template_and_names_what_it_leaves_open() {
         assert_eq!(Some(Some("main")), fit("/seats/{seat}/snapshot.jpg", "/seats/main/snapshot.jpg"));
         assert_eq!(Some(Some("main")), fit("/seats/{seat}", "/seats/main"));
+        assert_eq!(Some(Some("anna")), fit("/users/{user}/password", "/users/anna/password"));
         assert_eq!(Some(None), fit("/seats", "/seats"));
         for (template, path) in [
             ("/seats", "//seats"),

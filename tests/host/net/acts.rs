@@ -7,14 +7,14 @@ use farhand::base::front_panel::Contact;
 use farhand::net::api::TABLE;
 use farhand::net::http::endpoint::Access;
 
-use super::bench::{Bench, Client, bearer, keep_log, lines_kept, logged};
+use super::bench::{Bench, Client, bearer, keep_log, lines_kept, logged, path};
 
 #[tokio::test]
 async fn whoever_hangs_up_after_the_header_is_in_the_log_all_the_same() {
     keep_log();
     let bench = Bench::new().await;
     for row in TABLE.rows().filter(|row| row.semantics.acts) {
-        let path = row.path.replace("{seat}", "main");
+        let path = path(row.path);
         let who = if row.access == Access::Public { "somebody" } else { "token Administrator" };
         // Of a body nothing comes.
         let body = row.accepts.media.map(|media| format!("Content-Type: {media}\r\nContent-Length: 2\r\n"));

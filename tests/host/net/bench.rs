@@ -280,6 +280,18 @@ async fn listen() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").await.unwrap()
 }
 
+/// A path of the table with something in place of its braces: the seat there is, or else what nobody is called.
+pub fn path(template: &str) -> String {
+    let Some((before, rest)) = template.split_once('{') else { return template.to_string() };
+    let (name, after) = rest.split_once('}').unwrap();
+    let named = match name {
+        "seat" => "main",
+        "session" => "0123456789abcdef",
+        _ => "nobody",
+    };
+    format!("{before}{named}{after}")
+}
+
 /// A client that trusts the last of these certificates, which is the authority's if there is one.
 fn connector(certificate: &Path) -> tokio_rustls::TlsConnector {
     let mut roots = rustls::RootCertStore::empty();

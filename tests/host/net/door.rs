@@ -9,11 +9,7 @@ use farhand::net::http::row::Row;
 use farhand::net::http::table;
 use tokio::time::Instant;
 
-use super::bench::{Bench, Client, Folders, ROLES, bearer};
-
-fn path(template: &str) -> String {
-    template.replace("{seat}", "main")
-}
+use super::bench::{Bench, Client, Folders, ROLES, bearer, path};
 
 /// Asks for a row's endpoint, with this body.
 fn request(row: &Row) -> String {

@@ -9,7 +9,7 @@ use farhand::net::http::endpoint::Method;
 use farhand::net::http::openapi::document;
 use serde_json::Value;
 
-use super::bench::{Bench, bearer};
+use super::bench::{Bench, bearer, path};
 
 #[test]
 fn what_is_checked_in_is_what_the_table_says() {
@@ -146,7 +146,7 @@ async fn answers_are_as_it_says() {
     }
     let mut seen = 0;
     for row in TABLE.rows().filter(|row| row.method == Method::Get && row.answers.schema.is_some()) {
-        let path = row.path.replace("{seat}", "main");
+        let path = path(row.path);
         let answer = bench.ask(&format!("GET {path}"), &bearer(Role::Administrator), "").await;
         assert_eq!(200, answer.status, "{row:?}");
         let schema = &root["paths"][row.path]["get"]["responses"]["200"]["content"]["application/json"]["schema"];
