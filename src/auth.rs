@@ -17,6 +17,7 @@ pub mod limiter;
 pub mod line_limiter;
 pub mod monotonic_clock;
 pub mod principal;
+pub mod privileges;
 pub mod rights;
 pub mod role;
 pub mod secret;

@@ -10,6 +10,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::auth::privileges::Rights;
 use crate::auth::role::Role;
 use crate::auth::secret::{self, Digest};
 
@@ -178,9 +179,9 @@ impl Accounts {
         hashes.max_by_key(|hash| secret::cost(hash))
     }
 
-    /// A person's role, if there is such a person.
-    pub fn role(&self, name: &Name) -> Option<Role> {
-        self.users.get(name)?.known().map(|user| user.role)
+    /// What a person may do, if there is such a person.
+    pub fn rights(&self, name: &Name) -> Option<Rights> {
+        self.users.get(name)?.known().map(|user| Rights::everywhere(user.role))
     }
 
     /// A person's epoch, if there is such a person.
@@ -189,9 +190,9 @@ impl Accounts {
         self.users.get(name)?.known().map(|user| Epoch(secret::fingerprint(&user.password)))
     }
 
-    /// The role of a person, if their account is still that of this epoch.
-    pub fn user(&self, name: &Name, epoch: Epoch) -> Option<Role> {
-        (self.epoch(name)? == epoch).then(|| self.role(name))?
+    /// What a person may do, if their account is still that of this epoch.
+    pub fn user(&self, name: &Name, epoch: Epoch) -> Option<Rights> {
+        (self.epoch(name)? == epoch).then(|| self.rights(name))?
     }
 
     /// Adds a program; one of the same name is replaced. Those that had expired by `kept` make room: `now` may be the
@@ -243,11 +244,11 @@ impl Accounts {
         self.seen.saturating_add(COARSE) <= now && self.tokens.values().filter_map(Entry::known).any(expires)
     }
 
-    /// The program that has this secret, unless its time is over, and when it will be.
-    pub fn token(&self, now: u64, secret: Digest) -> Option<(&Name, Role, Option<u64>)> {
+    /// The program that has this secret, unless its time is over, with what it may do and when its time will be over.
+    pub fn token(&self, now: u64, secret: Digest) -> Option<(&Name, Rights, Option<u64>)> {
         let mut known = self.tokens.iter().filter_map(|(name, token)| Some((name, token.known()?)));
         let (name, token) = known.find(|(_, token)| token.secret == secret)?;
-        token.expires.is_none_or(|expires| now < expires).then_some((name, token.role, token.expires))
+        token.expires.is_none_or(|expires| now < expires).then(|| (name, Rights::everywhere(token.role), token.expires))
     }
 }
 
@@ -258,6 +259,10 @@ mod tests {
 
     fn name(text: &str) -> Name {
         Name::try_from(text.to_string()).unwrap()
+    }
+
+    fn rights(role: Role) -> Option<Rights> {
+        Some(Rights::everywhere(role))
     }
 
     fn digest(byte: u8) -> Digest {
@@ -282,7 +287,7 @@ mod tests {
         assert!(accounts.claimed());
         assert_eq!(Some("hash"), accounts.password_hash(&name("anna")));
         assert_eq!(None, accounts.password_hash(&name("Anna")));
-        assert_eq!(Some(Role::Administrator), accounts.role(&name("anna")));
+        assert_eq!(rights(Role::Administrator), accounts.rights(&name("anna")));
     }
 
     #[test]
@@ -301,7 +306,7 @@ mod tests {
     fn a_token_works_until_it_expires() {
         let mut accounts = Accounts::default();
         accounts.put_token(100, 100, name("ci"), Role::Operator, digest(1), Some(200)).unwrap();
-        assert_eq!(Some(Role::Operator), accounts.token(199, digest(1)).map(|(_, role, _)| role));
+        assert_eq!(rights(Role::Operator), accounts.token(199, digest(1)).map(|(_, rights, _)| rights));
         assert_eq!(None, accounts.token(200, digest(1)));
         assert_eq!(None, accounts.token(100, digest(2)));
         assert_eq!(
@@ -343,7 +348,7 @@ mod tests {
         accounts.put_token(0, 0, name("ci"), Role::Operator, digest(1), None).unwrap();
         accounts.put_token(0, 0, name("ci"), Role::Viewer, digest(2), None).unwrap();
         assert_eq!(None, accounts.token(0, digest(1)));
-        assert_eq!(Some((&name("ci"), Role::Viewer, None)), accounts.token(0, digest(2)));
+        assert_eq!(Some((&name("ci"), rights(Role::Viewer).unwrap(), None)), accounts.token(0, digest(2)));
     }
 
     #[test]
@@ -376,13 +381,13 @@ mod tests {
     fn what_the_next_version_wrote_lets_in_whom_we_know_and_is_kept() {
         let mut accounts = Accounts::parse(NEXT).unwrap();
         assert!(accounts.claimed());
-        assert_eq!(Some(Role::Administrator), accounts.role(&name("anna")));
+        assert_eq!(rights(Role::Administrator), accounts.rights(&name("anna")));
         assert_eq!(
             (None, None),
-            (accounts.role(&name("bert")), accounts.password_hash(&name("bert"))),
+            (accounts.rights(&name("bert")), accounts.password_hash(&name("bert"))),
             "an unknown role"
         );
-        assert_eq!(Some(Role::Viewer), accounts.token(0, digest(1)).map(|(_, role, _)| role));
+        assert_eq!(rights(Role::Viewer), accounts.token(0, digest(1)).map(|(_, rights, _)| rights));
         accounts.put_user(name("anna"), Role::Administrator, "other hash".into());
         accounts.put_user(name("carl"), Role::Viewer, "hash".into());
         accounts.put_token(0, 0, name("new"), Role::Viewer, digest(2), None).unwrap();

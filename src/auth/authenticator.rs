@@ -20,6 +20,7 @@ use crate::auth::hashing::{HashingQueue, Place};
 use crate::auth::journal::Journal;
 use crate::auth::lease::{Key, Leases};
 use crate::auth::principal::{Credential, Principal};
+use crate::auth::privileges::Rights;
 use crate::auth::role::Role;
 use crate::auth::secret;
 use crate::auth::secret::{Bearer, ClaimCode, Digest};
@@ -246,18 +247,18 @@ impl Authenticator {
 
     fn session(&self, secret: Digest) -> Option<Principal> {
         let (name, epoch) = self.leases.session(secret)?;
-        let role = self.accounts.read().user(&name, epoch)?;
+        let rights = self.accounts.read().user(&name, epoch)?;
         let key = Key::Session(secret);
-        let lease = self.leases.lease(key, &name, role, None);
-        Some(Principal::new(&name, role, key, lease, self.journal.clone()))
+        let lease = self.leases.lease(key, &name, &rights, None);
+        Some(Principal::new(&name, rights, key, lease, self.journal.clone()))
     }
 
     fn token(&self, secret: Digest) -> Option<Principal> {
         let accounts = self.accounts.read();
-        let (name, role, expires) = accounts.token(self.clock.time(), secret)?;
+        let (name, rights, expires) = accounts.token(self.clock.time(), secret)?;
         let key = Key::Token(secret);
-        let lease = self.leases.lease(key, name, role, expires);
-        Some(Principal::new(name, role, key, lease, self.journal.clone()))
+        let lease = self.leases.lease(key, name, &rights, expires);
+        Some(Principal::new(name, rights, key, lease, self.journal.clone()))
     }
 
     fn begin(&self, name: Name) -> Result<Bearer, AuthError> {
@@ -280,13 +281,13 @@ impl Authenticator {
         let own = self.clone();
         let work = spawn_blocking(move || {
             own.accounts.change(own.clock.kept(), change, |accounts| {
-                let is_role = |key, name: &Name, role| match key {
-                    Key::Session(_) => accounts.role(name) == Some(role),
+                let has = |key, name: &Name, rights: &Rights| match key {
+                    Key::Session(_) => accounts.rights(name).as_ref() == Some(rights),
                     Key::Token(secret) => {
-                        accounts.token(0, secret).is_some_and(|token| (token.0, token.1) == (name, role))
+                        accounts.token(0, secret).is_some_and(|token| (token.0, &token.1) == (name, rights))
                     }
                 };
-                own.leases.retain(|name, epoch| accounts.epoch(name) == Some(epoch), is_role);
+                own.leases.retain(|name, epoch| accounts.epoch(name) == Some(epoch), has);
                 own.claimed.send_if_modified(|claimed| !std::mem::replace(claimed, accounts.claimed()) && *claimed);
             })
         });

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::auth::accounts::{Epoch, Name};
-use crate::auth::role::Role;
+use crate::auth::privileges::Rights;
 use crate::auth::secret::Digest;
 use crate::auth::sessions::SessionTable;
 use crate::auth::store::{SessionFile, StoreError};
@@ -43,7 +43,7 @@ pub struct Lease {
 struct Grant {
     key: Key,
     name: Name,
-    role: Role,
+    rights: Rights,
     over: watch::Sender<bool>,
     /// A session's end in milliseconds since boot, a token's in seconds since 1970; the maximum is never.
     end: AtomicU64,
@@ -150,16 +150,16 @@ impl Leases {
 
     /// The lease of a session or token that has just been recognised as this person's or program's. `expires` is a
     /// token's own end.
-    pub fn lease(self: &Arc<Self>, key: Key, name: &Name, role: Role, expires: Option<u64>) -> Lease {
+    pub fn lease(self: &Arc<Self>, key: Key, name: &Name, rights: &Rights, expires: Option<u64>) -> Lease {
         let mut state = self.lock();
         let end = match key {
             Key::Session(secret) => state.table.deadline(secret).map_or(0, millis),
             Key::Token(_) => expires.unwrap_or(NEVER),
         };
-        let known = state.grants.get(&key).filter(|grant| grant.name == *name && grant.role == role).cloned();
+        let known = state.grants.get(&key).filter(|grant| grant.name == *name && grant.rights == *rights).cloned();
         let grant = known.unwrap_or_else(|| {
             let (over, end) = (watch::Sender::new(false), AtomicU64::new(end));
-            let grant = Arc::new(Grant { key, name: name.clone(), role, over, end });
+            let grant = Arc::new(Grant { key, name: name.clone(), rights: rights.clone(), over, end });
             if let Some(before) = state.grants.insert(key, grant.clone()) {
                 before.over.send_replace(true);
             }
@@ -168,13 +168,13 @@ impl Leases {
         Lease { grant, leases: self.clone() }
     }
 
-    /// Ends what the accounts do not bear out any more: sessions of another epoch, and leases of another role or of a
+    /// Ends what the accounts do not bear out any more: sessions of another epoch, and leases with other rights or of a
     /// token that is gone.
-    pub fn retain(&self, session: impl Fn(&Name, Epoch) -> bool, holder: impl Fn(Key, &Name, Role) -> bool) {
+    pub fn retain(&self, session: impl Fn(&Name, Epoch) -> bool, holder: impl Fn(Key, &Name, &Rights) -> bool) {
         let mut state = self.lock();
         state.table.retain(session);
         state.grants.retain(|key, grant| {
-            let stays = holder(*key, &grant.name, grant.role);
+            let stays = holder(*key, &grant.name, &grant.rights);
             if !stays {
                 grant.over.send_replace(true);
             }
@@ -222,6 +222,7 @@ mod tests {
     use crate::auth::accounts::Accounts;
     use crate::auth::clock::Clock;
     use crate::auth::lease::*;
+    use crate::auth::role::Role;
     use crate::auth::secret::Bearer;
     use crate::auth::sessions::{IDLE, LONGEST};
 
@@ -261,7 +262,7 @@ mod tests {
 
         fn session(&self, byte: u8) -> Lease {
             self.leases.begin(secret(byte), anna(), epoch());
-            self.leases.lease(Key::Session(secret(byte)), &anna(), Role::Operator, None)
+            self.leases.lease(Key::Session(secret(byte)), &anna(), &operator(), None)
         }
     }
 
@@ -279,6 +280,14 @@ mod tests {
         Name::try_from("anna".to_string()).unwrap()
     }
 
+    fn operator() -> Rights {
+        Rights::everywhere(Role::Operator)
+    }
+
+    fn viewer() -> Rights {
+        Rights::everywhere(Role::Viewer)
+    }
+
     fn epoch() -> Epoch {
         let mut accounts = Accounts::default();
         accounts.put_user(anna(), Role::Operator, "hash".into());
@@ -289,7 +298,7 @@ mod tests {
     fn a_lease_is_over_the_moment_its_session_ends() {
         let fixture = Fixture::new("ends");
         let (lease, other) = (fixture.session(1), fixture.session(2));
-        let same = fixture.leases.lease(Key::Session(secret(1)), &anna(), Role::Operator, None);
+        let same = fixture.leases.lease(Key::Session(secret(1)), &anna(), &operator(), None);
         fixture.leases.end(secret(1));
         assert!(lease.is_over() && same.is_over() && !other.is_over());
         lease.touch();
@@ -312,14 +321,14 @@ mod tests {
     }
 
     #[test]
-    fn another_role_or_another_account_ends_leases() {
+    fn other_rights_or_another_account_end_leases() {
         let fixture = Fixture::new("role");
         let lease = fixture.session(1);
-        fixture.leases.retain(|_, _| true, |_, _, role| role == Role::Operator);
+        fixture.leases.retain(|_, _| true, |_, _, rights| *rights == operator());
         assert!(!lease.is_over());
-        fixture.leases.retain(|_, _| true, |_, _, role| role == Role::Viewer);
+        fixture.leases.retain(|_, _| true, |_, _, rights| *rights == viewer());
         assert!(lease.is_over());
-        let again = fixture.leases.lease(Key::Session(secret(1)), &anna(), Role::Viewer, None);
+        let again = fixture.leases.lease(Key::Session(secret(1)), &anna(), &viewer(), None);
         assert!(!again.is_over(), "the session goes on, as what its account is now");
         fixture.leases.retain(|_, _| false, |_, _, _| true);
         assert!(again.is_over());
@@ -342,7 +351,7 @@ mod tests {
     async fn who_waits_for_the_end_learns_it_however_it_comes() {
         let fixture = Fixture::new("waits");
         let (first, second) = (fixture.session(1), fixture.session(2));
-        let token = fixture.leases.lease(Key::Token(secret(3)), &anna(), Role::Viewer, Some(60));
+        let token = fixture.leases.lease(Key::Token(secret(3)), &anna(), &viewer(), Some(60));
         let end = async { fixture.leases.end(secret(1)) };
         tokio::join!(first.ended(), end);
         let pass = async { fixture.clock.0.send_replace(Duration::from_secs(60)) };

@@ -8,7 +8,8 @@ use log::Level;
 use crate::auth::accounts::Name;
 use crate::auth::journal::Journal;
 use crate::auth::lease::{Key, Lease};
-use crate::auth::role::{Privilege, Role};
+use crate::auth::privileges::Rights;
+use crate::auth::role::Privilege;
 use crate::base::seat_id::SeatId;
 
 /// Somebody who has shown who they are.
@@ -16,16 +17,16 @@ use crate::base::seat_id::SeatId;
 pub struct Principal {
     /// What they are called wherever they are shown.
     pub name: DisplayName,
-    /// What they may do.
-    pub role: Role,
+    /// What they may do, and where.
+    pub rights: Rights,
     key: Key,
     lease: Lease,
     journal: Arc<Journal>,
 }
 
 impl Principal {
-    pub(super) fn new(name: &Name, role: Role, key: Key, lease: Lease, journal: Arc<Journal>) -> Principal {
-        Principal { name: DisplayName::new(name, key), role, key, lease, journal }
+    pub(super) fn new(name: &Name, rights: Rights, key: Key, lease: Lease, journal: Arc<Journal>) -> Principal {
+        Principal { name: DisplayName::new(name, key), rights, key, lease, journal }
     }
 
     /// With what they came, to tell one session or token from another.
@@ -45,9 +46,7 @@ impl Principal {
 
     /// Whether they may do something at a seat, or, without one, to the appliance.
     pub fn may(&self, privilege: Privilege, seat: Option<&SeatId>) -> bool {
-        // A role holds at every seat so far.
-        let _ = seat;
-        self.role.may(privilege)
+        self.rights.may(privilege, seat)
     }
 
     /// Whether they came with a cookie, which a browser sends by itself, rather than with a token.

@@ -53,22 +53,18 @@ impl Role {
             Role::Administrator => matches!(privilege, View | Input | Media | Power | Configure | Users),
         }
     }
-
-    /// What this role includes, for a client that must not ask for roles either.
-    pub fn privileges(self) -> Vec<Privilege> {
-        Privilege::ALL.into_iter().filter(|privilege| self.may(*privilege)).collect()
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::auth::privileges::Privileges;
     use crate::auth::role::Privilege::*;
     use crate::auth::role::*;
 
     #[test]
     fn each_role_has_exactly_its_privileges() {
-        assert_eq!(vec![View], Role::Viewer.privileges());
-        assert_eq!(vec![View, Input, Media, Power], Role::Operator.privileges());
-        assert_eq!(vec![View, Input, Media, Power, Configure, Users], Role::Administrator.privileges());
+        assert_eq!(vec![View], Privileges::of(Role::Viewer).list());
+        assert_eq!(vec![View, Input, Media, Power], Privileges::of(Role::Operator).list());
+        assert_eq!(vec![View, Input, Media, Power, Configure, Users], Privileges::of(Role::Administrator).list());
     }
 }

@@ -29,7 +29,7 @@ pub struct Seats {
 
 impl Endpoint for ListSeats {
     const AT: (Method, &'static str) = (Method::Get, "/api/v1/seats");
-    const ACCESS: Access = Access::Needs(Privilege::View);
+    const ACCESS: Access = Access::Session;
     const SEMANTICS: Semantics = Semantics::SHOWS;
     const SUMMARY: &'static str = "lists the seats that the sender may see";
     type Caller = Person;

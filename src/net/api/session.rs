@@ -1,5 +1,7 @@
 //! Lets people in and out.
 
+use std::collections::BTreeMap;
+
 use hyper::Response;
 use hyper::header::{HeaderMap, HeaderValue, SET_COOKIE};
 use schemars::JsonSchema;
@@ -8,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::auth::authenticator::AuthError;
 use crate::auth::principal::{Credential, Principal};
 use crate::auth::role::{Privilege, Role};
+use crate::auth::secret::Bearer;
+use crate::base::seat_id::SeatId;
 use crate::net::api::health::readable;
 use crate::net::http::accepts::{Json, Nothing, STRANGERS};
 use crate::net::http::answers::{Answered, Answers, Done, Shown};
@@ -33,16 +37,32 @@ struct Logout;
 pub struct Session {
     claimed: bool,
     user: Option<String>,
+    /// What the sender is everywhere; null for somebody with rights at some seats alone.
     role: Option<Role>,
-    /// What the sender may do; nothing for a stranger.
+    /// What the sender may do everywhere; nothing for a stranger.
     privileges: Vec<Privilege>,
+    /// What the sender may do at each seat that they may see.
+    seats: BTreeMap<SeatId, Vec<Privilege>>,
 }
 
 impl Session {
-    fn new(claimed: bool, sender: Option<(String, Role)>) -> Session {
-        let privileges = sender.as_ref().map(|(_, role)| role.privileges()).unwrap_or_default();
-        let (user, role) = sender.unzip();
-        Session { claimed, user, role, privileges }
+    fn new(site: &Site, sender: Option<Principal>) -> Session {
+        let claimed = site.auth().claimed();
+        let Some(Principal { name, rights, .. }) = sender else {
+            return Session { claimed, user: None, role: None, privileges: Vec::new(), seats: BTreeMap::new() };
+        };
+        let everywhere = rights.privileges(None);
+        let seen = site.seats().keys().filter(|seat| rights.may(Privilege::View, Some(seat)));
+        let seats = seen.map(|seat| (seat.clone(), rights.privileges(Some(seat)).list())).collect();
+        let (user, role, privileges) = (name.as_str().to_string(), everywhere.role(), everywhere.list());
+        Session { claimed, user: Some(user), role, privileges, seats }
+    }
+
+    /// Of somebody who has just come in, with this secret.
+    fn begun(site: &Site, bearer: &Bearer) -> Begun {
+        let secret = bearer.reveal();
+        let principal = site.auth().recognise(&Credential::Cookie(secret.clone())).ok();
+        Begun { secret, session: Session::new(site, principal) }
     }
 }
 
@@ -113,7 +133,7 @@ impl Endpoint for ShowSession {
         if principal.is_some() {
             context.connection.mark_authenticated();
         }
-        Ok(Shown(session(&context.site, principal)))
+        Ok(Shown(Session::new(&context.site, principal)))
     }
 }
 
@@ -144,8 +164,7 @@ impl Endpoint for Claim {
         let ClaimRequest { code, user, password } = request;
         let bearer = site.auth().claim(connection.peer(), &code, &user, &password).await?;
         connection.mark_authenticated();
-        let session = Session::new(true, Some((user, Role::Administrator)));
-        Ok(Begun { secret: bearer.reveal(), session })
+        Ok(Session::begun(&site, &bearer))
     }
 }
 
@@ -177,9 +196,7 @@ impl Endpoint for Login {
         {
             site.auth().logout(&before);
         }
-        let secret = bearer.reveal();
-        let principal = site.auth().recognise(&Credential::Cookie(secret.clone())).ok();
-        Ok(Begun { secret, session: session(&site, principal) })
+        Ok(Session::begun(&site, &bearer))
     }
 }
 
@@ -197,9 +214,4 @@ impl Endpoint for Logout {
         context.site.auth().logout(&principal);
         Ok(Ended)
     }
-}
-
-fn session(site: &Site, principal: Option<Principal>) -> Session {
-    let sender = principal.map(|principal| (principal.name.as_str().to_string(), principal.role));
-    Session::new(site.auth().claimed(), sender)
 }

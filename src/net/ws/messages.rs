@@ -108,8 +108,8 @@ pub enum FromDaemon<'a> {
         id: u64,
         /// Your name.
         user: &'a str,
-        /// What you are.
-        role: Role,
+        /// What you are at this seat, if a role is all that you may do there.
+        role: Option<Role>,
         /// What you may do at this seat.
         privileges: Vec<Privilege>,
         /// As in a status.

@@ -112,9 +112,9 @@ async fn view(wire: &mut PictureSocket<Transport>, upgrade: &Upgrade, site: &Arc
     let mut updates = principal.may(Privilege::Configure, None).then(|| site.system().watch());
     let mut told = Progress::default();
     let mut gone = std::pin::pin!(principal.lease().ended());
-    let (user, role) = (principal.name.as_str(), principal.role);
-    let hello =
-        FromDaemon::Hello { seat: &bus.seat, id, user, role, privileges: role.privileges(), clock: site.clock() };
+    let (user, here) = (principal.name.as_str(), principal.rights.privileges(Some(&bus.seat)));
+    let (role, privileges) = (here.role(), here.list());
+    let hello = FromDaemon::Hello { seat: &bus.seat, id, user, role, privileges, clock: site.clock() };
     wire.say(hello.to_text())?;
     viewer.tick(Instant::now());
     let (mut pace, mut taken, mut end) = (Pace::new(Instant::now()), 0_usize, None);

@@ -23,7 +23,7 @@ async fn a_fresh_device_is_claimed_once_with_its_code() {
     let bench = Bench::over(Folders::new()).await;
     let code = bench.code.clone().unwrap();
     let answer = bench.ask("GET /api/v1/session", "", "").await;
-    let stranger = serde_json::json!({"claimed": false, "user": null, "role": null, "privileges": []});
+    let stranger = serde_json::json!({"claimed": false, "user": null, "role": null, "privileges": [], "seats": {}});
     assert_eq!(stranger, answer.json());
 
     for wrong in ["", "AAAA-AAAA", &code[1..]] {
@@ -38,7 +38,10 @@ async fn a_fresh_device_is_claimed_once_with_its_code() {
     assert!(cookie.starts_with("__Host-farhand=") && cookie.ends_with("; Secure; HttpOnly; SameSite=Strict; Path=/"));
     let session = bench.ask("GET /api/v1/session", &answer.cookie(), "").await;
     let privileges = ["view", "input", "media", "power", "configure", "users"];
-    let owner = serde_json::json!({"claimed": true, "user": USER, "role": "administrator", "privileges": privileges});
+    let seats = serde_json::json!({"main": privileges});
+    let owner = serde_json::json!({
+        "claimed": true, "user": USER, "role": "administrator", "privileges": privileges, "seats": seats,
+    });
     assert_eq!((&owner, &owner), (&answer.json(), &session.json()));
 
     let answer = bench.ask("POST /api/v1/claim", "", &claim(&code, PASSWORD)).await;

@@ -7,6 +7,7 @@ mod pictures;
 mod protocol;
 mod sessions;
 
+use farhand::auth::privileges::Privileges;
 use farhand::auth::role::Role;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -151,7 +152,7 @@ async fn a_viewer_is_greeted_and_told_the_status() {
             (json!("main"), json!(format!("token {word}")), json!(word.to_lowercase())),
             (hello["seat"].clone(), hello["user"].clone(), hello["role"].clone())
         );
-        assert_eq!(json!(role.privileges()), hello["privileges"]);
+        assert_eq!(json!(Privileges::of(role).list()), hello["privileges"]);
         let status = socket.event("status").await;
         let me = json!({"id": hello["id"], "user": format!("token {word}"), "typing": false});
         assert!(status["viewers"].as_array().unwrap().contains(&me), "{status}");
