@@ -6,6 +6,7 @@
 use std::io::{self, BufRead as _, Read as _};
 use std::path::Path;
 use std::process::Command;
+use std::thread;
 use std::time::Duration;
 
 use nix::sys::prctl;
@@ -15,10 +16,11 @@ use nix::unistd::{Pid, getppid};
 use crate::adopt::{self, Outcome};
 use crate::auth::accounts::check_password;
 use crate::auth::secret;
+use crate::base::usb::HubPort;
 use crate::config::Line;
 use crate::hw::carrier::Carrier;
 use crate::hw::note::{self, Note};
-use crate::hw::{grow, reset_pin};
+use crate::hw::{grow, reset_pin, usb_port};
 use crate::start::{SERVE_USER, StartError, cannot};
 
 /// Takes the configuration that an owner left on the card, and tells the person at the console what became of it.
@@ -97,4 +99,12 @@ pub fn carrier(interface: &str, command: &[String]) -> Result<(), StartError> {
             Err(error) => log::warn!("cannot run {program}: {error}"),
         }
     }
+}
+
+/// Switches a USB port with a capture device off, and on again after `time`; or only on.
+pub fn cycle_port(devices: &Path, port: &HubPort, time: Duration, only_on: bool) -> Result<(), StartError> {
+    if only_on {
+        return Ok(usb_port::switch_on(devices, port)?);
+    }
+    Ok(usb_port::cycle(devices, port, || thread::sleep(time))?)
 }

@@ -16,5 +16,6 @@ pub mod restart;
 mod retrying_line;
 pub mod sensors;
 pub mod traces;
+pub mod usb_port;
 pub mod v4l2;
 pub mod watchdog;

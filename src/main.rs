@@ -9,13 +9,14 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use farhand::base::error_chain::chain;
 use farhand::base::files;
+use farhand::base::usb::HubPort;
 use farhand::commands;
 use farhand::config::boot_card::Card;
 use farhand::config::forward::{self, Reading};
 use farhand::config::{Config, Redirect, layers, network};
 use farhand::daemon::{self, Places};
 use farhand::hw::note::Note;
-use farhand::hw::reset_pin;
+use farhand::hw::{reset_pin, usb_port};
 use farhand::net::api;
 use farhand::net::http::openapi;
 use farhand::start::StartError;
@@ -122,6 +123,18 @@ enum Job {
         /// The command, with its arguments.
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<String>,
+    },
+    /// Switch a USB port with a capture device off and on again. The hands run it for one that is silent.
+    UsbPort {
+        /// As the kernel names what is plugged in there, such as 1-1.3.
+        #[arg(value_parser = |name: &str| HubPort::try_from(name.to_string()))]
+        port: HubPort,
+        /// Switch it on, whatever it is.
+        #[arg(long)]
+        on: bool,
+        /// Where the kernel keeps USB devices.
+        #[arg(long, default_value = usb_port::DEVICES)]
+        devices: PathBuf,
     },
     /// Print the description of the network interface, as OpenAPI.
     Openapi,
@@ -243,6 +256,7 @@ fn run(job: Job) -> Result<(), StartError> {
         Job::Note { file, device } => commands::note(&device, file),
         Job::ResetPin { chip, line } => commands::reset_pin(&chip, line, reset_pin::HOLD),
         Job::Carrier { interface, command } => commands::carrier(&interface, &command),
+        Job::UsbPort { port, on, devices } => commands::cycle_port(&devices, &port, usb_port::OFF, on),
         Job::Openapi => {
             println!("{:#}", openapi::document(api::TABLE));
             Ok(())

@@ -12,6 +12,7 @@ use crate::config::ConfigError;
 use crate::hw::grow::GrowError;
 use crate::hw::note::NoteError;
 use crate::hw::relay::RelayError;
+use crate::hw::usb_port::PortError;
 use crate::tls::TlsError;
 use crate::tls::authorities::TrustError;
 
@@ -55,6 +56,9 @@ pub enum StartError {
     /// The pin that asks for a factory reset cannot be read.
     #[error(transparent)]
     Pin(RelayError),
+    /// A USB port was not switched.
+    #[error(transparent)]
+    Port(#[from] PortError),
     /// A relay's line cannot be taken in order to open its contact.
     #[error("seat {seat}")]
     Relay { seat: SeatId, source: RelayError },

@@ -12,6 +12,7 @@ use serde::de::{self, Deserializer, Visitor};
 use super::choice::Choice;
 use super::error::ConfigError;
 use crate::base::signal::Size;
+use crate::base::usb::HubPort;
 
 /// One target machine.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
@@ -60,17 +61,10 @@ impl TryFrom<String> for Device {
 
     fn try_from(text: String) -> Result<Device, String> {
         DEVICE.read(&text, |text| match text.strip_prefix("usb:") {
-            Some(port) => is_usb_port(port).then(|| Device::Usb(port.into())),
+            Some(port) => HubPort::try_from(port.to_string()).ok().map(|port| Device::Usb(port.into())),
             None => (text.starts_with("/dev/") && !text.contains("..")).then(|| Device::Path(text.into())),
         })
     }
-}
-
-/// Whether this is how the kernel names a USB port: the bus, then the port at each hub.
-fn is_usb_port(text: &str) -> bool {
-    let is_number = |text: &str| (1..=3).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-    text.split_once('-')
-        .is_some_and(|(bus, ports)| is_number(bus) && ports.len() < 32 && ports.split('.').all(is_number))
 }
 
 /// `"auto"` or `"WIDTHxHEIGHT"`.
