@@ -14,3 +14,4 @@ mod pending;
 pub mod protocol;
 mod seat;
 pub mod server;
+pub mod silent_ports;

@@ -84,6 +84,9 @@ pub enum ApplianceError {
     /// The program that restarts it did not.
     #[error("the appliance cannot be restarted: {0}")]
     Restart(ProgramError),
+    /// A capture device is as silent as before.
+    #[error("the port was not switched off and on: {0}")]
+    Port(String),
 }
 
 /// Why a program of the system did not do its work.

@@ -7,6 +7,7 @@
 mod card;
 mod installer;
 mod notes;
+mod ports;
 pub mod spool;
 
 use std::io;
@@ -25,6 +26,7 @@ use super::protocol::FromHands;
 use crate::base::blocking::Lane;
 use crate::base::files;
 use crate::base::tasks::{Stop, Tasks};
+use crate::base::usb::HubPort;
 use crate::hw::bootenv::BootEnv;
 use crate::hw::restart::{REBOOT, Reason};
 use crate::update::rauc::{self, Said};
@@ -61,6 +63,8 @@ pub struct Places {
     pub reboot: PathBuf,
     /// The kernel's command line, which names the slot that runs.
     pub cmdline: PathBuf,
+    /// Our own program, which switches USB ports.
+    pub own: PathBuf,
 }
 
 impl Default for Places {
@@ -74,6 +78,7 @@ impl Default for Places {
             boot_env: BootEnv::default(),
             reboot: REBOOT.into(),
             cmdline: "/proc/cmdline".into(),
+            own: "/proc/self/exe".into(),
         }
     }
 }
@@ -102,6 +107,7 @@ pub struct ApplianceClient {
 #[derive(Debug)]
 struct Channels {
     requests: mpsc::Sender<(u64, Request)>,
+    ports: mpsc::Sender<(u64, HubPort)>,
     answers: mpsc::Receiver<(u64, Option<ApplianceError>)>,
 }
 
@@ -110,6 +116,8 @@ impl ApplianceClient {
     pub fn start(places: Places, tasks: &Tasks, stop: Stop) -> ApplianceClient {
         let (requests, received) = mpsc::channel(MOST_WAITING);
         let (answer, answers) = mpsc::channel(MOST_WAITING);
+        let (ports, cycled) = mpsc::channel(1);
+        tasks.spawn("the USB ports", ports::run(places.own.clone(), cycled, answer.clone(), stop.clone()));
         let known = watch::Sender::new(Machine { real: true, ..Machine::default() });
         let machine = known.subscribe();
         let task = ApplianceTask {
@@ -124,7 +132,7 @@ impl ApplianceClient {
             installs: None,
         };
         tasks.spawn("the care of the machine", task.run(received, answer, stop));
-        ApplianceClient { machine, channels: Some(Channels { requests, answers }) }
+        ApplianceClient { machine, channels: Some(Channels { requests, ports, answers }) }
     }
 
     /// Takes care of nothing: the targets are played, and the machine underneath is somebody's laptop.
@@ -142,6 +150,18 @@ impl ApplianceClient {
         let error = match &self.channels {
             None => ApplianceError::Simulated,
             Some(channels) if channels.requests.try_send((id, request)).is_err() => ApplianceError::Busy,
+            Some(_) => return None,
+        };
+        Some(FromHands::ApplianceDone { id, error: Some(error) })
+    }
+
+    /// Asks for a USB port to be switched off and on, as [`ApplianceClient::request`] asks.
+    pub fn cycle_port(&self, id: u64, port: HubPort) -> Option<FromHands> {
+        let error = match &self.channels {
+            None => ApplianceError::Simulated,
+            Some(channels) if channels.ports.try_send((id, port)).is_err() => {
+                ApplianceError::Port("others are being switched".into())
+            }
             Some(_) => return None,
         };
         Some(FromHands::ApplianceDone { id, error: Some(error) })

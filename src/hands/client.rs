@@ -21,6 +21,7 @@ use super::protocol::{LARGEST_CHORD, MOST_STROKES, ToHands};
 use crate::base::front_panel::Contact;
 use crate::base::heartbeat::Heartbeat;
 use crate::base::seat_id::SeatId;
+use crate::base::usb::HubPort;
 use crate::bus::{SeatBus, SystemBus};
 pub use crate::hid::keyboard::Owner;
 use crate::hid::keyboard::Usage;
@@ -136,6 +137,11 @@ impl Hands {
     /// Makes the appliance forget everything but what is installed; answers once that has begun.
     pub async fn factory_reset(&self) -> Result<(), HandsError> {
         self.ask_appliance(|id| ToHands::FactoryReset { id }).await
+    }
+
+    /// Switches the USB port of a capture device off and on; answers once that is done.
+    pub async fn cycle_port(&self, port: HubPort) -> Result<(), HandsError> {
+        self.ask_appliance(|id| ToHands::CyclePort { id, port }).await
     }
 
     async fn ask_appliance(&self, ask: impl FnOnce(u64) -> ToHands) -> Result<(), HandsError> {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::front_panel::Contact;
 use crate::base::seat_id::SeatId;
+use crate::base::usb::HubPort;
 use crate::bus::TargetStatus;
 use crate::hid::keyboard::{Owner, Usage};
 use crate::hid::keymap;
@@ -104,6 +105,9 @@ pub enum ToHands {
     Restart { id: u64 },
     /// Forget everything but what is installed, with a restart; answered once that has begun.
     FactoryReset { id: u64 },
+    /// Switch the USB port of a capture device off and on; answered once that is done. Refused if what is plugged in
+    /// there does not capture pictures.
+    CyclePort { id: u64, port: HubPort },
 }
 
 /// What the hands say.
@@ -132,7 +136,11 @@ impl ToHands {
     /// Which target it is for.
     pub fn seat(&self) -> Option<&SeatId> {
         match self {
-            ToHands::Beat | ToHands::Install { .. } | ToHands::Restart { .. } | ToHands::FactoryReset { .. } => None,
+            ToHands::Beat
+            | ToHands::Install { .. }
+            | ToHands::Restart { .. }
+            | ToHands::FactoryReset { .. }
+            | ToHands::CyclePort { .. } => None,
             ToHands::Input { seat, .. }
             | ToHands::Strokes { seat, .. }
             | ToHands::Chord { seat, .. }
@@ -149,7 +157,10 @@ impl ToHands {
             | ToHands::Chord { id, .. }
             | ToHands::Press { id, .. }
             | ToHands::Wake { id, .. } => Some(*id),
-            ToHands::Install { id, .. } | ToHands::Restart { id } | ToHands::FactoryReset { id } => Some(*id),
+            ToHands::Install { id, .. }
+            | ToHands::Restart { id }
+            | ToHands::FactoryReset { id }
+            | ToHands::CyclePort { id, .. } => Some(*id),
             ToHands::Beat | ToHands::Input { .. } | ToHands::Cancel { .. } => None,
         }
     }
@@ -188,7 +199,8 @@ impl ToHands {
             | ToHands::Press { .. }
             | ToHands::Wake { .. }
             | ToHands::Restart { .. }
-            | ToHands::FactoryReset { .. } => Ok(()),
+            | ToHands::FactoryReset { .. }
+            | ToHands::CyclePort { .. } => Ok(()),
         }
     }
 }
@@ -359,6 +371,7 @@ mod tests {
             ToHands::Install { id: 4, len: LARGEST },
             ToHands::Restart { id: 5 },
             ToHands::FactoryReset { id: 6 },
+            ToHands::CyclePort { id: 8, port: HubPort::try_from("1-1.3".to_string()).unwrap() },
         ]
     }
 
@@ -481,7 +494,9 @@ mod tests {
 
     #[test]
     fn unknown_words_are_refused() {
-        for body in ["{}", "[]", "{\"type\":\"reboot\"}", "{\"type\":\"let-go\",\"seat\":\"../x\"}", "", "null"] {
+        let bad_port = "{\"type\":\"cycle-port\",\"id\":1,\"port\":\"../1-1\"}";
+        let bad_seat = "{\"type\":\"wake\",\"id\":1,\"seat\":\"../x\"}";
+        for body in ["{}", "[]", "{\"type\":\"reboot\"}", bad_seat, bad_port, "", "null"] {
             let frame = [&u32::try_from(body.len()).unwrap().to_be_bytes(), body.as_bytes()].concat();
             assert!(matches!(decode([frame]), Err(FrameError::Malformed(_))), "{body}");
         }

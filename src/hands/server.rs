@@ -252,6 +252,7 @@ impl Server {
                 ToHands::Install { id, len } => self.appliance.request(id, Request::Install { len }),
                 ToHands::Restart { id } => take_leave(&mut self.seats, &self.appliance, id, Request::Restart),
                 ToHands::FactoryReset { id } => take_leave(&mut self.seats, &self.appliance, id, Request::FactoryReset),
+                ToHands::CyclePort { id, port } => self.appliance.cycle_port(id, port),
                 message => carry_out(&mut self.seats, message),
             };
             if let Some(answer) = answer {
@@ -323,7 +324,11 @@ fn carry_out(seats: &mut BTreeMap<SeatId, SeatDevices>, message: ToHands) -> Opt
     };
     match message {
         // These have no seat, and are done by now.
-        ToHands::Beat | ToHands::Install { .. } | ToHands::Restart { .. } | ToHands::FactoryReset { .. } => None,
+        ToHands::Beat
+        | ToHands::Install { .. }
+        | ToHands::Restart { .. }
+        | ToHands::FactoryReset { .. }
+        | ToHands::CyclePort { .. } => None,
         ToHands::Input { owner, input, .. } => {
             devices.input(now, owner, input).err().map(|error| FromHands::Dropped { seat, owner, error })
         }

@@ -69,6 +69,7 @@ impl Appliance {
             boot_env: BootEnv { printenv: self.path("printenv"), ..BootEnv::default() },
             reboot: self.path("reboot"),
             cmdline: self.path("cmdline"),
+            own: self.path("farhand"),
         }
     }
 
@@ -80,7 +81,7 @@ impl Appliance {
         fs::write(self.path(name), text).unwrap();
     }
 
-    fn script(&self, name: &str, text: &str) {
+    pub fn script(&self, name: &str, text: &str) {
         self.write(name, text);
         fs::set_permissions(self.path(name), Permissions::from_mode(0o755)).unwrap();
     }

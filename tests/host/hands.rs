@@ -3,5 +3,6 @@
 mod bench;
 mod connection;
 mod held;
+mod ports;
 mod suspended;
 mod target;

@@ -79,6 +79,8 @@ impl ApiError for ApplianceError {
             ApplianceError::Spool(_) => codes::NOT_TAKEN_OVER,
             ApplianceError::Store(_) => codes::NOT_STORED,
             ApplianceError::Restart(_) => codes::NOT_RESTARTED,
+            // Nothing that is asked over the network has it for an answer.
+            ApplianceError::Port(_) => codes::INTERNAL,
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use farhand::base::front_panel::Contact;
 use farhand::base::heartbeat::Heartbeat;
 use farhand::base::seat_id::SeatId;
-use farhand::base::tasks::{Stopper, Tasks, stop};
+use farhand::base::tasks::{Stop, Stopper, Tasks, stop};
 use farhand::bus::{FrameBus, SeatBus, StatusBus, SystemBus};
 use farhand::hands::appliance::ApplianceClient;
 use farhand::hands::client::{Drops, Hands, HandsError, Input, InputQueue, Owner, Person, Requester};
@@ -59,12 +59,17 @@ pub fn bus() -> (SeatBus, StatusBus) {
 
 impl Bench {
     pub async fn new() -> Bench {
+        Bench::with(|_, _| ApplianceClient::simulated()).await
+    }
+
+    /// With an appliance that they take care of.
+    pub async fn with(appliance: impl FnOnce(&Tasks, Stop) -> ApplianceClient) -> Bench {
         let (machine, (stopper, stop)) = (Machine::new(), stop());
         let (connect, clients) = mpsc::channel(1);
         let boards = BTreeMap::from([(seat(), machine.board())]);
-        let server =
-            tokio::spawn(run(ClientSource::Inside(clients), boards, ApplianceClient::simulated(), stop.clone()));
-        let tasks = Tasks::new(stop);
+        let tasks = Tasks::new(stop.clone());
+        let appliance = appliance(&tasks, stop.clone());
+        let server = tokio::spawn(run(ClientSource::Inside(clients), boards, appliance, stop));
         let (bus, status) = bus();
         let (hands, link) = Hands::new(&[bus], SystemBus::default());
         // On this runtime, whose clock may be held still.
