@@ -33,6 +33,7 @@ use crate::hands::appliance::{self, ApplianceClient};
 use crate::hands::client::Hands;
 use crate::hands::link::ServerSource;
 use crate::hands::server::{self, ClientSource};
+use crate::hands::silent_ports;
 use crate::hw::configfs;
 use crate::hw::hidg;
 use crate::hw::lamps;
@@ -85,10 +86,14 @@ pub fn serve(config: Config, places: Places, hands: &Path) -> Result<(), StartEr
             log::warn!("{warning}");
         }
         let claims = Claims::new(config.seats.iter().map(|(seat, parts)| (seat, &parts.video.device)));
+        // A dongle that stays silent needs its port switched, which only the hands may do.
+        let (ports, asked) = silent_ports::channel();
+        tasks.spawn("the ports of silent dongles", silent_ports::run(hands.clone(), asked, stop.clone()));
         for bus in &seats {
-            let (seat, video, claims) = (bus.seat.clone(), config.seats[&bus.seat].video.clone(), claims.clone());
+            let (seat, ports) = (bus.seat.clone(), ports.clone());
+            let (video, claims) = (config.seats[&bus.seat].video.clone(), claims.clone());
             let source = move || -> Box<dyn CaptureSource> {
-                Box::new(V4l2Source::new(seat.clone(), video.clone(), claims.clone()))
+                Box::new(V4l2Source::new(seat.clone(), video.clone(), claims.clone(), ports.clone()))
             };
             tasks.spawn(format!("screen {}", bus.seat), keep::running(bus.clone(), source, stop.clone()));
         }

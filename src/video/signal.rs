@@ -21,6 +21,16 @@ const STALL_TIMEOUTS: [Duration; 4] =
     [Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8), Duration::from_secs(15)];
 /// After so many restarts in vain, a stalled device is opened again.
 const RESTARTS: usize = 3;
+/// After each so many silences in a row the device's USB port is switched off and on. Nothing else restarts some
+/// dongles.
+const SILENCES: usize = 5;
+/// How long to wait at least before that is done again, the first time, the second and so on, until a picture comes. A
+/// dongle that is silent because nothing is plugged into it must not tell its target again and again that its screen
+/// came and went.
+const PORT_PAUSES: [Duration; 3] =
+    [Duration::from_secs(5 * 60), Duration::from_secs(15 * 60), Duration::from_secs(60 * 60)];
+/// How long that takes, until the device is there again.
+const PORT_TIME: Duration = Duration::from_secs(3);
 /// How long to leave a device alone that failed, the first time, the second and so on.
 const FAILURE_PAUSES: [Duration; 4] =
     [REOPEN_INTERVAL, Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8)];
@@ -44,6 +54,8 @@ pub enum Action<M> {
     Start(Option<M>),
     Stop,
     Close,
+    /// Switch the port of the device that was open off and on. There is no answer: what comes of it is seen.
+    CyclePort,
     /// Show the picture that says what is wrong.
     Show(Signal),
 }
@@ -101,6 +113,10 @@ pub struct SignalTracker<M> {
     stalls: usize,
     /// How many times in a row it failed.
     failures: usize,
+    /// Whether the device is at a USB port; when that was switched off and on, and how often since the last picture.
+    is_on_usb: bool,
+    cycled: Option<Instant>,
+    cycles: usize,
     /// How many pictures were too damaged to be shown.
     dropped: u64,
     actions: VecDeque<Action<M>>,
@@ -134,13 +150,17 @@ impl<M: Copy + PartialEq> SignalTracker<M> {
             mode: None,
             stalls: 0,
             failures: 0,
+            is_on_usb: false,
+            cycled: None,
+            cycles: 0,
             dropped: 0,
             actions: VecDeque::from([Action::Show(Signal::Starting), Action::Open]),
         }
     }
 
-    /// The device is open.
-    pub fn opened(&mut self, now: Instant) {
+    /// The device is open, and at a USB port or not.
+    pub fn opened(&mut self, now: Instant, is_on_usb: bool) {
+        self.is_on_usb = is_on_usb;
         self.phase = Phase::Watching { query: now + QUERY_INTERVAL, changing: None };
         self.actions.push_back(Action::Query);
     }
@@ -224,7 +244,7 @@ impl<M: Copy + PartialEq> SignalTracker<M> {
     pub fn picture(&mut self, now: Instant, size: Size) {
         let Phase::Streaming { last, damaged, query, .. } = &mut self.phase else { return };
         (*last, *damaged) = (now, false);
-        (self.stalls, self.failures) = (0, 0);
+        (self.stalls, self.failures, self.cycles) = (0, 0, 0);
         let settled = query.is_none();
         if self.seen.signal == Signal::Ok {
             self.count(now);
@@ -276,6 +296,10 @@ impl<M: Copy + PartialEq> SignalTracker<M> {
                 if self.stalls <= RESTARTS {
                     self.see(signal);
                     self.actions.push_back(Action::Query);
+                } else if signal == Signal::Stalled && self.may_cycle(now) {
+                    (self.cycled, self.cycles) = (Some(now), self.cycles + 1);
+                    self.close(now + PORT_TIME, signal);
+                    self.actions.push_back(Action::CyclePort);
                 } else {
                     self.close(now + REOPEN_INTERVAL, signal);
                 }
@@ -314,6 +338,13 @@ impl<M: Copy + PartialEq> SignalTracker<M> {
     /// How long a stream may be silent now.
     fn patience(&self) -> Duration {
         STALL_TIMEOUTS[self.stalls.min(STALL_TIMEOUTS.len() - 1)]
+    }
+
+    /// Whether the device's port is to be switched off and on, after another silence.
+    fn may_cycle(&self, now: Instant) -> bool {
+        let pause = PORT_PAUSES[self.cycles.saturating_sub(1).min(PORT_PAUSES.len() - 1)];
+        let is_due = self.cycled.is_none_or(|cycled| cycled + pause <= now);
+        self.is_on_usb && self.stalls.is_multiple_of(SILENCES) && is_due
     }
 
     /// How long to leave the device alone after another failure.

@@ -11,6 +11,7 @@ use farhand::config::{Config, Video};
 use farhand::hw::v4l2::{Claims, V4l2Source};
 use farhand::pipeline::Pipeline;
 use farhand::ports::CaptureSource as _;
+use tokio::sync::mpsc;
 
 /// Long enough for a loaded machine; nothing here takes a tenth of it.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -34,7 +35,7 @@ impl Running {
         let bus = SeatBus { seat, frames: FrameBus::default(), status: StatusBus::default(), heartbeat };
         let (stopper, stop) = tasks::stop();
         let tasks = Tasks::new(stop);
-        let source = Box::new(V4l2Source::new(bus.seat.clone(), video, Claims::default()));
+        let source = Box::new(V4l2Source::new(bus.seat.clone(), video, Claims::default(), mpsc::channel(1).0));
         let pipeline_bus = bus.clone();
         tasks.thread("video", move |stop| source.run(Box::new(Pipeline::new(pipeline_bus)), stop)).unwrap();
         Running { bus, stopper, tasks }

@@ -6,10 +6,11 @@ use std::mem;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
+use tokio::sync::mpsc;
 use tokio::time::sleep_until;
 
 use super::buffers::{Inbox, Lender, Picture, Returned};
-use super::claims::Claims;
+use super::claims::{self, Claims};
 use super::device::{Device, Kept};
 use super::error::VideoError;
 use super::ioctl::{Filled, Timings};
@@ -18,6 +19,7 @@ use crate::base::error_chain::chain;
 use crate::base::seat_id::SeatId;
 use crate::base::signal::{Signal, Size};
 use crate::base::tasks::Stop;
+use crate::base::usb::HubPort;
 use crate::config::Video;
 use crate::ports::{CaptureSource, Captured, PictureSink, Pinned, SourceStatus};
 use crate::video::choice::Coding;
@@ -35,12 +37,14 @@ pub struct V4l2Source {
     seat: SeatId,
     video: Video,
     claims: Claims,
+    ports: mpsc::Sender<(SeatId, HubPort)>,
 }
 
 impl V4l2Source {
-    /// A source that will look for a seat's device as soon as it runs, among those that no other seat claims.
-    pub fn new(seat: SeatId, video: Video, claims: Claims) -> V4l2Source {
-        V4l2Source { seat, video, claims }
+    /// A source that will look for a seat's device as soon as it runs, among those that no other seat claims. It asks by
+    /// `ports` for the USB port of a silent one to be switched off and on.
+    pub fn new(seat: SeatId, video: Video, claims: Claims, ports: mpsc::Sender<(SeatId, HubPort)>) -> V4l2Source {
+        V4l2Source { seat, video, claims, ports }
     }
 }
 
@@ -130,6 +134,9 @@ struct CaptureLoop {
     flawed_streams: usize,
     /// Where the device is of which that is known.
     place: String,
+    /// The USB port of the device that was opened last, if it is at one, and where to ask for it to be switched.
+    port: Option<HubPort>,
+    ports: mpsc::Sender<(SeatId, HubPort)>,
     /// Why there is no stream, if anything failed.
     problem: Option<String>,
     /// What a device calls itself that cannot be used.
@@ -145,7 +152,8 @@ struct CaptureLoop {
 }
 
 impl CaptureLoop {
-    fn new(V4l2Source { seat, video, claims }: V4l2Source, out: Box<dyn PictureSink>, lender: Lender) -> CaptureLoop {
+    fn new(source: V4l2Source, out: Box<dyn PictureSink>, lender: Lender) -> CaptureLoop {
+        let V4l2Source { seat, video, claims, ports } = source;
         let kept = Kept { seat: seat.clone(), claims, lender, avoided: None };
         CaptureLoop {
             seat,
@@ -159,6 +167,8 @@ impl CaptureLoop {
             flawed: false,
             flawed_streams: 0,
             place: String::new(),
+            port: None,
+            ports,
             problem: None,
             refused: String::new(),
             seen: None,
@@ -183,6 +193,13 @@ impl CaptureLoop {
                 self.source.clear();
                 Ok(())
             }
+            Action::CyclePort => {
+                if let Some(port) = &self.port {
+                    // Where others wait, this one is asked for again.
+                    let _ = self.ports.try_send((self.seat.clone(), port.clone()));
+                }
+                Ok(())
+            }
             Action::Show(_) => {
                 // What comes next may keep us waiting.
                 self.report(tracker.seen());
@@ -201,9 +218,10 @@ impl CaptureLoop {
             self.forget_flaws();
             self.place = place;
         }
+        self.port = claims::usb_port(device.path()).and_then(|port| HubPort::try_from(port).ok());
         self.device = Some(device);
         (self.seen, self.problem) = (None, None);
-        tracker.opened(Instant::now());
+        tracker.opened(Instant::now(), self.port.is_some());
         Ok(())
     }
 
@@ -430,13 +448,13 @@ mod tests {
             heartbeat.beat(now);
             while let Some(action) = tracker.poll() {
                 match action {
-                    Action::Open => tracker.opened(now),
+                    Action::Open => tracker.opened(now, false),
                     Action::Query => tracker.read(now, Reading::Mode(None)),
                     Action::Start(_) => {
                         restarts += 1;
                         tracker.started(now);
                     }
-                    Action::Stop | Action::Close | Action::Show(_) => (),
+                    Action::Stop | Action::Close | Action::CyclePort | Action::Show(_) => (),
                 }
             }
             let turn = next_turn(now, tracker.deadline());

@@ -20,7 +20,7 @@ impl Test {
 
     fn streaming() -> Test {
         let mut test = Test::new();
-        test.tracker.opened(test.now);
+        test.tracker.opened(test.now, false);
         test.expect(&[Action::Query]);
         test.start();
         test.pictures(3, 20);
@@ -66,7 +66,7 @@ impl Test {
 #[test]
 fn the_first_picture_makes_the_signal_good() {
     let mut test = Test::new();
-    test.tracker.opened(test.now);
+    test.tracker.opened(test.now, false);
     test.expect(&[Action::Query]);
     test.start();
     assert_eq!(Signal::Starting, test.signal());
@@ -101,7 +101,7 @@ fn an_absent_device_is_looked_for_for_ever() {
 fn a_device_that_turns_out_busy_at_the_start_is_shown_once() {
     let mut test = Test::new();
     for round in 0..3 {
-        test.tracker.opened(test.now);
+        test.tracker.opened(test.now, false);
         test.expect(&[Action::Query]);
         test.tracker.read(test.now, Reading::Mode(None));
         test.expect(&[Action::Start(None)]);
@@ -120,7 +120,7 @@ fn an_unplugged_device_is_closed_and_looked_for() {
     assert_eq!(SignalStatus { signal: Signal::NoDevice, mode: None, fps: 0.0, dropped: 0 }, test.tracker.seen());
     test.pass(500);
     test.expect(&[Action::Open]);
-    test.tracker.opened(test.now);
+    test.tracker.opened(test.now, false);
     test.expect(&[Action::Query]);
     test.start();
     test.pictures(1, 20);
@@ -219,12 +219,94 @@ fn silence_is_noticed_and_the_stream_restarted_ever_more_rarely() {
     for _ in 0..3 {
         test.pass(500);
         test.expect(&[Action::Open]);
-        test.tracker.opened(test.now);
+        test.tracker.opened(test.now, false);
         test.expect(&[Action::Query]);
         test.start();
         assert_eq!(Signal::Stalled, test.signal());
         test.pass(15_000);
         test.expect(&[Action::Stop, Action::Close]);
+    }
+}
+
+/// How long a device gives nothing before its port is switched off and on, if that happens within two hours.
+fn silent_until_cycled(test: &mut Test, is_on_usb: bool) -> Option<Duration> {
+    let begin = test.now;
+    while test.now < begin + Duration::from_secs(2 * 3600) {
+        while let Some(action) = test.tracker.poll() {
+            match action {
+                Action::Open => test.tracker.opened(test.now, is_on_usb),
+                Action::Query => test.tracker.read(test.now, Reading::Mode(None)),
+                Action::Start(_) => test.tracker.started(test.now),
+                Action::CyclePort => return Some(test.now - begin),
+                Action::Stop | Action::Close | Action::Show(_) => (),
+            }
+        }
+        test.now = test.tracker.deadline();
+        test.tracker.tick(test.now);
+    }
+    None
+}
+
+#[test]
+fn the_port_of_a_silent_device_is_switched_after_five_silences_and_then_ever_more_rarely() {
+    let mut test = Test::new();
+    test.tracker.opened(test.now, true);
+    let first = silent_until_cycled(&mut test, true).unwrap();
+    assert_eq!(Duration::from_millis(2000 + 4000 + 8000 + 15_000 + 500 + 15_000), first);
+    assert_eq!(Signal::Stalled, test.signal());
+    for minutes in [5, 15, 60, 60] {
+        let again = silent_until_cycled(&mut test, true).unwrap();
+        let due = Duration::from_secs(60 * minutes);
+        assert!((due..due + Duration::from_secs(80)).contains(&again), "{again:?}");
+    }
+}
+
+#[test]
+fn a_device_whose_port_is_switched_is_left_alone_until_it_is_back() {
+    let mut test = Test::new();
+    test.tracker.opened(test.now, true);
+    silent_until_cycled(&mut test, true).unwrap();
+    test.pass(2999);
+    test.expect(&[]);
+    test.pass(1);
+    test.expect(&[Action::Open]);
+}
+
+#[test]
+fn after_a_picture_a_port_is_switched_no_sooner_than_the_first_pause() {
+    let mut test = Test::new();
+    test.tracker.opened(test.now, true);
+    silent_until_cycled(&mut test, true).unwrap();
+    silent_until_cycled(&mut test, true).unwrap();
+    test.pass(3000);
+    test.tracker.opened(test.now, true);
+    test.expect(&[Action::Open, Action::Query]);
+    test.start();
+    test.pictures(3, 20);
+    let again = silent_until_cycled(&mut test, true).unwrap();
+    assert!((Duration::from_secs(290)..Duration::from_secs(380)).contains(&again), "{again:?}");
+}
+
+#[test]
+fn the_port_of_a_device_that_is_at_none_or_gives_damaged_pictures_is_not_switched() {
+    let mut test = Test::new();
+    test.tracker.opened(test.now, false);
+    assert_eq!(None, silent_until_cycled(&mut test, false));
+    let mut test = Test::new();
+    test.tracker.opened(test.now, true);
+    for _ in 0..100 {
+        test.now += Duration::from_secs(16);
+        test.tracker.damaged();
+        test.tracker.tick(test.now);
+        while let Some(action) = test.tracker.poll() {
+            match action {
+                Action::Open => test.tracker.opened(test.now, true),
+                Action::Query => test.tracker.read(test.now, Reading::Mode(None)),
+                Action::Start(_) => test.tracker.started(test.now),
+                Action::CyclePort => panic!("it is not silent"),
+                Action::Stop | Action::Close | Action::Show(_) => (),
+            }
+        }
     }
 }
 
@@ -338,7 +420,7 @@ fn a_device_that_refuses_is_opened_afresh_ever_more_rarely() {
         test.expect(&[]);
         test.pass(1);
         test.expect(&[Action::Open]);
-        test.tracker.opened(test.now);
+        test.tracker.opened(test.now, false);
         test.expect(&[Action::Query]);
         test.tracker.read(test.now, Reading::Mode(None));
         test.expect(&[Action::Start(None)]);
@@ -367,7 +449,7 @@ fn pictures_are_counted_over_a_second() {
 #[test]
 fn at_rest_there_is_little_to_wake_for() {
     let mut test = Test::new();
-    test.tracker.opened(test.now);
+    test.tracker.opened(test.now, false);
     test.tracker.read(test.now, Reading::NoSignal);
     let mut wakes = 0;
     let end = test.now + Duration::from_secs(10);
