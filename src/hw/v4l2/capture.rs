@@ -41,8 +41,8 @@ pub struct V4l2Source {
 }
 
 impl V4l2Source {
-    /// A source that will look for a seat's device as soon as it runs, among those that no other seat claims. It asks by
-    /// `ports` for the USB port of a silent one to be switched off and on.
+    /// A source that will look for a seat's device as soon as it runs, among those that no other seat claims. It asks
+    /// by `ports` for the USB port of a silent one to be switched off and on.
     pub fn new(seat: SeatId, video: Video, claims: Claims, ports: mpsc::Sender<(SeatId, HubPort)>) -> V4l2Source {
         V4l2Source { seat, video, claims, ports }
     }
