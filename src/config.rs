@@ -6,12 +6,15 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv6Addr, SocketAddr};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::base::seat_id::SeatId;
 use crate::base::url::is_label;
 
+mod addresses;
 pub mod boot_card;
+pub mod change;
+pub mod check;
 mod choice;
 mod error;
 pub mod forward;
@@ -20,6 +23,7 @@ pub mod layers;
 pub mod network;
 mod seat;
 pub mod update;
+mod written;
 
 use choice::Choice;
 pub use error::ConfigError;
@@ -32,7 +36,7 @@ use update::Update;
 pub const SCHEMA: u32 = 1;
 
 /// Everything that can be configured.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Which form the file has; see [`forward`].
@@ -52,7 +56,7 @@ pub struct Config {
 }
 
 /// Where the daemon listens, and as whom.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Server {
     /// Address and port of page and API. Every IPv4 and IPv6 address unless narrowed.

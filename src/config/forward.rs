@@ -47,7 +47,7 @@ pub fn read(text: &str) -> Result<Reading, ConfigError> {
     }
 }
 
-fn is_newer(text: &str) -> bool {
+pub(super) fn is_newer(text: &str) -> bool {
     let Ok(table) = DeTable::parse(text) else { return false };
     let schema = table.get_ref().get("schema").and_then(|value| value.get_ref().as_integer()?.as_str().parse().ok());
     schema.is_some_and(|schema: u64| u64::from(SCHEMA) < schema)
@@ -84,7 +84,7 @@ fn pass_over(text: &str) -> Result<Reading, ConfigError> {
 }
 
 /// A key after those of the tables that it is in. A key may have a dot in it.
-type Place = Vec<String>;
+pub(super) type Place = Vec<String>;
 
 /// The whole table of a seat's relays for any key in it. Half of a relay's keys are worse than none: with its polarity
 /// unknown, we would close it in order to open it.
@@ -96,7 +96,7 @@ fn whole_relay(mut place: Place) -> Place {
 }
 
 /// The key that stands there in the text, or whose value does.
-fn place_of(table: &DeTable, span: &Range<usize>) -> Option<Place> {
+pub(super) fn place_of(table: &DeTable, span: &Range<usize>) -> Option<Place> {
     let found = table.iter().find(|(key, value)| {
         let (name, content) = (key.span(), value.span());
         let is_leaf = value.get_ref().as_table().is_none();
@@ -114,7 +114,7 @@ fn place_of(table: &DeTable, span: &Range<usize>) -> Option<Place> {
 }
 
 /// Takes away what stands there. False: there is no such thing.
-fn remove(table: &mut DeTable, place: &[String]) -> bool {
+pub(super) fn remove(table: &mut DeTable, place: &[String]) -> bool {
     match place {
         [] => false,
         [key] => table.remove(key.as_str()).is_some(),

@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::base::url::is_label;
 
@@ -18,7 +18,7 @@ const MOST_DNS: usize = 3;
 const MOST_TIME_SERVERS: usize = 4;
 
 /// The appliance's own network.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Network {
     /// Its name; empty for `farhand-XXXX`, with four digits that tell one board from another.
@@ -34,7 +34,7 @@ pub struct Network {
 }
 
 /// The appliance's clock.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Time {
     /// NTP servers, by name or address. Those that DHCP names are asked, too.
@@ -45,6 +45,12 @@ pub struct Time {
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Host(String);
+
+impl Host {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 impl TryFrom<String> for Host {
     type Error = String;
@@ -98,6 +104,12 @@ impl TryFrom<String> for Address {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct TimeServer(String);
+
+impl TimeServer {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 impl TryFrom<String> for TimeServer {
     type Error = String;

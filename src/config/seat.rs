@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::choice::Choice;
 use super::error::ConfigError;
@@ -15,7 +15,7 @@ use crate::base::signal::Size;
 use crate::base::usb::HubPort;
 
 /// One target machine.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Seat {
     /// Its screen.
@@ -27,7 +27,7 @@ pub struct Seat {
 }
 
 /// Which device captures the screen, and how.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Video {
     /// `"auto"`, the first device that can capture; the one at a USB port, such as `"usb:1-1.3"`; or a path such as
@@ -95,7 +95,7 @@ impl TryFrom<String> for CaptureSize {
 }
 
 /// How the target sees our USB device.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Usb {
     /// `"auto"`, the first USB device controller; its name under `/sys/class/udc`; or `"none"`.
@@ -181,7 +181,7 @@ impl TryFrom<String> for UsbString {
 }
 
 /// How relays and lamps are wired.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Power {
     /// Who drives the relays.
@@ -190,18 +190,18 @@ pub struct Power {
     pub chip: Option<String>,
     /// The line of the relay over the power button; `"none"` takes away what the board's file names, as with the other
     /// lines.
-    #[serde(deserialize_with = "line_or_none")]
+    #[serde(deserialize_with = "line_or_none", serialize_with = "write_line")]
     pub power: Option<Line>,
     /// The line of the relay over the reset button.
-    #[serde(deserialize_with = "line_or_none")]
+    #[serde(deserialize_with = "line_or_none", serialize_with = "write_line")]
     pub reset: Option<Line>,
     /// Whether a low line closes the relay.
     pub active_low: bool,
     /// The line of the power lamp.
-    #[serde(deserialize_with = "line_or_none")]
+    #[serde(deserialize_with = "line_or_none", serialize_with = "write_line")]
     pub power_led: Option<Line>,
     /// The line of the disk lamp.
-    #[serde(deserialize_with = "line_or_none")]
+    #[serde(deserialize_with = "line_or_none", serialize_with = "write_line")]
     pub disk_led: Option<Line>,
     /// Whether a low line means a lit lamp.
     pub leds_active_low: bool,
@@ -263,6 +263,14 @@ fn line_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Lin
     }
 
     deserializer.deserialize_any(LineVisitor)
+}
+
+/// Writes what [`line_or_none`] reads.
+fn write_line<S: Serializer>(line: &Option<Line>, serializer: S) -> Result<S::Ok, S::Error> {
+    match line {
+        Some(line) => serializer.serialize_u16(line.0),
+        None => serializer.serialize_str("none"),
+    }
 }
 
 impl Default for Usb {

@@ -1,6 +1,6 @@
 //! Where an update may be fetched from, if an owner wants that at all.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::error::ConfigError;
 use crate::base::url::Url;
@@ -10,7 +10,7 @@ use crate::tls::authorities;
 const LONGEST: usize = 64 * 1024;
 
 /// From where the appliance fetches an update when an administrator asks it to; by itself it never does.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Update {
     /// The address of the bundle.
