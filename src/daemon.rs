@@ -3,7 +3,7 @@
 //! There are three processes on an appliance, and one in the simulation that runs the parts of two. Each function below
 //! is one of them, from the first part to the last; what they have in common follows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -26,9 +26,11 @@ use crate::base::seat_id::SeatId;
 use crate::base::tasks;
 use crate::base::tasks::{Stop, Tasks};
 use crate::bus::{FrameBus, SeatBus, StatusBus, SystemBus};
+use crate::config::change::Part;
 use crate::config::{Config, Controller, Redirect, Wake};
 use crate::gadget::plan;
 use crate::guard::{self, monitor};
+use crate::hands::appliance::configuration::{self, Applier};
 use crate::hands::appliance::{self, ApplianceClient};
 use crate::hands::client::Hands;
 use crate::hands::link::ServerSource;
@@ -64,6 +66,27 @@ pub struct Places {
     pub plain: Option<SocketAddr>,
     /// What plays the appliance next to a simulated machine. Only a test has this.
     pub appliance: Option<appliance::Places>,
+    /// The configuration, to show and to change it.
+    pub configuration: configuration::Places,
+    /// What counts in its place.
+    pub overrides: Overrides,
+}
+
+/// What whoever starts the daemon says in place of the configuration.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Overrides {
+    /// Where the page is served.
+    pub https: Option<SocketAddr>,
+    /// From where plain HTTP is redirected.
+    pub http: Option<Redirect>,
+}
+
+impl Overrides {
+    /// Puts them in their places.
+    pub fn apply(&self, config: &mut Config) {
+        config.server.https = self.https.unwrap_or(config.server.https);
+        config.server.http = self.http.unwrap_or(config.server.http);
+    }
 }
 
 /// Serves page, API and pictures of this machine's capture devices; keys and relays are asked of the hands.
@@ -101,10 +124,24 @@ pub fn serve(config: Config, places: Places, hands: &Path) -> Result<(), StartEr
     })
 }
 
-/// Serves a simulated machine for each seat, with both ends of the talk between the two processes in this one.
-pub fn serve_sim(config: Config, places: Places) -> Result<(), StartError> {
-    run(async move |tasks, stop| {
-        let (seats, system) = (buses(&config), SystemBus::default());
+/// Serves a simulated machine for each seat, with both ends of the talk between the two processes in this one. It
+/// begins again when a change of its configuration wants that.
+pub fn serve_sim(mut config: Config, places: Places) -> Result<(), StartError> {
+    while simulate(&config, &places)? == End::Again {
+        match places.configuration.current().map(|current| current.config()) {
+            Ok(Some(next)) => config = next,
+            // It was good when it was stored.
+            _ => error!("the configuration cannot be used any more; going on with the one before"),
+        }
+        places.overrides.apply(&mut config);
+    }
+    Ok(())
+}
+
+fn simulate(config: &Config, places: &Places) -> Result<End, StartError> {
+    let (apply, applied) = mpsc::channel(1);
+    run_until(begins_again(applied), async move |tasks, stop| {
+        let (seats, system) = (buses(config), SystemBus::default());
 
         // The same server, the same client and the same messages as on an appliance: only the hardware is played.
         let (server, clients) = mpsc::channel(1);
@@ -118,11 +155,24 @@ pub fn serve_sim(config: Config, places: Places) -> Result<(), StartError> {
             Some(places) => ApplianceClient::start(places, tasks, stop.clone()),
             None => ApplianceClient::simulated(),
         };
+        let (kept, clock) = (places.configuration.clone(), Arc::new(SystemClock));
+        let appliance = appliance.with_configuration(kept, Applier::Inside(apply), clock, tasks, stop.clone());
         tasks.spawn("hands", server::run(ClientSource::Inside(clients), boards, appliance, stop.clone()));
         let (hands, link) = Hands::new(&seats, system.clone());
         link.start(ServerSource::Inside(server), tasks, stop.clone()).map_err(cannot("start a thread"))?;
-        listen(&config, &places, seats, (hands, system), tasks, &stop).await
+        listen(config, places, seats, (hands, system), tasks, &stop).await
     })
+}
+
+/// Waits for a change of what runs in this process. A simulation has no network, clock or guard of its own.
+async fn begins_again(mut applied: mpsc::Receiver<BTreeSet<Part>>) {
+    let ours = [Part::Page, Part::Picture, Part::Keyboard];
+    while let Some(parts) = applied.recv().await {
+        if ours.iter().any(|part| parts.contains(part)) {
+            return;
+        }
+    }
+    std::future::pending().await
 }
 
 /// Holds keyboard, pointer and relays, and releases them when `serve` dies or falls silent.
@@ -145,6 +195,8 @@ pub fn hands(config: &Config, socket: &Path) -> Result<(), StartError> {
         }
         let (listener, allowed) = private_socket(socket).map_err(cannot(format!("listen at {}", socket.display())))?;
         let appliance = ApplianceClient::start(appliance::Places::default(), tasks, stop.clone());
+        let (kept, applier) = (configuration::Places::default(), Applier::default());
+        let appliance = appliance.with_configuration(kept, applier, Arc::new(SystemClock), tasks, stop.clone());
         tasks.spawn("hands", server::run(ClientSource::Socket { listener, allowed }, boards, appliance, stop.clone()));
         info!("holding {} for {}", seat_names(config), socket.display());
         Ok(())
@@ -196,8 +248,25 @@ fn unplug() {
     }
 }
 
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// For good.
+    Stopped,
+    /// To begin again.
+    Again,
+}
+
 /// Starts the parts, then runs until a signal asks for the end or the first part ends by itself.
 fn run(start: impl AsyncFnOnce(&Tasks, Stop) -> Result<(), StartError>) -> Result<(), StartError> {
+    run_until(std::future::pending(), start).map(drop)
+}
+
+/// The same, but until something says that all is to begin again, too.
+fn run_until(
+    again: impl Future<Output = ()>,
+    start: impl AsyncFnOnce(&Tasks, Stop) -> Result<(), StartError>,
+) -> Result<End, StartError> {
     // One thread is enough for sockets: the work is in the kernel, and what is not (capture, passwords) has threads.
     let runtime = Builder::new_current_thread().enable_all().build().map_err(cannot("start the runtime"))?;
     let ended = runtime.block_on(async {
@@ -206,16 +275,17 @@ fn run(start: impl AsyncFnOnce(&Tasks, Stop) -> Result<(), StartError>) -> Resul
         start(&tasks, stop).await?;
         let mut terminate = signal(SignalKind::terminate()).map_err(cannot("wait for signals"))?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot("wait for signals"))?;
-        tokio::select! {
-            _ = terminate.recv() => (),
-            _ = interrupt.recv() => (),
+        let end = tokio::select! {
+            _ = terminate.recv() => End::Stopped,
+            _ = interrupt.recv() => End::Stopped,
+            () = again => End::Again,
             name = tasks.first_end() => return Err(StartError::Ended(name)),
-        }
+        };
         info!("stopping");
         stopper.stop();
         // The tasks themselves release keys and close sockets; the first to finish must not cut off the rest.
         tasks.all_ended().await;
-        Ok(())
+        Ok(end)
     });
     // A thread that waits for a device need not be waited for: the kernel closes what it holds.
     runtime.shutdown_background();
@@ -268,7 +338,8 @@ async fn listen(
         warn!("cannot raise the limit of open files: {error}");
     }
 
-    let mut folders = Folders { data: places.data.clone(), run: places.run.clone(), logs: places.logs.clone() };
+    let (data, run, logs) = (places.data.clone(), places.run.clone(), places.logs.clone());
+    let mut folders = Folders { data, run, logs, configuration: places.configuration.clone() };
     let mode = if is_rescue { stand_in(&mut folders, &names()) } else { Mode::Usual };
     let is_readable = mode != Mode::RescueWithoutStorage;
 

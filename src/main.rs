@@ -14,7 +14,8 @@ use farhand::commands;
 use farhand::config::boot_card::Card;
 use farhand::config::forward::{self, Reading};
 use farhand::config::{Config, Redirect, layers, network};
-use farhand::daemon::{self, Places};
+use farhand::daemon::{self, Overrides, Places};
+use farhand::hands::appliance::configuration;
 use farhand::hw::note::Note;
 use farhand::hw::{reset_pin, usb_port};
 use farhand::net::api;
@@ -273,23 +274,53 @@ fn run(job: Job) -> Result<(), StartError> {
             daemon::hands(&Config { seats: BTreeMap::new(), ..common.read_or_default() }, &socket)
         }
         Job::Serve(serve) => {
-            let mut config = if serve.rescue { serve.common.read_or_default() } else { serve.common.read()? };
-            if serve.board == Board::Sim && serve.common.config.is_none() {
-                // Someone who tries it out has no rights to the appliance's ports, and no wish to serve the whole
-                // network.
-                config.server.https = SocketAddr::from(([127, 0, 0, 1], 8443));
-                config.server.http = Redirect::None;
-            }
-            config.server.https = serve.https.unwrap_or(config.server.https);
-            config.server.http = serve.http.unwrap_or(config.server.http);
-            let run = serve.run.unwrap_or_else(|| serve.data.join("run"));
-            let places = Places { data: serve.data, run, logs: LOGS.into(), plain: serve.plain, appliance: None };
+            let run = serve.run.clone().unwrap_or_else(|| serve.data.join("run"));
+            let (mut config, configuration) = match serve.board {
+                Board::Sim => serve.simulated(&run)?,
+                Board::Devices if serve.rescue => {
+                    (serve.common.read_or_default(), configuration::Places::of(&serve.data))
+                }
+                Board::Devices => (serve.common.read()?, configuration::Places::of(&serve.data)),
+            };
+            let overrides = Overrides { https: serve.https, http: serve.http };
+            overrides.apply(&mut config);
+            let (data, plain) = (serve.data, serve.plain);
+            let places = Places { data, run, logs: LOGS.into(), plain, appliance: None, configuration, overrides };
             match serve.board {
                 Board::Sim => daemon::serve_sim(config, places),
                 Board::Devices if serve.rescue => daemon::serve_rescue(config, places, &serve.hands),
                 Board::Devices => daemon::serve(config, places, &serve.hands),
             }
         }
+    }
+}
+
+impl Serve {
+    /// The configuration of a simulation: the file that is named, or else what has been changed over the page.
+    fn simulated(&self, run: &Path) -> Result<(Config, configuration::Places), StartError> {
+        let (board, owner) = match &self.common.config {
+            Some(file) => (String::new(), file.clone()),
+            None => {
+                // Someone who tries it out has no rights to the appliance's ports, and no wish to serve the whole
+                // network.
+                let mut config = Config::default();
+                config.server.https = SocketAddr::from(([127, 0, 0, 1], 8443));
+                config.server.http = Redirect::None;
+                (config.text(), self.data.join("farhand.toml"))
+            }
+        };
+        if self.common.config.is_some() {
+            // One that is not there is a mistake.
+            text(&owner)?;
+        }
+        let places = configuration::Places::simulated(board, owner.clone(), &self.data, run);
+        let current = places.current().map_err(|source| StartError::Read { file: owner.clone(), source })?;
+        let read = layers::read(&current.board, &current.text);
+        let Reading { config, warnings } = read.map_err(|source| StartError::Config { file: owner.clone(), source })?;
+        for warning in warnings {
+            log::warn!("{}: {warning}", owner.display());
+        }
+        Ok((config, places))
     }
 }
 

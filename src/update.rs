@@ -87,6 +87,21 @@ pub enum ApplianceError {
     /// A capture device is as silent as before.
     #[error("the port was not switched off and on: {0}")]
     Port(String),
+    /// The configuration that was to be changed is another by now.
+    #[error("the configuration has been changed by somebody else meanwhile; get it again")]
+    Changed,
+    /// The hands find a configuration bad.
+    #[error("this is not a good configuration: {0}")]
+    BadConfiguration(String),
+    /// One at a time.
+    #[error("another configuration is being tried; confirm it or take it back first")]
+    OnTrial,
+    /// There is nothing to confirm.
+    #[error("no configuration is being tried; if one was, its time is over and the one before counts")]
+    NotOnTrial,
+    /// A configuration could not be written.
+    #[error("the configuration cannot be stored: {0}")]
+    Configuration(String),
 }
 
 /// Why a program of the system did not do its work.
@@ -126,6 +141,15 @@ pub struct Machine {
     pub update: Progress,
 }
 
+/// A configuration that is tried, and taken back unless somebody confirms it.
+#[derive(schemars::JsonSchema, Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trial {
+    /// Until when, in milliseconds by the appliance's clock.
+    pub until_ms: u64,
+    /// Where the page is meanwhile, as far as the configuration says.
+    pub addresses: Vec<String>,
+}
+
 /// Everything there is to know of the appliance itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct System {
@@ -135,6 +159,8 @@ pub struct System {
     pub arrival: Progress,
     /// Whether that has ended, and only its file is still being removed.
     pub clears_up: bool,
+    /// What of the configuration is tried.
+    pub trial: Option<Trial>,
 }
 
 impl System {

@@ -72,6 +72,20 @@ impl Control<'_> {
         Ok(Upload::begin(self.system, self.data, phase)?)
     }
 
+    /// Has another configuration count where the one of the revision `expected` does; answers once it is stored.
+    pub async fn configure(&self, principal: &Principal, text: String, expected: String) -> Result<(), ControlError> {
+        check(principal)?;
+        let act = Act::begin(Kind::Lasting, principal, "change the configuration");
+        Ok(act.end(self.hands.configure(text, expected, principal.to_string()).await)?)
+    }
+
+    /// Keeps the configuration that is tried, or takes it back.
+    pub async fn settle(&self, principal: &Principal, keep: bool) -> Result<(), ControlError> {
+        check(principal)?;
+        let what = if keep { "confirm the configuration" } else { "take the configuration back" };
+        Ok(Act::begin(Kind::Lasting, principal, what).end(self.hands.settle(keep).await)?)
+    }
+
     /// Has an update of this length installed, which has arrived; answers once the installer runs.
     pub async fn install(&self, principal: &Principal, len: u64) -> Result<(), ControlError> {
         check(principal)?;

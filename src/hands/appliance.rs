@@ -5,24 +5,26 @@
 //! installer's decision: that one checks the signature, the board and the version, and writes only where we do not run.
 
 mod card;
+pub mod configuration;
 mod installer;
 mod notes;
 mod ports;
+mod program;
 pub mod spool;
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use log::{debug, error, info, warn};
-use tokio::process::Command;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
 use super::protocol::FromHands;
+use crate::auth::clock::Clock;
 use crate::base::blocking::Lane;
 use crate::base::files;
 use crate::base::tasks::{Stop, Tasks};
@@ -31,9 +33,10 @@ use crate::hw::bootenv::BootEnv;
 use crate::hw::restart::{REBOOT, Reason};
 use crate::update::rauc::{self, Said};
 use crate::update::slots::{self, Environment, Slot, Slots};
-use crate::update::{ApplianceError, Machine, Outcome, Phase, ProgramError, Updater};
+use crate::update::{ApplianceError, Machine, Outcome, Phase, Trial, Updater};
 use card::Card;
 use notes::Notes;
+use program::finish;
 
 /// Requests on their way. There is one person who makes them, and each is answered.
 const MOST_WAITING: usize = 4;
@@ -102,6 +105,8 @@ pub enum Request {
 pub struct ApplianceClient {
     machine: watch::Receiver<Machine>,
     channels: Option<Channels>,
+    /// Who keeps the configuration, if anybody does.
+    configuration: Option<configuration::Channels>,
 }
 
 #[derive(Debug)]
@@ -132,12 +137,26 @@ impl ApplianceClient {
             installs: None,
         };
         tasks.spawn("the care of the machine", task.run(received, answer, stop));
-        ApplianceClient { machine, channels: Some(Channels { requests, ports, answers }) }
+        ApplianceClient { machine, channels: Some(Channels { requests, ports, answers }), configuration: None }
     }
 
     /// Takes care of nothing: the targets are played, and the machine underneath is somebody's laptop.
     pub fn simulated() -> ApplianceClient {
-        ApplianceClient { machine: watch::Sender::default().subscribe(), channels: None }
+        ApplianceClient { machine: watch::Sender::default().subscribe(), channels: None, configuration: None }
+    }
+
+    /// The same, but keeps the configuration, too: that of a simulation is as real as any.
+    #[must_use]
+    pub fn with_configuration(
+        self,
+        places: configuration::Places,
+        applier: configuration::Applier,
+        clock: Arc<dyn Clock>,
+        tasks: &Tasks,
+        stop: Stop,
+    ) -> ApplianceClient {
+        let configuration = Some(configuration::start(places, applier, clock, tasks, stop));
+        ApplianceClient { configuration, ..self }
     }
 
     /// What is known of the machine.
@@ -167,18 +186,60 @@ impl ApplianceClient {
         Some(FromHands::ApplianceDone { id, error: Some(error) })
     }
 
+    /// What of the configuration is tried.
+    pub fn trial(&self) -> Option<Trial> {
+        self.configuration.as_ref().and_then(|channels| channels.trial.borrow().clone())
+    }
+
+    /// Asks for something about the configuration; gives the answer if there is one at once.
+    pub fn configure(&self, id: u64, request: configuration::Request) -> Option<FromHands> {
+        let error = match &self.configuration {
+            None => ApplianceError::Simulated,
+            Some(channels) if channels.requests.try_send((id, request)).is_err() => ApplianceError::Busy,
+            Some(_) => return None,
+        };
+        Some(FromHands::ApplianceDone { id, error: Some(error) })
+    }
+
     /// Waits until there is something to tell: an answer, or that something about the machine has changed.
     pub async fn next(&mut self) -> Option<FromHands> {
-        // Without the task nothing changes; and if it has ended, the whole process does.
-        let Some(channels) = &mut self.channels else { return std::future::pending().await };
+        let ApplianceClient { machine, channels, configuration } = self;
+        let (trial, configured) = match configuration {
+            Some(configuration) => (Some(&mut configuration.trial), Some(&mut configuration.answers)),
+            None => (None, None),
+        };
+        // Without the tasks nothing changes; and if one has ended, the whole process does.
         tokio::select! {
             biased;
             // First, so that whoever has the answer does not find the state of before.
-            Ok(()) = self.machine.changed() => None,
-            Some((id, error)) = channels.answers.recv() => Some(FromHands::ApplianceDone { id, error }),
-            else => std::future::pending().await,
+            () = changed(Some(machine)) => None,
+            () = changed(trial) => None,
+            (id, error) = received(channels.as_mut().map(|channels| &mut channels.answers)) => {
+                Some(FromHands::ApplianceDone { id, error })
+            }
+            (id, error) = received(configured) => Some(FromHands::ApplianceDone { id, error }),
         }
     }
+}
+
+/// Waits until something is another, if anybody may still change it.
+async fn changed<T>(value: Option<&mut watch::Receiver<T>>) {
+    if let Some(value) = value
+        && value.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
+}
+
+/// Waits for what somebody sends, if anybody may still send something.
+async fn received<T>(receiver: Option<&mut mpsc::Receiver<T>>) -> T {
+    if let Some(receiver) = receiver
+        && let Some(value) = receiver.recv().await
+    {
+        return value;
+    }
+    std::future::pending().await
 }
 
 struct ApplianceTask {
@@ -356,7 +417,7 @@ impl ApplianceTask {
             Err(error) => warn!("restarting without a note of why: {error}"),
         }
         info!("restarting: {}", if forget { "factory reset".into() } else { format!("{reason:?}") });
-        if let Err(error) = finish(&self.places.reboot).await {
+        if let Err(error) = finish(&self.places.reboot, &[], SOON).await {
             self.notes.withdraw().await;
             return Err(ApplianceError::Restart(error));
         }
@@ -383,22 +444,6 @@ async fn news(install: &mut Option<Install>) -> News {
     }
     let outcome = outcome.join_next().await.and_then(Result::ok);
     News::End(outcome.unwrap_or(Outcome::Failed))
-}
-
-/// Runs a small program of the system to its end.
-async fn finish(path: &Path) -> Result<(), ProgramError> {
-    let program = path.display().to_string();
-    let output = Command::new(path).stdin(Stdio::null()).kill_on_drop(true).output();
-    let output = match timeout(SOON, output).await {
-        Err(_) => return Err(ProgramError::Hung { program, seconds: SOON.as_secs() }),
-        Ok(Err(error)) => return Err(ProgramError::NotStarted { program, reason: error.to_string() }),
-        Ok(Ok(output)) => output,
-    };
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr).trim().to_string();
-    Err(ProgramError::Failed { program, status: output.status.to_string(), said })
 }
 
 #[cfg(test)]

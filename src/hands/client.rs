@@ -144,6 +144,16 @@ impl Hands {
         self.ask_appliance(|id| ToHands::CyclePort { id, port }).await
     }
 
+    /// Has another configuration count where the one of the revision `expected` does; answers once it is stored.
+    pub async fn configure(&self, text: String, expected: String, who: String) -> Result<(), HandsError> {
+        self.ask_appliance(|id| ToHands::Configure { id, text, expected, who }).await
+    }
+
+    /// Keeps the configuration that is tried, or takes it back.
+    pub async fn settle(&self, keep: bool) -> Result<(), HandsError> {
+        self.ask_appliance(|id| ToHands::Settle { id, keep }).await
+    }
+
     async fn ask_appliance(&self, ask: impl FnOnce(u64) -> ToHands) -> Result<(), HandsError> {
         if !self.shared.up.load(Ordering::Relaxed) {
             return Err(HandsError::Away);

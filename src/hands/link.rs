@@ -179,7 +179,8 @@ impl Link {
             seat.takes_keys.store(false, Ordering::Relaxed);
             seat.status.update(|status| status.target = TargetStatus::default());
         }
-        self.shared.system.update(|system| system.machine.take().is_some());
+        // Who comes next tells of a trial if there is one.
+        self.shared.system.update(|system| system.machine.take().is_some() | system.trial.take().is_some());
         for answer in conversation.waiting.into_values() {
             let _ = answer.send(Err(HandsError::Away));
         }
@@ -217,6 +218,13 @@ impl Link {
                 self.shared.system.update(|system| {
                     let changed = system.machine.as_ref() != Some(&machine);
                     system.machine = Some(machine);
+                    changed
+                });
+            }
+            FromHands::Trial { trial } => {
+                self.shared.system.update(|system| {
+                    let changed = system.trial != trial;
+                    system.trial = trial;
                     changed
                 });
             }

@@ -11,14 +11,18 @@ use crate::base::front_panel::Contact;
 use crate::base::seat_id::SeatId;
 use crate::base::usb::HubPort;
 use crate::bus::TargetStatus;
+use crate::config::check;
 use crate::hid::keyboard::{Owner, Usage};
 use crate::hid::keymap;
 use crate::hid::pointer::{BUTTONS, FAR};
 use crate::hid::typing::{MOST_JOBS, Person};
-use crate::update::{ApplianceError, LARGEST, Machine};
+use crate::update::{ApplianceError, LARGEST, Machine, Trial};
 
-/// The longest body of a frame. A text of [`MOST_STROKES`] takes a third of it.
-pub const LONGEST: usize = 32 * 1024;
+/// The longest body of a frame: a configuration, of which each character may take two.
+pub const LONGEST: usize = 2 * check::LONGEST + 1024;
+
+/// The longest name of who asks for a change: that of a token, and a word in front.
+const LONGEST_NAME: usize = 128;
 
 /// The longest text in one message, in strokes; the API allows as many characters.
 pub const MOST_STROKES: usize = 1024;
@@ -108,6 +112,18 @@ pub enum ToHands {
     /// Switch the USB port of a capture device off and on; answered once that is done. Refused if what is plugged in
     /// there does not capture pictures.
     CyclePort { id: u64, port: HubPort },
+    /// Have another configuration count; answered once it is stored.
+    Configure {
+        id: u64,
+        /// The owner's whole text.
+        text: String,
+        /// The revision of the text that it is made of.
+        expected: String,
+        /// Who asks, for the history.
+        who: String,
+    },
+    /// Keep the configuration that is tried, or take it back.
+    Settle { id: u64, keep: bool },
 }
 
 /// What the hands say.
@@ -128,6 +144,8 @@ pub enum FromHands {
     Status { seat: SeatId, status: TargetStatus },
     /// What is known of the appliance itself, at first and whenever it changes.
     Machine { machine: Machine },
+    /// What of the configuration is tried, whenever that changes.
+    Trial { trial: Option<Trial> },
     /// The answer to a request that concerns the appliance itself.
     ApplianceDone { id: u64, error: Option<ApplianceError> },
 }
@@ -140,7 +158,9 @@ impl ToHands {
             | ToHands::Install { .. }
             | ToHands::Restart { .. }
             | ToHands::FactoryReset { .. }
-            | ToHands::CyclePort { .. } => None,
+            | ToHands::CyclePort { .. }
+            | ToHands::Configure { .. }
+            | ToHands::Settle { .. } => None,
             ToHands::Input { seat, .. }
             | ToHands::Strokes { seat, .. }
             | ToHands::Chord { seat, .. }
@@ -161,6 +181,7 @@ impl ToHands {
             | ToHands::Restart { id }
             | ToHands::FactoryReset { id }
             | ToHands::CyclePort { id, .. } => Some(*id),
+            ToHands::Configure { id, .. } | ToHands::Settle { id, .. } => Some(*id),
             ToHands::Beat | ToHands::Input { .. } | ToHands::Cancel { .. } => None,
         }
     }
@@ -194,7 +215,13 @@ impl ToHands {
                 holds(usages.iter().all(|usage| keymap::knows(*usage)), "an unknown key")
             }
             ToHands::Install { len, .. } => holds((1..=LARGEST).contains(len), "an update of impossible length"),
-            ToHands::Beat
+            ToHands::Configure { text, expected, who, .. } => {
+                holds(text.len() <= check::LONGEST, "too long a configuration")?;
+                holds(expected.len() <= LONGEST_NAME && who.len() <= LONGEST_NAME, "too long a name")?;
+                holds(!who.contains(char::is_control), "a name that nobody has")
+            }
+            ToHands::Settle { .. }
+            | ToHands::Beat
             | ToHands::Cancel { .. }
             | ToHands::Press { .. }
             | ToHands::Wake { .. }

@@ -17,6 +17,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use super::appliance::configuration::{self, Change};
 use super::appliance::{ApplianceClient, Request};
 use super::connection::{Connection, Disconnect};
 use super::protocol::{FromHands, HandsError, ToHands};
@@ -26,7 +27,7 @@ use crate::base::tasks::Stop;
 use crate::bus::TargetStatus;
 use crate::hid::typing::Requester;
 use crate::ports::{Board, UsbEvent};
-use crate::update::Machine;
+use crate::update::{Machine, Trial};
 
 /// How often the client hears that we are alive.
 const BEAT: Duration = Duration::from_secs(1);
@@ -160,6 +161,7 @@ struct Client {
     connection: Connection,
     told: BTreeMap<SeatId, TargetStatus>,
     told_machine: Option<Machine>,
+    told_trial: Option<Trial>,
     beaten: Option<std::time::Instant>,
 }
 
@@ -179,7 +181,8 @@ impl Server {
         }
         log::info!("hands: a client has come");
         let connection = Connection::new(stream, now());
-        self.client = Some(Client { connection, told: BTreeMap::new(), told_machine: None, beaten: None });
+        self.client =
+            Some(Client { connection, told: BTreeMap::new(), told_machine: None, told_trial: None, beaten: None });
         self.seats.values_mut().for_each(|devices| devices.read_lamps(now()));
     }
 
@@ -234,6 +237,13 @@ impl Server {
             client.told_machine = Some(machine.clone());
             client.connection.tell(&FromHands::Machine { machine })?;
         }
+        let trial = self.appliance.trial();
+        if let Some(client) = &mut self.client
+            && client.told_trial != trial
+        {
+            client.told_trial.clone_from(&trial);
+            client.connection.tell(&FromHands::Trial { trial })?;
+        }
         if let Some(client) = &mut self.client
             && client.beaten.is_none_or(|beaten| beaten + BEAT <= now())
         {
@@ -253,6 +263,10 @@ impl Server {
                 ToHands::Restart { id } => take_leave(&mut self.seats, &self.appliance, id, Request::Restart),
                 ToHands::FactoryReset { id } => take_leave(&mut self.seats, &self.appliance, id, Request::FactoryReset),
                 ToHands::CyclePort { id, port } => self.appliance.cycle_port(id, port),
+                ToHands::Configure { id, text, expected, who } => {
+                    self.appliance.configure(id, configuration::Request::Change(Change { text, expected, who }))
+                }
+                ToHands::Settle { id, keep } => self.appliance.configure(id, configuration::Request::Settle { keep }),
                 message => carry_out(&mut self.seats, message),
             };
             if let Some(answer) = answer {
@@ -328,7 +342,9 @@ fn carry_out(seats: &mut BTreeMap<SeatId, SeatDevices>, message: ToHands) -> Opt
         | ToHands::Install { .. }
         | ToHands::Restart { .. }
         | ToHands::FactoryReset { .. }
-        | ToHands::CyclePort { .. } => None,
+        | ToHands::CyclePort { .. }
+        | ToHands::Configure { .. }
+        | ToHands::Settle { .. } => None,
         ToHands::Input { owner, input, .. } => {
             devices.input(now, owner, input).err().map(|error| FromHands::Dropped { seat, owner, error })
         }

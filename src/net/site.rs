@@ -19,6 +19,7 @@ use crate::auth::store::StoreError;
 use crate::base::seat_id::SeatId;
 use crate::base::tasks::Stop;
 use crate::bus::{SeatBus, SystemBus};
+use crate::hands::appliance::configuration;
 use crate::hands::client::Hands;
 use crate::net::download::Fetcher;
 use crate::net::gate::unauthenticated::ConnectionLimiter;
@@ -34,6 +35,8 @@ pub struct Folders {
     pub run: PathBuf,
     /// The services' logs, each in a folder of its name.
     pub logs: PathBuf,
+    /// The configuration.
+    pub configuration: configuration::Places,
 }
 
 /// Whether this is the daemon proper.

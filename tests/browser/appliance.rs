@@ -14,7 +14,8 @@ use std::path::PathBuf;
 
 use farhand::base::url::Url;
 use farhand::config::{Config, Redirect};
-use farhand::daemon::{Places, serve_sim};
+use farhand::daemon::{Overrides, Places, serve_sim};
+use farhand::hands::appliance::configuration;
 
 fn main() {
     env_logger::Builder::new().filter_level(log::LevelFilter::Info).parse_default_env().init();
@@ -33,5 +34,8 @@ fn main() {
     fs::write(run.join("started.json"), r#"{"why":"fallback","detail":"slot B did not prove itself"}"#).unwrap();
     let health = r#"{"low_voltage":{"now":false,"ever":true},"celsius":61,"slowed":null,"card":"good"}"#;
     fs::write(run.join("health.json"), health).unwrap();
-    serve_sim(config, Places { data, run, logs, plain: None, appliance: Some(appliance) }).unwrap();
+    let configuration = configuration::Places::simulated(config.text(), data.join("farhand.toml"), &data, &run);
+    let overrides = Overrides::default();
+    let places = Places { data, run, logs, plain: None, appliance: Some(appliance), configuration, overrides };
+    serve_sim(config, places).unwrap();
 }

@@ -2,6 +2,7 @@
 
 mod acts;
 pub mod bench;
+mod config;
 mod connections;
 mod domain;
 mod door;

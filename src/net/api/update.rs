@@ -81,6 +81,11 @@ impl ApiError for ApplianceError {
             ApplianceError::Restart(_) => codes::NOT_RESTARTED,
             // Nothing that is asked over the network has it for an answer.
             ApplianceError::Port(_) => codes::INTERNAL,
+            ApplianceError::Changed => codes::CHANGED,
+            ApplianceError::BadConfiguration(_) => codes::BAD_CONFIGURATION,
+            ApplianceError::OnTrial => codes::ON_TRIAL,
+            ApplianceError::NotOnTrial => codes::NOT_ON_TRIAL,
+            ApplianceError::Configuration(_) => codes::NOT_STORED,
         }
     }
 }

@@ -82,6 +82,14 @@ pub struct Begun<T>(pub T);
 #[derive(Debug)]
 pub struct Tagged<T>(pub T);
 
+/// What was asked for, with the tag by which a client names it when it changes it.
+#[derive(Debug)]
+pub struct Revised<T>(pub String, pub T);
+
+/// A text file, as it is.
+#[derive(Debug)]
+pub struct Text(pub String);
+
 /// Nothing but that it is so: an empty object.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct Empty {}
@@ -118,6 +126,26 @@ impl<T: Serialize + JsonSchema + Send + 'static> Answers for Tagged<T> {
     }
 }
 
+impl<T: Serialize + JsonSchema + Send + 'static> Answers for Revised<T> {
+    const ANSWERED: Answered = Answered::json::<T>(StatusCode::OK);
+
+    fn give(self, _: &HeaderMap) -> Result<Response<Body>, Problem> {
+        let mut response = json(StatusCode::OK, &self.1);
+        if let Ok(tag) = HeaderValue::try_from(format!("\"{}\"", self.0)) {
+            response.headers_mut().insert(ETAG, tag);
+        }
+        Ok(response)
+    }
+}
+
+impl Answers for Text {
+    const ANSWERED: Answered = Answered::ok(TEXT);
+
+    fn give(self, _: &HeaderMap) -> Result<Response<Body>, Problem> {
+        Ok(labelled(TEXT, self.0))
+    }
+}
+
 /// A response with a tag, or less if the client knows the tag already.
 pub fn tagged(asked: &HeaderMap, media: &'static str, bytes: Bytes) -> Result<Response<Body>, Problem> {
     let tag = tag(&bytes);
@@ -141,6 +169,9 @@ impl ApiError for Changed {
         codes::CHANGED
     }
 }
+
+/// The label of a text that no browser takes for a page.
+const TEXT: &str = "text/plain; charset=utf-8";
 
 /// The label of JSON.
 pub const JSON: &str = "application/json";

@@ -127,6 +127,16 @@ codes! {
     RESTARTING = CONFLICT, "restarting";
     /// The appliance did not begin to restart.
     NOT_RESTARTED = INTERNAL_SERVER_ERROR, "not-restarted";
+    /// The configuration has mistakes, which the detail lists.
+    BAD_CONFIGURATION = BAD_REQUEST, "bad-configuration";
+    /// A configuration is being tried, and has to be confirmed or taken back before another.
+    ON_TRIAL = CONFLICT, "on-trial";
+    /// No configuration is being tried.
+    NOT_ON_TRIAL = CONFLICT, "not-on-trial";
+    /// A change must say by `If-Match` what it changes.
+    NO_REVISION = PRECONDITION_REQUIRED, "no-revision";
+    /// There is no such version of the configuration.
+    UNKNOWN_VERSION = NOT_FOUND, "unknown-version";
     /// Confirmed with another name than the device's.
     NOT_CONFIRMED = BAD_REQUEST, "not-confirmed";
     /// No log of this name is shown.

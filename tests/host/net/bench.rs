@@ -4,6 +4,7 @@ mod client;
 mod folders;
 mod log;
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -17,9 +18,11 @@ use farhand::base::seat_id::SeatId;
 use farhand::base::signal::{Signal, Size};
 use farhand::base::tasks::{Stopper, Tasks, stop};
 use farhand::bus::{FrameBus, SeatBus, StatusBus, SystemBus};
+use farhand::config::change::Part;
 use farhand::config::update::Update;
 use farhand::hands;
 use farhand::hands::appliance::ApplianceClient;
+use farhand::hands::appliance::configuration::Applier;
 use farhand::hands::client::Hands;
 use farhand::hands::link::ServerSource;
 use farhand::hands::server::ClientSource;
@@ -61,6 +64,8 @@ pub struct Bench {
     pub site: Arc<Site>,
     pub certificates: Arc<Certificates>,
     pub stopper: Stopper,
+    /// What has started again for a change of the configuration.
+    pub applied: mpsc::Receiver<BTreeSet<Part>>,
     system: watch::Receiver<System>,
     servers: Vec<JoinHandle<()>>,
     tls: tokio_rustls::TlsConnector,
@@ -117,6 +122,10 @@ impl Bench {
         } else {
             ApplianceClient::simulated()
         };
+        let (apply, applied) = mpsc::channel(16);
+        let kept = folders.configuration();
+        let appliance =
+            appliance.with_configuration(kept.clone(), Applier::Inside(apply), folders.1.clone(), &tasks, stop.clone());
         tasks.spawn("hands", hands::server::run(ClientSource::Inside(clients), boards, appliance, stop.clone()));
         let news = SystemBus::default();
         let (hands, link) = Hands::new(&buses, news.clone());
@@ -140,7 +149,8 @@ impl Bench {
         tasks.spawn("the certificate", keeping);
         let acceptor = certificates.acceptor().unwrap();
         let certificate = folders.data().join("tls/certificate.pem");
-        let kept = site::Folders { data: folders.data(), run: folders.run(), logs: folders.logs() };
+        let (data, run, logs) = (folders.data(), folders.run(), folders.logs());
+        let kept = site::Folders { data, run, logs, configuration: kept };
         let buses = buses.into_iter().map(|bus| (bus.seat.clone(), bus)).collect();
         let fetcher = download::source(source).unwrap().map(|(fetcher, downloader)| {
             tasks.spawn("the fetching of updates", downloader.run(hands.clone(), stop.clone()));
@@ -173,6 +183,7 @@ impl Bench {
             site,
             certificates,
             stopper,
+            applied,
             system,
             servers,
             tls: connector(&certificate),
@@ -287,6 +298,7 @@ pub fn path(template: &str) -> String {
     let named = match name {
         "seat" => "main",
         "session" => "0123456789abcdef",
+        "version" => "1",
         _ => "nobody",
     };
     format!("{before}{named}{after}")

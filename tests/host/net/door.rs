@@ -100,6 +100,8 @@ async fn head_is_answered_as_get_is_but_for_the_body() {
     bench.publish(&b"jpeg"[..]);
     fs::create_dir_all(bench.folders.logs().join("serve")).unwrap();
     fs::write(bench.folders.logs().join("serve/current"), "line\n").unwrap();
+    fs::create_dir_all(bench.folders.data().join("config")).unwrap();
+    fs::write(bench.folders.data().join("config/1"), r#"{"who":null,"when":0,"text":"one"}"#).unwrap();
     for row in TABLE.rows().filter(|row| row.method == Method::Get && !row.accepts.handshake) {
         let query = if row.path.ends_with("/logs") { "?service=serve" } else { "" };
         let mut client = bench.connect().await;

@@ -11,6 +11,7 @@ use farhand::auth::accounts::{Accounts, Name};
 use farhand::auth::clock::{Clock, SystemClock};
 use farhand::auth::role::Role;
 use farhand::auth::secret::{Bearer, hash_password};
+use farhand::hands::appliance::configuration;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -67,6 +68,12 @@ impl Folders {
 
     pub fn logs(&self) -> PathBuf {
         self.0.join("logs")
+    }
+
+    /// The configuration, with a board that has relays.
+    pub fn configuration(&self) -> configuration::Places {
+        let board = "[seats.main.power]\ndriver = \"rppal\"\npower = 17\n".to_string();
+        configuration::Places::simulated(board, self.data().join("farhand.toml"), &self.data(), &self.run())
     }
 
     /// The appliance around this data, once there is one.

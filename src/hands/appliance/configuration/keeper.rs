@@ -1,0 +1,254 @@
+//! Changes the configuration, one request at a time, and has what is not confirmed taken back.
+//!
+//! A task of its own, since it waits for the card and for services. Whoever asked is answered before anything starts
+//! again: it may be what carries the answer.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use log::{error, info, warn};
+use tokio::sync::{mpsc, watch};
+use tokio::time::sleep;
+
+use super::applier::Applier;
+use super::places::{Change, Current, Places, Request, TrialNote};
+use super::trial::{TRIAL, Timer};
+use crate::auth::clock::Clock;
+use crate::base::error_chain::chain;
+use crate::base::tasks::{Stop, Tasks};
+use crate::config::Config;
+use crate::config::change::{self, Part};
+use crate::hands::appliance::card::Card;
+use crate::update::{ApplianceError, Trial};
+
+/// Requests on their way. There is one person who makes them, and each is answered.
+const MOST_WAITING: usize = 4;
+
+/// How long the answer may take to reach whoever asked, before what carries it starts again.
+const ANSWER: Duration = Duration::from_millis(300);
+
+/// What to ask, and what is heard.
+#[derive(Debug)]
+pub struct Channels {
+    pub requests: mpsc::Sender<(u64, Request)>,
+    pub answers: mpsc::Receiver<(u64, Option<ApplianceError>)>,
+    pub trial: watch::Receiver<Option<Trial>>,
+}
+
+/// Keeps the configuration of these places.
+pub fn start(places: Places, applier: Applier, clock: Arc<dyn Clock>, tasks: &Tasks, stop: Stop) -> Channels {
+    let (requests, asked) = mpsc::channel(MOST_WAITING);
+    let (answer, answers) = mpsc::channel(MOST_WAITING);
+    let shown = watch::Sender::new(None);
+    let trial = shown.subscribe();
+    let keeper = Keeper { places, applier, clock, card: Card::default(), timer: Timer::default(), shown };
+    tasks.spawn("the care of the configuration", keeper.run(asked, answer, stop));
+    Channels { requests, answers, trial }
+}
+
+struct Keeper {
+    places: Places,
+    applier: Applier,
+    clock: Arc<dyn Clock>,
+    card: Card,
+    timer: Timer,
+    shown: watch::Sender<Option<Trial>>,
+}
+
+/// What follows from something that has been stored.
+#[derive(Debug)]
+struct Plan {
+    /// What starts again; `None` if nothing has changed.
+    parts: Option<BTreeSet<Part>>,
+    /// Where the page is, if it is tried.
+    trial: Option<Vec<String>>,
+}
+
+impl Keeper {
+    async fn run(
+        mut self,
+        mut requests: mpsc::Receiver<(u64, Request)>,
+        answers: mpsc::Sender<(u64, Option<ApplianceError>)>,
+        mut stop: Stop,
+    ) {
+        self.resume().await;
+        loop {
+            let deadline = self.timer.deadline();
+            let clock = self.clock.clone();
+            tokio::select! {
+                () = stop.requested() => return,
+                Some((id, request)) = requests.recv() => {
+                    let (error, parts) = match self.carry_out(request).await {
+                        Ok(parts) => (None, parts),
+                        Err(error) => (Some(error), None),
+                    };
+                    if answers.send((id, error)).await.is_err() {
+                        return;
+                    }
+                    if let Some(parts) = parts {
+                        sleep(ANSWER).await;
+                        self.apply(parts).await;
+                    }
+                }
+                // It may come early.
+                () = clock.wait_for(deadline.unwrap_or_default()), if deadline.is_some() => {
+                    if self.timer.tick(self.clock.since_boot()) {
+                        warn!("nobody has confirmed the configuration that was tried: the one before counts again");
+                        self.take_back_and_apply().await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Goes on with what an earlier run of ours has begun to try.
+    async fn resume(&mut self) {
+        let places = self.places.clone();
+        let read = move || {
+            let current = places.current()?;
+            Ok(current.on_trial.then(|| (places.trial_note(), addresses(&current))))
+        };
+        let found = match self.card.run(read, drop).await {
+            Ok(found) => found,
+            Err(error) => return error!("cannot read the configuration: {error}"),
+        };
+        match found {
+            None => (),
+            Some((Some(note), addresses)) => {
+                let until = self.timer.resume(self.clock.since_boot(), Duration::from_millis(note.until_ms));
+                self.show(until, addresses);
+            }
+            Some((None, _)) => {
+                warn!("nobody knows until when a configuration is tried: the one before counts again");
+                self.take_back_and_apply().await;
+            }
+        }
+    }
+
+    /// Does what is asked. What is to start again does so after the answer.
+    async fn carry_out(&mut self, request: Request) -> Result<Option<BTreeSet<Part>>, ApplianceError> {
+        match request {
+            Request::Change(change) => self.change(change).await,
+            Request::Settle { keep: true } => self.keep().await.map(|()| None),
+            Request::Settle { keep: false } => {
+                self.timer.check_running()?;
+                self.take_back().await.map(Some)
+            }
+        }
+    }
+
+    async fn change(&mut self, change: Change) -> Result<Option<BTreeSet<Part>>, ApplianceError> {
+        self.timer.check_free()?;
+        let (places, when) = (self.places.clone(), self.clock.wall());
+        let now = self.clock.since_boot();
+        let until = now + TRIAL;
+        let who = change.who.clone();
+        let store = move || Ok(places.change(&change, when, until));
+        // What a card does late counts: it was asked for, and the next start reads it.
+        let plan = self.card.run(store, drop).await.map_err(unstored)??;
+        if let Some(addresses) = plan.trial {
+            let until = self.timer.begin(now);
+            self.show(until, addresses);
+            info!("{who} has another configuration tried");
+        } else if plan.parts.is_some() {
+            info!("{who} has changed the configuration");
+        }
+        Ok(plan.parts)
+    }
+
+    async fn keep(&mut self) -> Result<(), ApplianceError> {
+        self.timer.check_running()?;
+        let (places, when) = (self.places.clone(), self.clock.wall());
+        let keep = move || {
+            let who = places.trial_note().map(|note| note.who).unwrap_or_default();
+            let current = places.current()?;
+            if current.on_trial {
+                places.store(&current.text, &who, when)?;
+            }
+            places.end_trial()
+        };
+        self.card.run(keep, drop).await.map_err(unstored)?;
+        self.timer.end();
+        self.shown.send_replace(None);
+        info!("the configuration that was tried has been confirmed");
+        Ok(())
+    }
+
+    /// Has the stored configuration count again. It does so with the next boot, whatever fails here.
+    async fn take_back(&mut self) -> Result<BTreeSet<Part>, ApplianceError> {
+        let places = self.places.clone();
+        let taken_back = move || {
+            let tried = places.current()?;
+            places.end_trial()?;
+            Ok(parts(&tried, &places.current()?))
+        };
+        let parts = self.card.run(taken_back, drop).await.map_err(unstored)?;
+        self.timer.end();
+        self.shown.send_replace(None);
+        Ok(parts)
+    }
+
+    async fn take_back_and_apply(&mut self) {
+        match self.take_back().await {
+            Ok(parts) => self.apply(parts).await,
+            Err(error) => error!("cannot take the configuration back: {error}"),
+        }
+    }
+
+    async fn apply(&self, parts: BTreeSet<Part>) {
+        if let Err(error) = self.applier.apply(parts).await {
+            error!("the configuration counts from the next start on: {}", chain(&error));
+        }
+    }
+
+    fn show(&self, until: Duration, addresses: Vec<String>) {
+        let until_ms = until.as_millis().try_into().unwrap_or(u64::MAX);
+        self.shown.send_replace(Some(Trial { until_ms, addresses }));
+    }
+}
+
+impl Places {
+    /// Stores a change, or begins to try it, if it is a good one. Nobody else's word is believed for that.
+    fn change(&self, change: &Change, when: u64, until: Duration) -> Result<Plan, ApplianceError> {
+        let current = self.current().map_err(unstored)?;
+        if current.revision() != change.expected {
+            return Err(ApplianceError::Changed);
+        }
+        if current.text == change.text {
+            return Ok(Plan { parts: None, trial: None });
+        }
+        let next = Current { text: change.text.clone(), ..current.clone() };
+        let after = next.check().outcome.map_err(|found| {
+            let first = found.into_iter().next();
+            ApplianceError::BadConfiguration(first.map(|finding| finding.message).unwrap_or_default())
+        })?;
+        let before = current.config().unwrap_or_default();
+        let parts = Some(parts(&current, &next));
+        if change::needs_trial(&before, &after) {
+            let until_ms = until.as_millis().try_into().unwrap_or(u64::MAX);
+            self.begin_trial(&change.text, &TrialNote { who: change.who.clone(), until_ms }).map_err(unstored)?;
+            return Ok(Plan { parts, trial: Some(after.addresses()) });
+        }
+        self.store(&change.text, &change.who, when).map_err(unstored)?;
+        Ok(Plan { parts, trial: None })
+    }
+}
+
+/// What starts again when the second counts where the first did: everything, if nobody could run on the first.
+fn parts(before: &Current, after: &Current) -> BTreeSet<Part> {
+    let after = after.config().unwrap_or_default();
+    match before.config() {
+        Some(before) => change::restarts(&before, &after),
+        None => Part::ALL.into(),
+    }
+}
+
+fn addresses(current: &Current) -> Vec<String> {
+    current.config().as_ref().map(Config::addresses).unwrap_or_default()
+}
+
+fn unstored(error: io::Error) -> ApplianceError {
+    ApplianceError::Configuration(error.to_string())
+}

@@ -1,0 +1,98 @@
+//! Decides when a configuration that is tried is taken back.
+//!
+//! It does no I/O and reads no clock: the caller passes the time since boot in, and comes back at [`Timer::deadline`].
+
+use std::time::Duration;
+
+use crate::update::ApplianceError;
+
+/// How long a configuration is tried: enough to plug a cable in elsewhere, and less than a person waits who is locked
+/// out.
+pub const TRIAL: Duration = Duration::from_secs(180);
+
+/// One trial after another.
+#[derive(Debug, Default)]
+pub struct Timer {
+    until: Option<Duration>,
+}
+
+impl Timer {
+    /// Begins a trial, and gives its end.
+    pub fn begin(&mut self, now: Duration) -> Duration {
+        *self.until.insert(now + TRIAL)
+    }
+
+    /// Goes on with one that an earlier run has begun. None lasts longer than it may.
+    pub fn resume(&mut self, now: Duration, until: Duration) -> Duration {
+        *self.until.insert(until.min(now + TRIAL))
+    }
+
+    /// Whether another change has to wait.
+    pub fn check_free(&self) -> Result<(), ApplianceError> {
+        if self.until.is_some() { Err(ApplianceError::OnTrial) } else { Ok(()) }
+    }
+
+    /// Whether there is something to keep or to take back.
+    pub fn check_running(&self) -> Result<(), ApplianceError> {
+        if self.until.is_some() { Ok(()) } else { Err(ApplianceError::NotOnTrial) }
+    }
+
+    /// Ends the trial, whichever way.
+    pub fn end(&mut self) {
+        self.until = None;
+    }
+
+    /// Whether what is tried is to be taken back now. Says so once.
+    pub fn tick(&mut self, now: Duration) -> bool {
+        let is_over = self.until.is_some_and(|until| until <= now);
+        if is_over {
+            self.until = None;
+        }
+        is_over
+    }
+
+    /// When [`Timer::tick`] next has work to do.
+    pub fn deadline(&self) -> Option<Duration> {
+        self.until
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Duration = Duration::from_secs(1000);
+    const MOMENT: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn what_nobody_confirms_is_taken_back_once() {
+        let mut timer = Timer::default();
+        assert_eq!(Err(ApplianceError::NotOnTrial), timer.check_running());
+        let until = timer.begin(NOW);
+        assert_eq!((NOW + TRIAL, Some(until)), (until, timer.deadline()));
+        assert_eq!(Err(ApplianceError::OnTrial), timer.check_free());
+        assert!(!timer.tick(until - MOMENT));
+        assert!(timer.tick(until));
+        assert!(!timer.tick(until + MOMENT));
+        assert_eq!((None, Ok(())), (timer.deadline(), timer.check_free()));
+    }
+
+    #[test]
+    fn what_is_confirmed_stays() {
+        let mut timer = Timer::default();
+        timer.begin(NOW);
+        assert_eq!(Ok(()), timer.check_running());
+        timer.end();
+        assert!(!timer.tick(NOW + 2 * TRIAL));
+        assert_eq!(Err(ApplianceError::NotOnTrial), timer.check_running());
+    }
+
+    #[test]
+    fn a_trial_goes_on_after_a_restart_and_no_longer_than_any() {
+        let mut timer = Timer::default();
+        assert_eq!(NOW + MOMENT, timer.resume(NOW, NOW + MOMENT));
+        assert_eq!(NOW + TRIAL, timer.resume(NOW, Duration::MAX));
+        timer.resume(NOW, MOMENT);
+        assert!(timer.tick(NOW), "its time was over before");
+    }
+}
