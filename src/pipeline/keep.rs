@@ -157,7 +157,7 @@ mod tests {
             }
         };
         let kept = tokio::spawn(running(bus.clone(), source, stop));
-        // Time that nobody uses passes at once, and a thread takes a moment to begin: a later one must not be the first.
+        // Time that nobody uses passes at once, and a thread takes a moment to begin: no later one may be the first.
         begun.notified().await;
         tokio::time::pause();
         let mut frames = bus.frames.watch();
