@@ -20,6 +20,7 @@ use crate::base::seat_id::SeatId;
 use crate::base::signal::{Signal, Size};
 use crate::base::usb::{KeyboardLeds, Udc};
 use crate::update::System;
+use crate::video::encode::Range;
 
 /// One picture of the target's screen.
 #[derive(Debug, Clone)]
@@ -220,6 +221,8 @@ pub struct ScreenStatus {
     pub choice: Option<String>,
     /// What exactly is wrong, in words: with the device, the kernel or the pictures.
     pub reason: Option<String>,
+    /// What the numbers of the pictures mean.
+    pub range: Range,
     /// How many pictures were too damaged to be shown.
     pub dropped: u64,
     /// Whether whoever says all this has not moved for so long that it says nothing any more.

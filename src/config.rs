@@ -29,7 +29,9 @@ use choice::Choice;
 pub use error::ConfigError;
 pub use guard::{Guard, Watchdog};
 use network::{Network, Time};
-pub use seat::{CaptureSize, Controller, Device, Line, Power, RelayDriver, Seat, Usb, UsbString, Video, Wake};
+pub use seat::{
+    CaptureRange, CaptureSize, Controller, Device, Line, Power, RelayDriver, Seat, Usb, UsbString, Video, Wake,
+};
 use update::Update;
 
 /// The form of the configuration that this version writes and reads strictly.
@@ -333,6 +335,7 @@ mod tests {
             refuses(&format!("[seats.main.video]\ndevice = {device:?}"), &keys);
         }
         refuses("[seats.main.video]\nsize = \"9000x10\"", &["9000x10", "4096x2160"]);
+        refuses("[seats.main.video]\nrange = \"tv\"", &["range \"tv\"", "\"auto\", \"full\" or \"limited\""]);
         refuses("[seats.main.usb]\ncontroller = \"../x\"", &["../x", "/sys/class/udc"]);
         refuses("[seats.main.usb]\nwake = \"mouse\"", &["mouse", "`button`", "`key`"]);
         refuses("[seats.main.usb]\nname = \"a\\nb\"", &["126 printable"]);

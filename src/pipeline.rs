@@ -85,12 +85,12 @@ impl PictureSink for Pipeline {
             return;
         }
         self.last = Some(status.clone());
-        let SourceStatus { seen: SignalStatus { signal, mode, fps, dropped }, device, choice, reason } = status;
+        let SourceStatus { seen: SignalStatus { signal, mode, fps, dropped }, device, choice, reason, range } = status;
         self.bus.report(Instant::now(), |screen| {
             if screen.signal != signal {
                 log::info!("seat {}: signal {signal:?}", self.bus.seat);
             }
-            *screen = ScreenStatus { signal, mode, fps, device, choice, reason, dropped, stuck: false };
+            *screen = ScreenStatus { signal, mode, fps, device, choice, reason, range, dropped, stuck: false };
         });
     }
 
@@ -122,7 +122,7 @@ mod tests {
     use crate::base::heartbeat::{Heartbeat, STALLED_AFTER};
     use crate::base::signal::{Signal, Size};
     use crate::bus::{FrameBus, StatusBus};
-    use crate::video::encode::{Colour, PixelFormat, jpeg_from_rgb};
+    use crate::video::encode::{Colour, PixelFormat, Range, jpeg_from_rgb};
 
     const SIZE: Size = Size { width: 64, height: 32 };
     const LAYOUT: Layout = Layout { size: SIZE, format: PixelFormat::Yuyv, colour: Colour::JPEG, stride: 128 };
@@ -157,7 +157,13 @@ mod tests {
 
     fn status(signal: Signal, reason: Option<&str>) -> SourceStatus {
         let seen = SignalStatus { signal, mode: None, fps: 0.0, dropped: 0 };
-        SourceStatus { seen, device: "a dongle".into(), choice: None, reason: reason.map(String::from) }
+        SourceStatus {
+            seen,
+            device: "a dongle".into(),
+            choice: None,
+            reason: reason.map(String::from),
+            range: Range::Full,
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::base::board::{CardState, Readings};
 use crate::base::front_panel::{Contact, Lamps};
 use crate::base::tasks::Stop;
 use crate::base::usb::{KeyboardLeds, Report, Udc};
-use crate::video::encode::Layout;
+use crate::video::encode::{self, Layout};
 use crate::video::jpeg::Jpeg;
 use crate::video::signal::SignalStatus;
 
@@ -176,4 +176,6 @@ pub struct SourceStatus {
     pub choice: Option<String>,
     /// What exactly is wrong, in words: with the device, the kernel or the pictures.
     pub reason: Option<String>,
+    /// What the numbers of the pictures mean, once they are JPEG files.
+    pub range: encode::Range,
 }

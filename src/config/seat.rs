@@ -35,6 +35,8 @@ pub struct Video {
     pub device: Device,
     /// `"auto"`, what the device does best, or a size such as `"1280x720"`.
     pub size: CaptureSize,
+    /// `"auto"`, what the driver says, or which numbers mean black and white: `"full"` or `"limited"`.
+    pub range: CaptureRange,
 }
 
 /// `"auto"`, a USB port or a path below `/dev`.
@@ -91,6 +93,33 @@ impl TryFrom<String> for CaptureSize {
             let is_possible = (160..=4096).contains(&width) && (120..=2160).contains(&height);
             is_possible.then_some(CaptureSize::Exactly(Size { width, height }))
         })
+    }
+}
+
+/// Which numbers of a device's pictures mean black and white.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(try_from = "String")]
+pub enum CaptureRange {
+    /// Those that the driver says; in JPEG files those that the format says.
+    #[default]
+    Auto,
+    /// 0 and 255.
+    Full,
+    /// 16 and 235.
+    Limited,
+}
+
+const CAPTURE_RANGE: Choice<CaptureRange> = Choice {
+    key: "range",
+    words: &[("auto", CaptureRange::Auto), ("full", CaptureRange::Full), ("limited", CaptureRange::Limited)],
+    or: &[],
+};
+
+impl TryFrom<String> for CaptureRange {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<CaptureRange, String> {
+        CAPTURE_RANGE.word(&text)
     }
 }
 

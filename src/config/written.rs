@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use super::Redirect;
 use super::guard::Watchdog;
 use super::network::{Address, Host, TimeServer};
-use super::seat::{CaptureSize, Controller, Device, RelayDriver, UsbString, Wake};
+use super::seat::{CaptureRange, CaptureSize, Controller, Device, RelayDriver, UsbString, Wake};
 use crate::base::url::Url;
 
 /// Makes values be written as the texts from which they are read.
@@ -46,6 +46,11 @@ written! {
     CaptureSize: |size| match size {
         CaptureSize::Auto => "auto".into(),
         CaptureSize::Exactly(size) => size.to_string(),
+    };
+    CaptureRange: |range| match range {
+        CaptureRange::Auto => "auto".into(),
+        CaptureRange::Full => "full".into(),
+        CaptureRange::Limited => "limited".into(),
     };
     Controller: |controller| match controller {
         Controller::Auto => "auto".into(),

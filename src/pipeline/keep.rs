@@ -113,6 +113,7 @@ mod tests {
     use crate::base::signal::{Signal, Size};
     use crate::bus::{FrameBus, ScreenStatus, StatusBus};
     use crate::ports::{Captured, PictureSink, Pinned, SourceStatus};
+    use crate::video::encode::Range;
     use crate::video::jpeg::Jpeg;
     use crate::video::signal::SignalStatus;
 
@@ -184,7 +185,13 @@ mod tests {
         fn run(self: Box<Self>, mut out: Box<dyn PictureSink>, _: Stop) {
             if self.0.fetch_add(1, Ordering::Relaxed) == 0 {
                 let seen = SignalStatus { signal: Signal::Ok, mode: None, fps: 30.0, dropped: 0 };
-                out.report(SourceStatus { seen, device: String::new(), choice: None, reason: None });
+                out.report(SourceStatus {
+                    seen,
+                    device: String::new(),
+                    choice: None,
+                    reason: None,
+                    range: Range::Full,
+                });
             }
             thread::park();
         }

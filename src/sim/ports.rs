@@ -22,7 +22,7 @@ use crate::ports::{
     WakeError,
 };
 use crate::video::demand::Demand;
-use crate::video::encode::{Colour, Encoder, PixelFormat, Raw};
+use crate::video::encode::{Colour, Encoder, PixelFormat, Range, Raw};
 use crate::video::jpeg::Jpeg;
 use crate::video::signal::SignalStatus;
 
@@ -245,7 +245,13 @@ impl Recording {
         }
         let (mode, fps) = (self.picture.as_ref().map(|(size, _)| *size), self.shown.len() as f32);
         let seen = SignalStatus { signal: self.signal, mode, fps, dropped: 0 };
-        self.out.report(SourceStatus { seen, device: "Simulated machine".into(), choice: None, reason: None });
+        self.out.report(SourceStatus {
+            seen,
+            device: "Simulated machine".into(),
+            choice: None,
+            reason: None,
+            range: Range::Full,
+        });
     }
 }
 

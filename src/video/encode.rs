@@ -5,6 +5,7 @@
 //! and the least at which coloured text stays legible.
 
 use bytes::Bytes;
+use serde::Serialize;
 use turbojpeg::{Compressor, Image, OutputBuf, Subsamp, YuvPlanesImage};
 
 use crate::base::signal::Size;
@@ -45,9 +46,11 @@ impl PixelFormat {
 }
 
 /// Which numbers mean black and white in a YUV picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(schemars::JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Range {
     /// 0 and 255, as in a JPEG file.
+    #[default]
     Full,
     /// 16 and 235, as in television; most capture devices give this.
     Limited,
@@ -73,6 +76,11 @@ pub struct Colour {
 impl Colour {
     /// What a JPEG file means by its numbers.
     pub const JPEG: Colour = Colour { matrix: Matrix::Bt601, range: Range::Full };
+
+    /// The same in another range, if one is given.
+    pub fn in_range(self, range: Option<Range>) -> Colour {
+        Colour { range: range.unwrap_or(self.range), ..self }
+    }
 
     /// Makes rows mean what a JPEG file means: one row of both chrominances, and the rows of luminance above it, each
     /// twice as long.

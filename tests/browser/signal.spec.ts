@@ -118,3 +118,32 @@ test("where no picture has ever come, the reason is told and the pointer is aime
   await page.keyboard.press("a");
   await expect.poll(() => sent.filter(({ type }) => type === "key").length).toBe(2);
 });
+
+test("a picture in limited range is stretched, and its black is black", async ({ page }) => {
+  await page.routeWebSocket(/\/socket$/, (socket) => {
+    const server = socket.connectToServer();
+    server.onMessage((message) => {
+      const event = typeof message === "string" ? JSON.parse(message) : null;
+      socket.send(event?.type === "status" ? JSON.stringify({ ...event, range: "limited" }) : message);
+    });
+  });
+  await enter(page);
+  await expect.poll(() => filter(page)).toContain("contrast");
+  // What the browser makes of 16, 126 and 235 by that.
+  const stretched = await page.evaluate(
+    (by) => {
+      const pen = document.createElement("canvas").getContext("2d");
+      if (pen === null) throw new Error("there is no canvas");
+      pen.filter = by;
+      return [16, 126, 235].map((grey) => {
+        pen.fillStyle = `rgb(${grey} ${grey} ${grey})`;
+        pen.fillRect(0, 0, 9, 9);
+        return pen.getImageData(4, 4, 1, 1).data[0] ?? 0;
+      });
+    },
+    await filter(page),
+  );
+  for (const [at, grey] of [0, 128, 255].entries()) {
+    expect(Math.abs((stretched[at] ?? 99) - grey)).toBeLessThanOrEqual(2);
+  }
+});

@@ -174,6 +174,31 @@ async fn colours_are_what_the_driver_says_that_they_are() {
 }
 
 #[tokio::test]
+async fn the_configuration_knows_better_which_numbers_mean_black_and_white() {
+    let dongles = Dongles::new();
+    let dongle = dongles.dongle(0, &[], &[]);
+    let as_coded = picture(640, 480);
+    for (range, fourcc, sent, expected, told) in [
+        ("full", b"YUYV", raw_of(b"YUYV", [76, 85, 255]), [254, 0, 0], "full"),
+        ("limited", b"YUYV", raw_of(b"YUYV", [81, 90, 240]), [254, 0, 0], "full"),
+        // These are passed on as they are, and whoever shows them can do better.
+        ("limited", b"MJPG", as_coded.clone(), RED, "limited"),
+        ("auto", b"MJPG", as_coded, RED, "full"),
+    ] {
+        dongle.offer(&[Offer(fourcc, 640, 480, 30)]);
+        // What the driver says is wrong.
+        dongle.set(Field::Quantization, if range == "limited" { 1 } else { 2 });
+        dongle.send(&[sent.into()]);
+        let serve = Serve::start(&dongles, &format!("{SEAT}range = \"{range}\"\n")).await;
+        dongle.plug(0, "1-1.3");
+        let status = serve.follow("main").await.signal("ok").await;
+        assert_eq!(told, status["range"], "{range}");
+        serve.shows("main", range, (640, 480), expected).await;
+        dongle.unplug();
+    }
+}
+
+#[tokio::test]
 async fn a_device_without_a_known_format_is_named_with_what_it_offers() {
     let dongles = Dongles::new();
     let dongle = dongles.dongle(0, &[Offer(b"H264", 1920, 1080, 30), Offer(b"NV16", 640, 480, 30)], &[]);

@@ -20,10 +20,10 @@ use crate::base::seat_id::SeatId;
 use crate::base::signal::{Signal, Size};
 use crate::base::tasks::Stop;
 use crate::base::usb::HubPort;
-use crate::config::Video;
+use crate::config::{CaptureRange, Video};
 use crate::ports::{CaptureSource, Captured, PictureSink, Pinned, SourceStatus};
 use crate::video::choice::Coding;
-use crate::video::encode::Layout;
+use crate::video::encode::{Layout, Range};
 use crate::video::intake::Intake;
 use crate::video::jpeg::{self, Flaw, Jpeg};
 use crate::video::signal::{Absence, Action, Reading, SignalStatus, SignalTracker};
@@ -361,7 +361,7 @@ impl CaptureLoop {
             Coding::Raw(format) => {
                 let (size, set) = (stream.size(), stream.format());
                 let stride = (set.stride as usize).max(format.row_bytes(size.width));
-                let layout = Layout { size, format, colour: set.colour, stride };
+                let layout = Layout { size, format, colour: set.colour.in_range(configured(self.video.range)), stride };
                 layout.of(bytes).check()?;
                 Ok(Found::Raw(layout))
             }
@@ -378,7 +378,12 @@ impl CaptureLoop {
         let device = device.unwrap_or_else(|| self.refused.clone());
         let choice = self.device.as_ref().zip(self.stream.as_ref()).map(|(device, stream)| device.choice(stream));
         let reason = self.reason(seen.signal);
-        self.out.report(SourceStatus { seen, device, choice, reason });
+        let range = match self.stream.as_ref().map(Stream::coding) {
+            Some(Coding::Jpeg) => configured(self.video.range).unwrap_or_default(),
+            // Coded here, in full range.
+            Some(Coding::Raw(_)) | None => Range::Full,
+        };
+        self.out.report(SourceStatus { seen, device, choice, reason, range });
     }
 
     /// What exactly is wrong, where the signal does not say all.
@@ -420,6 +425,15 @@ impl Found {
             Found::Jpeg(found) => Captured::Jpeg(picture, found),
             Found::Raw(layout) => Captured::Raw(picture, layout),
         }
+    }
+}
+
+/// The range that the configuration says in place of the device.
+fn configured(range: CaptureRange) -> Option<Range> {
+    match range {
+        CaptureRange::Auto => None,
+        CaptureRange::Full => Some(Range::Full),
+        CaptureRange::Limited => Some(Range::Limited),
     }
 }
 

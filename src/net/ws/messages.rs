@@ -14,6 +14,7 @@ use crate::base::usb::{KeyboardLeds, Udc};
 use crate::bus::{ListedViewer, SeatStatus};
 use crate::hid::pointer::{BUTTONS, FAR};
 use crate::update::Progress;
+use crate::video::encode::Range;
 use crate::video::placeholder;
 
 use crate::auth::role::{Privilege, Role};
@@ -164,6 +165,8 @@ pub struct Status {
     lost_ms: Option<u64>,
     /// What to do about that, in words for people; empty while there is one.
     advice: String,
+    /// Which numbers mean black and white in a picture; whoever shows a limited one has to stretch it.
+    range: Range,
     /// How many pictures were too damaged to be shown, since the start.
     dropped: u64,
     power: Power,
@@ -204,6 +207,7 @@ impl Status {
             reason: screen.reason,
             lost_ms: lost.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
             advice: lost.map(|_| placeholder::advice(screen.signal)).unwrap_or_default(),
+            range: screen.range,
             dropped: screen.dropped,
             power: match target.lamps.power {
                 Some(true) => Power::On,
@@ -315,6 +319,7 @@ mod tests {
                 device: "USB Video (uvcvideo), 1920x1080 MJPG".into(),
                 choice: Some("1920x1080 MJPG at 30: more legible than 640x480 MJPG at 60".into()),
                 reason: None,
+                range: Range::Full,
                 dropped: 2,
                 stuck: false,
             },

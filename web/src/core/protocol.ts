@@ -61,6 +61,8 @@ export type Status = Told & {
   lost_ms?: number;
   /** What to do about that; empty while there is one. */
   advice: string;
+  /** Which numbers mean black and white: 0 and 255, or 16 and 235. */
+  range: "full" | "limited";
   /** How many pictures were too damaged to be shown. */
   dropped: number;
   power: "on" | "off" | "unknown";

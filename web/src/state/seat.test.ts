@@ -19,6 +19,7 @@ const STATUS: Status = {
   choice: null,
   reason: null,
   advice: "",
+  range: "full",
   dropped: 0,
   power: "unknown",
   leds: { power: null, disk: null },

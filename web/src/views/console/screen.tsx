@@ -147,7 +147,12 @@ export function Screen({ seat, element, leave, children }: Props) {
   const hasPicture = size.value !== null;
   const overlay = OVERLAY[connection] ?? (hasPicture || isLost ? null : "Waiting for a picture…");
   return (
-    <main class="stage" data-connection={connection} data-live={!isLost}>
+    <main
+      class="stage"
+      data-connection={connection}
+      data-live={!isLost}
+      data-range={seat.status.value.range}
+    >
       <div
         ref={element}
         class="screen"
