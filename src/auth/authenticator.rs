@@ -3,7 +3,6 @@
 //! The rules are in the modules next to this one; this one applies them together.
 
 use std::io;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -21,11 +20,13 @@ use crate::auth::journal::Journal;
 use crate::auth::lease::{Key, Leases};
 use crate::auth::principal::{Credential, Principal};
 use crate::auth::privileges::Rights;
-use crate::auth::role::Role;
+use crate::auth::role::{Privilege, Role};
 use crate::auth::secret;
-use crate::auth::secret::{Bearer, ClaimCode, Digest};
+use crate::auth::secret::{Bearer, ClaimCode, Digest, SessionId};
+use crate::auth::sessions::Listed;
 use crate::auth::store::{self, StoreError, random};
 use crate::auth::token_clock::TokenClock;
+use crate::auth::visitor::Visitor;
 use crate::base::tasks::Stop;
 
 /// How often sessions that have ended are struck out, and the time is noted if it is worth it.
@@ -134,11 +135,12 @@ impl Authenticator {
     /// Makes the first administrator and logs them in.
     pub async fn claim(
         self: &Arc<Self>,
-        peer: IpAddr,
+        visitor: Visitor,
         code: &str,
         user: &str,
         password: &str,
     ) -> Result<Bearer, AuthError> {
+        let peer = visitor.address;
         // What could not be used whatever the code is costs no try.
         let name = Name::try_from(user.to_string())?;
         check_password(password)?;
@@ -169,11 +171,12 @@ impl Authenticator {
         let _ = spawn_blocking(move || store::forget_code(&code_file)).await;
         info!("{} claimed this device from {peer}", name.as_str());
         self.guessing.remember(peer, &name);
-        self.begin(name)
+        self.begin(name, visitor)
     }
 
     /// Logs somebody in.
-    pub async fn login(&self, peer: IpAddr, user: &str, password: &str) -> Result<Bearer, AuthError> {
+    pub async fn login(&self, visitor: Visitor, user: &str, password: &str) -> Result<Bearer, AuthError> {
+        let peer = visitor.address;
         // Nobody has such a name, so this tells nothing: phones put a space behind what they complete.
         let name = Name::try_from(user.to_string())?;
         // Whoever does not even get a place in the queue has not tried yet.
@@ -196,7 +199,7 @@ impl Authenticator {
         self.guessing.right(attempt);
         info!("{} logged in from {peer}", name.as_str());
         self.guessing.remember(peer, &name);
-        self.begin(name)
+        self.begin(name, visitor)
     }
 
     /// Ends a session; a token has none.
@@ -205,6 +208,36 @@ impl Authenticator {
             self.leases.end(secret);
             info!("{principal} logged out");
         }
+    }
+
+    /// The sessions that somebody may see, oldest first: their own, and everybody's for those who may let others in.
+    pub fn sessions(&self, seen_by: &Principal) -> Vec<Listed> {
+        let mut listed = self.leases.list();
+        let sees_all = seen_by.may(Privilege::Users, None);
+        // A token's name has a space, so it is nobody's.
+        listed.retain(|session| sees_all || session.user.as_str() == seen_by.name.as_str());
+        listed
+    }
+
+    /// When that was by the wall clock, in seconds since 1970.
+    pub fn date(&self, since_boot: Duration) -> u64 {
+        self.clock.date(since_boot)
+    }
+
+    /// Ends a session that somebody may see, and says whether there was one.
+    pub fn end_session(&self, by: &Principal, id: &SessionId) -> bool {
+        let found = self.sessions(by).into_iter().find(|session| session.secret.id() == *id);
+        let Some(session) = found.filter(|session| self.leases.end(session.secret)) else { return false };
+        info!("{by} ended a session of {} that had begun at {}", session.user.as_str(), session.visitor.address);
+        true
+    }
+
+    /// Ends all sessions of somebody but the one that they came with. A token has none.
+    pub fn end_other_sessions(&self, by: &Principal) {
+        let Key::Session(secret) = by.key() else { return };
+        let Some((user, _)) = self.leases.session(secret) else { return };
+        let ended = self.leases.end_others(&user, secret);
+        info!("{by} ended all their other sessions, {ended} of them");
     }
 
     /// Makes a token. One of the same name stops working.
@@ -261,11 +294,11 @@ impl Authenticator {
         Some(Principal::new(name, rights, key, lease, self.journal.clone()))
     }
 
-    fn begin(&self, name: Name) -> Result<Bearer, AuthError> {
+    fn begin(&self, name: Name, visitor: Visitor) -> Result<Bearer, AuthError> {
         let bearer = Bearer::new(random().map_err(no_random)?);
         // Whoever was deleted while their password was worked on has no epoch, and is not let in.
         let epoch = self.accounts.read().epoch(&name).ok_or(AuthError::WrongPassword)?;
-        self.leases.begin(bearer.digest(), name, epoch);
+        self.leases.begin(bearer.digest(), name, epoch, visitor);
         Ok(bearer)
     }
 

@@ -43,7 +43,27 @@ impl Clock for SystemClock {
     }
 }
 
+/// Seconds since 1970 as RFC 3339 has them. What is later than its last year is that year's end.
+pub fn rfc3339(seconds: u64) -> String {
+    const LAST: u64 = 253_402_300_799;
+    humantime::format_rfc3339_seconds(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.min(LAST))).to_string()
+}
+
 /// A time of the wall clock in seconds since 1970.
 pub fn seconds(time: SystemTime) -> u64 {
     time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_time_can_be_written() {
+        for (time, text) in
+            [(0, "1970-01-01T00:00:00Z"), (1_900_000_000, "2030-03-17T17:46:40Z"), (u64::MAX, "9999-12-31T23:59:59Z")]
+        {
+            assert_eq!(text, rfc3339(time));
+        }
+    }
 }

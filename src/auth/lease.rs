@@ -5,6 +5,7 @@
 //! them.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,12 +16,16 @@ use tokio::sync::watch;
 use crate::auth::accounts::{Epoch, Name};
 use crate::auth::privileges::Rights;
 use crate::auth::secret::Digest;
-use crate::auth::sessions::SessionTable;
+use crate::auth::sessions::{Listed, SessionTable};
 use crate::auth::store::{SessionFile, StoreError};
 use crate::auth::token_clock::TokenClock;
+use crate::auth::visitor::Visitor;
 
 /// How soon a token's end is noticed by who only waits for it: somebody may set the wall clock meanwhile.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
+
+/// Where sessions were seen is stored once in this time: a restart of the daemon loses no more of it.
+const STORE_SEEN: Duration = Duration::from_secs(60);
 
 /// With what somebody came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -82,6 +87,13 @@ impl Lease {
         }
     }
 
+    /// Notes from where a request came with a session. That alone puts no end off.
+    pub fn see(&self, from: IpAddr) {
+        if let Key::Session(secret) = self.grant.key {
+            self.leases.see(secret, from);
+        }
+    }
+
     /// How long it is until the end, or until it must be looked for again; `None` is for ever.
     fn left(&self) -> Option<Duration> {
         let end = self.grant.end.load(Ordering::Relaxed);
@@ -108,30 +120,46 @@ pub struct Leases {
 struct State {
     table: SessionTable,
     grants: HashMap<Key, Arc<Grant>>,
+    /// When the table was last stored.
+    stored: Duration,
 }
 
 impl Leases {
     /// Reads the sessions that the run folder keeps.
     pub fn open(run: &Path, clock: Arc<TokenClock>) -> Result<Leases, StoreError> {
         let (file, table) = SessionFile::open(run)?;
-        Ok(Leases { clock, file, state: Mutex::new(State { table, grants: HashMap::new() }) })
+        Ok(Leases { clock, file, state: Mutex::new(State { table, grants: HashMap::new(), stored: Duration::ZERO }) })
     }
 
     /// Begins a session.
-    pub fn begin(&self, secret: Digest, user: Name, epoch: Epoch) {
+    pub fn begin(&self, secret: Digest, user: Name, epoch: Epoch, visitor: Visitor) {
         let mut state = self.lock();
-        let State { table, grants } = &mut *state;
+        let State { table, grants, .. } = &mut *state;
         // A grant that is shared with somebody is a request, a stream or a socket that goes on.
         let in_use = |secret| grants.get(&Key::Session(secret)).is_some_and(|grant| 1 < Arc::strong_count(grant));
-        table.begin(self.clock.since_boot(), secret, user, epoch, in_use);
+        table.begin(self.clock.since_boot(), secret, (user, epoch), visitor, in_use);
         self.settle(&mut state);
     }
 
-    /// Ends a session.
-    pub fn end(&self, secret: Digest) {
+    /// Ends a session, and says whether there was one.
+    pub fn end(&self, secret: Digest) -> bool {
         let mut state = self.lock();
-        state.table.end(secret);
+        let was_there = state.table.end(self.clock.since_boot(), secret);
         self.settle(&mut state);
+        was_there
+    }
+
+    /// Ends all sessions of somebody but this one, and says how many.
+    pub fn end_others(&self, user: &Name, secret: Digest) -> usize {
+        let mut state = self.lock();
+        let ended = state.table.end_others(user, secret);
+        self.settle(&mut state);
+        ended
+    }
+
+    /// Every session, oldest first.
+    pub fn list(&self) -> Vec<Listed> {
+        self.lock().table.list(self.clock.since_boot())
     }
 
     /// Strikes out sessions whose time is over.
@@ -191,9 +219,18 @@ impl Leases {
         }
     }
 
+    fn see(&self, secret: Digest, from: IpAddr) {
+        let (mut state, now) = (self.lock(), self.clock.since_boot());
+        state.table.see(now, secret, from);
+        if state.stored + STORE_SEEN <= now {
+            state.stored = now;
+            self.file.write(&state.table);
+        }
+    }
+
     /// Ends the leases of sessions that are not in the table any more, and stores the rest.
     fn settle(&self, state: &mut State) {
-        let State { table, grants } = state;
+        let State { table, grants, .. } = state;
         grants.retain(|key, grant| {
             let is_gone = matches!(key, Key::Session(secret) if table.deadline(*secret).is_none());
             if is_gone {
@@ -261,7 +298,8 @@ mod tests {
         }
 
         fn session(&self, byte: u8) -> Lease {
-            self.leases.begin(secret(byte), anna(), epoch());
+            let visitor = Visitor { address: std::net::Ipv4Addr::LOCALHOST.into(), browser: None };
+            self.leases.begin(secret(byte), anna(), epoch(), visitor);
             self.leases.lease(Key::Session(secret(byte)), &anna(), &operator(), None)
         }
     }

@@ -146,6 +146,22 @@ impl<'de> serde::Deserialize<'de> for Digest {
 #[serde(transparent)]
 pub struct SessionId(String);
 
+impl TryFrom<String> for SessionId {
+    type Error = ();
+
+    fn try_from(text: String) -> Result<SessionId, ()> {
+        let fits = text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        fits.then_some(SessionId(text)).ok_or(())
+    }
+}
+
+impl SessionId {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl Digest {
     /// The public name of the session that has this digest.
     pub fn id(&self) -> SessionId {
@@ -346,6 +362,10 @@ mod tests {
         let SessionId(id) = digest.id();
         assert_eq!(16, id.len());
         assert_eq!(digest.id(), Bearer::new([1; 32]).digest().id());
+        assert!(SessionId::try_from(id.clone()).is_ok());
+        for other in ["", &id[1..], &id.to_uppercase(), &format!("{id}0"), "0123456789abcdeg", "0123456789abcde\0"] {
+            assert!(SessionId::try_from(other.to_string()).is_err() || *other == id, "{other:?}");
+        }
         assert!(!hex(&digest.0).contains(&id) && !Bearer::new([1; 32]).reveal().contains(&id));
     }
 

@@ -4,13 +4,15 @@
 //! the boot it began in. The book can be stored and read back, so that the daemon may restart without anybody noticing;
 //! it holds digests, so that the file lets nobody in.
 
+use core::net::IpAddr;
 use std::collections::HashMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::auth::accounts::{Epoch, Name};
-use crate::auth::secret::{Digest, SessionId};
+use crate::auth::secret::Digest;
+use crate::auth::visitor::Visitor;
 
 /// A session without a request or a key press ends after this.
 pub const IDLE: Duration = Duration::from_secs(30 * 60);
@@ -41,6 +43,28 @@ struct Session {
     epoch: Epoch,
     began: Duration,
     used: Duration,
+    /// Who began it.
+    visitor: Visitor,
+    /// When a request last came with it, whether or not that puts its end off, and from where.
+    seen: Duration,
+    seen_from: IpAddr,
+}
+
+/// A session as people may see it. Times are on the boot clock.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listed {
+    /// What it is known by here.
+    pub secret: Digest,
+    /// Whose it is.
+    pub user: Name,
+    /// When it began.
+    pub began: Duration,
+    /// When it was last used in any way, to the minute.
+    pub used: Duration,
+    /// From where and with what it began.
+    pub visitor: Visitor,
+    /// From where a request last came with it.
+    pub used_from: IpAddr,
 }
 
 impl Session {
@@ -51,7 +75,14 @@ impl Session {
 
 impl SessionTable {
     /// Begins a session. `in_use` says of another whether somebody watches or works by it now.
-    pub fn begin(&mut self, now: Duration, secret: Digest, user: Name, epoch: Epoch, in_use: impl Fn(Digest) -> bool) {
+    pub fn begin(
+        &mut self,
+        now: Duration,
+        secret: Digest,
+        (user, epoch): (Name, Epoch),
+        visitor: Visitor,
+        in_use: impl Fn(Digest) -> bool,
+    ) {
         self.tick(now);
         let own = self.sessions.values().filter(|session| session.user == user).count();
         if own >= SESSIONS_OF_ONE {
@@ -59,7 +90,8 @@ impl SessionTable {
         } else if self.sessions.len() >= SESSIONS {
             self.make_room(|_| true, in_use);
         }
-        self.sessions.insert(secret, Session { user, epoch, began: now, used: now });
+        let (began, used, seen, seen_from) = (now, now, now, visitor.address);
+        self.sessions.insert(secret, Session { user, epoch, began, used, visitor, seen, seen_from });
     }
 
     /// Ends the one of these sessions that was idle longest. Watching is no use that prolongs a session, but whoever
@@ -72,12 +104,27 @@ impl SessionTable {
         }
     }
 
-    /// The public names of a person's sessions, oldest first, with when they began and were used last.
-    pub fn of(&self, now: Duration, user: &Name) -> Vec<(SessionId, Duration, Duration)> {
-        let own = self.sessions.iter().filter(|(_, session)| session.user == *user && now < session.end());
-        let mut own: Vec<_> = own.map(|(secret, session)| (secret.id(), session.began, session.used)).collect();
-        own.sort_by_key(|(_, began, _)| *began);
-        own
+    /// Every session that has not ended, oldest first.
+    pub fn list(&self, now: Duration) -> Vec<Listed> {
+        let lasting = self.sessions.iter().filter(|(_, session)| now < session.end());
+        let listed = lasting.map(|(secret, session)| Listed {
+            secret: *secret,
+            user: session.user.clone(),
+            began: session.began,
+            used: session.used.max(session.seen),
+            visitor: session.visitor.clone(),
+            used_from: session.seen_from,
+        });
+        let mut listed: Vec<_> = listed.collect();
+        listed.sort_by_key(|session| (session.began, session.secret));
+        listed
+    }
+
+    /// Notes that a request came with a session, and from where. That alone does not put its end off.
+    pub fn see(&mut self, now: Duration, secret: Digest, from: IpAddr) {
+        if let Some(session) = self.sessions.get_mut(&secret) {
+            (session.seen, session.seen_from) = (now, from);
+        }
     }
 
     /// Whose session this is, if it has not ended, and of which epoch of their account.
@@ -96,9 +143,16 @@ impl SessionTable {
         worth_storing
     }
 
-    /// Ends a session.
-    pub fn end(&mut self, secret: Digest) {
-        self.sessions.remove(&secret);
+    /// Ends a session, and says whether there was one.
+    pub fn end(&mut self, now: Duration, secret: Digest) -> bool {
+        self.sessions.remove(&secret).is_some_and(|session| now < session.end())
+    }
+
+    /// Ends all sessions of somebody but this one, and says how many.
+    pub fn end_others(&mut self, user: &Name, secret: Digest) -> usize {
+        let before = self.sessions.len();
+        self.sessions.retain(|other, session| session.user != *user || *other == secret);
+        before - self.sessions.len()
     }
 
     /// Strikes out what has ended by now, and says whether there was anything.
@@ -123,7 +177,9 @@ impl SessionTable {
 mod tests {
     use crate::auth::accounts::Accounts;
     use crate::auth::role::Role;
-    use crate::auth::secret::Bearer;
+    use std::net::Ipv4Addr;
+
+    use crate::auth::secret::{Bearer, SessionId};
     use crate::auth::sessions::*;
 
     const START: Duration = Duration::from_secs(100);
@@ -146,9 +202,13 @@ mod tests {
         accounts.epoch(&anna()).unwrap()
     }
 
+    fn visitor() -> Visitor {
+        Visitor { address: Ipv4Addr::LOCALHOST.into(), browser: None }
+    }
+
     fn book() -> SessionTable {
         let mut book = SessionTable::default();
-        book.begin(START, secret(1), anna(), epoch(), |_| false);
+        book.begin(START, secret(1), (anna(), epoch()), visitor(), |_| false);
         book
     }
 
@@ -183,7 +243,7 @@ mod tests {
     #[test]
     fn an_ended_session_is_gone() {
         let mut book = book();
-        book.end(secret(1));
+        assert!(book.end(START, secret(1)) && !book.end(START, secret(1)));
         assert_eq!(None, book.user(START, secret(1)));
         assert_eq!(None, book.deadline(secret(1)));
     }
@@ -193,7 +253,7 @@ mod tests {
         let mut book = SessionTable::default();
         for n in 0..=SESSIONS as u64 {
             let user = Name::try_from(format!("user{n}")).unwrap();
-            book.begin(START + Duration::from_millis(n), numbered(n), user, epoch(), |_| false);
+            book.begin(START + Duration::from_millis(n), numbered(n), (user, epoch()), visitor(), |_| false);
         }
         assert_eq!(SESSIONS, book.sessions.len());
         assert_eq!(None, book.user(START, numbered(0)));
@@ -203,20 +263,21 @@ mod tests {
     fn whoever_logs_in_again_and_again_ends_their_own_sessions_only() {
         let mut book = SessionTable::default();
         let bert = Name::try_from("bert".to_string()).unwrap();
-        book.begin(START, numbered(1000), bert.clone(), epoch(), |_| false);
+        book.begin(START, numbered(1000), (bert.clone(), epoch()), visitor(), |_| false);
         for n in 0..300 {
-            book.begin(START + Duration::from_millis(n), numbered(n), anna(), epoch(), |_| false);
+            book.begin(START + Duration::from_millis(n), numbered(n), (anna(), epoch()), visitor(), |_| false);
         }
         assert_eq!(Some((&bert, epoch())), book.user(START, numbered(1000)));
         let left: Vec<SessionId> = (284..300).map(|n| numbered(n).id()).collect();
-        assert_eq!(left, book.of(START, &anna()).into_iter().map(|(id, ..)| id).collect::<Vec<_>>());
+        let listed = book.list(START).into_iter().filter(|session| session.user == anna());
+        assert_eq!(left, listed.map(|session| session.secret.id()).collect::<Vec<_>>());
     }
 
     #[test]
     fn a_session_in_use_makes_room_only_when_all_are() {
         let mut book = SessionTable::default();
         let mut begin = |n: u64, in_use: &dyn Fn(Digest) -> bool| {
-            book.begin(START + Duration::from_millis(n), numbered(n), anna(), epoch(), in_use);
+            book.begin(START + Duration::from_millis(n), numbered(n), (anna(), epoch()), visitor(), in_use);
             let left = (0..=n).filter(|n| book.user(START, numbered(*n)).is_some());
             left.collect::<Vec<_>>()
         };
@@ -226,6 +287,32 @@ mod tests {
         }
         assert_eq!([0].into_iter().chain(2..=16).collect::<Vec<_>>(), begin(16, &watches), "the oldest is watched by");
         assert_eq!((2..=17).collect::<Vec<_>>(), begin(17, &|_| true), "all are");
+    }
+
+    #[test]
+    fn who_ends_all_others_keeps_their_own_and_everybody_elses() {
+        let mut book = book();
+        let bert = Name::try_from("bert".to_string()).unwrap();
+        book.begin(START, secret(2), (anna(), epoch()), visitor(), |_| false);
+        book.begin(START, secret(3), (bert, epoch()), visitor(), |_| false);
+        assert_eq!((1, 0), (book.end_others(&anna(), secret(2)), book.end_others(&anna(), secret(2))));
+        let left: Vec<bool> = [1, 2, 3].map(|n| book.user(START, secret(n)).is_some()).to_vec();
+        assert_eq!(vec![false, true, true], left);
+    }
+
+    #[test]
+    fn a_session_that_is_only_looked_at_with_is_seen_and_ends_all_the_same() {
+        let mut book = book();
+        let (later, elsewhere) = (START + IDLE - Duration::from_secs(1), IpAddr::from([192, 0, 2, 7]));
+        book.see(later, secret(1), elsewhere);
+        book.see(later, secret(2), elsewhere);
+        let listed = book.list(later);
+        assert_eq!(
+            vec![(START, later, elsewhere)],
+            listed.iter().map(|s| (s.began, s.used, s.used_from)).collect::<Vec<_>>()
+        );
+        assert_eq!(visitor(), listed[0].visitor);
+        assert_eq!(Vec::<Listed>::new(), book.list(START + IDLE));
     }
 
     #[test]

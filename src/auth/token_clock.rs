@@ -39,8 +39,56 @@ impl TokenClock {
         self.clock.since_boot()
     }
 
+    /// What the wall clock would have said at a time since boot that has passed, in seconds since 1970: by what it says
+    /// now, since it may have been set right meanwhile.
+    pub fn date(&self, since_boot: Duration) -> u64 {
+        self.clock.wall().saturating_sub(self.clock.since_boot().saturating_sub(since_boot).as_secs())
+    }
+
     /// See [`Clock::wait_for`].
     pub async fn wait_for(&self, time: Duration) {
         self.clock.wait_for(time).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{Future, ready};
+    use std::pin::Pin;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    /// A hundred seconds after the boot, with a wall clock that somebody sets.
+    #[derive(Debug)]
+    struct Set(AtomicU64);
+
+    impl Clock for Set {
+        fn since_boot(&self) -> Duration {
+            Duration::from_secs(100)
+        }
+
+        fn wall(&self) -> u64 {
+            self.0.load(Ordering::Relaxed)
+        }
+
+        fn wait_for(&self, _: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+            Box::pin(ready(()))
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_right_makes_the_dates_of_before_right() {
+        let clock = Arc::new(Set(AtomicU64::new(5000)));
+        let tokens = TokenClock::new(clock.clone(), 0);
+        assert_eq!((5000, 4940), (tokens.date(Duration::from_secs(100)), tokens.date(Duration::from_secs(40))));
+        clock.0.store(2_000_000_000, Ordering::Relaxed);
+        assert_eq!(1_999_999_940, tokens.date(Duration::from_secs(40)));
+        clock.0.store(30, Ordering::Relaxed);
+        assert_eq!(
+            (0, 30),
+            (tokens.date(Duration::ZERO), tokens.date(Duration::from_secs(200))),
+            "there is no earlier"
+        );
     }
 }

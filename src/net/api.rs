@@ -11,6 +11,7 @@ pub mod picture;
 pub mod power;
 pub mod seats;
 pub mod session;
+pub mod sessions;
 pub mod socket;
 pub mod system;
 pub mod tokens;
@@ -24,6 +25,7 @@ pub const TABLE: Table = Table(&[
     health::ROWS,
     openapi::ROWS,
     session::ROWS,
+    sessions::ROWS,
     authority::ROWS,
     tokens::ROWS,
     seats::ROWS,
@@ -54,6 +56,11 @@ mod tests {
             .lines()
             .filter(|line| METHODS.iter().any(|method| line.starts_with(&format!("| `{method} /"))))
             .count();
+        let is_row = |line: &&str| {
+            let method = line.strip_prefix("| `").and_then(|rest| rest.split_once(" /"));
+            method.is_some_and(|(method, _)| method.bytes().all(|byte| byte.is_ascii_uppercase()))
+        };
+        let rows = documented.lines().filter(is_row).count();
         assert_eq!(TABLE.rows().count(), rows, "docs/api.md has other rows too");
     }
 

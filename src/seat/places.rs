@@ -58,6 +58,11 @@ impl Places {
         self.take_for(id, principal.key(), principal.name.as_str(), seat)
     }
 
+    /// Whether somebody watches with this session or token.
+    pub fn has(&self, key: Key) -> bool {
+        self.lock().values().any(|taken| taken.key == key)
+    }
+
     fn take_for(&self, id: u64, key: Key, name: &str, seat: &SeatId) -> Result<Place, TooManyViewers> {
         let mut taken = self.lock();
         let count = |is: &dyn Fn(&Taken) -> bool| taken.values().filter(|other| is(other)).count();

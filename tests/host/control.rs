@@ -1,7 +1,7 @@
 //! What somebody may do at a seat, and for how long.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -13,6 +13,7 @@ use farhand::auth::clock::SystemClock;
 use farhand::auth::principal::{Credential, Principal};
 use farhand::auth::rights::Denied;
 use farhand::auth::role::Role;
+use farhand::auth::visitor::Visitor;
 use farhand::base::heartbeat::Heartbeat;
 use farhand::base::seat_id::SeatId;
 use farhand::base::tasks::{Stopper, Tasks, stop};
@@ -58,9 +59,9 @@ impl Bench {
         let folder = Folder(std::env::temp_dir().join(format!("farhand-control-{}-{name}", std::process::id())));
         let at = |part| folder.0.join(part);
         let (auth, code) = Authenticator::open(&at("data"), &at("run"), Arc::new(SystemClock)).unwrap();
-        let peer = IpAddr::from(Ipv4Addr::LOCALHOST);
+        let visitor = Visitor { address: Ipv4Addr::LOCALHOST.into(), browser: None };
         let code = code.unwrap().to_string();
-        let session = auth.claim(peer, &code, "anna", "correct horse").await.unwrap();
+        let session = auth.claim(visitor, &code, "anna", "correct horse").await.unwrap();
         let anna = auth.recognise(&Credential::Cookie(session.reveal())).unwrap();
         let (machine, status) = (Machine::new(), StatusBus::default());
         let seat = SeatId::try_from("main".to_string()).unwrap();

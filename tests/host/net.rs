@@ -13,6 +13,7 @@ mod openapi;
 mod origin;
 mod pictures;
 mod seats;
+mod sessions;
 pub mod socket;
 mod system;
 mod tls;

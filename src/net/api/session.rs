@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use hyper::Response;
-use hyper::header::{HeaderMap, HeaderValue, SET_COOKIE};
+use hyper::header::{HeaderMap, HeaderValue, SET_COOKIE, USER_AGENT};
+use hyper::http::request::Parts;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +12,7 @@ use crate::auth::authenticator::AuthError;
 use crate::auth::principal::{Credential, Principal};
 use crate::auth::role::{Privilege, Role};
 use crate::auth::secret::Bearer;
+use crate::auth::visitor::{Browser, Visitor};
 use crate::base::seat_id::SeatId;
 use crate::net::api::health::readable;
 use crate::net::http::accepts::{Json, Nothing, STRANGERS};
@@ -18,6 +20,7 @@ use crate::net::http::answers::{Answered, Answers, Done, Shown};
 use crate::net::http::body::Body;
 use crate::net::http::caller::{Anyone, Person};
 use crate::net::http::codes::{self, Code};
+use crate::net::http::connection::Connection;
 use crate::net::http::door::SESSION_COOKIE;
 use crate::net::http::endpoint::{Access, Context, Endpoint, Method, Semantics};
 use crate::net::http::problem::Problem;
@@ -130,8 +133,9 @@ impl Endpoint for ShowSession {
     async fn act(context: Context<Anyone>, _: Nothing) -> Result<Shown<Session>, Problem> {
         readable(&context.site)?;
         let principal = context.site.auth().recognise(&context.credential).ok();
-        if principal.is_some() {
+        if let Some(principal) = &principal {
             context.connection.mark_authenticated();
+            principal.lease().see(context.connection.peer());
         }
         Ok(Shown(Session::new(&context.site, principal)))
     }
@@ -156,13 +160,13 @@ impl Endpoint for Claim {
     type Answers = Begun;
 
     async fn act(context: Context<Anyone>, Json(request): Self::Accepts) -> Result<Begun, Problem> {
-        let Context { site, connection, .. } = context;
+        let Context { site, connection, head, .. } = context;
         readable(&site)?;
         if site.auth().claimed() {
             return Err(AuthError::Claimed.into());
         }
         let ClaimRequest { code, user, password } = request;
-        let bearer = site.auth().claim(connection.peer(), &code, &user, &password).await?;
+        let bearer = site.auth().claim(visitor(&connection, &head), &code, &user, &password).await?;
         connection.mark_authenticated();
         Ok(Session::begun(&site, &bearer))
     }
@@ -186,10 +190,10 @@ impl Endpoint for Login {
     type Answers = Begun;
 
     async fn act(context: Context<Anyone>, Json(request): Self::Accepts) -> Result<Begun, Problem> {
-        let Context { site, connection, credential, .. } = context;
+        let Context { site, connection, credential, head, .. } = context;
         readable(&site)?;
         let LoginRequest { user, password } = request;
-        let bearer = site.auth().login(connection.peer(), &user, &password).await?;
+        let bearer = site.auth().login(visitor(&connection, &head), &user, &password).await?;
         connection.mark_authenticated();
         if let Credential::Cookie(_) = credential
             && let Ok(before) = site.auth().recognise(&credential)
@@ -214,4 +218,9 @@ impl Endpoint for Logout {
         context.site.auth().logout(&principal);
         Ok(Ended)
     }
+}
+
+fn visitor(connection: &Connection, head: &Parts) -> Visitor {
+    let browser = head.headers.get(USER_AGENT).and_then(|name| Browser::new(name.as_bytes()));
+    Visitor { address: connection.peer(), browser }
 }

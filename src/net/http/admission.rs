@@ -83,6 +83,7 @@ async fn admit(
         access => {
             let principal = site.auth().recognise(&credential)?;
             connection.mark_authenticated();
+            principal.lease().see(connection.peer());
             if let Access::Needs(privilege) = access
                 && !principal.may(privilege, seat.as_ref())
             {

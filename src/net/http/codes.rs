@@ -79,6 +79,8 @@ codes! {
     MALFORMED = BAD_REQUEST, "malformed";
     /// No seat has this name.
     UNKNOWN_SEAT = NOT_FOUND, "unknown-seat";
+    /// No session of the sender's has this name.
+    UNKNOWN_SESSION = NOT_FOUND, "unknown-session";
     /// No picture has come yet.
     NO_PICTURE = SERVICE_UNAVAILABLE, "no-picture";
     /// Not a WebSocket's opening handshake.

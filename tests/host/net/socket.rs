@@ -113,7 +113,7 @@ impl Socket {
     }
 
     /// Reads to the end; gives the close code, if there was one.
-    async fn closed(&mut self) -> Option<u16> {
+    pub async fn closed(&mut self) -> Option<u16> {
         soon("the end of the socket", async {
             loop {
                 match self.next().await {

@@ -58,6 +58,26 @@ async fn a_session_that_was_logged_out_types_no_more_however_its_sockets_are_flo
 }
 
 #[tokio::test]
+async fn a_session_that_somebody_ends_is_gone_within_a_second_however_its_sockets_are_flooded() {
+    let bench = Bench::new().await;
+    let (cookie, other) = (bench.login().await, bench.login().await);
+    let floods: Vec<_> = (0..8).map(|_| flood(&bench, &cookie)).collect();
+    let mut status = bench.status.watch();
+    soon("eight have come", status.wait_for(|status| status.viewers.len() == 8)).await.unwrap();
+    let listed = bench.ask("GET /api/v1/sessions", &other, "").await.json();
+    let watching: Vec<_> =
+        listed["sessions"].as_array().unwrap().iter().filter(|one| one["watching"] == true).collect();
+    let [flooded] = watching[..] else { panic!("{listed}") };
+    let id = flooded["id"].as_str().unwrap();
+    assert_eq!(204, bench.ask(&format!("DELETE /api/v1/sessions/{id}"), &other, "").await.status);
+    soon("no viewer is left", status.wait_for(|status| status.viewers.is_empty())).await.unwrap();
+    for flood in floods {
+        soon("the flood ends", tokio::task::spawn_blocking(|| flood.join())).await.unwrap().unwrap();
+    }
+    assert_eq!(401, bench.ask("GET /api/v1/sessions", &cookie, "").await.status);
+}
+
+#[tokio::test]
 async fn three_hundred_sockets_of_a_viewer_end_no_press_and_no_key() {
     let bench = Bench::new().await;
     let mut operator = Socket::operator(&bench).await;
