@@ -13,9 +13,13 @@ use serde_json::{Map, Value};
 use crate::auth::privileges::Rights;
 use crate::auth::role::Role;
 use crate::auth::secret::{self, Digest};
+use crate::auth::user::User;
 
 /// Tokens that can exist at once: enough for every script of a site, few enough to look through.
 const TOKENS: usize = 64;
+
+/// People that can exist at once.
+pub(super) const USERS: usize = 64;
 
 /// Times closer together than this are not worth a write: cards wear out, and tokens last for days.
 const COARSE: u64 = 3600;
@@ -24,14 +28,14 @@ const COARSE: u64 = 3600;
 const TEN_YEARS: u64 = 315_360_000;
 
 /// The form of the file that this version writes. A file without a number is of the first.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 
 /// Everyone who may come in, by name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Accounts {
-    #[serde(default = "ours")]
+    #[serde(default = "first")]
     schema: u32,
-    users: BTreeMap<Name, Entry<User>>,
+    pub(super) users: BTreeMap<Name, Entry<User>>,
     tokens: BTreeMap<Name, Entry<Token>>,
     /// The latest time that was noted, in seconds since 1970; see [`super::monotonic_clock`].
     #[serde(default)]
@@ -43,14 +47,14 @@ pub struct Accounts {
 /// Somebody as stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
-enum Entry<T> {
+pub(super) enum Entry<T> {
     Known(T),
     /// Such as one whose role has been thought of since.
     Newer(Value),
 }
 
 impl<T> Entry<T> {
-    fn known(&self) -> Option<&T> {
+    pub(super) fn known(&self) -> Option<&T> {
         match self {
             Entry::Known(known) => Some(known),
             Entry::Newer(_) => None,
@@ -59,26 +63,20 @@ impl<T> Entry<T> {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct User {
-    role: Role,
-    /// Argon2id as a PHC string.
-    password: String,
-    #[serde(flatten)]
-    kept: Map<String, Value>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Token {
     role: Role,
     secret: Digest,
+    /// Who made it; of the first ones that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    by: Option<Name>,
     /// Seconds since 1970, by the wall clock, since a token outlives a boot.
     expires: Option<u64>,
     #[serde(flatten)]
     kept: Map<String, Value>,
 }
 
-fn ours() -> u32 {
-    SCHEMA
+fn first() -> u32 {
+    1
 }
 
 impl Default for Accounts {
@@ -111,11 +109,18 @@ impl Name {
     }
 }
 
-/// Tells an account from an earlier one of the same name: it changes with the password, and when somebody is deleted
-/// and made again.
+/// Tells an account from an earlier one of the same name: it changes with the password and with what somebody may
+/// do, and when they are deleted and made again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Epoch(u64);
+
+impl Epoch {
+    /// That of an account of which this is everything that must not change.
+    pub(super) fn of(text: &str) -> Epoch {
+        Epoch(secret::fingerprint(text))
+    }
+}
 
 /// Why an account was not made.
 #[derive(Debug, PartialEq, thiserror::Error)]
@@ -132,6 +137,18 @@ pub enum AccountError {
     /// No room.
     #[error("there are {TOKENS} tokens already; make one with the name of an old one to replace it")]
     TooMany,
+    /// No room.
+    #[error("there are {USERS} users already; delete one first")]
+    TooManyUsers,
+    /// Somebody has this name.
+    #[error("there is a user of this name already")]
+    UserExists,
+    /// Nobody has this name.
+    #[error("there is no user of this name; GET /api/v1/users lists them")]
+    UnknownUser,
+    /// Nobody could let others in any more.
+    #[error("this is the last administrator; make another one first")]
+    LastAdministrator,
 }
 
 /// Checks that a password can be used.
@@ -142,12 +159,14 @@ pub fn check_password(password: &str) -> Result<(), AccountError> {
 impl Accounts {
     /// Reads the file's text. Of our own schema or an older one, everything must be understood: what is not is damage.
     pub fn parse(text: &str) -> Result<Accounts, serde_json::Error> {
-        let accounts: Accounts = serde_json::from_str(text)?;
+        let mut accounts: Accounts = serde_json::from_str(text)?;
         if accounts.schema <= SCHEMA && !accounts.is_understood() {
             let message =
                 format!("it holds what schema {SCHEMA} does not know, and claims to be of schema {}", accounts.schema);
             return Err(serde_json::Error::custom(message));
         }
+        // An older file becomes one of ours with the next change.
+        accounts.schema = accounts.schema.max(SCHEMA);
         Ok(accounts)
     }
 
@@ -162,37 +181,10 @@ impl Accounts {
         !self.users.is_empty()
     }
 
-    /// Adds or changes a person.
-    pub fn put_user(&mut self, name: Name, role: Role, password_hash: String) {
-        let kept = self.users.get(&name).and_then(Entry::known).map(|user| user.kept.clone()).unwrap_or_default();
-        self.users.insert(name, Entry::Known(User { role, password: password_hash, kept }));
-    }
-
-    /// A person's password hash.
-    pub fn password_hash(&self, name: &Name) -> Option<&str> {
-        self.users.get(name)?.known().map(|user| user.password.as_str())
-    }
-
-    /// The password hash that takes longest to check.
-    pub fn dearest_hash(&self) -> Option<&str> {
-        let hashes = self.users.values().filter_map(Entry::known).map(|user| user.password.as_str());
-        hashes.max_by_key(|hash| secret::cost(hash))
-    }
-
-    /// What a person may do, if there is such a person.
-    pub fn rights(&self, name: &Name) -> Option<Rights> {
-        self.users.get(name)?.known().map(|user| Rights::everywhere(user.role))
-    }
-
-    /// A person's epoch, if there is such a person.
-    pub fn epoch(&self, name: &Name) -> Option<Epoch> {
-        // The hash has a salt, so that it is another even for the same password.
-        self.users.get(name)?.known().map(|user| Epoch(secret::fingerprint(&user.password)))
-    }
-
-    /// What a person may do, if their account is still that of this epoch.
-    pub fn user(&self, name: &Name, epoch: Epoch) -> Option<Rights> {
-        (self.epoch(name)? == epoch).then(|| self.rights(name))?
+    /// Forgets the programs that somebody has made tokens for.
+    pub(super) fn forget_tokens_of(&mut self, maker: &Name) {
+        let is_theirs = |token: &Token| token.by.as_ref() == Some(maker);
+        self.tokens.retain(|_, token| !token.known().is_some_and(is_theirs));
     }
 
     /// Adds a program; one of the same name is replaced. Those that had expired by `kept` make room: `now` may be the
@@ -214,7 +206,7 @@ impl Accounts {
         if self.tokens.len() >= TOKENS && !self.tokens.contains_key(&name) {
             return Err(AccountError::TooMany);
         }
-        self.tokens.insert(name, Entry::Known(Token { role, secret, expires, kept: Map::new() }));
+        self.tokens.insert(name, Entry::Known(Token { role, secret, by: None, expires, kept: Map::new() }));
         Ok(())
     }
 
@@ -388,7 +380,7 @@ mod tests {
             "an unknown role"
         );
         assert_eq!(rights(Role::Viewer), accounts.token(0, digest(1)).map(|(_, rights, _)| rights));
-        accounts.put_user(name("anna"), Role::Administrator, "other hash".into());
+        accounts.set_password(&name("anna"), "other hash".into()).unwrap();
         accounts.put_user(name("carl"), Role::Viewer, "hash".into());
         accounts.put_token(0, 0, name("new"), Role::Viewer, digest(2), None).unwrap();
         accounts.see(1_900_000_000);
@@ -396,7 +388,7 @@ mod tests {
             serde_json::from_str(NEXT).unwrap(),
             serde_json::from_str(&serde_json::to_string(&accounts).unwrap()).unwrap(),
         );
-        for place in ["/schema", "/users/anna/second_factor", "/users/bert", "/tokens/ci", "/tokens/scoped", "/audit"] {
+        for place in ["/schema", "/users/anna/passkeys", "/users/bert", "/tokens/ci", "/tokens/scoped", "/audit"] {
             assert!(before.pointer(place).is_some(), "{place}");
             assert_eq!(before.pointer(place), after.pointer(place), "{place}");
         }
@@ -408,13 +400,13 @@ mod tests {
         let text = r#"{"users":{"anna":{"role":"administrator","password":"x"}},"tokens":{}}"#;
         let accounts = Accounts::parse(text).unwrap();
         assert!(accounts.claimed());
-        assert!(serde_json::to_string(&accounts).unwrap().starts_with(r#"{"schema":1,"#));
+        assert!(serde_json::to_string(&accounts).unwrap().starts_with(r#"{"schema":2,"#));
     }
 
     #[test]
     fn what_is_not_understood_of_our_own_schema_is_damage() {
         for text in [
-            NEXT.replace("\"schema\": 2", "\"schema\": 1"),
+            NEXT.replace("\"schema\": 3", "\"schema\": 2"),
             r#"{"users":{},"tokens":{},"more":1}"#.into(),
             r#"{"users":{"anna":{"role":"king","password":"x"}},"tokens":{}}"#.into(),
             r#"{"users":{"anna":{"role":"viewer","password":"x","more":1}},"tokens":{}}"#.into(),

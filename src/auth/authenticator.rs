@@ -35,12 +35,12 @@ const ROUND: Duration = Duration::from_secs(600);
 /// Everyone who may come in.
 #[derive(Debug)]
 pub struct Authenticator {
-    accounts: AccountStore,
+    pub(super) accounts: AccountStore,
     clock: Arc<TokenClock>,
     leases: Arc<Leases>,
-    guessing: Arc<Guessing>,
+    pub(super) guessing: Arc<Guessing>,
     journal: Arc<Journal>,
-    hashing: HashingQueue,
+    pub(super) hashing: HashingQueue,
     claimed: watch::Sender<bool>,
     /// With which the first may claim the device.
     code: Mutex<Option<ClaimCode>>,
@@ -62,6 +62,9 @@ pub enum AuthError {
     /// No such user, or another password: which of the two is not said.
     #[error("wrong user name or password")]
     WrongPassword,
+    /// Not the password of who is logged in.
+    #[error("that is not your password as it is now")]
+    NotYourPassword,
     /// No credential, or one that is not valid any more.
     #[error("log in first, or send a valid token as 'Authorization: Bearer TOKEN'")]
     NotLoggedIn,
@@ -302,12 +305,12 @@ impl Authenticator {
         Ok(bearer)
     }
 
-    fn place(&self) -> Result<Place, AuthError> {
+    pub(super) fn place(&self) -> Result<Place, AuthError> {
         self.hashing.enter().ok_or(AuthError::TooManyTries(Duration::ZERO))
     }
 
     /// Changes the accounts, and ends what they do not bear out any more.
-    async fn change(
+    pub(super) async fn change(
         self: &Arc<Self>,
         change: impl FnOnce(&mut Accounts) -> Result<(), AuthError> + Send + 'static,
     ) -> Result<(), AuthError> {
@@ -333,6 +336,6 @@ impl Authenticator {
     }
 }
 
-fn no_random(error: getrandom::Error) -> AuthError {
+pub(super) fn no_random(error: getrandom::Error) -> AuthError {
     AuthError::Store(io::Error::other(error))
 }

@@ -49,6 +49,11 @@ impl Principal {
         self.rights.may(privilege, seat)
     }
 
+    /// Whether this is somebody's own session, and no token.
+    pub fn is(&self, user: &Name) -> bool {
+        self.by_cookie() && self.name.as_str() == user.as_str()
+    }
+
     /// Whether they came with a cookie, which a browser sends by itself, rather than with a token.
     pub fn by_cookie(&self) -> bool {
         matches!(self.key, Key::Session(_))

@@ -16,6 +16,7 @@ pub mod socket;
 pub mod system;
 pub mod tokens;
 pub mod update;
+pub mod users;
 pub mod wake;
 
 use crate::net::http::table::Table;
@@ -26,6 +27,7 @@ pub const TABLE: Table = Table(&[
     openapi::ROWS,
     session::ROWS,
     sessions::ROWS,
+    users::ROWS,
     authority::ROWS,
     tokens::ROWS,
     seats::ROWS,

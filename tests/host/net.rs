@@ -11,6 +11,7 @@ mod fetch;
 mod health;
 mod openapi;
 mod origin;
+mod people;
 mod pictures;
 mod seats;
 mod sessions;

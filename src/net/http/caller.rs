@@ -119,6 +119,11 @@ impl ApiError for AuthError {
             AuthError::Account(AccountError::Password) => codes::WEAK_PASSWORD,
             AuthError::Account(AccountError::Expired) => codes::BAD_TIME,
             AuthError::Account(AccountError::TooMany) => codes::TOO_MANY_TOKENS,
+            AuthError::Account(AccountError::TooManyUsers) => codes::TOO_MANY_USERS,
+            AuthError::Account(AccountError::UserExists) => codes::USER_EXISTS,
+            AuthError::Account(AccountError::UnknownUser) => codes::UNKNOWN_USER,
+            AuthError::Account(AccountError::LastAdministrator) => codes::LAST_ADMINISTRATOR,
+            AuthError::NotYourPassword => codes::NOT_YOUR_PASSWORD,
             AuthError::Store(_) => codes::NOT_STORED,
         }
     }

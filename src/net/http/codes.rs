@@ -61,6 +61,16 @@ codes! {
     WEAK_PASSWORD = BAD_REQUEST, "weak-password";
     /// A token that would have expired already.
     BAD_TIME = BAD_REQUEST, "bad-time";
+    /// Not the sender's password as it is now.
+    NOT_YOUR_PASSWORD = FORBIDDEN, "not-your-password";
+    /// There is no room for another user.
+    TOO_MANY_USERS = CONFLICT, "too-many-users";
+    /// There is a user of this name.
+    USER_EXISTS = CONFLICT, "user-exists";
+    /// No user has this name.
+    UNKNOWN_USER = NOT_FOUND, "unknown-user";
+    /// Nobody could let others in any more.
+    LAST_ADMINISTRATOR = CONFLICT, "last-administrator";
     /// There is no room for another token.
     TOO_MANY_TOKENS = CONFLICT, "too-many-tokens";
     /// Storage did not take it.

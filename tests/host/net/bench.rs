@@ -4,7 +4,7 @@ mod client;
 mod folders;
 mod log;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -58,6 +58,8 @@ pub struct Bench {
     pub frames: FrameBus,
     pub status: StatusBus,
     pub machine: Machine,
+    /// That of the other seat, where there are two.
+    _other: Option<Machine>,
     pub https: SocketAddr,
     pub plain: SocketAddr,
     pub redirect: SocketAddr,
@@ -93,7 +95,7 @@ impl Bench {
         let folders = Folders::new();
         folders.claim();
         let appliance = Appliance::new(&folders.appliance());
-        (Bench::build(folders, Some(never_still()), source).await, appliance)
+        (Bench::build(folders, Some(never_still()), source, None).await, appliance)
     }
 
     /// A device as the folders left it.
@@ -103,20 +105,32 @@ impl Bench {
 
     /// A device whose capture thread has this pulse; in rescue mode it has no thread, and no seat.
     pub async fn with(folders: Folders, heartbeat: Option<Heartbeat>) -> Bench {
-        Bench::build(folders, heartbeat, &Update::default()).await
+        Bench::build(folders, heartbeat, &Update::default(), None).await
     }
 
-    async fn build(folders: Folders, heartbeat: Option<Heartbeat>, source: &Update) -> Bench {
+    /// A device with a seat more, `other`.
+    pub async fn with_two_seats() -> Bench {
+        let folders = Folders::new();
+        folders.claim();
+        Bench::build(folders, Some(never_still()), &Update::default(), Some(Machine::new())).await
+    }
+
+    async fn build(folders: Folders, heartbeat: Option<Heartbeat>, source: &Update, other: Option<Machine>) -> Bench {
         let machine = Machine::new();
         let (stopper, stop) = stop();
         let tasks = Tasks::new(stop.clone());
         let (frames, status) = (FrameBus::default(), StatusBus::default());
         let seat = seat();
         let bus = |heartbeat| SeatBus { seat: seat.clone(), frames: frames.clone(), status: status.clone(), heartbeat };
-        let buses: Vec<SeatBus> = heartbeat.map(bus).into_iter().collect();
+        let mut buses: Vec<SeatBus> = heartbeat.map(bus).into_iter().collect();
         let mode = if buses.is_empty() { Mode::Rescue } else { Mode::Usual };
         let (server, clients) = mpsc::channel(1);
-        let boards = buses.iter().map(|bus| (bus.seat.clone(), machine.board())).collect();
+        let mut boards: BTreeMap<_, _> = buses.iter().map(|bus| (bus.seat.clone(), machine.board())).collect();
+        if let Some(other) = &other {
+            let (seat, heartbeat) = (SeatId::try_from("other".to_string()).unwrap(), never_still());
+            boards.insert(seat.clone(), other.board());
+            buses.push(SeatBus { seat, frames: FrameBus::default(), status: StatusBus::default(), heartbeat });
+        }
         let appliance = if folders.appliance().exists() {
             ApplianceClient::start(Appliance::at(&folders.appliance()).places(&folders.data()), &tasks, stop.clone())
         } else {
@@ -177,6 +191,7 @@ impl Bench {
             frames,
             status,
             machine,
+            _other: other,
             https: https_at,
             plain: plain_at,
             redirect: redirect_at,
@@ -253,7 +268,12 @@ impl Bench {
 
     /// Logs in; gives the cookie as a header line.
     pub async fn login(&self) -> String {
-        let body = format!(r#"{{"user":"{USER}","password":"{PASSWORD}"}}"#);
+        self.login_as(USER).await
+    }
+
+    /// Logs somebody in whose password is that of all.
+    pub async fn login_as(&self, user: &str) -> String {
+        let body = format!(r#"{{"user":"{user}","password":"{PASSWORD}"}}"#);
         let answer = self.ask("POST /api/v1/login", "", &body).await;
         assert_eq!(200, answer.status, "{}", answer.text());
         answer.cookie()

@@ -383,9 +383,9 @@ async fn what_a_newer_version_knows_of_people_outlives_a_return_to_this_one() {
     let read = || serde_json::from_str::<serde_json::Value>(&std::fs::read_to_string(&file).unwrap()).unwrap();
     let factor = serde_json::json!({ "kind": "totp" });
     let mut newer = read();
-    newer["schema"] = 2.into();
+    newer["schema"] = 3.into();
     newer["audit"] = factor.clone();
-    newer["users"][USER]["second_factor"] = factor.clone();
+    newer["users"][USER]["passkeys"] = factor.clone();
     newer["tokens"]["Viewer"]["seats"] = factor.clone();
     newer["tokens"]["scoped"] = factor.clone();
     std::fs::write(&file, newer.to_string()).unwrap();
@@ -400,7 +400,7 @@ async fn what_a_newer_version_knows_of_people_outlives_a_return_to_this_one() {
     assert_eq!(200, answer.status, "{}", answer.json());
     let written = read();
     assert!(written["tokens"]["made-since"].is_object(), "{written}");
-    for place in ["/schema", "/audit", "/users/anna/second_factor", "/tokens/Viewer/seats", "/tokens/scoped"] {
+    for place in ["/schema", "/audit", "/users/anna/passkeys", "/tokens/Viewer/seats", "/tokens/scoped"] {
         assert_eq!(newer.pointer(place), written.pointer(place), "{place}");
     }
     let bench = bench.restart().await;

@@ -130,7 +130,7 @@ impl Socket {
         soon("sending", self.socket.send(Message::text(message.to_string()))).await.unwrap();
     }
 
-    async fn key(&mut self, code: &str, down: bool) {
+    pub async fn key(&mut self, code: &str, down: bool) {
         self.say(json!({"type": "key", "code": code, "down": down})).await;
     }
 

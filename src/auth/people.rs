@@ -1,0 +1,148 @@
+//! Changes who may come in, and as what: people by administrators, and everybody's own password by themselves.
+//!
+//! Each change is made on the card before anybody sees it, and what it takes away ends before it is answered.
+
+use core::net::IpAddr;
+use std::sync::Arc;
+
+use log::info;
+
+use crate::auth::accounts::{AccountError, Accounts, Name, check_password};
+use crate::auth::authenticator::{AuthError, Authenticator, no_random};
+use crate::auth::principal::Principal;
+use crate::auth::secret;
+use crate::auth::store::random;
+use crate::auth::user::Assignment;
+use crate::auth::users::Listed;
+
+impl Authenticator {
+    /// Everybody, by name.
+    pub fn users(&self) -> Vec<Listed> {
+        self.accounts.read().list_users()
+    }
+
+    /// Somebody of this name.
+    pub fn user(&self, name: &Name) -> Result<Listed, AuthError> {
+        let found = self.users().into_iter().find(|user| user.name == *name);
+        Ok(found.ok_or(AccountError::UnknownUser)?)
+    }
+
+    /// Adds a person.
+    pub async fn add_user(
+        self: &Arc<Self>,
+        by: &Principal,
+        name: Name,
+        assignment: Assignment,
+        password: &str,
+    ) -> Result<Listed, AuthError> {
+        check_password(password)?;
+        // Programs take these out of a path, so that nobody could be named there.
+        if name.as_str().bytes().all(|byte| byte == b'.') {
+            return Err(AccountError::Name.into());
+        }
+        if self.user(&name).is_ok() {
+            return Err(AccountError::UserExists.into());
+        }
+        let hash = self.hash(password).await?;
+        let added = name.clone();
+        self.change_by(by, move |accounts| Ok(accounts.add_user(added, assignment, hash)?)).await?;
+        info!("{by} added the user {}", name.as_str());
+        self.user(&name)
+    }
+
+    /// Changes what a person may do, or whether they are let in. What they had by their account ends.
+    pub async fn change_user(
+        self: &Arc<Self>,
+        by: &Principal,
+        name: &Name,
+        assignment: Option<Assignment>,
+        disabled: Option<bool>,
+    ) -> Result<Listed, AuthError> {
+        let changed = name.clone();
+        self.change_by(by, move |accounts| Ok(accounts.change_user(&changed, assignment, disabled)?)).await?;
+        info!("{by} changed what the user {} may do", name.as_str());
+        self.user(name)
+    }
+
+    /// Deletes a person, with all that they had by their account.
+    pub async fn delete_user(self: &Arc<Self>, by: &Principal, name: &Name) -> Result<(), AuthError> {
+        let deleted = name.clone();
+        self.change_by(by, move |accounts| Ok(accounts.delete_user(&deleted)?)).await?;
+        info!("{by} deleted the user {}", name.as_str());
+        Ok(())
+    }
+
+    /// Gives somebody else another password.
+    pub async fn set_password(self: &Arc<Self>, by: &Principal, name: &Name, new: &str) -> Result<(), AuthError> {
+        check_password(new)?;
+        self.user(name)?;
+        let hash = self.hash(new).await?;
+        let changed = name.clone();
+        self.change_by(by, move |accounts| Ok(accounts.set_password(&changed, hash)?)).await?;
+        info!("{by} gave the user {} another password", name.as_str());
+        Ok(())
+    }
+
+    /// Gives somebody who knows their password another one.
+    pub async fn change_own_password(
+        self: &Arc<Self>,
+        peer: IpAddr,
+        by: &Principal,
+        name: &Name,
+        old: &str,
+        new: &str,
+    ) -> Result<(), AuthError> {
+        // What could not be used whatever the old one is costs no try.
+        check_password(new)?;
+        let before = self.check_own_password(peer, name, old).await?;
+        let hash = self.hash(new).await?;
+        let changed = name.clone();
+        self.change_by(by, move |accounts| {
+            // Another request may have been faster.
+            if accounts.password_hash(&changed) != Some(&before) {
+                return Err(AuthError::NotYourPassword);
+            }
+            Ok(accounts.set_password(&changed, hash)?)
+        })
+        .await?;
+        info!("{by} changed their password from {peer}");
+        Ok(())
+    }
+
+    /// Has somebody who is logged in show that they know their password, as often as the limiter allows; gives its
+    /// hash.
+    pub(super) async fn check_own_password(
+        &self,
+        peer: IpAddr,
+        name: &Name,
+        password: &str,
+    ) -> Result<String, AuthError> {
+        let place = self.place()?;
+        let attempt = self.guessing.attempt(peer, Some(name)).map_err(AuthError::TooManyTries)?;
+        let hash = self.accounts.read().password_hash(name).map(String::from).ok_or(AuthError::NotLoggedIn)?;
+        let (password, known) = (password.to_string(), hash.clone());
+        let verify = move || secret::verify_password(&password, Some(&known), None);
+        if !self.hashing.run(place, verify).await {
+            info!("somebody at {peer} who is logged in as {} gave a wrong password", name.as_str());
+            return Err(AuthError::NotYourPassword);
+        }
+        self.guessing.right(attempt);
+        Ok(hash)
+    }
+
+    async fn hash(&self, password: &str) -> Result<String, AuthError> {
+        let (password, salt) = (password.to_string(), random().map_err(no_random)?);
+        let place = self.place()?;
+        Ok(self.hashing.run(place, move || secret::hash_password(&password, salt)).await)
+    }
+
+    /// Changes the accounts on behalf of somebody, unless they have lost that right while their request waited.
+    pub(super) async fn change_by(
+        self: &Arc<Self>,
+        by: &Principal,
+        change: impl FnOnce(&mut Accounts) -> Result<(), AuthError> + Send + 'static,
+    ) -> Result<(), AuthError> {
+        let lease = by.lease().clone();
+        self.change(move |accounts| if lease.is_over() { Err(AuthError::NotLoggedIn) } else { change(accounts) }).await
+    }
+}
