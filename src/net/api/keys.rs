@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::auth::role::Privilege;
 use crate::hands::client::{HandsError, Owner};
-use crate::net::http::accepts::{BodyError, Json};
+use crate::net::http::accepts::{BodyError, Timed, TimedJson};
 use crate::net::http::answers::Shown;
 use crate::net::http::caller::Seated;
 use crate::net::http::codes::{self, Code};
@@ -14,7 +14,6 @@ use crate::net::http::endpoint::{Access, Context, Endpoint, Method, Semantics};
 use crate::net::http::problem::{ApiError, Problem};
 use crate::net::http::row::Row;
 use crate::seat::control::{Control, ControlError};
-use crate::seat::delay::check_time;
 
 /// This resource's part of the [table](super::TABLE).
 pub const ROWS: &[Row] = &[Row::of::<Type>()];
@@ -43,6 +42,12 @@ pub struct Typed {
     typed: usize,
     /// By our clock now: what waited for this may say that it was asked for then.
     clock: u64,
+}
+
+impl Timed for KeysRequest {
+    fn at(&self) -> Option<u64> {
+        self.at
+    }
 }
 
 impl ApiError for HandsError {
@@ -90,15 +95,14 @@ impl Endpoint for Type {
     const SEMANTICS: Semantics = Semantics::ACTS.ending_with_client().logging_itself();
     const SUMMARY: &'static str = "types a chord or a text, and answers when the target has taken the last of it";
     const ERRORS: &'static [&'static Code] =
-        &[codes::CANNOT_TYPE, codes::LATE, codes::HANDS_AWAY, codes::USB_UNPLUGGED, codes::FLOODED];
+        &[codes::CANNOT_TYPE, codes::HANDS_AWAY, codes::USB_UNPLUGGED, codes::FLOODED];
     type Caller = Seated;
-    type Accepts = Json<KeysRequest, TEXTS>;
+    type Accepts = TimedJson<KeysRequest, TEXTS>;
     type Answers = Shown<Typed>;
 
-    async fn act(context: Context<Seated>, Json(request): Self::Accepts) -> Result<Shown<Typed>, Problem> {
+    async fn act(context: Context<Seated>, TimedJson(request): Self::Accepts) -> Result<Shown<Typed>, Problem> {
         let Context { site, caller: Seated { principal, seat }, .. } = context;
         let (control, owner) = (Control::of(&seat, site.hands()), Owner(site.next_id()));
-        check_time(site.clock(), request.at)?;
         let typed = match request {
             KeysRequest { chord: Some(codes), text: None, check: true, .. } => {
                 control.check_chord(&principal, &codes)?;

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::auth::role::Privilege;
-use crate::net::http::accepts::{BodyError, Json, MEMBERS};
+use crate::net::http::accepts::{BodyError, MEMBERS, Timed, TimedJson};
 use crate::net::http::answers::Begun;
 use crate::net::http::caller::Seated;
 use crate::net::http::codes::{self, Code};
@@ -14,7 +14,6 @@ use crate::net::http::endpoint::{Access, Context, Endpoint, Method, Semantics};
 use crate::net::http::problem::Problem;
 use crate::net::http::row::Row;
 use crate::seat::control::{self, Control, ControlError};
-use crate::seat::delay::check_time;
 
 /// This resource's part of the [table](super::TABLE).
 pub const ROWS: &[Row] = &[Row::of::<PressButton>()];
@@ -50,6 +49,12 @@ pub struct Pressed {
     seconds: f64,
 }
 
+impl Timed for PowerRequest {
+    fn at(&self) -> Option<u64> {
+        self.at
+    }
+}
+
 impl PowerRequest {
     fn press(&self) -> Result<control::Press, Problem> {
         match (self.press, self.seconds) {
@@ -73,14 +78,13 @@ impl Endpoint for PressButton {
     const SEMANTICS: Semantics = Semantics::ACTS.logging_itself();
     const SUMMARY: &'static str = "presses a front-panel button, and answers once the relay is closed";
     const ERRORS: &'static [&'static Code] =
-        &[codes::BUSY, codes::LATE, codes::NO_RELAY, codes::RELAY_FAILED, codes::HANDS_AWAY, codes::FLOODED];
+        &[codes::BUSY, codes::NO_RELAY, codes::RELAY_FAILED, codes::HANDS_AWAY, codes::FLOODED];
     type Caller = Seated;
-    type Accepts = Json<PowerRequest, MEMBERS>;
+    type Accepts = TimedJson<PowerRequest, MEMBERS>;
     type Answers = Begun<Pressed>;
 
-    async fn act(context: Context<Seated>, Json(request): Self::Accepts) -> Result<Begun<Pressed>, Problem> {
+    async fn act(context: Context<Seated>, TimedJson(request): Self::Accepts) -> Result<Begun<Pressed>, Problem> {
         let Seated { principal, seat } = context.caller;
-        check_time(context.site.clock(), request.at)?;
         let time = Control::of(&seat, context.site.hands()).press(&principal, request.press()?).await?;
         Ok(Begun(Pressed { press: request.press, seconds: time.as_secs_f64() }))
     }

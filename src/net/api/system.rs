@@ -6,7 +6,7 @@ use serde::Deserialize;
 use crate::appliance::control::ControlError;
 use crate::appliance::status::{System, status};
 use crate::auth::role::Privilege;
-use crate::net::http::accepts::{Json, MEMBERS, Nothing};
+use crate::net::http::accepts::{MEMBERS, Moment, Nothing, Timed, TimedJson};
 use crate::net::http::answers::{Begun, Empty, Shown};
 use crate::net::http::caller::Person;
 use crate::net::http::codes::{self, Code};
@@ -37,6 +37,14 @@ struct FactoryReset;
 #[serde(deny_unknown_fields)]
 pub struct ResetRequest {
     confirm: String,
+    /// When it was asked for, in milliseconds by the daemon's `clock`. What comes late is refused.
+    at: Option<u64>,
+}
+
+impl Timed for ResetRequest {
+    fn at(&self) -> Option<u64> {
+        self.at
+    }
 }
 
 impl ApiError for ControlError {
@@ -73,10 +81,10 @@ impl Endpoint for Restart {
     const SUMMARY: &'static str = "releases all keys, opens all relays and restarts the appliance";
     const ERRORS: &'static [&'static Code] = NOT_NOW;
     type Caller = Person;
-    type Accepts = Nothing;
+    type Accepts = Moment;
     type Answers = Begun<Empty>;
 
-    async fn act(context: Context<Person>, _: Nothing) -> Result<Begun<Empty>, Problem> {
+    async fn act(context: Context<Person>, _: Moment) -> Result<Begun<Empty>, Problem> {
         context.site.appliance().restart(&context.caller.0).await?;
         Ok(Begun(Empty {}))
     }
@@ -98,10 +106,10 @@ impl Endpoint for FactoryReset {
         codes::FLOODED,
     ];
     type Caller = Person;
-    type Accepts = Json<ResetRequest, MEMBERS>;
+    type Accepts = TimedJson<ResetRequest, MEMBERS>;
     type Answers = Begun<Empty>;
 
-    async fn act(context: Context<Person>, Json(request): Self::Accepts) -> Result<Begun<Empty>, Problem> {
+    async fn act(context: Context<Person>, TimedJson(request): Self::Accepts) -> Result<Begun<Empty>, Problem> {
         context.site.appliance().factory_reset(&context.caller.0, &request.confirm).await?;
         Ok(Begun(Empty {}))
     }

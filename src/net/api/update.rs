@@ -9,7 +9,7 @@ use crate::auth::authenticator::AuthError;
 use crate::auth::role::Privilege;
 use crate::base::error_chain::chain;
 use crate::net::download::Fetcher;
-use crate::net::http::accepts::{Nothing, Octets};
+use crate::net::http::accepts::{Moment, Nothing, Octets};
 use crate::net::http::answers::{Begun, Empty};
 use crate::net::http::caller::Person;
 use crate::net::http::codes::{self, Code};
@@ -90,6 +90,8 @@ impl ApiError for ApplianceError {
     }
 }
 
+// A file says nothing of when it was asked for: it arrives for minutes, through stalls, and what it brings waits for a
+// restart, which does say so.
 impl Endpoint for Receive {
     const AT: (Method, &'static str) = (Method::Post, "/api/v1/update");
     const ACCESS: Access = Access::Needs(Privilege::Configure);
@@ -143,10 +145,10 @@ impl Endpoint for Fetch {
     const ERRORS: &'static [&'static Code] =
         &[codes::NO_UPDATE_URL, codes::BUSY, codes::NO_SLOTS, codes::SIMULATED, codes::RESTARTING, codes::HANDS_AWAY];
     type Caller = Person;
-    type Accepts = Nothing;
+    type Accepts = Moment;
     type Answers = Begun<Progress>;
 
-    async fn act(context: Context<Person>, _: Nothing) -> Result<Begun<Progress>, Problem> {
+    async fn act(context: Context<Person>, _: Moment) -> Result<Begun<Progress>, Problem> {
         let fetcher = fetcher(&context.site)?;
         let Person(principal) = &context.caller;
         let upload = context.site.appliance().begin_update(principal, Phase::Fetching)?;
@@ -156,6 +158,7 @@ impl Endpoint for Fetch {
     }
 }
 
+// Nor does this: to stop is safe whenever it comes, and was wanted.
 impl Endpoint for Cancel {
     const AT: (Method, &'static str) = (Method::Post, "/api/v1/update/cancel");
     const ACCESS: Access = Access::Needs(Privilege::Configure);

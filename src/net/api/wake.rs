@@ -1,7 +1,7 @@
 //! Wakes a target that sleeps.
 
 use crate::auth::role::Privilege;
-use crate::net::http::accepts::Nothing;
+use crate::net::http::accepts::Moment;
 use crate::net::http::answers::{Begun, Empty};
 use crate::net::http::caller::Seated;
 use crate::net::http::codes::{self, Code};
@@ -23,10 +23,10 @@ impl Endpoint for Wake {
     const ERRORS: &'static [&'static Code] =
         &[codes::NOT_ASLEEP, codes::CANNOT_WAKE, codes::USB_UNPLUGGED, codes::HANDS_AWAY, codes::FLOODED];
     type Caller = Seated;
-    type Accepts = Nothing;
+    type Accepts = Moment;
     type Answers = Begun<Empty>;
 
-    async fn act(context: Context<Seated>, _: Nothing) -> Result<Begun<Empty>, Problem> {
+    async fn act(context: Context<Seated>, _: Moment) -> Result<Begun<Empty>, Problem> {
         let Seated { principal, seat } = context.caller;
         Control::of(&seat, context.site.hands()).wake(&principal).await?;
         Ok(Begun(Empty {}))

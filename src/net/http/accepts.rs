@@ -12,6 +12,7 @@ use hyper::body::{Body as _, Incoming};
 use hyper::header::CONTENT_TYPE;
 use hyper::http::request::Parts;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
@@ -33,6 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 pub struct Accepted {
     /// Its label, if there is a body.
     pub media: Option<&'static str>,
+    /// Whether there must be one.
+    pub required: bool,
     /// How many bytes it may have.
     pub most: u64,
     /// Whether the request opens a WebSocket.
@@ -53,6 +56,18 @@ pub trait Accepts: Sized + Send + 'static {
 
     /// Reads the body, or passes it on to be read while it arrives.
     fn take(head: &Parts, body: Incoming) -> impl Future<Output = Result<Self, BodyError>> + Send;
+
+    /// When it was asked for, in milliseconds by our clock, if the body says so. What comes too late is refused for
+    /// every endpoint in one place, before it acts.
+    fn asked_at(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// What JSON says, with the time at which it was asked for.
+pub trait Timed {
+    /// That time, if it is given.
+    fn at(&self) -> Option<u64>;
 }
 
 /// No body. One that is sent all the same is left where it is.
@@ -62,6 +77,23 @@ pub struct Nothing;
 /// JSON of at most so many bytes.
 #[derive(Debug)]
 pub struct Json<T, const MOST: u64>(pub T);
+
+/// JSON of at most so many bytes that may say when it was asked for. What acts on something that may have changed
+/// meanwhile takes this, and is not done late.
+#[derive(Debug)]
+pub struct TimedJson<T, const MOST: u64>(pub T);
+
+/// Nothing but when it was asked for, or nothing at all.
+#[derive(Debug)]
+pub struct Moment(Option<u64>);
+
+/// When something was asked for that needs no other words.
+#[derive(Debug, JsonSchema, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    /// When it was asked for, in milliseconds by the daemon's `clock`. What comes late is refused.
+    at: Option<u64>,
+}
 
 /// A file of at most so many bytes, which the endpoint reads while it arrives.
 #[derive(Debug)]
@@ -116,7 +148,8 @@ impl ApiError for BodyError {
 }
 
 impl Accepts for Nothing {
-    const ACCEPTED: Accepted = Accepted { media: None, most: 0, handshake: false, errors: &[], schema: None };
+    const ACCEPTED: Accepted =
+        Accepted { media: None, required: false, most: 0, handshake: false, errors: &[], schema: None };
 
     async fn take(_: &Parts, _: Incoming) -> Result<Nothing, BodyError> {
         Ok(Nothing)
@@ -124,7 +157,8 @@ impl Accepts for Nothing {
 }
 
 impl Accepts for Handshake {
-    const ACCEPTED: Accepted = Accepted { media: None, most: 0, handshake: true, errors: &[], schema: None };
+    const ACCEPTED: Accepted =
+        Accepted { media: None, required: false, most: 0, handshake: true, errors: &[], schema: None };
 
     async fn take(head: &Parts, _: Incoming) -> Result<Handshake, BodyError> {
         let mut request = Request::new(());
@@ -138,6 +172,7 @@ impl Accepts for Handshake {
 impl<T: DeserializeOwned + JsonSchema + Send + 'static, const MOST: u64> Accepts for Json<T, MOST> {
     const ACCEPTED: Accepted = Accepted {
         media: Some("application/json"),
+        required: true,
         most: MOST,
         handshake: false,
         errors: &[codes::NOT_JSON, codes::TOO_LONG, codes::TOO_SLOW, codes::MALFORMED],
@@ -162,9 +197,45 @@ impl<T: DeserializeOwned + JsonSchema + Send + 'static, const MOST: u64> Accepts
     }
 }
 
+impl<T: Timed + DeserializeOwned + JsonSchema + Send + 'static, const MOST: u64> Accepts for TimedJson<T, MOST> {
+    const ACCEPTED: Accepted = Accepted {
+        errors: &[codes::NOT_JSON, codes::TOO_LONG, codes::TOO_SLOW, codes::MALFORMED, codes::LATE],
+        ..Json::<T, MOST>::ACCEPTED
+    };
+
+    async fn take(head: &Parts, body: Incoming) -> Result<Self, BodyError> {
+        Json::<T, MOST>::take(head, body).await.map(|Json(body)| TimedJson(body))
+    }
+
+    fn asked_at(&self) -> Option<u64> {
+        self.0.at()
+    }
+}
+
+impl Accepts for Moment {
+    const ACCEPTED: Accepted = Accepted {
+        required: false,
+        errors: &[codes::NOT_JSON, codes::TOO_LONG, codes::TOO_SLOW, codes::MALFORMED, codes::LATE],
+        ..Json::<Asked, STRANGERS>::ACCEPTED
+    };
+
+    async fn take(head: &Parts, body: Incoming) -> Result<Moment, BodyError> {
+        if body.is_end_stream() {
+            return Ok(Moment(None));
+        }
+        let Json(Asked { at }) = Json::<Asked, STRANGERS>::take(head, body).await?;
+        Ok(Moment(at))
+    }
+
+    fn asked_at(&self) -> Option<u64> {
+        self.0
+    }
+}
+
 impl<const MOST: u64> Accepts for Octets<MOST> {
     const ACCEPTED: Accepted = Accepted {
         media: Some("application/octet-stream"),
+        required: true,
         most: MOST,
         handshake: false,
         errors: &[codes::NOT_OCTETS, codes::NO_LENGTH, codes::TOO_LONG, codes::TOO_SLOW, codes::MALFORMED],

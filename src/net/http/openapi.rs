@@ -98,8 +98,10 @@ fn operation(row: &Row, reads: &mut SchemaGenerator, writes: &mut SchemaGenerato
     if let Some(media) = row.accepts.media {
         let schema = row.accepts.schema.map_or_else(|| json!({}), |schema| json!({ "schema": schema(reads) }));
         let most = row.accepts.most;
+        let required = row.accepts.required;
+        let description = format!("at most {most} bytes");
         operation["requestBody"] =
-            json!({ "required": true, "description": format!("at most {most} bytes"), "content": { media: schema } });
+            json!({ "required": required, "description": description, "content": { media: schema } });
     }
     operation
 }

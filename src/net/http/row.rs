@@ -179,6 +179,7 @@ use super::parameter::{Named, SEAT, has};
 use super::problem::Problem;
 use crate::auth::principal::Credential;
 use crate::net::site::Site;
+use crate::seat::delay::check_time;
 
 /// What an endpoint is given: a request that has been let in, and its body.
 #[derive(Debug)]
@@ -282,6 +283,7 @@ fn run<E: Endpoint>(admitted: Admitted) -> Running<Result<Response<Body>, Proble
         let Admitted { site, connection, credential, known, head, body } = admitted;
         let caller = E::Caller::admit(known)?;
         let body = E::Accepts::take(&head, body).await?;
+        check_time(site.clock(), body.asked_at())?;
         let asked = head.headers.clone();
         let answer = E::act(Context { site, caller, credential, connection, head }, body).await?;
         answer.give(&asked)

@@ -396,3 +396,25 @@ async fn a_server_that_sends_a_byte_now_and_then_is_given_up_after_an_hour() {
     assert!(update["message"].as_str().unwrap().contains("did not arrive within 60 minutes"), "{update}");
     assert_eq!(Vec::<PathBuf>::new(), left(&bench.folders));
 }
+
+#[tokio::test]
+async fn an_appliance_is_not_restarted_reset_or_updated_long_after_it_was_asked_for() {
+    let origin = Origin::saying(file("good bundle")).await;
+    let (bench, appliance) = Bench::with_source(&from(&origin.url("/farhand.raucb"))).await;
+    let clock = bench.ask("GET /api/v1/seats/main", &bearer(ADMIN), "").await.json()["clock"].as_u64().unwrap();
+    let host = system(&bench).await["host"].clone();
+    bench.advance(Duration::from_millis(2001));
+    for (request, body) in [
+        ("POST /api/v1/restart", json!({"at": clock})),
+        ("POST /api/v1/factory-reset", json!({"confirm": host, "at": clock})),
+        ("POST /api/v1/update/fetch", json!({"at": clock})),
+    ] {
+        let answer = bench.ask(request, &bearer(ADMIN), &body.to_string()).await;
+        assert_eq!((409, "late".into()), (answer.status, answer.code()), "{request}");
+    }
+    assert_eq!(0, origin.asked().len());
+    assert!(!appliance.path("rebooted").exists());
+    assert!(!bench.folders.data().join("state/factory-reset").exists());
+    let in_time = json!({"at": clock + 2000}).to_string();
+    assert_eq!(202, bench.ask("POST /api/v1/restart", &bearer(ADMIN), &in_time).await.status);
+}

@@ -136,7 +136,13 @@ async fn what_was_asked_for_too_long_ago_is_not_done() {
         let answer = post(&bench, what, &format!(r#"{{{act},"at":{at}}}"#)).await;
         assert_eq!((409, "late".into()), (answer.status, answer.code()), "{act}");
     }
-    assert!(bench.machine.look(|state| state.reports.is_empty() && state.closed().is_empty()));
+    let answer = post(&bench, "wake", &format!(r#"{{"at":{at}}}"#)).await;
+    assert_eq!((409, "late".into()), (answer.status, answer.code()), "wake");
+    assert!(bench.machine.look(|state| state.reports.is_empty() && state.closed().is_empty() && state.signals == 0));
+    for body in ["", "{}", &format!(r#"{{"at":{}}}"#, clock().await)] {
+        assert_eq!("not-asleep", post(&bench, "wake", body).await.code(), "in time: {body}");
+    }
+    assert_eq!("malformed", post(&bench, "wake", r#"{"when":1}"#).await.code());
     // From a clock that began before the device started again, by the newest one, and without one.
     let fresh = clock().await + 60_000;
     for at in [format!(r#","at":{}"#, u64::MAX), format!(r#","at":{fresh}"#), String::new()] {
