@@ -149,7 +149,7 @@ export const api = {
     const options = { body: { press, seconds, at }, signal };
     return (await (await request("POST", `${seatPath(seat)}/power`, options)).json()) as Pressed;
   },
-  wake: (seat: string) => request("POST", `${seatPath(seat)}/wake`),
+  wake: (seat: string) => request("POST", `${seatPath(seat)}/wake`, { body: { at: daemonNow() } }),
   type: (seat: string, text: string, asked: Asked) => keys(seat, { text }, asked),
   /** Asks whether a text could be typed, and types none of it. */
   check: (seat: string, text: string, signal?: AbortSignal) => {
@@ -160,10 +160,14 @@ export const api = {
   health: (signal: AbortSignal) => request("GET", "/health", { signal }),
   system: async () => (await (await request("GET", "/system")).json()) as System,
   update: (file: File, signal: AbortSignal) => request("POST", "/update", { file, signal }),
-  fetchUpdate: async () => (await (await request("POST", "/update/fetch")).json()) as Update,
+  fetchUpdate: async () => {
+    const options = { body: { at: daemonNow() } };
+    return (await (await request("POST", "/update/fetch", options)).json()) as Update;
+  },
   cancelFetch: () => request("POST", "/update/cancel"),
-  restart: () => request("POST", "/restart"),
-  factoryReset: (confirm: string) => request("POST", "/factory-reset", { body: { confirm } }),
+  restart: () => request("POST", "/restart", { body: { at: daemonNow() } }),
+  factoryReset: (confirm: string) =>
+    request("POST", "/factory-reset", { body: { confirm, at: daemonNow() } }),
   log: async (service: string) => (await request("GET", `/logs?service=${service}`)).text(),
   authorityUrl: "/api/v1/authority.crt",
   /** Whether there is an authority of the appliance's own to be trusted. */
