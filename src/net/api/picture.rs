@@ -175,7 +175,7 @@ impl From<Frame> for Shot {
 struct Shots {
     frames: Frames,
     lost: watch::Receiver<Option<Lost>>,
-    /// Since when there was no live picture, the last time there was none.
+    /// Since when there was no live picture, until one has come after that.
     since: Option<Instant>,
 }
 
@@ -210,8 +210,10 @@ impl Shots {
                 change = self.frames.changed(), if is_live => {
                     change.ok()?;
                     let frame = self.frames.borrow_and_update().clone();
-                    // A picture from before the loss is no news after it.
-                    if let Some(frame) = frame.filter(|frame| self.since.is_none_or(|since| since <= frame.captured)) {
+                    let Some(frame) = frame else { continue };
+                    // A picture that was captured before the loss and coded after it is no news. There is one at most,
+                    // so a device whose clock is wrong costs no more than that.
+                    if self.since.take().is_none_or(|since| since <= frame.captured) {
                         return Some(frame.into());
                     }
                 }
@@ -279,4 +281,33 @@ impl Parts for Multipart {
 
 fn next(mut shots: Shots) -> Next {
     Box::pin(async move { shots.next().await.map(|shot| (shots, shot)) })
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+    use crate::base::heartbeat::Heartbeat;
+    use crate::base::signal::{Signal, Size};
+    use crate::bus::{SeatBus, StatusBus};
+
+    #[tokio::test]
+    async fn after_a_loss_one_picture_from_before_it_is_skipped_and_no_more() {
+        let start = Instant::now();
+        let (seat, frames) = ("main".to_string().try_into().unwrap(), FrameBus::default());
+        let bus = SeatBus { seat, frames, status: StatusBus::default(), heartbeat: Heartbeat::new(start) };
+        let publish = |text: &'static str| {
+            bus.frames.publish(start, Size { width: 8, height: 8 }, Bytes::from_static(text.as_bytes()));
+        };
+        let mut shots = Shots::new(&bus.frames);
+        bus.report(start + Duration::from_secs(1), |screen| screen.signal = Signal::NoSignal);
+        assert_eq!(Some(start + Duration::from_secs(1)), shots.next().await.map(|card| card.captured));
+        publish("coded late");
+        bus.report(start + Duration::from_secs(2), |screen| screen.signal = Signal::Ok);
+        assert!(shots.next().now_or_never().is_none());
+        // By its wrong clock this one is no newer.
+        publish("live");
+        assert_eq!(Some(&b"live"[..]), shots.next().await.as_ref().map(|shot| &shot.jpeg[..]));
+    }
 }
