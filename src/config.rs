@@ -4,7 +4,7 @@
 //! the daemon does not start on it: a relay on the wrong pin can switch the target off.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -112,6 +112,37 @@ impl Default for Server {
     }
 }
 
+impl Server {
+    /// Refuses where nobody could ever reach the page.
+    fn check(&self, network: &Network) -> Result<(), ConfigError> {
+        let conflict = |key: &str, problem: String| Err(ConfigError::conflict(format!("server.{key}"), problem));
+        let http = match self.http {
+            Redirect::None => None,
+            Redirect::At(http) => Some(http),
+        };
+        for (key, at) in [("https", Some(self.https)), ("http", http)] {
+            let Some(at) = at else { continue };
+            if at.port() == 0 {
+                return conflict(key, format!("the port of {at} must be 1 to 65535"));
+            }
+            if let Err(accepted) = network.listens(at.ip()) {
+                return conflict(key, format!("{} is no address of this device: it must be {accepted}", at.ip()));
+            }
+        }
+        match http {
+            Some(http) if http.port() == self.https.port() && may_be_same(http.ip(), self.https.ip()) => {
+                conflict("http", format!("{http} must be another address or port than server.https, {}", self.https))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether who listens at one address may be in the way of another: an unspecified one is every other.
+fn may_be_same(one: IpAddr, other: IpAddr) -> bool {
+    one == other || one.is_unspecified() || other.is_unspecified()
+}
+
 impl Config {
     /// Parses and checks a configuration file's text.
     pub fn parse(text: &str) -> Result<Config, ConfigError> {
@@ -136,6 +167,7 @@ impl Config {
             }
         }
         config.network.check()?;
+        config.server.check(&config.network)?;
         config.time.check()?;
         config.update.check()?;
         for (id, seat) in &config.seats {
@@ -273,6 +305,28 @@ mod tests {
         for bad in ["a..b", "-", ".", "", "a-.b", "kvm..", &"a".repeat(64), &"a.".repeat(35_000)] {
             refuses(&format!("server.names = [\"{bad}\"]"), &["server.names", "253", "kvm.example.org"]);
             assert!(names(bad).unwrap_err().to_string().len() < 400);
+        }
+    }
+
+    #[test]
+    fn a_page_that_nobody_could_reach_is_refused() {
+        for (text, parts) in [
+            ("server.https = \"[::]:0\"", ["server.https", "1 to 65535"]),
+            ("server.http = \"0.0.0.0:0\"", ["server.http", "1 to 65535"]),
+            ("server.https = \"[::]:80\"", ["server.http", "another address or port"]),
+            ("server = {https = \"192.0.2.1:80\", http = \"0.0.0.0:80\"}", ["server.http", "192.0.2.1:80"]),
+            ("server.https = \"224.0.0.1:443\"", ["server.https", "224.0.0.1"]),
+            ("server.https = \"192.0.2.1:443\"\nnetwork.address = \"192.0.2.2/24\"", ["server.https", "192.0.2.2"]),
+        ] {
+            refuses(text, &parts);
+        }
+        for text in [
+            "server.https = \"192.0.2.2:443\"\nnetwork.address = \"192.0.2.2/24\"",
+            "server.https = \"127.0.0.1:443\"\nnetwork.address = \"192.0.2.2/24\"",
+            "server = {https = \"192.0.2.1:80\", http = \"192.0.2.2:80\"}",
+            "server = {https = \"[::]:80\", http = \"none\"}",
+        ] {
+            assert!(Config::parse(text).is_ok(), "{text}");
         }
     }
 

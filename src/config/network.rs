@@ -136,7 +136,21 @@ impl Network {
         if MOST_DNS < self.dns.len() {
             return Err(conflict("dns", format!("there are {}, and 0 to {MOST_DNS} are used", self.dns.len())));
         }
+        if let Some(server) = self.dns.iter().find(|server| !is_a_machines(**server) || server.is_loopback()) {
+            return Err(conflict("dns", format!("{server} must be the address of another machine")));
+        }
+        if let Address::Fixed { address, prefix } = self.address
+            && let Some(what) = purpose(address, prefix)
+        {
+            let problem = format!("{address}/{prefix} is {what}: it must be one that a machine can have");
+            return Err(conflict("address", problem));
+        }
         let Some(gateway) = self.gateway else { return Ok(()) };
+        if let Address::Fixed { prefix, .. } = self.address
+            && let Some(what) = purpose(gateway, prefix)
+        {
+            return Err(conflict("gateway", format!("{gateway} is {what}: it must be the router's own address")));
+        }
         match self.address {
             Address::Dhcp => {
                 Err(conflict("gateway", "needs a fixed network.address beside it, such as \"192.0.2.10/24\"".into()))
@@ -149,6 +163,20 @@ impl Network {
     }
 }
 
+impl Network {
+    /// Whether a page at this address can be reached some time; if not, what would do.
+    pub(super) fn listens(&self, at: IpAddr) -> Result<(), String> {
+        let others = |own: &str| Err(format!("{own}, or \"[::]\" for every one"));
+        match (at, self.address) {
+            _ if at.is_unspecified() || at.is_loopback() => Ok(()),
+            _ if !is_a_machines(at) => others("one that a machine can have"),
+            // Of IPv6, routers give others in addition.
+            (IpAddr::V4(_), Address::Fixed { address, .. }) if at != address => others(&address.to_string()),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Time {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let number = self.servers.len();
@@ -157,6 +185,27 @@ impl Time {
         }
         let problem = format!("there are {number}, and 0 to {MOST_TIME_SERVERS} are asked");
         Err(ConfigError::conflict("time.servers", problem))
+    }
+}
+
+/// Whether a machine can have this address at all.
+fn is_a_machines(address: IpAddr) -> bool {
+    let is_kept_back = matches!(address, IpAddr::V4(address) if purpose(address.into(), 32).is_some());
+    !(address.is_unspecified() || address.is_multicast() || is_kept_back)
+}
+
+/// What an address is for, if no machine can have it there: RFC 1122 section 3.2.1.3, RFC 1112 section 4.
+fn purpose(address: IpAddr, prefix: u8) -> Option<&'static str> {
+    let IpAddr::V4(address) = address else { return None };
+    let others = u32::MAX.checked_shr(prefix.into()).unwrap_or(0);
+    match address.octets()[0] {
+        0 => Some("of 0.0.0.0/8, which stands for no network"),
+        240.. => Some("of 240.0.0.0/4, which is reserved"),
+        // A link between two machines needs neither of the next two (RFC 3021).
+        _ if 30 < prefix => None,
+        _ if address.to_bits() & others == 0 => Some("the network's own address"),
+        _ if address.to_bits() & others == others => Some("the network's broadcast address"),
+        _ => None,
     }
 }
 
@@ -251,6 +300,32 @@ mod tests {
             refuses(&format!("[network]\naddress = \"{bad}\""), &["address", "dhcp", "192.0.2.10/24"]);
         }
         assert!(said("[network]\naddress = \"2001:db8::10/64\"").contains("address='2001:db8::10/64'\n"));
+    }
+
+    #[test]
+    fn an_address_that_means_something_else_is_refused_with_what_it_means() {
+        for (text, part) in [
+            ("address = \"192.0.2.0/24\"", "the network's own"),
+            ("address = \"192.0.2.255/24\"", "broadcast"),
+            ("address = \"192.0.2.128/25\"", "the network's own"),
+            ("address = \"192.0.2.7/30\"", "broadcast"),
+            ("address = \"0.1.2.3/8\"", "0.0.0.0/8"),
+            ("address = \"240.0.0.1/24\"", "reserved"),
+            ("address = \"255.255.255.255/32\"", "reserved"),
+            ("address = \"192.0.2.10/24\"\ngateway = \"192.0.2.0\"", "network.gateway: 192.0.2.0 is the network's own"),
+            ("address = \"192.0.2.10/24\"\ngateway = \"192.0.2.255\"", "network.gateway: 192.0.2.255 is the network's"),
+            ("dns = [\"192.0.2.2\", \"0.0.0.0\"]", "network.dns: 0.0.0.0"),
+            ("dns = [\"127.0.0.1\"]", "another machine"),
+            ("dns = [\"ff02::1\"]", "another machine"),
+            ("dns = [\"255.255.255.255\"]", "another machine"),
+        ] {
+            refuses(&format!("[network]\n{text}"), &[part, "must be"]);
+        }
+        for address in
+            ["192.0.2.0/31", "192.0.2.1/31", "192.0.2.255/32", "192.0.2.255/16", "169.254.7.7/16", "fe80::1/64"]
+        {
+            said(&format!("[network]\naddress = \"{address}\""));
+        }
     }
 
     #[test]
