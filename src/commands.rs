@@ -17,7 +17,8 @@ use crate::adopt::{self, Outcome};
 use crate::auth::accounts::check_password;
 use crate::auth::secret;
 use crate::base::usb::HubPort;
-use crate::config::Line;
+use crate::config::change::{self, Change};
+use crate::config::{Config, Line};
 use crate::hw::carrier::Carrier;
 use crate::hw::note::{self, Note};
 use crate::hw::{grow, reset_pin, usb_port};
@@ -34,6 +35,22 @@ pub fn adopt(card: &Path, board: &str, data: &Path) -> Result<(), StartError> {
         Outcome::TakenWithOwner => println!("took farhand.toml, and the owner that it names, from the card"),
     }
     Ok(())
+}
+
+/// Prints the keys in which two configurations differ, and what follows.
+pub fn diff(before: &Config, after: &Config) {
+    let value = |value: Option<toml::Value>| value.map_or("nothing".to_string(), |value| value.to_string());
+    for Change { key, before, after } in change::changes(before, after) {
+        println!("{key}: {} -> {}", value(before), value(after));
+    }
+    let parts: Vec<String> =
+        change::restarts(before, after).into_iter().map(|part| format!("{part:?}").to_lowercase()).collect();
+    if !parts.is_empty() {
+        println!("starts again: {}", parts.join(", "));
+    }
+    if change::needs_trial(before, after) {
+        println!("is tried first, and taken back unless it is confirmed");
+    }
 }
 
 /// Reads a password and prints its hash.

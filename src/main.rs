@@ -11,7 +11,7 @@ use farhand::base::error_chain::chain;
 use farhand::base::files;
 use farhand::base::usb::HubPort;
 use farhand::commands;
-use farhand::config::boot_card::Card;
+use farhand::config::boot_card::{self, Card};
 use farhand::config::forward::{self, Reading};
 use farhand::config::{Config, Redirect, layers, network};
 use farhand::daemon::{self, Overrides, Places};
@@ -65,6 +65,13 @@ enum Job {
     Check {
         /// The file.
         file: PathBuf,
+    },
+    /// Say in which keys two configurations differ, and what starts again when the second counts instead of the first.
+    Diff {
+        /// The first.
+        before: PathBuf,
+        /// The second.
+        after: PathBuf,
     },
     /// Take the configuration that an owner left on the card, if the device has no owner yet. Init runs it at boot.
     Adopt {
@@ -235,12 +242,21 @@ fn run(job: Job) -> Result<(), StartError> {
     match job {
         Job::Check { file } => {
             // What an owner puts on the card is a configuration, and may name the owner in addition.
-            let card =
-                Card::parse("", &text(&file)?).map_err(|source| StartError::Config { file: file.clone(), source })?;
+            let content = text(&file)?;
+            let card = Card::parse("", &content).map_err(|source| {
+                for finding in boot_card::findings(&content) {
+                    eprintln!("{}:{finding}", file.display());
+                }
+                StartError::Config { file: file.clone(), source }
+            })?;
             for warning in card.warnings.into_iter().chain(card.config.warnings()) {
                 println!("{}: {warning}", file.display());
             }
             println!("{}: good", file.display());
+            Ok(())
+        }
+        Job::Diff { before, after } => {
+            commands::diff(&read(&before)?.config, &read(&after)?.config);
             Ok(())
         }
         Job::Adopt { file, over, data } => {

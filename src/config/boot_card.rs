@@ -8,6 +8,7 @@ use serde::Deserialize;
 use crate::auth::accounts::Name;
 use crate::auth::secret::PasswordDigest;
 
+use super::check::{Finding, check};
 use super::error::ConfigError;
 use super::forward::Reading;
 use super::{Config, layers};
@@ -56,6 +57,12 @@ impl Card {
         let Reading { config, warnings } = layers::read(board, &kept)?;
         Ok(Card { config, warnings, text: kept, claim })
     }
+}
+
+/// All that is wrong with the configuration in a card's text, apart from its `[claim]`.
+pub fn findings(text: &str) -> Vec<Finding> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    check("", &without_claim(text)).outcome.err().unwrap_or_default()
 }
 
 /// The text with the table's lines emptied, so that later messages count lines as the owner's editor does.

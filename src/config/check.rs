@@ -3,6 +3,7 @@
 //! Whether a text is good is what [`layers::read`] says, as at every start. Only what is wrong is explained here: the
 //! reader stops at the first mistake, so what it objects to is taken away until it objects to something else.
 
+use std::fmt;
 use std::ops::Range;
 
 use serde::{Deserialize as _, Serialize};
@@ -39,6 +40,18 @@ pub struct Finding {
     pub line: Option<usize>,
     /// The character in that line, counted from 1.
     pub column: Option<usize>,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        if let (Some(line), Some(column)) = (self.line, self.column) {
+            write!(f, "{line}:{column}: ")?;
+        }
+        if let Some(key) = &self.key {
+            write!(f, "{key}: ")?;
+        }
+        f.write_str(&self.message)
+    }
 }
 
 /// What there is to say about a text.
@@ -236,6 +249,78 @@ mod tests {
         assert!(errors(&nested)[0].message.contains("2001 keys"));
         let deep = "a=".to_string() + &"[".repeat(30_000);
         assert_eq!(1, errors(&deep).len());
+    }
+
+    #[test]
+    fn what_is_found_good_is_what_every_process_starts_with() {
+        let values = [
+            "true",
+            "false",
+            "0",
+            "2",
+            "17",
+            "27",
+            "45",
+            "-1",
+            "70000",
+            "1.5",
+            "{}",
+            "[]",
+            "\"\"",
+            "\"auto\"",
+            "\"none\"",
+            "\"dhcp\"",
+            "\"192.0.2.10/24\"",
+            "\"192.0.2.0/24\"",
+            "\"192.0.2.1\"",
+            "[\"192.0.2.1\"]",
+            "[\"a b\"]",
+            "\"rppal\"",
+            "\"gpiocdev\"",
+            "\"/dev/gpiochip0\"",
+            "\"1280x720\"",
+            "\"[::]:443\"",
+            "\"[::]:0\"",
+            "\"https://a/b\"",
+            "\"rack-7\"",
+            "\"a b\"",
+            "\"key\"",
+            "\"usb:1-1.3\"",
+            "\"/dev/watchdog0\"",
+            "x",
+        ];
+        let mut keys = super::super::change::tests::every_key();
+        keys.push("network.hots".into());
+        let (mut state, mut good, mut bad) = (0x2545_f491_4f6c_dd1d_u64, 0, 0);
+        let mut draw = |most: usize| {
+            // Xorshift: the same draw in each run.
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            usize::try_from(state % u64::try_from(most).unwrap()).unwrap()
+        };
+        for round in 0..2000 {
+            let mut text = String::new();
+            for _ in 0..1 + draw(3) {
+                let key = &keys[draw(keys.len())];
+                if !text.contains(key.as_str()) {
+                    text += &format!("{key} = {}\n", values[draw(values.len())]);
+                }
+            }
+            let starts = forward::read(&text);
+            match check("", &text).outcome {
+                Ok(config) => {
+                    assert_eq!(config, starts.unwrap().config, "round {round}:\n{text}");
+                    good += 1;
+                }
+                Err(found) => {
+                    assert!(starts.is_err() && !found.is_empty(), "round {round}:\n{text}");
+                    assert!(found.iter().all(|finding| finding.line.is_some()), "{found:?}\n{text}");
+                    bad += 1;
+                }
+            }
+        }
+        assert!(100 < good && 100 < bad, "{good} good and {bad} bad");
     }
 
     #[test]

@@ -41,6 +41,28 @@ fn a_configuration_of_the_next_version_is_good_and_what_is_passed_over_is_said()
 }
 
 #[test]
+fn a_bad_configuration_is_called_bad_with_the_place_of_each_mistake() {
+    let temporary = tempfile::tempdir().unwrap();
+    let file = temporary.path().join("bad.toml");
+    fs::write(&file, "[claim]\nuser = \"anna\"\n[network]\nhost = \"a b\"\nmdns = 1\n").unwrap();
+    refuses(&["check", file.to_str().unwrap()], &["bad.toml:4:8: network.host: host", "bad.toml:5:8: network.mdns: "]);
+}
+
+#[test]
+fn two_configurations_are_compared_with_what_follows() {
+    let temporary = tempfile::tempdir().unwrap();
+    let (before, after) = (temporary.path().join("a.toml"), temporary.path().join("b.toml"));
+    fs::write(&before, "[network]\nhost = \"a\"\n").unwrap();
+    fs::write(&after, "[network]\nhost = \"b\"\n[seats.main.video]\nsize = \"1280x720\"\n").unwrap();
+    let output = farhand(&["diff", before.to_str().unwrap(), after.to_str().unwrap()]);
+    let expected = "network.host: \"a\" -> \"b\"\nseats.main.video.size: \"auto\" -> \"1280x720\"\n\
+                    starts again: picture, network, page\nis tried first, and taken back unless it is confirmed\n";
+    assert_eq!(expected, String::from_utf8_lossy(&output.stdout));
+    let same = farhand(&["diff", before.to_str().unwrap(), before.to_str().unwrap()]);
+    assert!(same.status.success() && same.stdout.is_empty());
+}
+
+#[test]
 fn seats_that_may_exchange_their_dongles_are_warned_of() {
     let temporary = tempfile::tempdir().unwrap();
     let file = temporary.path().join("two.toml");
