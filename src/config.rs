@@ -16,6 +16,7 @@ pub mod boot_card;
 pub mod change;
 pub mod check;
 mod choice;
+pub mod edit;
 mod error;
 pub mod forward;
 mod guard;

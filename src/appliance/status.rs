@@ -11,8 +11,8 @@ use crate::base::files;
 use crate::bus::SystemBus;
 use crate::health::board::Report;
 use crate::health::report_file;
-use crate::update::Progress;
 use crate::update::slots::{Content, Slot, Slots};
+use crate::update::{Progress, Trial};
 
 /// What the appliance is, runs and does to itself.
 #[derive(Debug, JsonSchema, Serialize)]
@@ -29,6 +29,7 @@ pub struct System {
     health: Option<Report>,
     update: Progress,
     update_from: Option<String>,
+    trial: Option<Trial>,
 }
 
 /// Why the machine last started, as the guard found out. It may be another version's guard that says it, so words that
@@ -61,6 +62,7 @@ pub async fn status(bus: &SystemBus, run: &Path, update_from: Option<String>) ->
         None => "unknown".into(),
     };
     let update = system.update();
+    let trial = system.trial.clone();
     let slots = system.machine.and_then(|machine| machine.slots);
     let (slot, confirmed) = slots.as_ref().map_or((None, None), |slots| (Some(slots.running), slots.confirmed));
     System {
@@ -76,6 +78,7 @@ pub async fn status(bus: &SystemBus, run: &Path, update_from: Option<String>) ->
         health,
         update,
         update_from,
+        trial,
     }
 }
 

@@ -1,5 +1,7 @@
 //! Shows the configuration, checks another, and has it count, for one request at a time.
 
+use std::collections::BTreeMap;
+
 use hyper::header::{HeaderMap, IF_MATCH};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,6 +10,7 @@ use tokio::task::spawn_blocking;
 use crate::appliance::configuration::{self, Review, Shown as Configuration};
 use crate::auth::role::Privilege;
 use crate::config::check::{Finding, LONGEST};
+use crate::config::edit::{EditError, edit};
 use crate::hands::appliance::configuration::{Current, Places};
 use crate::net::http::accepts::{BodyError, Json, Nothing};
 use crate::net::http::answers::{Changed, Done, Revised, Shown, Text};
@@ -24,6 +27,7 @@ use crate::update::Trial;
 pub const ROWS: &[Row] = &[
     Row::of::<ShowConfig>(),
     Row::of::<ReplaceConfig>(),
+    Row::of::<ChangeKeys>(),
     Row::of::<CheckConfig>(),
     Row::of::<ConfirmConfig>(),
     Row::of::<RevertConfig>(),
@@ -52,6 +56,7 @@ const NOT_SETTLED: &[&Code] =
 struct ShowConfig;
 struct CheckConfig;
 struct ReplaceConfig;
+struct ChangeKeys;
 struct ConfirmConfig;
 struct RevertConfig;
 struct ShowVersion;
@@ -94,6 +99,22 @@ pub struct Told {
 #[serde(deny_unknown_fields)]
 pub struct ConfigText {
     text: String,
+}
+
+/// Keys to set and to take away, each in full, such as `network.host`.
+#[derive(JsonSchema, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Keys {
+    #[serde(default)]
+    set: BTreeMap<String, serde_json::Value>,
+    #[serde(default)]
+    unset: Vec<String>,
+}
+
+impl ApiError for EditError {
+    fn code(&self) -> &'static Code {
+        codes::MALFORMED
+    }
 }
 
 /// What becomes of a change.
@@ -239,6 +260,31 @@ impl Endpoint for ReplaceConfig {
             return Err(Changed.into());
         }
         change(context, current, text).await
+    }
+}
+
+impl Endpoint for ChangeKeys {
+    const AT: (Method, &'static str) = (Method::Patch, "/api/v1/config");
+    const ACCESS: Access = Access::Needs(Privilege::Configure);
+    const SEMANTICS: Semantics = Semantics::ACTS.logging_itself();
+    const SUMMARY: &'static str = "sets and takes away keys; comments and order of the text stay";
+    const ERRORS: &'static [&'static Code] = NOT_CHANGED;
+    type Caller = Person;
+    type Accepts = Json<Keys, BODY>;
+    type Answers = Shown<Applied>;
+
+    async fn act(
+        context: Context<Person>,
+        Json(Keys { set, unset }): Self::Accepts,
+    ) -> Result<Shown<Applied>, Problem> {
+        let expected = expected(&context.head.headers)?;
+        let current = read(&context.site, Places::current).await?;
+        if current.revision() != expected {
+            return Err(Changed.into());
+        }
+        let before = current.text.clone();
+        let edited = read(&context.site, move |_| Ok(edit(&before, &set, &unset))).await?;
+        change(context, current, checked(edited?)?).await
     }
 }
 

@@ -13,7 +13,7 @@ use crate::base::signal::{Signal, Size};
 use crate::base::usb::{KeyboardLeds, Udc};
 use crate::bus::{ListedViewer, SeatStatus};
 use crate::hid::pointer::{BUTTONS, FAR};
-use crate::update::Progress;
+use crate::update::{Progress, Trial};
 use crate::video::encode::Range;
 use crate::video::placeholder;
 
@@ -132,6 +132,11 @@ pub enum FromDaemon<'a> {
     },
     /// How an update of the appliance is going; for administrators.
     Update(&'a Progress),
+    /// What of the configuration is tried; for administrators.
+    Trial {
+        /// Nothing any more, if there is none.
+        trial: Option<&'a Trial>,
+    },
     /// A message was understood and not carried out.
     Refused {
         /// Stable.

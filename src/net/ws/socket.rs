@@ -110,7 +110,7 @@ async fn view(wire: &mut PictureSocket<Transport>, upgrade: &Upgrade, site: &Arc
     frames.mark_changed();
     // Whose business it is hears how an update goes, and at first only if one does.
     let mut updates = principal.may(Privilege::Configure, None).then(|| site.system().watch());
-    let mut told = Progress::default();
+    let (mut told, mut told_trial) = (Progress::default(), None);
     let mut gone = std::pin::pin!(principal.lease().ended());
     let (user, here) = (principal.name.as_str(), principal.rights.privileges(Some(&bus.seat)));
     let (role, privileges) = (here.role(), here.list());
@@ -122,10 +122,17 @@ async fn view(wire: &mut PictureSocket<Transport>, upgrade: &Upgrade, site: &Arc
         if let Some(updates) = &mut updates
             && wire.has_room()
         {
-            let progress = updates.borrow_and_update().update();
+            let (progress, trial) = {
+                let system = updates.borrow_and_update();
+                (system.update(), system.trial.clone())
+            };
             if progress != told {
                 wire.say(FromDaemon::Update(&progress).to_text())?;
                 told = progress;
+            }
+            if trial != told_trial {
+                wire.say(FromDaemon::Trial { trial: trial.as_ref() }.to_text())?;
+                told_trial = trial;
             }
         }
         while attachment.has_room()

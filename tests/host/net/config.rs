@@ -9,6 +9,7 @@ use farhand::config::change::Part;
 use serde_json::{Value, json};
 
 use super::bench::{Answer, Bench, Folders, bearer, keep_log, lines_kept, logged, soon};
+use super::socket::Socket;
 
 const CONFIG: &str = "/api/v1/config";
 
@@ -275,6 +276,60 @@ async fn a_comment_starts_nothing_again() {
     assert_eq!(Vec::<Part>::new(), applied(&mut bench).await);
     assert_eq!(200, put(&bench, "# mine\n").await.status);
     assert_eq!(1, shown(&bench).await["history"].as_array().unwrap().len(), "nothing has changed");
+}
+
+/// Sets and takes away keys.
+async fn patch(bench: &Bench, keys: Value) -> Answer {
+    let revision = format!("If-Match: \"{}\"\r\n", shown(bench).await["revision"].as_str().unwrap());
+    ask(bench, &format!("PATCH {CONFIG}"), &revision, &keys.to_string()).await
+}
+
+#[tokio::test]
+async fn keys_are_changed_and_comments_stay() {
+    let bench = Bench::new().await;
+    let text = "# Mine.\n[seats.main.video]\nsize = \"640x480\" # small\n\n[seats.main.usb]\nname = \"Mine\"\n";
+    assert_eq!(200, put(&bench, text).await.status);
+    let answer =
+        patch(&bench, json!({"set": {"seats.main.video.size": "1280x720"}, "unset": ["seats.main.usb.name"]})).await;
+    assert_eq!(200, answer.status, "{}", answer.text());
+    let told = answer.json();
+    assert_eq!(json!(["picture", "keyboard"]), told["restarts"]);
+    let expected = "# Mine.\n[seats.main.video]\nsize = \"1280x720\" # small\n\n[seats.main.usb]\n";
+    assert_eq!(Some(expected), owners(&bench.folders).as_deref());
+    assert_eq!(told["revision"], shown(&bench).await["revision"]);
+
+    let answer = patch(&bench, json!({"set": {"seats.main.video.size": "1x1"}})).await;
+    assert_eq!((400, "bad-configuration".into()), (answer.status, answer.code()));
+    assert_eq!(json!("seats.main.video.size"), answer.json()["error"]["detail"][0]["key"]);
+    for keys in
+        [json!({"set": {"seats..x": 1}}), json!({"set": {"seats": 1}}), json!({"set": {"a": null}}), json!({"x": 1})]
+    {
+        let answer = patch(&bench, keys).await;
+        assert_eq!((400, "malformed".into()), (answer.status, answer.code()), "{}", answer.text());
+    }
+    let answer = ask(&bench, &format!("PATCH {CONFIG}"), "", "{}").await;
+    assert_eq!((428, "no-revision".into()), (answer.status, answer.code()));
+    let answer = ask(&bench, &format!("PATCH {CONFIG}"), "If-Match: \"x\"\r\n", "{}").await;
+    assert_eq!((412, "changed".into()), (answer.status, answer.code()));
+    assert_eq!(Some(expected), owners(&bench.folders).as_deref());
+}
+
+#[tokio::test]
+async fn whoever_may_configure_hears_of_a_trial_and_of_its_end() {
+    let mut bench = Bench::new().await;
+    let mut admin = Socket::open(&bench, &bearer(Role::Administrator)).await;
+    let trial = put(&bench, RENAMED).await.json()["trial"].clone();
+    assert_eq!(trial, admin.event("trial").await["trial"]);
+    applied(&mut bench).await;
+    assert_eq!(trial, ask(&bench, "GET /api/v1/system", "", "").await.json()["trial"]);
+    // Whoever comes later learns of it.
+    let mut later = Socket::open(&bench, &bearer(Role::Administrator)).await;
+    assert_eq!(trial, later.event("trial").await["trial"]);
+    let mut operator = Socket::open(&bench, &bearer(Role::Operator)).await;
+    assert_eq!(204, ask(&bench, &format!("POST {CONFIG}/confirm"), "", "").await.status);
+    assert_eq!(json!(null), admin.event("trial").await["trial"]);
+    operator.say(json!({"type": "key", "code": "Nonsense", "down": true})).await;
+    assert!(operator.until("refused").await.iter().all(|event| event["type"] != "trial"));
 }
 
 #[tokio::test]

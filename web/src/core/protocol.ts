@@ -25,6 +25,7 @@ export type FromDaemon =
   | ({ type: "latency"; ms: number } & Told)
   | ({ type: "beat" } & Told)
   | ({ type: "update" } & Update)
+  | { type: "trial"; trial: Trial | null }
   | { type: "refused"; code: string; message: string };
 
 /** What somebody may do. Who they are called, the page does not ask: roles can be cut differently. */
@@ -83,6 +84,9 @@ export type Update = {
   message: string;
 };
 
+/** A configuration that is tried: until when by the appliance's clock, and where the page is meanwhile. */
+export type Trial = { until_ms: number; addresses: string[] };
+
 /** Something that comes and goes: whether it is so, and whether it has been since the start. */
 export type Trouble = { now: boolean; ever: boolean };
 
@@ -131,6 +135,14 @@ export function parseMessage(text: string): FromDaemon | null {
     return null;
   }
   if (typeof message !== "object" || message === null || !("type" in message)) return null;
-  const names: readonly unknown[] = ["hello", "status", "latency", "beat", "update", "refused"];
+  const names: readonly unknown[] = [
+    "hello",
+    "status",
+    "latency",
+    "beat",
+    "update",
+    "trial",
+    "refused",
+  ];
   return names.includes(message.type) ? (message as FromDaemon) : null;
 }
