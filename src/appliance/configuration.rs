@@ -54,7 +54,8 @@ pub struct Review {
 /// A key that changes. What is in only one of two configurations is null in the other.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct Changed {
-    key: String,
+    /// The key, in full.
+    pub key: String,
     before: Option<serde_json::Value>,
     after: Option<serde_json::Value>,
 }

@@ -33,6 +33,9 @@ pub enum ControlError {
     Hands(#[from] HandsError),
 }
 
+/// How many keys of a change are named in a line of the log.
+const MOST_KEYS: usize = 10;
+
 /// The appliance, as it is worked.
 #[derive(Debug)]
 pub struct Control<'a> {
@@ -72,10 +75,24 @@ impl Control<'_> {
         Ok(Upload::begin(self.system, self.data, phase)?)
     }
 
-    /// Has another configuration count where the one of the revision `expected` does; answers once it is stored.
-    pub async fn configure(&self, principal: &Principal, text: String, expected: String) -> Result<(), ControlError> {
+    /// Has another configuration count where the one of the revision `expected` does; answers once it is stored. Which
+    /// `keys` differ is logged, and no value.
+    pub async fn configure(
+        &self,
+        principal: &Principal,
+        text: String,
+        expected: String,
+        keys: &[&str],
+    ) -> Result<(), ControlError> {
         check(principal)?;
-        let act = Act::begin(Kind::Lasting, principal, "change the configuration");
+        let more = keys.len().saturating_sub(MOST_KEYS);
+        let named = keys[..keys.len() - more].join(", ");
+        let what = match (keys.len(), more) {
+            (0, _) => "change the configuration's text, and no key".into(),
+            (_, 0) => format!("change the configuration: {named}"),
+            _ => format!("change the configuration: {named} and {more} more keys"),
+        };
+        let act = Act::begin(Kind::Lasting, principal, what);
         Ok(act.end(self.hands.configure(text, expected, principal.to_string()).await)?)
     }
 

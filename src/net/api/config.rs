@@ -204,7 +204,8 @@ async fn change(context: Context<Person>, current: Current, text: String) -> Res
         return Err(Mistakes(review.errors).into());
     }
     let next = crate::hands::appliance::configuration::revision(&text);
-    site.appliance().configure(&context.caller.0, text, revision).await?;
+    let keys: Vec<&str> = review.changes.iter().map(|change| &*change.key).collect();
+    site.appliance().configure(&context.caller.0, text, revision, &keys).await?;
     Ok(Shown(Applied { revision: next, review, trial: site.system().now().trial }))
 }
 

@@ -2,13 +2,18 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
+use std::process::Stdio;
 use std::time::Duration;
 
 use farhand::auth::role::Role;
 use farhand::config::change::Part;
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::net::TcpStream;
+use tokio::process::Command;
 
-use super::bench::{Answer, Bench, Folders, bearer, keep_log, lines_kept, logged, soon};
+use super::bench::{Answer, Bench, Client, Folders, bearer, keep_log, lines_kept, logged, soon};
 use super::socket::Socket;
 
 const CONFIG: &str = "/api/v1/config";
@@ -336,9 +341,9 @@ async fn whoever_may_configure_hears_of_a_trial_and_of_its_end() {
 async fn who_changes_it_is_in_the_log_and_what_they_wrote_is_not() {
     keep_log();
     let bench = Bench::new().await;
-    assert_eq!(200, put(&bench, "# canary-in-a-comment\n").await.status);
+    assert_eq!(200, put(&bench, "# canary-in-a-comment\nseats.main.usb.name = \"canary\"\n").await.status);
     assert_eq!(400, put(&bench, "network.host = \"canary in a value\"\n").await.status);
-    logged(&["done: token Administrator asked to change the configuration"]).await;
+    logged(&["done: token Administrator asked to change the configuration: seats.main.usb.name"]).await;
     assert_eq!(0, lines_kept("canary"));
 }
 
@@ -351,4 +356,48 @@ async fn what_cannot_be_stored_is_not_half_stored() {
     assert_eq!((500, "not-stored".into()), (answer.status, answer.code()));
     let told = shown(&bench).await;
     assert_eq!((&json!(""), &json!([])), (&told["text"], &told["history"]));
+}
+
+/// Asks another process, with a session of its.
+async fn ask_process(address: &str, data: &Path, lines: &str, request: &str, body: &Value) -> Answer {
+    let tcp = TcpStream::connect(address).await.unwrap();
+    let mut client = Client::tls(tcp, &data.join("tls/certificate.pem")).await;
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let length = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+    client.send(&format!("{request} HTTP/1.1\r\nHost: {address}\r\n{lines}{length}\r\n{body}")).await;
+    client.answer().await
+}
+
+#[tokio::test]
+async fn a_simulation_begins_again_with_what_was_changed_and_sessions_go_on() {
+    let temporary = tempfile::tempdir().unwrap();
+    let data = temporary.path().join("data");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_farhand"));
+    command.args(["serve", "--board", "sim", "--https", "127.0.0.1:0", "--data"]).arg(&data);
+    let mut serve = command.stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+    let mut said = BufReader::new(serve.stdout.take().unwrap()).lines();
+    let mut next = async |word: &str| loop {
+        let line = soon(word, said.next_line()).await.unwrap().expect("it goes on");
+        if let Some(rest) = line.strip_prefix(word) {
+            return rest.to_string();
+        }
+    };
+    let address = next("address: https://").await;
+    let claim = json!({"code": next("claim code: ").await, "user": "anna", "password": "correct horse"});
+    let answer = ask_process(&address, &data, "", "POST /api/v1/claim", &claim).await;
+    assert_eq!(200, answer.status, "{}", answer.text());
+    let cookie = answer.cookie();
+
+    let shown = ask_process(&address, &data, &cookie, "GET /api/v1/config", &json!(null)).await.json();
+    assert!(shown["effective"].as_str().unwrap().contains("127.0.0.1:8443"), "{shown}");
+    let lines = format!("{cookie}If-Match: \"{}\"\r\n", shown["revision"].as_str().unwrap());
+    let text = "[seats.main.usb]\nname = \"Mine\"\n[seats.second.usb]\ncontroller = \"none\"\n";
+    let answer = ask_process(&address, &data, &lines, "PUT /api/v1/config", &json!({ "text": text })).await;
+    assert_eq!(200, answer.status, "{}", answer.text());
+
+    let address = next("address: https://").await;
+    let seats = ask_process(&address, &data, &cookie, "GET /api/v1/seats", &json!(null)).await;
+    assert!(seats.status == 200 && seats.text().contains("second"), "{}", seats.text());
+    assert_eq!(text, fs::read_to_string(data.join("farhand.toml")).unwrap());
+    serve.kill().await.unwrap();
 }

@@ -1,6 +1,8 @@
 //! Keeps earlier configurations, a file each, with who had them count and when.
 
+use std::fs::Permissions;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use log::warn;
@@ -50,6 +52,8 @@ pub(super) fn read(folder: &Path, number: u64) -> io::Result<Option<Version>> {
 /// Adds a version, and gives its number. The oldest are removed.
 pub(super) fn add(folder: &Path, version: Version) -> io::Result<u64> {
     std::fs::create_dir_all(folder)?;
+    // `serve` comes in, too, whatever the umask is.
+    std::fs::set_permissions(folder, Permissions::from_mode(0o755))?;
     let known = numbers(folder)?;
     let number = known.last().map_or(1, |last| last + 1);
     let json = serde_json::to_string(&version).expect("texts and a number are JSON");
@@ -103,6 +107,8 @@ mod tests {
         }
         let kept: Vec<u64> = list(&folder).unwrap().iter().map(|version| version.number).collect();
         assert_eq!((11..=30).rev().collect::<Vec<_>>(), kept);
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((0o755, 0o644), (mode(&folder), mode(&folder.join("12"))), "serve may read them");
         let version = read(&folder, 12).unwrap().unwrap();
         assert_eq!((Some("anna"), 12, "12"), (version.who.as_deref(), version.when, &*version.text));
         assert_eq!(None, read(&folder, 10).unwrap());
