@@ -99,6 +99,9 @@ pub enum ApplianceError {
     /// There is nothing to confirm.
     #[error("no configuration is being tried; if one was, its time is over and the one before counts")]
     NotOnTrial,
+    /// Who confirms may not have come over the new settings.
+    #[error("the old settings may still count; confirm the configuration in a few seconds")]
+    TooEarly,
     /// A configuration could not be written.
     #[error("the configuration cannot be stored: {0}")]
     Configuration(String),

@@ -51,7 +51,7 @@ const NOT_CHANGED: &[&Code] = &[
 
 /// Why a trial cannot be ended.
 const NOT_SETTLED: &[&Code] =
-    &[codes::NOT_ON_TRIAL, codes::NOT_STORED, codes::BUSY, codes::SIMULATED, codes::HANDS_AWAY];
+    &[codes::NOT_ON_TRIAL, codes::TOO_EARLY, codes::NOT_STORED, codes::BUSY, codes::SIMULATED, codes::HANDS_AWAY];
 
 struct ShowConfig;
 struct CheckConfig;

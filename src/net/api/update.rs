@@ -85,6 +85,7 @@ impl ApiError for ApplianceError {
             ApplianceError::BadConfiguration(_) => codes::BAD_CONFIGURATION,
             ApplianceError::OnTrial => codes::ON_TRIAL,
             ApplianceError::NotOnTrial => codes::NOT_ON_TRIAL,
+            ApplianceError::TooEarly => codes::TOO_EARLY,
             ApplianceError::Configuration(_) => codes::NOT_STORED,
         }
     }

@@ -145,6 +145,8 @@ codes! {
     ON_TRIAL = CONFLICT, "on-trial";
     /// No configuration is being tried.
     NOT_ON_TRIAL = CONFLICT, "not-on-trial";
+    /// The configuration is confirmed before it can count.
+    TOO_EARLY = CONFLICT, "too-early";
     /// A change must say by `If-Match` what it changes.
     NO_REVISION = PRECONDITION_REQUIRED, "no-revision";
     /// There is no such version of the configuration.

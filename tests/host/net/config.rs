@@ -205,6 +205,9 @@ async fn what_could_lock_everybody_out_is_tried_until_it_is_confirmed() {
     assert_eq!((409, "on-trial".into()), (answer.status, answer.code()));
 
     let confirm = format!("POST {CONFIG}/confirm");
+    let answer = ask(&bench, &confirm, "", "").await;
+    assert_eq!((409, "too-early".into()), (answer.status, answer.code()), "the old settings may still count");
+    bench.advance(Duration::from_secs(5));
     assert_eq!(204, ask(&bench, &confirm, "", "").await.status);
     assert_eq!(Some(RENAMED), owners(&bench.folders).as_deref());
     let told = shown(&bench).await;
@@ -331,6 +334,7 @@ async fn whoever_may_configure_hears_of_a_trial_and_of_its_end() {
     let mut later = Socket::open(&bench, &bearer(Role::Administrator)).await;
     assert_eq!(trial, later.event("trial").await["trial"]);
     let mut operator = Socket::open(&bench, &bearer(Role::Operator)).await;
+    bench.advance(Duration::from_secs(5));
     assert_eq!(204, ask(&bench, &format!("POST {CONFIG}/confirm"), "", "").await.status);
     assert_eq!(json!(null), admin.event("trial").await["trial"]);
     operator.say(json!({"type": "key", "code": "Nonsense", "down": true})).await;

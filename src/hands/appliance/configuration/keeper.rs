@@ -159,7 +159,7 @@ impl Keeper {
     }
 
     async fn keep(&mut self) -> Result<(), ApplianceError> {
-        self.timer.check_running()?;
+        self.timer.check_confirmed(self.clock.since_boot())?;
         let (places, when) = (self.places.clone(), self.clock.wall());
         let keep = move || {
             let who = places.trial_note().map(|note| note.who).unwrap_or_default();

@@ -10,20 +10,28 @@ use crate::update::ApplianceError;
 /// out.
 pub const TRIAL: Duration = Duration::from_secs(180);
 
+/// How long it takes until the old settings count no more: a service starts again in a second, and a page a moment
+/// later. Who confirms before that may not have come over the new ones.
+pub const CHANGEOVER: Duration = Duration::from_secs(5);
+
 /// One trial after another.
 #[derive(Debug, Default)]
 pub struct Timer {
+    /// From when on it can be confirmed.
+    from: Duration,
     until: Option<Duration>,
 }
 
 impl Timer {
     /// Begins a trial, and gives its end.
     pub fn begin(&mut self, now: Duration) -> Duration {
+        self.from = now + CHANGEOVER;
         *self.until.insert(now + TRIAL)
     }
 
     /// Goes on with one that an earlier run has begun. None lasts longer than it may.
     pub fn resume(&mut self, now: Duration, until: Duration) -> Duration {
+        self.from = now + CHANGEOVER;
         *self.until.insert(until.min(now + TRIAL))
     }
 
@@ -35,6 +43,12 @@ impl Timer {
     /// Whether there is something to keep or to take back.
     pub fn check_running(&self) -> Result<(), ApplianceError> {
         if self.until.is_some() { Ok(()) } else { Err(ApplianceError::NotOnTrial) }
+    }
+
+    /// Whether whoever confirms it now has come over the new settings.
+    pub fn check_confirmed(&self, now: Duration) -> Result<(), ApplianceError> {
+        self.check_running()?;
+        if now < self.from { Err(ApplianceError::TooEarly) } else { Ok(()) }
     }
 
     /// Ends the trial, whichever way.
@@ -81,8 +95,11 @@ mod tests {
     fn what_is_confirmed_stays() {
         let mut timer = Timer::default();
         timer.begin(NOW);
-        assert_eq!(Ok(()), timer.check_running());
+        assert_eq!((Ok(()), Err(ApplianceError::TooEarly)), (timer.check_running(), timer.check_confirmed(NOW)));
+        assert_eq!(Err(ApplianceError::TooEarly), timer.check_confirmed(NOW + CHANGEOVER - MOMENT));
+        assert_eq!(Ok(()), timer.check_confirmed(NOW + CHANGEOVER));
         timer.end();
+        assert_eq!(Err(ApplianceError::NotOnTrial), timer.check_confirmed(NOW + CHANGEOVER));
         assert!(!timer.tick(NOW + 2 * TRIAL));
         assert_eq!(Err(ApplianceError::NotOnTrial), timer.check_running());
     }
