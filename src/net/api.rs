@@ -46,18 +46,12 @@ pub const TABLE: Table = Table(&[
 mod tests {
     use super::*;
 
-    const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
-
     #[test]
     fn every_row_is_documented() {
         let documented = include_str!("../../docs/api.md");
         for row in TABLE.rows() {
             assert!(documented.contains(&format!("`{row:?}`")), "{row:?}");
         }
-        let rows = documented
-            .lines()
-            .filter(|line| METHODS.iter().any(|method| line.starts_with(&format!("| `{method} /"))))
-            .count();
         let is_row = |line: &&str| {
             let method = line.strip_prefix("| `").and_then(|rest| rest.split_once(" /"));
             method.is_some_and(|(method, _)| method.bytes().all(|byte| byte.is_ascii_uppercase()))
