@@ -338,7 +338,7 @@ mod tests {
             viewers: vec![ListedViewer { id: 3, user: "anna".into(), typing: true }],
         };
         let documented = include_str!("../../../docs/api.md");
-        let example = documented.split("```json").nth(1).unwrap().split("```").next().unwrap();
+        let example = documented.split("## STATUS\n\n```json").nth(1).unwrap().split("```").next().unwrap();
         let example: serde_json::Value = serde_json::from_str(example).unwrap();
         let text = serde_json::to_string(&Status::new(&seat, status, Instant::now(), 81_234_567)).unwrap();
         assert_eq!(example, serde_json::from_str::<serde_json::Value>(&text).unwrap());
