@@ -10,13 +10,12 @@ use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::auth::privileges::Rights;
-use crate::auth::role::Role;
+use crate::auth::extent::Extent;
 use crate::auth::secret::{self, Digest};
 use crate::auth::user::User;
 
 /// Tokens that can exist at once: enough for every script of a site, few enough to look through.
-const TOKENS: usize = 64;
+pub(super) const TOKENS: usize = 64;
 
 /// People that can exist at once.
 pub(super) const USERS: usize = 64;
@@ -36,7 +35,7 @@ pub struct Accounts {
     #[serde(default = "first")]
     schema: u32,
     pub(super) users: BTreeMap<Name, Entry<User>>,
-    tokens: BTreeMap<Name, Entry<Token>>,
+    pub(super) tokens: BTreeMap<Name, Entry<Token>>,
     /// The latest time that was noted, in seconds since 1970; see [`super::monotonic_clock`].
     #[serde(default)]
     seen: u64,
@@ -62,17 +61,35 @@ impl<T> Entry<T> {
     }
 }
 
+/// A program as stored. Times are in seconds since 1970, by the wall clock, since a token outlives a boot.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Token {
-    role: Role,
-    secret: Digest,
+pub struct Token {
+    #[serde(flatten)]
+    pub(super) extent: Extent,
+    pub(super) secret: Digest,
     /// Who made it; of the first ones that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    by: Option<Name>,
-    /// Seconds since 1970, by the wall clock, since a token outlives a boot.
-    expires: Option<u64>,
+    pub(super) by: Option<Name>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) made: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) used: Option<u64>,
+    pub(super) expires: Option<u64>,
     #[serde(flatten)]
-    kept: Map<String, Value>,
+    pub(super) kept: Map<String, Value>,
+}
+
+impl Token {
+    /// A token that nobody is known to have made.
+    pub fn new(extent: impl Into<Extent>, secret: Digest, expires: Option<u64>) -> Token {
+        let extent = extent.into();
+        Token { extent, secret, by: None, made: None, used: None, expires, kept: Map::new() }
+    }
+
+    /// The same, made by somebody at a time.
+    pub fn made_by(self, by: Option<Name>, made: u64) -> Token {
+        Token { by, made: Some(made), ..self }
+    }
 }
 
 fn first() -> u32 {
@@ -137,6 +154,18 @@ pub enum AccountError {
     /// No room.
     #[error("there are {TOKENS} tokens already; make one with the name of an old one to replace it")]
     TooMany,
+    /// Nothing, or what no token can have.
+    #[error(
+        "give a token one privilege at least, and where it is for some seats, one seat at least; \
+         configure and users concern the whole appliance, and so no token for some seats"
+    )]
+    Scope,
+    /// More than its maker may do.
+    #[error("a token may do no more than whoever makes it")]
+    BeyondMaker,
+    /// No program has this name.
+    #[error("there is no token of this name; GET /api/v1/tokens lists them")]
+    UnknownToken,
     /// No room.
     #[error("there are {USERS} users already; delete one first")]
     TooManyUsers,
@@ -181,35 +210,6 @@ impl Accounts {
         !self.users.is_empty()
     }
 
-    /// Forgets the programs that somebody has made tokens for.
-    pub(super) fn forget_tokens_of(&mut self, maker: &Name) {
-        let is_theirs = |token: &Token| token.by.as_ref() == Some(maker);
-        self.tokens.retain(|_, token| !token.known().is_some_and(is_theirs));
-    }
-
-    /// Adds a program; one of the same name is replaced. Those that had expired by `kept` make room: `now` may be the
-    /// answer of a time server that is wrong once, which must take nothing away for good.
-    pub fn put_token(
-        &mut self,
-        now: u64,
-        kept: u64,
-        name: Name,
-        role: Role,
-        secret: Digest,
-        expires: Option<u64>,
-    ) -> Result<(), AccountError> {
-        if expires.is_some_and(|expires| expires <= now) {
-            return Err(AccountError::Expired);
-        }
-        let over = |token: &Token| token.expires.is_some_and(|expires| expires <= kept);
-        self.tokens.retain(|_, token| !token.known().is_some_and(over));
-        if self.tokens.len() >= TOKENS && !self.tokens.contains_key(&name) {
-            return Err(AccountError::TooMany);
-        }
-        self.tokens.insert(name, Entry::Known(Token { role, secret, by: None, expires, kept: Map::new() }));
-        Ok(())
-    }
-
     /// The latest time that was noted.
     pub fn seen(&self) -> u64 {
         self.seen
@@ -232,22 +232,16 @@ impl Accounts {
 
     /// Whether the time is worth noting by itself: a token may have expired that would be good again without it.
     pub fn time_is_worth_noting(&self, now: u64) -> bool {
-        let expires = |token: &Token| token.expires.is_some_and(|expires| self.seen < expires);
-        self.seen.saturating_add(COARSE) <= now && self.tokens.values().filter_map(Entry::known).any(expires)
-    }
-
-    /// The program that has this secret, unless its time is over, with what it may do and when its time will be over.
-    pub fn token(&self, now: u64, secret: Digest) -> Option<(&Name, Rights, Option<u64>)> {
-        let mut known = self.tokens.iter().filter_map(|(name, token)| Some((name, token.known()?)));
-        let (name, token) = known.find(|(_, token)| token.secret == secret)?;
-        token.expires.is_none_or(|expires| now < expires).then(|| (name, Rights::everywhere(token.role), token.expires))
+        self.seen.saturating_add(COARSE) <= now && self.expires_after(self.seen)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use crate::auth::accounts::*;
-    use crate::auth::secret::Bearer;
+    use crate::auth::privileges::Rights;
+    use crate::auth::role::Role;
+    use crate::auth::secret::{Bearer, Digest};
 
     fn name(text: &str) -> Name {
         Name::try_from(text.to_string()).unwrap()
@@ -295,34 +289,11 @@ mod tests {
     }
 
     #[test]
-    fn a_token_works_until_it_expires() {
-        let mut accounts = Accounts::default();
-        accounts.put_token(100, 100, name("ci"), Role::Operator, digest(1), Some(200)).unwrap();
-        assert_eq!(rights(Role::Operator), accounts.token(199, digest(1)).map(|(_, rights, _)| rights));
-        assert_eq!(None, accounts.token(200, digest(1)));
-        assert_eq!(None, accounts.token(100, digest(2)));
-        assert_eq!(
-            Err(AccountError::Expired),
-            accounts.put_token(200, 200, name("x"), Role::Viewer, digest(3), Some(200))
-        );
-    }
-
-    #[test]
-    fn a_time_that_is_not_kept_takes_no_token_away() {
-        let mut accounts = Accounts::default();
-        accounts.put_token(100, 100, name("ci"), Role::Operator, digest(1), Some(200)).unwrap();
-        accounts.put_token(4_000_000_000, 100, name("for-ever"), Role::Viewer, digest(2), None).unwrap();
-        assert!(accounts.token(150, digest(1)).is_some(), "the clock was wrong for a moment");
-        accounts.put_token(300, 300, name("next"), Role::Viewer, digest(3), None).unwrap();
-        assert_eq!(None, accounts.token(150, digest(1)));
-    }
-
-    #[test]
     fn the_time_is_noted_once_an_hour_while_a_token_may_expire() {
         let mut accounts = Accounts::default();
-        accounts.put_token(0, 0, name("for-ever"), Role::Viewer, digest(1), None).unwrap();
+        accounts.put_token(0, 0, name("for-ever"), Token::new(Role::Viewer, digest(1), None)).unwrap();
         assert!(!accounts.time_is_worth_noting(1_000_000), "nothing expires");
-        accounts.put_token(0, 0, name("ci"), Role::Viewer, digest(2), Some(5000)).unwrap();
+        accounts.put_token(0, 0, name("ci"), Token::new(Role::Viewer, digest(2), Some(5000))).unwrap();
         assert!(!accounts.time_is_worth_noting(3599));
         assert!(accounts.time_is_worth_noting(3600));
         accounts.see(3600);
@@ -335,31 +306,10 @@ mod tests {
     }
 
     #[test]
-    fn a_token_of_the_same_name_replaces_the_old_one() {
-        let mut accounts = Accounts::default();
-        accounts.put_token(0, 0, name("ci"), Role::Operator, digest(1), None).unwrap();
-        accounts.put_token(0, 0, name("ci"), Role::Viewer, digest(2), None).unwrap();
-        assert_eq!(None, accounts.token(0, digest(1)));
-        assert_eq!(Some((&name("ci"), rights(Role::Viewer).unwrap(), None)), accounts.token(0, digest(2)));
-    }
-
-    #[test]
-    fn tokens_are_bounded_and_expired_ones_make_room() {
-        let mut accounts = Accounts::default();
-        for n in 0..TOKENS {
-            accounts.put_token(0, 0, name(&format!("t{n}")), Role::Viewer, digest(n as u8), Some(10)).unwrap();
-        }
-        let more =
-            |accounts: &mut Accounts, now| accounts.put_token(now, now, name("more"), Role::Viewer, digest(200), None);
-        assert_eq!(Err(AccountError::TooMany), more(&mut accounts, 9));
-        assert_eq!(Ok(()), more(&mut accounts, 10));
-    }
-
-    #[test]
     fn what_is_stored_reads_back_and_holds_no_secret() {
         let mut accounts = Accounts::default();
         accounts.put_user(name("anna"), Role::Administrator, "$argon2id$x".into());
-        accounts.put_token(0, 0, name("ci"), Role::Viewer, digest(1), Some(5)).unwrap();
+        accounts.put_token(0, 0, name("ci"), Token::new(Role::Viewer, digest(1), Some(5))).unwrap();
         accounts.see(3);
         let text = serde_json::to_string(&accounts).unwrap();
         assert_eq!(accounts, Accounts::parse(&text).unwrap());
@@ -382,7 +332,7 @@ mod tests {
         assert_eq!(rights(Role::Viewer), accounts.token(0, digest(1)).map(|(_, rights, _)| rights));
         accounts.set_password(&name("anna"), "other hash".into()).unwrap();
         accounts.put_user(name("carl"), Role::Viewer, "hash".into());
-        accounts.put_token(0, 0, name("new"), Role::Viewer, digest(2), None).unwrap();
+        accounts.put_token(0, 0, name("new"), Token::new(Role::Viewer, digest(2), None)).unwrap();
         accounts.see(1_900_000_000);
         let (before, after): (Value, Value) = (
             serde_json::from_str(NEXT).unwrap(),

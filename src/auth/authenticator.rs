@@ -5,7 +5,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use log::{info, warn};
 use tokio::sync::watch;
@@ -13,7 +13,7 @@ use tokio::task::spawn_blocking;
 
 use crate::auth::account_store::AccountStore;
 use crate::auth::accounts::{AccountError, Accounts, Name, check_password};
-use crate::auth::clock::{Clock, seconds};
+use crate::auth::clock::Clock;
 use crate::auth::guessing::Guessing;
 use crate::auth::hashing::{HashingQueue, Place};
 use crate::auth::journal::Journal;
@@ -26,6 +26,7 @@ use crate::auth::secret::{Bearer, ClaimCode, Digest, SessionId};
 use crate::auth::sessions::Listed;
 use crate::auth::store::{self, StoreError, random};
 use crate::auth::token_clock::TokenClock;
+use crate::auth::tokens::TokenUses;
 use crate::auth::visitor::Visitor;
 use crate::base::tasks::Stop;
 
@@ -36,8 +37,9 @@ const ROUND: Duration = Duration::from_secs(600);
 #[derive(Debug)]
 pub struct Authenticator {
     pub(super) accounts: AccountStore,
-    clock: Arc<TokenClock>,
-    leases: Arc<Leases>,
+    pub(super) clock: Arc<TokenClock>,
+    pub(super) leases: Arc<Leases>,
+    pub(super) uses: Mutex<TokenUses>,
     pub(super) guessing: Arc<Guessing>,
     journal: Arc<Journal>,
     pub(super) hashing: HashingQueue,
@@ -104,6 +106,7 @@ impl Authenticator {
             accounts,
             leases: Arc::new(Leases::open(run, clock.clone())?),
             guessing: Arc::new(Guessing::open(data, clock.clone())?),
+            uses: Mutex::default(),
             journal: Arc::new(Journal::new(clock.clone())),
             clock,
             hashing: HashingQueue::default(),
@@ -243,25 +246,8 @@ impl Authenticator {
         info!("{by} ended all their other sessions, {ended} of them");
     }
 
-    /// Makes a token. One of the same name stops working.
-    pub async fn make_token(
-        self: &Arc<Self>,
-        by: &Principal,
-        name: Name,
-        role: Role,
-        expires: Option<SystemTime>,
-    ) -> Result<Bearer, AuthError> {
-        let bearer = Bearer::new(random().map_err(no_random)?);
-        let (digest, label) = (bearer.digest(), name.as_str().to_string());
-        let expires = expires.map(seconds);
-        let (now, kept) = (self.clock.time(), self.clock.kept());
-        self.change(move |accounts| Ok(accounts.put_token(now, kept, name, role, digest, expires)?)).await?;
-        info!("{by} made the token {label}");
-        Ok(bearer)
-    }
-
     /// Strikes out sessions that have ended, notes the time now and then, as long as there is a token that it may end,
-    /// and says how much the log leaves out.
+    /// and when tokens were used, and says how much the log leaves out.
     pub async fn keep_time(self: Arc<Self>, mut stop: Stop) {
         loop {
             self.leases.tick();
@@ -269,6 +255,10 @@ impl Authenticator {
             // A change of nothing notes the time as every other does.
             if is_due && self.change(|_| Ok(())).await.is_err() {
                 warn!("a token that expires may be good again after a reboot: the time could not be noted");
+            }
+            let is_due = self.uses().is_due(self.wall());
+            if is_due && self.change(|_| Ok(())).await.is_err() {
+                warn!("when tokens were last used could not be noted");
             }
             tokio::select! {
                 () = stop.requested() => {
@@ -294,6 +284,7 @@ impl Authenticator {
         let (name, rights, expires) = accounts.token(self.clock.time(), secret)?;
         let key = Key::Token(secret);
         let lease = self.leases.lease(key, name, &rights, expires);
+        self.uses().note(self.wall(), secret);
         Some(Principal::new(name, rights, key, lease, self.journal.clone()))
     }
 
@@ -316,7 +307,12 @@ impl Authenticator {
     ) -> Result<(), AuthError> {
         let own = self.clone();
         let work = spawn_blocking(move || {
+            let change = |accounts: &mut Accounts| {
+                own.uses().store(accounts);
+                change(accounts)
+            };
             own.accounts.change(own.clock.kept(), change, |accounts| {
+                own.uses().stored(own.wall(), accounts);
                 let has = |key, name: &Name, rights: &Rights| match key {
                     Key::Session(_) => accounts.rights(name).as_ref() == Some(rights),
                     Key::Token(secret) => {

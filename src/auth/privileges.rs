@@ -14,6 +14,12 @@ use crate::base::seat_id::SeatId;
 pub struct Privileges(u8);
 
 impl Privileges {
+    /// Those that there are at a seat; the others concern the appliance.
+    pub const OF_SEATS: Privileges = {
+        use Privilege::*;
+        Privileges(bit(View) | bit(Input) | bit(Media) | bit(Power))
+    };
+
     /// Those that a role includes.
     pub fn of(role: Role) -> Privileges {
         Privilege::ALL.into_iter().filter(|privilege| role.may(*privilege)).collect()
@@ -50,7 +56,7 @@ impl Privileges {
     }
 }
 
-fn bit(privilege: Privilege) -> u8 {
+const fn bit(privilege: Privilege) -> u8 {
     1 << privilege as u8
 }
 
@@ -76,13 +82,17 @@ pub struct Rights {
 impl Rights {
     /// What this role includes, at every seat and for the appliance.
     pub fn everywhere(role: Role) -> Rights {
-        Rights { everywhere: Privileges::of(role), seats: BTreeMap::new() }
+        Rights::of(Privileges::of(role))
+    }
+
+    /// These, at every seat and for the appliance.
+    pub fn of(everywhere: Privileges) -> Rights {
+        Rights { everywhere, seats: BTreeMap::new() }
     }
 
     /// These at these seats, and nothing elsewhere. What concerns the appliance is left out: no seat has it.
     pub fn at(seats: impl IntoIterator<Item = (SeatId, Privileges)>) -> Rights {
-        let of_a_seat = Privileges::of(Role::Operator);
-        let seats = seats.into_iter().map(|(seat, privileges)| (seat, privileges.and(of_a_seat)));
+        let seats = seats.into_iter().map(|(seat, privileges)| (seat, privileges.and(Privileges::OF_SEATS)));
         Rights { everywhere: Privileges::default(), seats: seats.collect() }
     }
 
@@ -95,6 +105,11 @@ impl Rights {
     pub fn privileges(&self, seat: Option<&SeatId>) -> Privileges {
         let here = seat.and_then(|seat| self.seats.get(seat)).copied().unwrap_or_default();
         self.everywhere.or(here)
+    }
+
+    /// Whether these include all of others.
+    pub fn include(&self, others: &Rights) -> bool {
+        others.within(self) == *others
     }
 
     /// What is included in others, too: the rights of somebody who acts by leave of another.
@@ -145,6 +160,20 @@ mod tests {
             }
             assert_eq!(Some(role), Privileges::of(role).role());
         }
+    }
+
+    #[test]
+    fn rights_include_what_is_no_more_than_they_are() {
+        let operator = Rights::everywhere(Role::Operator);
+        for less in [operator.clone(), Rights::everywhere(Role::Viewer), at("main", Role::Operator), Rights::default()]
+        {
+            assert!(operator.include(&less), "{less:?}");
+        }
+        assert!(!operator.include(&Rights::everywhere(Role::Administrator)));
+        assert!(!at("main", Role::Operator).include(&Rights::everywhere(Role::Viewer)));
+        assert!(!at("main", Role::Viewer).include(&at("main", Role::Operator)));
+        assert!(!at("main", Role::Viewer).include(&at("other", Role::Viewer)));
+        assert!(!operator.include(&Rights::of([Privilege::View, Privilege::Users].into_iter().collect())));
     }
 
     #[test]

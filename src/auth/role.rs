@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 /// One thing that somebody may be allowed to do.
-#[derive(schemars::JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(schemars::JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Privilege {
     /// See the target's screen and status.

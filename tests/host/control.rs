@@ -89,7 +89,7 @@ impl Bench {
 
     async fn viewer(&self) -> Principal {
         let name = Name::try_from("camera".to_string()).unwrap();
-        let token = self.auth.make_token(&self.anna, name, Role::Viewer, None).await.unwrap();
+        let token = self.auth.make_token(&self.anna, name, Role::Viewer.into(), None).await.unwrap();
         self.auth.recognise(&Credential::Bearer(token.reveal())).unwrap()
     }
 }

@@ -18,3 +18,4 @@ mod sessions;
 pub mod socket;
 mod system;
 mod tls;
+mod tokens;

@@ -59,6 +59,8 @@ codes! {
     BAD_NAME = BAD_REQUEST, "bad-name";
     /// Not a password that is taken.
     WEAK_PASSWORD = BAD_REQUEST, "weak-password";
+    /// Not what a token can be for.
+    BAD_SCOPE = BAD_REQUEST, "bad-scope";
     /// A token that would have expired already.
     BAD_TIME = BAD_REQUEST, "bad-time";
     /// Not the sender's password as it is now.
@@ -89,6 +91,8 @@ codes! {
     MALFORMED = BAD_REQUEST, "malformed";
     /// No seat has this name.
     UNKNOWN_SEAT = NOT_FOUND, "unknown-seat";
+    /// No token has this name.
+    UNKNOWN_TOKEN = NOT_FOUND, "unknown-token";
     /// No session of the sender's has this name.
     UNKNOWN_SESSION = NOT_FOUND, "unknown-session";
     /// No picture has come yet.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use farhand::auth::accounts::{Accounts, Name};
+use farhand::auth::accounts::{Accounts, Name, Token};
 use farhand::auth::clock::{Clock, SystemClock};
 use farhand::auth::role::Role;
 use farhand::auth::secret::{Bearer, hash_password};
@@ -89,7 +89,7 @@ impl Folders {
         accounts.put_user(name(USER), Role::Administrator, hash.clone());
         for role in ROLES {
             let secret = secret(role).digest();
-            accounts.put_token(0, 0, name(&format!("{role:?}")), role, secret, None).unwrap();
+            accounts.put_token(0, 0, name(&format!("{role:?}")), Token::new(role, secret, None)).unwrap();
         }
         std::fs::create_dir_all(self.data()).unwrap();
         std::fs::write(self.data().join("users.json"), serde_json::to_string(&accounts).unwrap()).unwrap();
