@@ -17,6 +17,7 @@ pub mod lease;
 pub mod limiter;
 pub mod line_limiter;
 pub mod monotonic_clock;
+pub mod passwords;
 pub mod people;
 pub mod principal;
 pub mod privileges;

@@ -14,7 +14,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getppid};
 
 use crate::adopt::{self, Outcome};
-use crate::auth::accounts::check_password;
+use crate::auth::passwords;
 use crate::auth::secret;
 use crate::base::usb::HubPort;
 use crate::config::change::{self, Change};
@@ -60,7 +60,8 @@ pub fn hash_password() -> Result<(), StartError> {
     let line = io::stdin().lock().take(1024).read_line(&mut password);
     line.map_err(cannot("read the password from standard input"))?;
     let password = password.trim_end_matches(['\r', '\n']);
-    check_password(password)?;
+    // Whose it will be is not known here.
+    passwords::check(password, None)?;
     let mut salt = [0; 16];
     getrandom::fill(&mut salt).map_err(|error| cannot("get random numbers")(io::Error::other(error)))?;
     println!("{}", secret::hash_password(password, salt));

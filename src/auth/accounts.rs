@@ -148,6 +148,12 @@ pub enum AccountError {
     /// Too short to withstand guessing, or too long to be hashed in peace.
     #[error("a password is 8 to 128 characters long")]
     Password,
+    /// Among those that everybody tries.
+    #[error("this password is among those that are tried first; choose one that nobody else has")]
+    CommonPassword,
+    /// Nothing that would have to be guessed.
+    #[error("a password must be more than the user's name, or this product's")]
+    NameAsPassword,
     /// The time has passed already.
     #[error("that time has passed already; give a later one, or null for a token that does not expire")]
     Expired,
@@ -178,11 +184,6 @@ pub enum AccountError {
     /// Nobody could let others in any more.
     #[error("this is the last administrator; make another one first")]
     LastAdministrator,
-}
-
-/// Checks that a password can be used.
-pub fn check_password(password: &str) -> Result<(), AccountError> {
-    if (8..=128).contains(&password.chars().count()) { Ok(()) } else { Err(AccountError::Password) }
 }
 
 impl Accounts {

@@ -12,12 +12,13 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
 use crate::auth::account_store::AccountStore;
-use crate::auth::accounts::{AccountError, Accounts, Name, check_password};
+use crate::auth::accounts::{AccountError, Accounts, Name};
 use crate::auth::clock::Clock;
 use crate::auth::guessing::Guessing;
 use crate::auth::hashing::{HashingQueue, Place};
 use crate::auth::journal::Journal;
 use crate::auth::lease::{Key, Leases};
+use crate::auth::passwords;
 use crate::auth::principal::{Credential, Principal};
 use crate::auth::privileges::Rights;
 use crate::auth::role::{Privilege, Role};
@@ -149,7 +150,7 @@ impl Authenticator {
         let peer = visitor.address;
         // What could not be used whatever the code is costs no try.
         let name = Name::try_from(user.to_string())?;
-        check_password(password)?;
+        passwords::check(password, Some(&name))?;
         if self.claimed() {
             return Err(AuthError::Claimed);
         }

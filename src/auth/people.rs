@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use log::info;
 
-use crate::auth::accounts::{AccountError, Accounts, Name, check_password};
+use crate::auth::accounts::{AccountError, Accounts, Name};
 use crate::auth::authenticator::{AuthError, Authenticator, no_random};
+use crate::auth::passwords;
 use crate::auth::principal::Principal;
 use crate::auth::secret;
 use crate::auth::store::random;
@@ -35,7 +36,7 @@ impl Authenticator {
         assignment: Assignment,
         password: &str,
     ) -> Result<Listed, AuthError> {
-        check_password(password)?;
+        passwords::check(password, Some(&name))?;
         // Programs take these out of a path, so that nobody could be named there.
         if name.as_str().bytes().all(|byte| byte == b'.') {
             return Err(AccountError::Name.into());
@@ -74,7 +75,7 @@ impl Authenticator {
 
     /// Gives somebody else another password.
     pub async fn set_password(self: &Arc<Self>, by: &Principal, name: &Name, new: &str) -> Result<(), AuthError> {
-        check_password(new)?;
+        passwords::check(new, Some(name))?;
         self.user(name)?;
         let hash = self.hash(new).await?;
         let changed = name.clone();
@@ -93,7 +94,7 @@ impl Authenticator {
         new: &str,
     ) -> Result<(), AuthError> {
         // What could not be used whatever the old one is costs no try.
-        check_password(new)?;
+        passwords::check(new, Some(name))?;
         let before = self.check_own_password(peer, name, old).await?;
         let hash = self.hash(new).await?;
         let changed = name.clone();

@@ -116,7 +116,9 @@ impl ApiError for AuthError {
             AuthError::NotLoggedIn => codes::NOT_LOGGED_IN,
             AuthError::TooManyTries(_) => codes::TOO_MANY_TRIES,
             AuthError::Account(AccountError::Name) => codes::BAD_NAME,
-            AuthError::Account(AccountError::Password) => codes::WEAK_PASSWORD,
+            AuthError::Account(
+                AccountError::Password | AccountError::CommonPassword | AccountError::NameAsPassword,
+            ) => codes::WEAK_PASSWORD,
             AuthError::Account(AccountError::Expired) => codes::BAD_TIME,
             AuthError::Account(AccountError::Scope) => codes::BAD_SCOPE,
             AuthError::Account(AccountError::BeyondMaker) => codes::NOT_ALLOWED,
