@@ -48,11 +48,34 @@ impl AccountStore {
         let mut accounts = self.read().clone();
         accounts.see(now);
         change(&mut accounts)?;
-        files::write_whole(&self.file, store::accounts_text(&accounts).as_bytes())
-            .inspect_err(|error| error!("cannot write {}: {error}", self.file.display()))?;
+        self.write(&accounts)?;
         let mut seen = self.read();
         *seen = accounts;
         then(&seen);
         Ok(())
+    }
+
+    /// Uses something up that is good once. `change` says whether it is enough to remember that until the next start,
+    /// if the card takes no writes. This waits for the card.
+    pub fn use_up<T, E: From<io::Error>>(
+        &self,
+        now: u64,
+        change: impl FnOnce(&mut Accounts) -> Result<(T, bool), E>,
+    ) -> Result<T, E> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut accounts = self.read().clone();
+        accounts.see(now);
+        let (used, is_enough_here) = change(&mut accounts)?;
+        match self.write(&accounts) {
+            Err(_) if is_enough_here => warn!("what was used up is remembered until the next start only"),
+            written => written?,
+        }
+        *self.read() = accounts;
+        Ok(used)
+    }
+
+    fn write(&self, accounts: &Accounts) -> io::Result<()> {
+        files::write_whole(&self.file, store::accounts_text(accounts).as_bytes())
+            .inspect_err(|error| error!("cannot write {}: {error}", self.file.display()))
     }
 }

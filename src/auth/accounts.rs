@@ -36,6 +36,9 @@ pub struct Accounts {
     schema: u32,
     pub(super) users: BTreeMap<Name, Entry<User>>,
     pub(super) tokens: BTreeMap<Name, Entry<Token>>,
+    /// Whether everybody must have a second factor.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    demands_second_factor: bool,
     /// The latest time that was noted, in seconds since 1970; see [`super::monotonic_clock`].
     #[serde(default)]
     seen: u64,
@@ -99,7 +102,7 @@ fn first() -> u32 {
 impl Default for Accounts {
     fn default() -> Accounts {
         let (users, tokens) = (BTreeMap::new(), BTreeMap::new());
-        Accounts { schema: SCHEMA, users, tokens, seen: 0, kept: Map::new() }
+        Accounts { schema: SCHEMA, users, tokens, demands_second_factor: false, seen: 0, kept: Map::new() }
     }
 }
 
@@ -209,6 +212,16 @@ impl Accounts {
     /// Whether the device has an owner.
     pub fn claimed(&self) -> bool {
         !self.users.is_empty()
+    }
+
+    /// Whether everybody must have a second factor.
+    pub fn demands_second_factor(&self) -> bool {
+        self.demands_second_factor
+    }
+
+    /// Says whether everybody must have a second factor.
+    pub fn demand_second_factor(&mut self, is_demanded: bool) {
+        self.demands_second_factor = is_demanded;
     }
 
     /// The latest time that was noted.

@@ -12,8 +12,9 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
 use crate::auth::account_store::AccountStore;
-use crate::auth::accounts::{AccountError, Accounts, Name};
-use crate::auth::clock::Clock;
+use crate::auth::accounts::{AccountError, Accounts, Epoch, Name};
+use crate::auth::clock::{Clock, rfc3339};
+use crate::auth::enrolments::Enrolments;
 use crate::auth::guessing::Guessing;
 use crate::auth::hashing::{HashingQueue, Place};
 use crate::auth::journal::Journal;
@@ -44,6 +45,7 @@ pub struct Authenticator {
     pub(super) guessing: Arc<Guessing>,
     journal: Arc<Journal>,
     pub(super) hashing: HashingQueue,
+    pub(super) enrolments: Enrolments,
     claimed: watch::Sender<bool>,
     /// With which the first may claim the device.
     code: Mutex<Option<ClaimCode>>,
@@ -65,6 +67,21 @@ pub enum AuthError {
     /// No such user, or another password: which of the two is not said.
     #[error("wrong user name or password")]
     WrongPassword,
+    /// The password is right, and not enough.
+    #[error("this account needs a code, too: send what the authenticator shows, or a recovery code, as otp")]
+    OtpNeeded,
+    /// Not a code of this moment, or one that was used.
+    #[error(
+        "wrong code, or one that was used before. By this device's clock it is {}; if that is wrong, use a recovery code",
+        rfc3339(*.0)
+    )]
+    WrongOtp(u64),
+    /// Nothing was shown of which a code could be.
+    #[error("ask for a new secret first; one that was shown waits for its first code for 15 minutes")]
+    NotBegun,
+    /// The password alone is not enough here.
+    #[error("set a second factor up first")]
+    NoSecondFactor,
     /// Not the password of who is logged in.
     #[error("that is not your password as it is now")]
     NotYourPassword,
@@ -111,6 +128,7 @@ impl Authenticator {
             journal: Arc::new(Journal::new(clock.clone())),
             clock,
             hashing: HashingQueue::default(),
+            enrolments: Enrolments::default(),
             claimed: watch::Sender::new(is_claimed),
             code: Mutex::new(code.clone()),
             code_file,
@@ -178,11 +196,18 @@ impl Authenticator {
         let _ = spawn_blocking(move || store::forget_code(&code_file)).await;
         info!("{} claimed this device from {peer}", name.as_str());
         self.guessing.remember(peer, &name);
-        self.begin(name, visitor)
+        let epoch = self.accounts.read().epoch(&name);
+        self.begin(name, epoch, visitor)
     }
 
-    /// Logs somebody in.
-    pub async fn login(&self, visitor: Visitor, user: &str, password: &str) -> Result<Bearer, AuthError> {
+    /// Logs somebody in, who also has to send a code if they have a second factor.
+    pub async fn login(
+        self: &Arc<Self>,
+        visitor: Visitor,
+        user: &str,
+        password: &str,
+        code: Option<&str>,
+    ) -> Result<Bearer, AuthError> {
         let peer = visitor.address;
         // Nobody has such a name, so this tells nothing: phones put a space behind what they complete.
         let name = Name::try_from(user.to_string())?;
@@ -192,9 +217,11 @@ impl Authenticator {
             return Err(AuthError::Unclaimed);
         }
         let attempt = self.guessing.attempt(peer, Some(&name)).map_err(AuthError::TooManyTries)?;
-        let (hash, dearest) = {
+        let (hash, dearest, epoch) = {
             let accounts = self.accounts.read();
-            (accounts.password_hash(&name).map(String::from), accounts.dearest_hash().map(String::from))
+            let hashes = [accounts.password_hash(&name), accounts.dearest_hash()];
+            let [hash, dearest] = hashes.map(|hash| hash.map(String::from));
+            (hash, dearest, accounts.epoch(&name))
         };
         let password = password.to_string();
         let verify = move || secret::verify_password(&password, hash.as_deref(), dearest.as_deref());
@@ -203,10 +230,11 @@ impl Authenticator {
             info!("somebody at {peer} tried a wrong user name or password");
             return Err(AuthError::WrongPassword);
         }
+        self.check_second_factor(peer, &name, code).await?;
         self.guessing.right(attempt);
         info!("{} logged in from {peer}", name.as_str());
         self.guessing.remember(peer, &name);
-        self.begin(name, visitor)
+        self.begin(name, epoch, visitor)
     }
 
     /// Ends a session; a token has none.
@@ -274,10 +302,15 @@ impl Authenticator {
 
     fn session(&self, secret: Digest) -> Option<Principal> {
         let (name, epoch) = self.leases.session(secret)?;
-        let rights = self.accounts.read().user(&name, epoch)?;
+        let (rights, needs_second_factor) = {
+            let accounts = self.accounts.read();
+            (accounts.user(&name, epoch)?, accounts.needs_second_factor(&name))
+        };
         let key = Key::Session(secret);
         let lease = self.leases.lease(key, &name, &rights, None);
-        Some(Principal::new(&name, rights, key, lease, self.journal.clone()))
+        let mut principal = Principal::new(&name, rights, key, lease, self.journal.clone());
+        principal.needs_second_factor = needs_second_factor;
+        Some(principal)
     }
 
     fn token(&self, secret: Digest) -> Option<Principal> {
@@ -289,10 +322,12 @@ impl Authenticator {
         Some(Principal::new(name, rights, key, lease, self.journal.clone()))
     }
 
-    fn begin(&self, name: Name, visitor: Visitor) -> Result<Bearer, AuthError> {
+    fn begin(&self, name: Name, epoch: Option<Epoch>, visitor: Visitor) -> Result<Bearer, AuthError> {
         let bearer = Bearer::new(random().map_err(no_random)?);
-        // Whoever was deleted while their password was worked on has no epoch, and is not let in.
-        let epoch = self.accounts.read().epoch(&name).ok_or(AuthError::WrongPassword)?;
+        // Whose account has changed while their password was worked on is not let in by what it was. If that happens
+        // from here on, the session is one of an epoch that is over.
+        let is_same = epoch.is_some() && epoch == self.accounts.read().epoch(&name);
+        let epoch = epoch.filter(|_| is_same).ok_or(AuthError::WrongPassword)?;
         self.leases.begin(bearer.digest(), name, epoch, visitor);
         Ok(bearer)
     }

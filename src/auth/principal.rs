@@ -19,6 +19,8 @@ pub struct Principal {
     pub name: DisplayName,
     /// What they may do, and where.
     pub rights: Rights,
+    /// Whether they must set a second factor up before they may do anything.
+    pub needs_second_factor: bool,
     key: Key,
     lease: Lease,
     journal: Arc<Journal>,
@@ -26,7 +28,7 @@ pub struct Principal {
 
 impl Principal {
     pub(super) fn new(name: &Name, rights: Rights, key: Key, lease: Lease, journal: Arc<Journal>) -> Principal {
-        Principal { name: DisplayName::new(name, key), rights, key, lease, journal }
+        Principal { name: DisplayName::new(name, key), rights, needs_second_factor: false, key, lease, journal }
     }
 
     /// With what they came, to tell one session or token from another.

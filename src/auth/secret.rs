@@ -30,7 +30,7 @@ pub struct ClaimCode([u8; CODE_LEN]);
 impl ClaimCode {
     /// A code from random bytes.
     pub fn new(random: [u8; CODE_LEN]) -> ClaimCode {
-        ClaimCode(random.map(|byte| LETTERS[usize::from(byte % 32)]))
+        ClaimCode(random.map(letter))
     }
 
     /// Reads what [`fmt::Display`] wrote.
@@ -42,19 +42,25 @@ impl ClaimCode {
 
     /// Whether somebody typed this code, with or without the dash, in either case.
     pub fn matches(&self, typed: &str) -> bool {
-        let letter = |c: char| match c.to_ascii_uppercase() {
-            'I' | 'L' => '1',
-            'O' => '0',
-            c => c,
-        };
-        let typed: Vec<u8> = typed
-            .chars()
-            .filter(|c| !matches!(c, '-' | ' '))
-            .map(|c| u8::try_from(letter(c)).unwrap_or(b'?'))
-            .take(CODE_LEN + 1)
-            .collect();
-        typed[..].ct_eq(&self.0[..]).into()
+        typed_letters(typed, CODE_LEN)[..].ct_eq(&self.0[..]).into()
     }
+}
+
+/// One of the letters of codes, by a random byte.
+pub(super) fn letter(random: u8) -> u8 {
+    LETTERS[usize::from(random % 32)]
+}
+
+/// The letters of a code as somebody typed it, and one more at the most than it has: with or without dashes, in either
+/// case, and with what looks like another letter for that.
+pub(super) fn typed_letters(typed: &str, len: usize) -> Vec<u8> {
+    let letter = |c: char| match c.to_ascii_uppercase() {
+        'I' | 'L' => '1',
+        'O' => '0',
+        c => c,
+    };
+    let letters = typed.chars().filter(|c| !matches!(c, '-' | ' '));
+    letters.map(|c| u8::try_from(letter(c)).unwrap_or(b'?')).take(len + 1).collect()
 }
 
 impl fmt::Display for ClaimCode {
@@ -119,6 +125,13 @@ impl Bearer {
 /// digests.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// That of a code which nobody can guess.
+    pub(super) fn of(code: &[u8]) -> Digest {
+        Digest(Sha256::digest(code).into())
+    }
+}
 
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {

@@ -34,6 +34,11 @@ impl TokenClock {
         monotonic.kept(self.clock.since_boot())
     }
 
+    /// What the wall clock says, in seconds since 1970: by what people's own clocks go, and not for tokens.
+    pub fn wall(&self) -> u64 {
+        self.clock.wall()
+    }
+
     /// The time since boot.
     pub fn since_boot(&self) -> Duration {
         self.clock.since_boot()

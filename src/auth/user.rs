@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::auth::privileges::{Privileges, Rights};
 use crate::auth::role::Role;
+use crate::auth::totp::SecondFactor;
 use crate::base::seat_id::SeatId;
 
 /// Somebody as stored.
@@ -23,6 +24,9 @@ pub(super) struct User {
     /// How often what they may do has changed: it makes another epoch of each.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(super) changes: u64,
+    /// Without one the password is enough. A release that knows none asks for nothing else than the password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) second_factor: Option<SecondFactor>,
     #[serde(flatten)]
     pub(super) kept: Map<String, Value>,
 }
@@ -62,7 +66,7 @@ pub enum SeatRole {
 
 impl User {
     pub(super) fn new(assignment: Assignment, password: String) -> User {
-        User { standing: assignment.into(), password, changes: 0, kept: Map::new() }
+        User { standing: assignment.into(), password, changes: 0, second_factor: None, kept: Map::new() }
     }
 
     pub(super) fn rights(&self) -> Option<Rights> {

@@ -7,6 +7,7 @@ use crate::auth::accounts::{AccountError, Accounts, Entry, Epoch, Name, USERS};
 use crate::auth::privileges::Rights;
 use crate::auth::role::Role;
 use crate::auth::secret;
+use crate::auth::totp::{Opened, SecondFactor};
 use crate::auth::user::{Assignment, Standing, User};
 
 /// Somebody as administrators see them.
@@ -18,6 +19,8 @@ pub struct Listed {
     pub assignment: Option<Assignment>,
     /// Whether they are not let in.
     pub disabled: bool,
+    /// How many recovery codes they have left, if they have a second factor.
+    pub recovery_codes: Option<usize>,
 }
 
 impl Accounts {
@@ -27,6 +30,7 @@ impl Accounts {
             name: name.clone(),
             assignment: user.known().map(User::assignment),
             disabled: user.known().is_none_or(User::is_disabled),
+            recovery_codes: user.known().and_then(|user| user.second_factor.as_ref()).map(SecondFactor::recovery_left),
         });
         listed.collect()
     }
@@ -128,9 +132,47 @@ impl Accounts {
         hashes.max_by_key(|hash| secret::cost(hash))
     }
 
-    /// What a person may do, if they are let in.
+    /// What a person may do, if they are let in: nothing, as long as they need a second factor first.
     pub fn rights(&self, name: &Name) -> Option<Rights> {
+        if self.needs_second_factor(name) {
+            return Some(Rights::default());
+        }
         self.let_in(name)?.rights()
+    }
+
+    /// Whether a person has a second factor, and is let in.
+    pub fn has_second_factor(&self, name: &Name) -> bool {
+        self.let_in(name).is_some_and(|user| user.second_factor.is_some())
+    }
+
+    /// Whether a person has to set a second factor up before all else.
+    pub fn needs_second_factor(&self, name: &Name) -> bool {
+        self.demands_second_factor() && self.let_in(name).is_some_and(|user| user.second_factor.is_none())
+    }
+
+    /// Puts a person's second factor into force.
+    pub fn set_second_factor(&mut self, name: &Name, factor: SecondFactor) -> Result<(), AccountError> {
+        self.known_mut(name)?.second_factor = Some(factor);
+        Ok(())
+    }
+
+    /// Removes a person's second factor.
+    pub fn remove_second_factor(&mut self, name: &Name) -> Result<(), AccountError> {
+        self.known_mut(name)?.second_factor = None;
+        Ok(())
+    }
+
+    /// Takes a second factor away from somebody who cannot remove it: who else has it may have a session, too.
+    pub fn take_second_factor(&mut self, name: &Name) -> Result<(), AccountError> {
+        let user = self.known_mut(name)?;
+        user.second_factor = None;
+        user.changes += 1;
+        Ok(())
+    }
+
+    /// Opens a person's second factor with a code, which is used by that.
+    pub fn open_second_factor(&mut self, name: &Name, now: u64, code: &str) -> Option<Opened> {
+        self.known_mut(name).ok()?.second_factor.as_mut()?.open(now, code)
     }
 
     /// A person's epoch, if they are let in.
@@ -157,6 +199,7 @@ mod tests {
     use serde_json::{Map, Value};
 
     use crate::auth::role::Privilege;
+    use crate::auth::totp::TotpSecret;
     use crate::auth::user::SeatRole;
     use crate::auth::users::*;
     use crate::base::seat_id::SeatId;
@@ -270,6 +313,29 @@ mod tests {
     }
 
     #[test]
+    fn where_a_second_factor_is_demanded_who_has_none_may_do_nothing() {
+        let (mut accounts, anna, secret) = (three(), name("anna"), TotpSecret::new([1; 20]));
+        let (before, epoch) = (accounts.rights(&anna), accounts.epoch(&anna));
+        accounts.demand_second_factor(true);
+        for who in ["anna", "bert", "carl"] {
+            assert_eq!(Some(Rights::default()), accounts.rights(&name(who)), "{who}");
+            assert!(accounts.needs_second_factor(&name(who)));
+        }
+        let factor = SecondFactor::new(secret.clone(), 100, &secret.code(100), &[]).unwrap();
+        accounts.set_second_factor(&anna, factor).unwrap();
+        assert_eq!(
+            (before, epoch, false),
+            (accounts.rights(&anna), accounts.epoch(&anna), accounts.needs_second_factor(&anna))
+        );
+        let text = serde_json::to_string(&accounts).unwrap();
+        assert_eq!(accounts, Accounts::parse(&text).unwrap());
+        accounts.take_second_factor(&anna).unwrap();
+        assert_eq!(Some(Rights::default()), accounts.rights(&anna));
+        assert_ne!(epoch, accounts.epoch(&anna));
+        assert!(!accounts.needs_second_factor(&name("nobody")));
+    }
+
+    #[test]
     fn nobody_of_a_name_is_changed() {
         let (mut accounts, dora) = (three(), name("dora"));
         assert_eq!(Err(AccountError::UnknownUser), accounts.delete_user(&dora));
@@ -329,6 +395,10 @@ mod tests {
             accounts.change_user(&name(disabled), None, Some(true)).unwrap();
         }
         accounts.change_user(&name("emil"), Some(seats("main", SeatRole::Operator)), None).unwrap();
+        let secret = TotpSecret::new([1; 20]);
+        let factor = SecondFactor::new(secret.clone(), 100, &secret.code(100), &[]).unwrap();
+        accounts.set_second_factor(&name("anna"), factor).unwrap();
+        accounts.demand_second_factor(true);
         let text = serde_json::to_string(&accounts).unwrap();
         let expected = [("anna", Role::Administrator, "hash of anna"), ("bert", Role::Operator, "hash of bert")];
         let expected = expected.map(|(name, role, hash)| (name.to_string(), role, hash.to_string()));

@@ -15,6 +15,7 @@ pub mod sessions;
 pub mod socket;
 pub mod system;
 pub mod tokens;
+pub mod totp;
 pub mod update;
 pub mod users;
 pub mod wake;
@@ -28,6 +29,7 @@ pub const TABLE: Table = Table(&[
     session::ROWS,
     sessions::ROWS,
     users::ROWS,
+    totp::ROWS,
     authority::ROWS,
     tokens::ROWS,
     seats::ROWS,

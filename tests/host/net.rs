@@ -1,5 +1,6 @@
 //! The whole network side, over real sockets, with the real hands behind it.
 
+mod access;
 mod acts;
 pub mod bench;
 mod config;
@@ -14,6 +15,7 @@ mod origin;
 mod people;
 mod pictures;
 mod seats;
+mod second_factor;
 mod sessions;
 pub mod socket;
 mod system;

@@ -16,6 +16,7 @@ const SHELLS: &[&str] = &[
     "auth/hashing.rs",
     "auth/journal.rs",
     "auth/lease.rs",
+    "auth/second_factor.rs",
     "auth/store.rs",
     "health/report_file.rs",
     "seat/control.rs",

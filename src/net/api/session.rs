@@ -36,7 +36,7 @@ struct Login;
 struct Logout;
 
 /// What a page must show first.
-#[derive(Debug, JsonSchema, Serialize)]
+#[derive(Debug, Default, JsonSchema, Serialize)]
 pub struct Session {
     claimed: bool,
     user: Option<String>,
@@ -46,19 +46,23 @@ pub struct Session {
     privileges: Vec<Privilege>,
     /// What the sender may do at each seat that they may see.
     seats: BTreeMap<SeatId, Vec<Privilege>>,
+    /// Whether the sender must set a second factor up before they may do anything.
+    needs_second_factor: bool,
+    /// How many recovery codes the sender has left; null without a second factor.
+    recovery_codes: Option<usize>,
 }
 
 impl Session {
     fn new(site: &Site, sender: Option<Principal>) -> Session {
         let claimed = site.auth().claimed();
-        let Some(Principal { name, rights, .. }) = sender else {
-            return Session { claimed, user: None, role: None, privileges: Vec::new(), seats: BTreeMap::new() };
-        };
+        let Some(sender) = sender else { return Session { claimed, ..Session::default() } };
+        let recovery_codes = site.auth().recovery_codes(&sender);
+        let Principal { name, rights, needs_second_factor, .. } = sender;
         let everywhere = rights.privileges(None);
         let seen = site.seats().keys().filter(|seat| rights.may(Privilege::View, Some(seat)));
         let seats = seen.map(|seat| (seat.clone(), rights.privileges(Some(seat)).list())).collect();
         let (user, role, privileges) = (name.as_str().to_string(), everywhere.role(), everywhere.list());
-        Session { claimed, user: Some(user), role, privileges, seats }
+        Session { claimed, user: Some(user), role, privileges, seats, needs_second_factor, recovery_codes }
     }
 
     /// Of somebody who has just come in, with this secret.
@@ -84,6 +88,8 @@ pub struct ClaimRequest {
 pub struct LoginRequest {
     user: String,
     password: String,
+    /// A code of the second factor, of who has one.
+    otp: Option<String>,
 }
 
 /// A session that has begun: its cookie, and what the page shows.
@@ -181,6 +187,8 @@ impl Endpoint for Login {
         codes::UNWELL,
         codes::UNCLAIMED,
         codes::WRONG_PASSWORD,
+        codes::OTP_NEEDED,
+        codes::WRONG_OTP,
         codes::TOO_MANY_TRIES,
         codes::BAD_NAME,
         codes::NOT_STORED,
@@ -192,8 +200,8 @@ impl Endpoint for Login {
     async fn act(context: Context<Anyone>, Json(request): Self::Accepts) -> Result<Begun, Problem> {
         let Context { site, connection, credential, head, .. } = context;
         readable(&site)?;
-        let LoginRequest { user, password } = request;
-        let bearer = site.auth().login(visitor(&connection, &head), &user, &password).await?;
+        let LoginRequest { user, password, otp } = request;
+        let bearer = site.auth().login(visitor(&connection, &head), &user, &password, otp.as_deref()).await?;
         connection.mark_authenticated();
         if let Credential::Cookie(_) = credential
             && let Ok(before) = site.auth().recognise(&credential)
@@ -206,7 +214,7 @@ impl Endpoint for Login {
 
 impl Endpoint for Logout {
     const AT: (Method, &'static str) = (Method::Post, "/api/v1/logout");
-    const ACCESS: Access = Access::Session;
+    const ACCESS: Access = Access::Enrolling;
     const SEMANTICS: Semantics = Semantics::ACTS.logging_itself();
     const SUMMARY: &'static str = "ends the session, its sockets and its streams";
     type Caller = Person;

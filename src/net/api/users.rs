@@ -26,6 +26,7 @@ use crate::net::site::Site;
 pub const ROWS: &[Row] = &[
     Row::of::<ListUsers>(),
     Row::of::<AddUser>(),
+    Row::of::<DemandSecondFactor>(),
     Row::of::<ChangeUser>(),
     Row::of::<DeleteUser>(),
     Row::of::<SetPassword>(),
@@ -33,6 +34,7 @@ pub const ROWS: &[Row] = &[
 
 struct ListUsers;
 struct AddUser;
+struct DemandSecondFactor;
 struct ChangeUser;
 struct DeleteUser;
 struct SetPassword;
@@ -51,7 +53,16 @@ impl Parameter for Who {
 /// Everybody, by name.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct Users {
+    /// Whether who has no second factor may do nothing but set one up.
+    demand_second_factor: bool,
     users: Vec<User>,
+}
+
+impl Users {
+    fn now(site: &Site) -> Users {
+        let users = site.auth().users().into_iter().map(User::from).collect();
+        Users { demand_second_factor: site.auth().demands_second_factor(), users }
+    }
 }
 
 /// Somebody who may come in.
@@ -64,6 +75,8 @@ pub struct User {
     seats: Option<BTreeMap<SeatId, SeatRole>>,
     /// Whether they are not let in.
     disabled: bool,
+    /// Whether they have a second factor.
+    second_factor: bool,
 }
 
 impl From<Listed> for User {
@@ -73,7 +86,8 @@ impl From<Listed> for User {
             Some(Assignment::Seats(seats)) => (None, Some(seats)),
             None => (None, None),
         };
-        User { name: listed.name.as_str().to_string(), role, seats, disabled: listed.disabled }
+        let (name, second_factor) = (listed.name.as_str().to_string(), listed.recovery_codes.is_some());
+        User { name, role, seats, disabled: listed.disabled, second_factor }
     }
 }
 
@@ -85,6 +99,13 @@ pub struct UserRequest {
     role: Option<Role>,
     seats: Option<BTreeMap<SeatId, SeatRole>>,
     password: String,
+}
+
+/// What is to hold for everybody.
+#[derive(JsonSchema, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UsersChange {
+    demand_second_factor: bool,
 }
 
 /// What is to be another for somebody.
@@ -135,7 +156,7 @@ impl Endpoint for ListUsers {
     type Answers = Shown<Users>;
 
     async fn act(context: Context<Person>, _: Nothing) -> Result<Shown<Users>, Problem> {
-        Ok(Shown(Users { users: context.site.auth().users().into_iter().map(User::from).collect() }))
+        Ok(Shown(Users::now(&context.site)))
     }
 }
 
@@ -163,6 +184,23 @@ impl Endpoint for AddUser {
         let assignment = assignment(&context.site, role, seats)?
             .ok_or_else(|| BodyError::Malformed("give role, or seats, for what they may do".into()))?;
         Ok(Shown(context.site.auth().add_user(&by, name, assignment, &password).await?.into()))
+    }
+}
+
+impl Endpoint for DemandSecondFactor {
+    const AT: (Method, &'static str) = (Method::Patch, "/api/v1/users");
+    const ACCESS: Access = Access::Needs(Privilege::Users);
+    const SEMANTICS: Semantics = Semantics::ACTS.logging_itself();
+    const SUMMARY: &'static str = "says whether everybody must have a second factor";
+    const ERRORS: &'static [&'static Code] = &[codes::NOT_STORED];
+    type Caller = Person;
+    type Accepts = Json<UsersChange, MEMBERS>;
+    type Answers = Shown<Users>;
+
+    async fn act(context: Context<Person>, Json(change): Self::Accepts) -> Result<Shown<Users>, Problem> {
+        let Person(by) = context.caller;
+        context.site.auth().demand_second_factor(&by, change.demand_second_factor).await?;
+        Ok(Shown(Users::now(&context.site)))
     }
 }
 

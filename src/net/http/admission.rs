@@ -84,6 +84,9 @@ async fn admit(
             let principal = site.auth().recognise(&credential)?;
             connection.mark_authenticated();
             principal.lease().see(connection.peer());
+            if principal.needs_second_factor && access != Access::Enrolling {
+                return Err(AuthError::NoSecondFactor.into());
+            }
             if let Access::Needs(privilege) = access
                 && !principal.may(privilege, seat.as_ref())
             {

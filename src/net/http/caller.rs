@@ -128,6 +128,10 @@ impl ApiError for AuthError {
             AuthError::Account(AccountError::UserExists) => codes::USER_EXISTS,
             AuthError::Account(AccountError::UnknownUser) => codes::UNKNOWN_USER,
             AuthError::Account(AccountError::LastAdministrator) => codes::LAST_ADMINISTRATOR,
+            AuthError::OtpNeeded => codes::OTP_NEEDED,
+            AuthError::WrongOtp(_) => codes::WRONG_OTP,
+            AuthError::NotBegun => codes::NOT_BEGUN,
+            AuthError::NoSecondFactor => codes::NO_SECOND_FACTOR,
             AuthError::NotYourPassword => codes::NOT_YOUR_PASSWORD,
             AuthError::Store(_) => codes::NOT_STORED,
         }

@@ -63,6 +63,14 @@ codes! {
     BAD_SCOPE = BAD_REQUEST, "bad-scope";
     /// A token that would have expired already.
     BAD_TIME = BAD_REQUEST, "bad-time";
+    /// The password is right, and a code of the second factor is needed, too.
+    OTP_NEEDED = UNAUTHORIZED, "otp-needed";
+    /// Not a code of the second factor, or one that was used.
+    WRONG_OTP = UNAUTHORIZED, "wrong-otp";
+    /// No secret was shown of which this could be a code.
+    NOT_BEGUN = CONFLICT, "totp-not-begun";
+    /// A second factor has to be set up first.
+    NO_SECOND_FACTOR = FORBIDDEN, "no-second-factor";
     /// Not the sender's password as it is now.
     NOT_YOUR_PASSWORD = FORBIDDEN, "not-your-password";
     /// There is no room for another user.

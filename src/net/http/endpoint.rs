@@ -55,6 +55,8 @@ impl fmt::Display for Method {
 pub enum Access {
     /// Anyone, logged in or not.
     Public,
+    /// Anyone who is logged in, also who has to set a second factor up before all else.
+    Enrolling,
     /// Anyone who is logged in.
     Session,
     /// Those who have this privilege: at the seat, if the path names one.

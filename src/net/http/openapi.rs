@@ -83,7 +83,7 @@ fn operation(row: &Row, reads: &mut SchemaGenerator, writes: &mut SchemaGenerato
     });
     let access = match row.access {
         Access::Public => json!("public"),
-        Access::Session => json!("session"),
+        Access::Enrolling | Access::Session => json!("session"),
         Access::Needs(privilege) => json!(format!("{privilege:?}").to_lowercase()),
     };
     operation["x-privilege"] = access;

@@ -259,8 +259,15 @@ impl Row {
         }
         match self.access {
             Access::Public => (),
-            Access::Session => codes.extend([codes::UNCLAIMED, codes::NOT_LOGGED_IN]),
-            Access::Needs(_) => codes.extend([codes::UNCLAIMED, codes::NOT_LOGGED_IN, codes::NOT_ALLOWED]),
+            Access::Enrolling | Access::Session | Access::Needs(_) => {
+                codes.extend([codes::UNCLAIMED, codes::NOT_LOGGED_IN]);
+            }
+        }
+        if matches!(self.access, Access::Session | Access::Needs(_)) {
+            codes.push(codes::NO_SECOND_FACTOR);
+        }
+        if matches!(self.access, Access::Needs(_)) {
+            codes.push(codes::NOT_ALLOWED);
         }
         codes.extend(self.parameter.map(|named| named.unknown.code));
         codes.extend(self.accepts.errors.iter().chain(self.errors));

@@ -60,6 +60,7 @@ pub struct Bench {
     pub machine: Machine,
     /// That of the other seat, where there are two.
     _other: Option<Machine>,
+    pub other_frames: FrameBus,
     pub https: SocketAddr,
     pub plain: SocketAddr,
     pub redirect: SocketAddr,
@@ -126,10 +127,11 @@ impl Bench {
         let mode = if buses.is_empty() { Mode::Rescue } else { Mode::Usual };
         let (server, clients) = mpsc::channel(1);
         let mut boards: BTreeMap<_, _> = buses.iter().map(|bus| (bus.seat.clone(), machine.board())).collect();
+        let other_frames = FrameBus::default();
         if let Some(other) = &other {
             let (seat, heartbeat) = (SeatId::try_from("other".to_string()).unwrap(), never_still());
             boards.insert(seat.clone(), other.board());
-            buses.push(SeatBus { seat, frames: FrameBus::default(), status: StatusBus::default(), heartbeat });
+            buses.push(SeatBus { seat, frames: other_frames.clone(), status: StatusBus::default(), heartbeat });
         }
         let appliance = if folders.appliance().exists() {
             ApplianceClient::start(Appliance::at(&folders.appliance()).places(&folders.data()), &tasks, stop.clone())
@@ -192,6 +194,7 @@ impl Bench {
             status,
             machine,
             _other: other,
+            other_frames,
             https: https_at,
             plain: plain_at,
             redirect: redirect_at,
@@ -285,7 +288,9 @@ impl Bench {
     }
 
     pub fn publish(&self, jpeg: impl Into<Bytes>) {
-        self.frames.publish(Instant::now(), SIZE, jpeg.into());
+        let jpeg = jpeg.into();
+        self.frames.publish(Instant::now(), SIZE, jpeg.clone());
+        self.other_frames.publish(Instant::now(), SIZE, jpeg);
     }
 }
 

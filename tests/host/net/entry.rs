@@ -23,7 +23,7 @@ async fn a_fresh_device_is_claimed_once_with_its_code() {
     let bench = Bench::over(Folders::new()).await;
     let code = bench.code.clone().unwrap();
     let answer = bench.ask("GET /api/v1/session", "", "").await;
-    let stranger = serde_json::json!({"claimed": false, "user": null, "role": null, "privileges": [], "seats": {}});
+    let stranger = serde_json::json!({"claimed": false, "user": null, "role": null, "privileges": [], "seats": {}, "needs_second_factor": false, "recovery_codes": null});
     assert_eq!(stranger, answer.json());
 
     for wrong in ["", "AAAA-AAAA", &code[1..]] {
@@ -40,7 +40,7 @@ async fn a_fresh_device_is_claimed_once_with_its_code() {
     let privileges = ["view", "input", "media", "power", "configure", "users"];
     let seats = serde_json::json!({"main": privileges});
     let owner = serde_json::json!({
-        "claimed": true, "user": USER, "role": "administrator", "privileges": privileges, "seats": seats,
+        "claimed": true, "user": USER, "role": "administrator", "privileges": privileges, "seats": seats, "needs_second_factor": false, "recovery_codes": null,
     });
     assert_eq!((&owner, &owner), (&answer.json(), &session.json()));
 

@@ -20,7 +20,7 @@ async fn change(bench: &Bench, name: &str, body: Value) -> Answer {
 }
 
 fn user(name: &str, role: Value, seats: Value, disabled: bool) -> Value {
-    json!({"name": name, "role": role, "seats": seats, "disabled": disabled})
+    json!({"name": name, "role": role, "seats": seats, "disabled": disabled, "second_factor": false})
 }
 
 #[tokio::test]
@@ -69,6 +69,11 @@ async fn what_makes_no_sense_is_said_in_words_and_changes_nothing() {
         (USER, r#""role":"viewer","#, "user-exists"),
     ] {
         assert_eq!(code, add(name, more).await.code(), "{name} {more}");
+    }
+    for password in ["short", "Password1", "bert-bert", "abababab"] {
+        let body = json!({"name": "bert", "role": "viewer", "password": password}).to_string();
+        let answer = bench.ask("POST /api/v1/users", &bearer(ADMIN), &body).await;
+        assert_eq!((400, "weak-password".into()), (answer.status, answer.code()), "{password}");
     }
     for (body, code) in [
         (json!({}), "malformed"),
@@ -164,19 +169,26 @@ async fn whatever_changes_in_an_account_ends_its_sessions_sockets_and_streams() 
             bench.machine.until_keys([0; 8]).await;
         };
         // The end does not wait for a client that floods, nor for one that reads nothing.
-        let flood = async {
-            loop {
-                socket.say(json!({"type": "held"})).await;
-            }
-        };
-        tokio::select! {
-            () = ending => (),
-            () = flood => unreachable!("it has no end"),
-        }
+        let mut flooding = Socket::open(&bench, &format!("{cookie}{}", bench.origin())).await;
+        tokio::join!(ending, flooding.flood());
         assert_eq!(Some(4401), socket.closed().await, "{method} {body}");
         while unread.more().await {}
         assert_eq!(401, bench.ask("GET /api/v1/seats", &cookie, "").await.status, "{method} {body}");
     }
+}
+
+#[tokio::test]
+async fn the_tokens_that_somebody_made_end_with_a_change_of_their_account() {
+    let bench = Bench::new().await;
+    add(&bench, "dora", json!("administrator")).await;
+    let body = json!({"name": "ci", "role": "viewer", "expires": null}).to_string();
+    let made = bench.ask("POST /api/v1/tokens", &bench.login_as("dora").await, &body).await.json();
+    let token = format!("Authorization: Bearer {}\r\n", made["token"].as_str().unwrap());
+    let mut socket = Socket::open(&bench, &token).await;
+    assert_eq!(200, change(&bench, "dora", json!({"role": "operator"})).await.status);
+    assert_eq!(Some(4401), socket.closed().await);
+    assert_eq!(401, bench.ask("GET /api/v1/seats", &token, "").await.status);
+    assert_eq!(200, bench.ask("GET /api/v1/seats", &bearer(Role::Viewer), "").await.status, "another's stays");
 }
 
 #[tokio::test]

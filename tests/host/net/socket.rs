@@ -126,6 +126,11 @@ impl Socket {
         .await
     }
 
+    /// Sends as fast as it goes and reads nothing, until the other end has closed the connection.
+    pub async fn flood(&mut self) {
+        while soon("sending", self.socket.send(Message::text(r#"{"type":"held"}"#))).await.is_ok() {}
+    }
+
     pub async fn say(&mut self, message: Value) {
         soon("sending", self.socket.send(Message::text(message.to_string()))).await.unwrap();
     }
