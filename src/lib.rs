@@ -23,6 +23,7 @@
 
 pub mod adopt;
 pub mod appliance;
+pub mod audit;
 pub mod auth;
 pub mod base;
 pub mod bus;

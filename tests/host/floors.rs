@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 /// other.
 const FLOORS: &[&[&str]] = &[
     &["base"],
+    &["audit"],
     &["auth"],
     &["update"],
     &["health"],
