@@ -3,7 +3,7 @@
 //! Init's scripts run these before the services start. They are here and not in shell because each reads or writes
 //! something that a script would get wrong: accounts, a partition table, a password.
 
-use std::io::{self, BufRead as _, Read as _};
+use std::io::{self, BufRead as _, Read as _, Write as _};
 use std::path::Path;
 use std::process::Command;
 use std::thread;
@@ -14,6 +14,8 @@ use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getppid};
 
 use crate::adopt::{self, Outcome};
+use crate::audit::folder;
+use crate::audit::reading::Whole;
 use crate::auth::passwords;
 use crate::auth::secret;
 use crate::base::usb::HubPort;
@@ -125,4 +127,27 @@ pub fn cycle_port(devices: &Path, port: &HubPort, time: Duration, only_on: bool)
         return Ok(usb_port::switch_on(devices, port)?);
     }
     Ok(usb_port::cycle(devices, port, || thread::sleep(time))?)
+}
+
+/// Says that the audit log is as it was written, or where not.
+pub fn verify_audit(folder: &Path) -> Result<(), StartError> {
+    let summary = folder::verify(folder)?;
+    println!("records {} to {} are as they were written", summary.first, summary.last);
+    if 0 < summary.gaps {
+        println!("{} of them tell of records that are missing: look for \"what\":\"trail\"", summary.gaps);
+    }
+    // By this a copy from elsewhere can be compared: whoever may write the folder can write a whole log.
+    println!("sha256 of the last: {}", summary.hash);
+    Ok(())
+}
+
+/// Prints the audit log as it is stored.
+pub fn print_audit(folder: &Path) -> Result<(), StartError> {
+    let read = || format!("read {}", folder.display());
+    let mut whole = Whole::open(folder).map_err(cannot(read()))?;
+    let mut stdout = io::stdout().lock();
+    while let Some(part) = whole.part().map_err(cannot(read()))? {
+        stdout.write_all(&part).map_err(cannot("write to standard output"))?;
+    }
+    Ok(())
 }

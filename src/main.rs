@@ -144,6 +144,15 @@ enum Job {
         #[arg(long, default_value = usb_port::DEVICES)]
         devices: PathBuf,
     },
+    /// Print the audit log, or find the first record of it that is not as it was written.
+    Audit {
+        /// Print nothing but what is wrong, and fail if anything is.
+        #[arg(long)]
+        verify: bool,
+        /// Its folder, or a copy of it, which is one file.
+        #[arg(default_value = "/data/audit")]
+        folder: PathBuf,
+    },
     /// Print the description of the network interface, as OpenAPI.
     Openapi,
     /// Print what init's scripts must know of a configuration, as shell assignments.
@@ -274,6 +283,8 @@ fn run(job: Job) -> Result<(), StartError> {
         Job::ResetPin { chip, line } => commands::reset_pin(&chip, line, reset_pin::HOLD),
         Job::Carrier { interface, command } => commands::carrier(&interface, &command),
         Job::UsbPort { port, on, devices } => commands::cycle_port(&devices, &port, usb_port::OFF, on),
+        Job::Audit { verify: true, folder } => commands::verify_audit(&folder),
+        Job::Audit { verify: false, folder } => commands::print_audit(&folder),
         Job::Openapi => {
             println!("{:#}", openapi::document(api::TABLE));
             Ok(())

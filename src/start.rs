@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::adopt::AdoptError;
+use crate::audit::folder::VerifyError;
 use crate::auth::accounts::AccountError;
 use crate::auth::store::StoreError;
 use crate::base::seat_id::SeatId;
@@ -59,6 +60,9 @@ pub enum StartError {
     /// A USB port was not switched.
     #[error(transparent)]
     Port(#[from] PortError),
+    /// The audit log is not as it was written, or cannot be read.
+    #[error(transparent)]
+    Audit(#[from] VerifyError),
     /// A relay's line cannot be taken in order to open its contact.
     #[error("seat {seat}")]
     Relay { seat: SeatId, source: RelayError },

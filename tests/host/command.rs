@@ -5,6 +5,10 @@ use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use farhand::audit::folder::Folder;
+use farhand::audit::record::{Entry, Stamp, What};
 
 fn farhand(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_farhand")).args(arguments).output().unwrap()
@@ -290,4 +294,27 @@ fn plain_http_is_refused_on_any_address_but_loopback() {
     for address in ["0.0.0.0:8080", "192.168.1.5:8080", "[::1]:8080", "127.0.0.2:8080", "localhost:8080"] {
         refuses(&["serve", "--board", "sim", "--plain", address], &["127.0.0.1:PORT"]);
     }
+}
+
+#[test]
+fn an_audit_log_is_printed_and_verified_and_the_first_wrong_line_is_named() {
+    let temporary = tempfile::tempdir().unwrap();
+    let path = temporary.path().join("audit");
+    let (mut folder, _) = Folder::open(&path, "0123abcd").unwrap();
+    for text in ["first", "second", "third"] {
+        let stamp = Stamp { wall: 1_800_000_000, up: Duration::from_secs(1) };
+        folder.add(&[(stamp, Entry::new(What::Press, text))]).unwrap();
+    }
+    let path = path.to_str().unwrap();
+    let output = farhand(&["audit", path]);
+    assert_eq!(3, String::from_utf8(output.stdout).unwrap().lines().count());
+    let output = farhand(&["audit", "--verify", path]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && said.starts_with("records 1 to 3 are as they were written\n"), "{said}");
+    let file = temporary.path().join("audit/00000001.jsonl");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("second", "2nd")).unwrap();
+    refuses(&["audit", "--verify", path], &["not as it was written", "00000001.jsonl, line 2: this has been changed"]);
+    refuses(&["audit", "--verify", file.to_str().unwrap()], &["line 2: this has been changed"]);
+    refuses(&["audit", "--verify", "/nowhere"], &["cannot read /nowhere"]);
 }
