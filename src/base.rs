@@ -4,6 +4,7 @@
 
 pub mod blocking;
 pub mod board;
+pub mod coded;
 pub mod error_chain;
 pub mod files;
 pub mod front_panel;

@@ -359,6 +359,7 @@ async fn listen(
     // Who there is, and for a device without an owner the code that its first one must know.
     let (site, code) =
         Site::open(seats, hands, system, certificates.clone(), folders, mode, fetcher, Arc::new(SystemClock))?;
+    site.auth().trail().start(tasks).map_err(cannot("start a thread"))?;
     tasks.spawn("the clock of sessions and tokens", site.auth().clone().keep_time(stop.clone()));
 
     let tls = certificates.acceptor()?;

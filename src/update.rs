@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 use rauc::Said;
 use slots::Slots;
 
+use crate::base::coded::Coded;
+
 /// The largest file that is taken: more than twice the largest bundle that is made.
 pub const LARGEST: u64 = 64 << 20;
 
@@ -105,6 +107,28 @@ pub enum ApplianceError {
     /// A configuration could not be written.
     #[error("the configuration cannot be stored: {0}")]
     Configuration(String),
+}
+
+impl Coded for ApplianceError {
+    fn code_name(&self) -> &'static str {
+        match self {
+            ApplianceError::Simulated => "simulated",
+            ApplianceError::NoSlots => "no-slots",
+            ApplianceError::Away => "hands-away",
+            ApplianceError::Busy => "busy",
+            ApplianceError::Restarting => "restarting",
+            ApplianceError::Spool(_) => "not-taken-over",
+            ApplianceError::Store(_) => "not-stored",
+            ApplianceError::Restart(_) => "not-restarted",
+            ApplianceError::Port(_) => "internal",
+            ApplianceError::Changed => "changed",
+            ApplianceError::BadConfiguration(_) => "bad-configuration",
+            ApplianceError::OnTrial => "on-trial",
+            ApplianceError::NotOnTrial => "not-on-trial",
+            ApplianceError::TooEarly => "too-early",
+            ApplianceError::Configuration(_) => "not-stored",
+        }
+    }
 }
 
 /// Why a program of the system did not do its work.

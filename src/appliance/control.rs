@@ -7,10 +7,12 @@ use std::path::Path;
 
 use super::status::hostname;
 use super::upload::Upload;
+use crate::audit::record::What;
 use crate::auth::act::{Act, Kind};
 use crate::auth::principal::Principal;
 use crate::auth::rights::{self, Denied};
 use crate::auth::role::Privilege;
+use crate::base::coded::Coded;
 use crate::bus::SystemBus;
 use crate::hands::client::Hands;
 use crate::hands::protocol::HandsError;
@@ -54,7 +56,7 @@ impl Control<'_> {
     pub async fn restart(&self, principal: &Principal) -> Result<(), ControlError> {
         check(principal)?;
         self.system.now().check_restart()?;
-        Ok(Act::begin(Kind::Lasting, principal, "restart the appliance").end(self.hands.restart().await)?)
+        act(principal, What::Restart, "restart the appliance", self.hands.restart()).await
     }
 
     /// Makes it forget everything but what is installed, if its own name is given; answers once that has begun.
@@ -65,8 +67,8 @@ impl Control<'_> {
             return Err(ControlError::WrongName(own));
         }
         self.system.now().check_restart()?;
-        Ok(Act::begin(Kind::Lasting, principal, "make the appliance forget its owner")
-            .end(self.hands.factory_reset().await)?)
+        let words = "make the appliance forget its owner";
+        act(principal, What::FactoryReset, words, self.hands.factory_reset()).await
     }
 
     /// Makes room for an update that somebody sends, or has fetched. There is one at a time.
@@ -92,25 +94,52 @@ impl Control<'_> {
             (_, 0) => format!("change the configuration: {named}"),
             _ => format!("change the configuration: {named} and {more} more keys"),
         };
-        let act = Act::begin(Kind::Lasting, principal, what);
-        Ok(act.end(self.hands.configure(text, expected, principal.to_string()).await)?)
+        let work = self.hands.configure(text, expected, principal.to_string());
+        act(principal, What::Configuration, &what, work).await
     }
 
     /// Keeps the configuration that is tried, or takes it back.
     pub async fn settle(&self, principal: &Principal, keep: bool) -> Result<(), ControlError> {
         check(principal)?;
         let what = if keep { "confirm the configuration" } else { "take the configuration back" };
-        Ok(Act::begin(Kind::Lasting, principal, what).end(self.hands.settle(keep).await)?)
+        act(principal, What::Configuration, what, self.hands.settle(keep)).await
     }
 
     /// Has an update of this length installed, which has arrived; answers once the installer runs.
     pub async fn install(&self, principal: &Principal, len: u64) -> Result<(), ControlError> {
         check(principal)?;
-        Ok(Act::begin(Kind::Lasting, principal, format!("install an update of {len} bytes"))
-            .end(self.hands.install(len).await)?)
+        let words = format!("install an update of {len} bytes");
+        act(principal, What::Install, &words, self.hands.install(len)).await
     }
+}
+
+/// Has the hands do something, which is written down before and after.
+async fn act(
+    principal: &Principal,
+    what: What,
+    words: &str,
+    work: impl Future<Output = Result<(), HandsError>>,
+) -> Result<(), ControlError> {
+    let act = Act::begin(Kind::Lasting, principal, what, None, words).await;
+    // Their session may have ended while that was written down.
+    let done = match check(principal) {
+        Ok(()) => work.await.map_err(ControlError::from),
+        Err(denied) => Err(denied.into()),
+    };
+    act.end(done)
 }
 
 fn check(principal: &Principal) -> Result<(), Denied> {
     rights::check(principal, Privilege::Configure, None)
+}
+
+impl Coded for ControlError {
+    fn code_name(&self) -> &'static str {
+        match self {
+            ControlError::Denied(denied) => denied.code_name(),
+            ControlError::WrongName(_) => "not-confirmed",
+            ControlError::Appliance(error) => error.code_name(),
+            ControlError::Hands(error) => error.code_name(),
+        }
+    }
 }

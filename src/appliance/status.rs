@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 
+use crate::audit::trail;
 use crate::base::files;
 use crate::bus::SystemBus;
 use crate::health::board::Report;
@@ -30,6 +31,7 @@ pub struct System {
     update: Progress,
     update_from: Option<String>,
     trial: Option<Trial>,
+    audit: trail::Status,
 }
 
 /// Why the machine last started, as the guard found out. It may be another version's guard that says it, so words that
@@ -42,7 +44,7 @@ struct Started {
 }
 
 /// Tells everything, `update_from` being where updates are fetched from.
-pub async fn status(bus: &SystemBus, run: &Path, update_from: Option<String>) -> System {
+pub async fn status(bus: &SystemBus, run: &Path, update_from: Option<String>, audit: trail::Status) -> System {
     let system = bus.now();
     let is_real = system.machine.as_ref().is_none_or(|machine| machine.real);
     let run = run.to_path_buf();
@@ -79,6 +81,7 @@ pub async fn status(bus: &SystemBus, run: &Path, update_from: Option<String>) ->
         update,
         update_from,
         trial,
+        audit,
     }
 }
 

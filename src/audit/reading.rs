@@ -30,6 +30,7 @@ pub struct Wanted {
 
 /// Some of the records.
 #[derive(Debug, Default, JsonSchema, Serialize)]
+#[schemars(rename = "AuditPage")]
 pub struct Page {
     /// The records, the newest first.
     pub records: Vec<Record>,
@@ -88,6 +89,16 @@ impl Whole {
             }
         }
         Ok(Whole { files })
+    }
+
+    /// How long it is.
+    pub fn len(&self) -> u64 {
+        self.files.iter().map(|(_, left)| left).sum()
+    }
+
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// Reads the next part; `None` at the end.

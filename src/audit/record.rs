@@ -145,6 +145,7 @@ impl Entry {
 
 /// A record as it is stored. Its words are texts here, since a newer release may have written others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "AuditRecord")]
 pub struct Record {
     /// Its number: one more than that of the line before.
     pub seq: u64,

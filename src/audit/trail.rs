@@ -41,6 +41,7 @@ const AGAIN: Duration = Duration::from_secs(60);
 
 /// Whether the log has all that it should.
 #[derive(Debug, Clone, Default, PartialEq, Eq, JsonSchema, Serialize)]
+#[schemars(rename = "AuditStatus")]
 pub struct Status {
     /// Why nothing can be written now; null when all is well.
     pub reason: Option<String>,

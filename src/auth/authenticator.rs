@@ -3,6 +3,7 @@
 //! The rules are in the modules next to this one; this one applies them together.
 
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,6 +12,9 @@ use log::{info, warn};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
+use crate::audit::budget::Class;
+use crate::audit::record::{Entry, Stamp, What};
+use crate::audit::trail::Trail;
 use crate::auth::account_store::AccountStore;
 use crate::auth::accounts::{AccountError, Accounts, Epoch, Name};
 use crate::auth::clock::{Clock, rfc3339};
@@ -112,6 +116,9 @@ impl Authenticator {
         let accounts = AccountStore::open(data, clock.wall())?;
         let seen = accounts.read().seen();
         let is_claimed = accounts.read().claimed();
+        let times = clock.clone();
+        let now = move || Stamp { wall: times.wall(), up: times.since_boot() };
+        let trail = Trail::new(data.join("audit"), store::boot(), now);
         let clock = Arc::new(TokenClock::new(clock, seen));
         let code_file = data.join("claim-code");
         let code = if is_claimed {
@@ -125,7 +132,7 @@ impl Authenticator {
             leases: Arc::new(Leases::open(run, clock.clone())?),
             guessing: Arc::new(Guessing::open(data, clock.clone())?),
             uses: Mutex::default(),
-            journal: Arc::new(Journal::new(clock.clone())),
+            journal: Arc::new(Journal::new(clock.clone(), trail)),
             clock,
             hashing: HashingQueue::default(),
             enrolments: Enrolments::default(),
@@ -139,6 +146,11 @@ impl Authenticator {
     /// Whether the device has an owner.
     pub fn claimed(&self) -> bool {
         *self.claimed.borrow()
+    }
+
+    /// Where it is written down who does what.
+    pub fn trail(&self) -> &Trail {
+        self.journal.trail()
     }
 
     /// Waits until the device has an owner.
@@ -172,9 +184,13 @@ impl Authenticator {
         if self.claimed() {
             return Err(AuthError::Claimed);
         }
-        let attempt = self.guessing.attempt(peer, None).map_err(AuthError::TooManyTries)?;
+        let attempt = self.guessing.attempt(peer, None).map_err(|wait| {
+            self.refused(What::Claim, peer, "", "too-many-tries");
+            AuthError::TooManyTries(wait)
+        })?;
         if !self.code().as_ref().is_some_and(|right| right.matches(code)) {
             info!("somebody at {peer} tried a wrong claim code");
+            self.refused(What::Claim, peer, "", "wrong-code");
             return Err(AuthError::WrongCode);
         }
         self.guessing.right(attempt);
@@ -182,14 +198,21 @@ impl Authenticator {
         let place = self.place()?;
         let hash = self.hashing.run(place, move || secret::hash_password(&password, salt)).await;
         let owner = name.clone();
-        self.change(move |accounts| {
+        let entry = Entry::new(What::Claim, "").by(Some(name.as_str()), Some(peer));
+        let record = self.trail().begin(Class::Lasting, entry).await;
+        let changed = self.change(move |accounts| {
             if accounts.claimed() {
                 return Err(AuthError::Claimed);
             }
             accounts.put_user(owner, Role::Administrator, hash);
             Ok(())
-        })
-        .await?;
+        });
+        let changed = changed.await;
+        record.end(changed.as_ref().copied().map_err(|error| match error {
+            AuthError::Claimed => "claimed",
+            _ => "not-stored",
+        }));
+        changed?;
         *self.code() = None;
         let code_file = self.code_file.clone();
         // If this is broken off, the next start forgets it.
@@ -216,7 +239,13 @@ impl Authenticator {
         if !self.claimed() {
             return Err(AuthError::Unclaimed);
         }
-        let attempt = self.guessing.attempt(peer, Some(&name)).map_err(AuthError::TooManyTries)?;
+        // A name that nobody has may be a password in the wrong field.
+        let is_known = self.accounts.read().epoch(&name).is_some();
+        let tried = if is_known { format!("as {}", name.as_str()) } else { String::from("as nobody that there is") };
+        let attempt = self.guessing.attempt(peer, Some(&name)).map_err(|wait| {
+            self.refused(What::Login, peer, &tried, "too-many-tries");
+            AuthError::TooManyTries(wait)
+        })?;
         let (hash, dearest, epoch) = {
             let accounts = self.accounts.read();
             let hashes = [accounts.password_hash(&name), accounts.dearest_hash()];
@@ -228,11 +257,14 @@ impl Authenticator {
         let right = self.hashing.run(place, verify).await;
         if !right {
             info!("somebody at {peer} tried a wrong user name or password");
+            self.refused(What::Login, peer, &tried, "wrong-password");
             return Err(AuthError::WrongPassword);
         }
         self.check_second_factor(peer, &name, code).await?;
         self.guessing.right(attempt);
         info!("{} logged in from {peer}", name.as_str());
+        let entry = Entry::new(What::Login, "").by(Some(name.as_str()), Some(peer)).ended(Ok(()));
+        self.trail().write_now(Class::Lasting, entry).await;
         self.guessing.remember(peer, &name);
         self.begin(name, epoch, visitor)
     }
@@ -242,6 +274,7 @@ impl Authenticator {
         if let Key::Session(secret) = principal.key() {
             self.leases.end(secret);
             info!("{principal} logged out");
+            self.trail().write(Class::Lasting, principal.entry(What::Logout, "").ended(Ok(())));
         }
     }
 
@@ -260,19 +293,20 @@ impl Authenticator {
     }
 
     /// Ends a session that somebody may see, and says whether there was one.
-    pub fn end_session(&self, by: &Principal, id: &SessionId) -> bool {
+    pub async fn end_session(&self, by: &Principal, id: &SessionId) -> bool {
         let found = self.sessions(by).into_iter().find(|session| session.secret.id() == *id);
         let Some(session) = found.filter(|session| self.leases.end(session.secret)) else { return false };
-        info!("{by} ended a session of {} that had begun at {}", session.user.as_str(), session.visitor.address);
+        let (user, address) = (session.user.as_str(), session.visitor.address);
+        self.done(by, What::Sessions, format!("ended a session of {user} that had begun at {address}")).await;
         true
     }
 
     /// Ends all sessions of somebody but the one that they came with. A token has none.
-    pub fn end_other_sessions(&self, by: &Principal) {
+    pub async fn end_other_sessions(&self, by: &Principal) {
         let Key::Session(secret) = by.key() else { return };
         let Some((user, _)) = self.leases.session(secret) else { return };
         let ended = self.leases.end_others(&user, secret);
-        info!("{by} ended all their other sessions, {ended} of them");
+        self.done(by, What::Sessions, format!("ended all their other sessions, {ended} of them")).await;
     }
 
     /// Strikes out sessions that have ended, notes the time now and then, as long as there is a token that it may end,
@@ -330,6 +364,18 @@ impl Authenticator {
         let epoch = epoch.filter(|_| is_same).ok_or(AuthError::WrongPassword)?;
         self.leases.begin(bearer.digest(), name, epoch, visitor);
         Ok(bearer)
+    }
+
+    /// Writes down what somebody has done.
+    pub(super) async fn done(&self, by: &Principal, what: What, words: impl Into<String>) {
+        let words = words.into();
+        info!("{by} {words}");
+        self.trail().write_now(Class::Lasting, by.entry(what, words).ended(Ok(()))).await;
+    }
+
+    /// Writes down that somebody was not let in. What they typed is not: it may be a password.
+    pub(super) fn refused(&self, what: What, peer: IpAddr, tried: &str, code: &'static str) {
+        self.trail().write(Class::Stranger, Entry::new(what, tried).by(None, Some(peer)).ended(Err(code)));
     }
 
     pub(super) fn place(&self) -> Result<Place, AuthError> {

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use log::{Level, info};
 use tokio::sync::Notify;
 
+use crate::audit::trail::Trail;
 use crate::auth::line_limiter::{LineLimiter, WINDOW};
 use crate::auth::token_clock::TokenClock;
 
@@ -15,6 +16,7 @@ use crate::auth::token_clock::TokenClock;
 #[derive(Debug)]
 pub struct Journal {
     clock: Arc<TokenClock>,
+    trail: Trail,
     limiter: Mutex<LineLimiter>,
     /// Told when there is a number to write sooner or later.
     has_deadline: Notify,
@@ -22,8 +24,13 @@ pub struct Journal {
 
 impl Journal {
     /// One in which nothing is written yet.
-    pub fn new(clock: Arc<TokenClock>) -> Journal {
-        Journal { clock, limiter: Mutex::default(), has_deadline: Notify::new() }
+    pub fn new(clock: Arc<TokenClock>, trail: Trail) -> Journal {
+        Journal { clock, trail, limiter: Mutex::default(), has_deadline: Notify::new() }
+    }
+
+    /// What outlives the log.
+    pub fn trail(&self) -> &Trail {
+        &self.trail
     }
 
     /// At which level another line of this principal is written: the usual one, or below what the log takes.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use log::info;
 
+use crate::audit::record::What;
 use crate::auth::accounts::{AccountError, Accounts, Name};
 use crate::auth::authenticator::{AuthError, Authenticator, no_random};
 use crate::auth::passwords;
@@ -47,7 +48,7 @@ impl Authenticator {
         let hash = self.hash(password).await?;
         let added = name.clone();
         self.change_by(by, move |accounts| Ok(accounts.add_user(added, assignment, hash)?)).await?;
-        info!("{by} added the user {}", name.as_str());
+        self.done(by, What::Users, format!("added the user {}", name.as_str())).await;
         self.user(&name)
     }
 
@@ -61,7 +62,7 @@ impl Authenticator {
     ) -> Result<Listed, AuthError> {
         let changed = name.clone();
         self.change_by(by, move |accounts| Ok(accounts.change_user(&changed, assignment, disabled)?)).await?;
-        info!("{by} changed what the user {} may do", name.as_str());
+        self.done(by, What::Users, format!("changed what the user {} may do", name.as_str())).await;
         self.user(name)
     }
 
@@ -69,7 +70,7 @@ impl Authenticator {
     pub async fn delete_user(self: &Arc<Self>, by: &Principal, name: &Name) -> Result<(), AuthError> {
         let deleted = name.clone();
         self.change_by(by, move |accounts| Ok(accounts.delete_user(&deleted)?)).await?;
-        info!("{by} deleted the user {}", name.as_str());
+        self.done(by, What::Users, format!("deleted the user {}", name.as_str())).await;
         Ok(())
     }
 
@@ -80,7 +81,7 @@ impl Authenticator {
         let hash = self.hash(new).await?;
         let changed = name.clone();
         self.change_by(by, move |accounts| Ok(accounts.set_password(&changed, hash)?)).await?;
-        info!("{by} gave the user {} another password", name.as_str());
+        self.done(by, What::Users, format!("gave the user {} another password", name.as_str())).await;
         Ok(())
     }
 
@@ -106,7 +107,7 @@ impl Authenticator {
             Ok(accounts.set_password(&changed, hash)?)
         })
         .await?;
-        info!("{by} changed their password from {peer}");
+        self.done(by, What::Users, format!("changed their password from {peer}")).await;
         Ok(())
     }
 
@@ -125,6 +126,7 @@ impl Authenticator {
         let verify = move || secret::verify_password(&password, Some(&known), None);
         if !self.hashing.run(place, verify).await {
             info!("somebody at {peer} who is logged in as {} gave a wrong password", name.as_str());
+            self.refused(What::Users, peer, &format!("as {}", name.as_str()), "not-your-password");
             return Err(AuthError::NotYourPassword);
         }
         self.guessing.right(attempt);

@@ -1,10 +1,14 @@
 //! Names who has shown who they are, and what they may do.
 
+use core::net::IpAddr;
 use std::fmt;
 use std::sync::Arc;
 
 use log::Level;
 
+use crate::audit::batches::Subject;
+use crate::audit::record::{Entry, What};
+use crate::audit::trail::Trail;
 use crate::auth::accounts::Name;
 use crate::auth::journal::Journal;
 use crate::auth::lease::{Key, Lease};
@@ -24,11 +28,39 @@ pub struct Principal {
     key: Key,
     lease: Lease,
     journal: Arc<Journal>,
+    peer: Option<IpAddr>,
 }
 
 impl Principal {
     pub(super) fn new(name: &Name, rights: Rights, key: Key, lease: Lease, journal: Arc<Journal>) -> Principal {
-        Principal { name: DisplayName::new(name, key), rights, needs_second_factor: false, key, lease, journal }
+        let name = DisplayName::new(name, key);
+        Principal { name, rights, needs_second_factor: false, key, lease, journal, peer: None }
+    }
+
+    /// The same, coming from this address.
+    pub fn coming_from(self, peer: IpAddr) -> Principal {
+        Principal { peer: Some(peer), ..self }
+    }
+
+    /// The address that they come from, once that is known.
+    pub fn peer(&self) -> Option<IpAddr> {
+        self.peer
+    }
+
+    /// Where what they do is written down.
+    pub fn trail(&self) -> &Trail {
+        self.journal.trail()
+    }
+
+    /// A record of something that they begin.
+    pub fn entry(&self, what: What, words: impl Into<String>) -> Entry {
+        Entry::new(what, words).by(Some(self.name.as_str()), self.peer)
+    }
+
+    /// Something that they do again and again.
+    pub fn subject(&self, what: What, seat: Option<&SeatId>) -> Subject {
+        let seat = seat.map(|seat| seat.as_str().to_string());
+        Subject { who: self.name.as_str().to_string(), from: self.peer, what, seat }
     }
 
     /// With what they came, to tell one session or token from another.

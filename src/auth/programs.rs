@@ -5,8 +5,7 @@
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use log::info;
-
+use crate::audit::record::What;
 use crate::auth::accounts::{AccountError, Name, Token};
 use crate::auth::authenticator::{AuthError, Authenticator, no_random};
 use crate::auth::clock::seconds;
@@ -59,7 +58,7 @@ impl Authenticator {
             Ok(accounts.put_token(now, kept, name, token.made_by(maker, made))?)
         })
         .await?;
-        info!("{by} made the token {label}");
+        self.done(by, What::Tokens, format!("made the token {label}")).await;
         Ok(bearer)
     }
 
@@ -67,7 +66,7 @@ impl Authenticator {
     pub async fn delete_token(self: &Arc<Self>, by: &Principal, name: &Name) -> Result<(), AuthError> {
         let deleted = name.clone();
         self.change_by(by, move |accounts| Ok(accounts.delete_token(&deleted)?)).await?;
-        info!("{by} deleted the token {}", name.as_str());
+        self.done(by, What::Tokens, format!("deleted the token {}", name.as_str())).await;
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 
 use super::principal::Principal;
 use super::role::Privilege;
+use crate::base::coded::Coded;
 use crate::base::seat_id::SeatId;
 
 /// Why somebody may not do something.
@@ -15,6 +16,15 @@ pub enum Denied {
     /// Their session or token has ended.
     #[error("the session has ended; log in again")]
     Ended,
+}
+
+impl Coded for Denied {
+    fn code_name(&self) -> &'static str {
+        match self {
+            Denied::NotAllowed => "not-allowed",
+            Denied::Ended => "not-logged-in",
+        }
+    }
 }
 
 /// Whether somebody may do this now, at a seat or, without one, to the appliance. That they do it prolongs their

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use log::{info, warn};
 use tokio::task::spawn_blocking;
 
+use crate::audit::budget::Class;
+use crate::audit::record::{Entry, What};
 use crate::auth::accounts::Name;
 use crate::auth::authenticator::{AuthError, Authenticator, no_random};
 use crate::auth::lease::Key;
@@ -28,7 +30,7 @@ impl Authenticator {
         self.check_own_password(peer, name, password).await?;
         let secret = TotpSecret::new(random().map_err(no_random)?);
         self.enrolments.begin(self.clock.since_boot(), name, secret.clone());
-        info!("{by} begins to set a second factor up");
+        self.done(by, What::Users, "begins to set a second factor up").await;
         Ok(secret)
     }
 
@@ -54,7 +56,7 @@ impl Authenticator {
         self.change_by(by, move |accounts| Ok(accounts.set_second_factor(&who, factor)?)).await?;
         self.enrolments.end(name);
         self.end_others(by, name);
-        info!("{by} has a second factor from now on");
+        self.done(by, What::Users, "has a second factor from now on").await;
         Ok(codes)
     }
 
@@ -70,7 +72,7 @@ impl Authenticator {
         let who = name.clone();
         self.change_by(by, move |accounts| Ok(accounts.remove_second_factor(&who)?)).await?;
         self.end_others(by, name);
-        info!("{by} has no second factor any more");
+        self.done(by, What::Users, "has no second factor any more").await;
         Ok(())
     }
 
@@ -78,7 +80,7 @@ impl Authenticator {
     pub async fn remove_second_factor(self: &Arc<Self>, by: &Principal, name: &Name) -> Result<(), AuthError> {
         let who = name.clone();
         self.change_by(by, move |accounts| Ok(accounts.take_second_factor(&who)?)).await?;
-        info!("{by} took the second factor of the user {} away", name.as_str());
+        self.done(by, What::Users, format!("took the second factor of the user {} away", name.as_str())).await;
         Ok(())
     }
 
@@ -95,7 +97,7 @@ impl Authenticator {
         .await?;
         let what =
             if is_demanded { "demands a second factor of everybody" } else { "demands no second factor any more" };
-        info!("{by} {what}");
+        self.done(by, What::Users, what).await;
         Ok(())
     }
 
@@ -133,11 +135,14 @@ impl Authenticator {
             Ok(Opened::Code) => Ok(()),
             Ok(Opened::Recovery(left)) => {
                 warn!("{} used a recovery code from {peer}; {left} are left", name.as_str());
+                let entry = Entry::new(What::Login, "used a recovery code").by(Some(name.as_str()), Some(peer));
+                self.trail().write_now(Class::Lasting, entry.ended(Ok(()))).await;
                 Ok(())
             }
             Err(error) => {
                 if let AuthError::WrongOtp(_) = error {
                     info!("somebody at {peer} knows the password of {} and gave a wrong code", name.as_str());
+                    self.refused(What::Login, peer, &format!("as {}", name.as_str()), "wrong-otp");
                 }
                 Err(error)
             }

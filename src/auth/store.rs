@@ -91,6 +91,13 @@ pub(super) fn write_places(file: &Path, places: &KnownPlaces) {
     }
 }
 
+/// A name for this boot, which no other has.
+pub(super) fn boot() -> String {
+    let id = files::read(Path::new("/proc/sys/kernel/random/boot_id")).ok().flatten().unwrap_or_default();
+    // As much of it as tells one boot from another.
+    id.chars().take(8).collect()
+}
+
 /// Where the sessions are kept.
 #[derive(Debug)]
 pub(super) struct SessionFile {

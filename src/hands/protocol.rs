@@ -7,6 +7,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::base::coded::Coded;
 use crate::base::front_panel::Contact;
 use crate::base::seat_id::SeatId;
 use crate::base::usb::HubPort;
@@ -289,6 +290,23 @@ pub enum HandsError {
     /// Something that the appliance was to do to itself.
     #[error(transparent)]
     Appliance(#[from] ApplianceError),
+}
+
+impl Coded for HandsError {
+    fn code_name(&self) -> &'static str {
+        match self {
+            HandsError::Away => "hands-away",
+            HandsError::Unplugged | HandsError::Stale => "usb-unplugged",
+            HandsError::Flooded | HandsError::TooMany | HandsError::CutShort => "flooded",
+            HandsError::Busy(_) => "busy",
+            HandsError::NoRelay(_) => "no-relay",
+            HandsError::Length | HandsError::TooLong => "malformed",
+            HandsError::Relay(_) => "relay-failed",
+            HandsError::Awake => "not-asleep",
+            HandsError::NotArmed | HandsError::CannotWake(_) => "cannot-wake",
+            HandsError::Appliance(error) => error.code_name(),
+        }
+    }
 }
 
 /// Why what came over the socket cannot be used. There is no way on from there but to close it.

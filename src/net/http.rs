@@ -19,5 +19,7 @@ mod json;
 pub mod openapi;
 pub mod parameter;
 pub mod problem;
+pub mod query;
 pub mod row;
 pub mod table;
+pub mod trace;

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use log::{Level, log};
 
 use super::error::ControlError;
+use crate::audit::record::What;
+use crate::audit::trail::Typing;
 use crate::auth::principal::Principal;
 use crate::auth::rights;
 use crate::auth::role::Privilege;
@@ -27,13 +29,21 @@ pub struct Attachment {
     queue: InputQueue,
     listed: ViewerGuard,
     typing: TypingLog,
+    /// Dropped with us or when they pause, it is written down that they have stopped.
+    record: Option<Typing>,
 }
 
 impl Attachment {
     pub(super) fn new(bus: &SeatBus, id: u64, principal: Principal, queue: InputQueue) -> Attachment {
         let viewer = bus::ListedViewer { id, user: principal.name.as_str().to_string(), typing: false };
         bus.status.update(|status| status.viewers.push(viewer));
-        Attachment { principal, queue, listed: ViewerGuard { bus: bus.clone(), id }, typing: TypingLog::default() }
+        Attachment {
+            principal,
+            queue,
+            listed: ViewerGuard { bus: bus.clone(), id },
+            typing: TypingLog::default(),
+            record: None,
+        }
     }
 
     /// Whether [`Attachment::input`] would find a place for another one.
@@ -58,6 +68,8 @@ impl Attachment {
     /// Tells the others, and the log, whether they type.
     pub fn typing(&mut self, now: Instant, typing: bool) {
         let ViewerGuard { bus, id } = &self.listed;
+        let subject = || self.principal.subject(What::Typing, Some(&bus.seat));
+        self.record = typing.then(|| self.principal.trail().type_on(subject())).flatten();
         let level = match self.typing.level(now, typing) {
             Level::Info => self.principal.level(),
             level => level,

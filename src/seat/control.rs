@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::attachment::Attachment;
 pub use super::error::ControlError;
 use super::error::{HOLDS, MOST_CHECKED};
+use crate::audit::record::What;
 use crate::auth::act::{Act, Kind};
 use crate::auth::principal::Principal;
 use crate::auth::rights::{self, Denied};
@@ -78,15 +79,20 @@ impl Control {
         self.check(principal, Privilege::Power)?;
         let (contact, time) = press.contact_and_time()?;
         let what = format!("press {contact:?} of {} for {:.1} s", self.seat(), time.as_secs_f64());
-        let act = Act::begin(Kind::Lasting, principal, what);
-        act.end(self.hands.press(self.seat(), contact, time).await)?;
+        let act = Act::begin(Kind::Lasting, principal, What::Press, Some(self.seat()), what).await;
+        // Their session may have ended while that was written down.
+        let pressed = match self.check(principal, Privilege::Power) {
+            Ok(()) => self.hands.press(self.seat(), contact, time).await.map_err(ControlError::from),
+            Err(denied) => Err(denied.into()),
+        };
+        act.end(pressed)?;
         Ok(time)
     }
 
     /// Signals a target that sleeps to wake up. Whether it does, its status will tell.
     pub async fn wake(&self, principal: &Principal) -> Result<(), ControlError> {
         self.check(principal, Privilege::Input)?;
-        let act = Act::begin(Kind::Typing, principal, format!("wake {}", self.seat()));
+        let act = self.typing(principal, What::Wake, format!("wake {}", self.seat())).await;
         act.end(self.hands.wake(self.seat()).await)?;
         Ok(())
     }
@@ -95,7 +101,7 @@ impl Control {
     pub async fn chord(&self, principal: &Principal, owner: Owner, codes: &[String]) -> Result<usize, ControlError> {
         self.check(principal, Privilege::Input)?;
         let usages = usages(codes)?;
-        let act = Act::begin(Kind::Typing, principal, format!("press a chord at {}", self.seat()));
+        let act = self.typing(principal, What::Chord, format!("press a chord at {}", self.seat())).await;
         let typed = self.hands.chord(self.seat(), requester(principal, owner), usages);
         act.end(while_allowed(principal, typed).await)?;
         Ok(codes.len())
@@ -125,7 +131,8 @@ impl Control {
             return Err(ControlError::TextLength);
         }
         let strokes = text::strokes(text)?;
-        let act = Act::begin(Kind::Typing, principal, format!("type {length} characters at {}", self.seat()));
+        let what = format!("type {length} characters at {}", self.seat());
+        let act = self.typing(principal, What::Typing, what).await;
         let typed = self.hands.type_strokes(self.seat(), requester(principal, owner), strokes);
         act.end(while_allowed(principal, typed).await)?;
         Ok(length)
@@ -135,6 +142,10 @@ impl Control {
     pub async fn attach(&self, principal: &Principal, id: u64) -> (Attachment, Drops) {
         let (queue, drops) = self.hands.attach(self.seat(), Owner(id)).await;
         (Attachment::new(&self.bus, id, principal.clone(), queue), drops)
+    }
+
+    async fn typing(&self, principal: &Principal, what: What, words: String) -> Act {
+        Act::begin(Kind::Typing, principal, what, Some(self.seat()), words).await
     }
 
     fn check(&self, principal: &Principal, privilege: Privilege) -> Result<(), Denied> {

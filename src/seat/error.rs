@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::auth::rights::Denied;
+use crate::base::coded::Coded;
 use crate::hands::protocol::{HandsError, LARGEST_CHORD, MOST_STROKES};
 use crate::hid::text::Untypable;
 
@@ -48,4 +49,19 @@ pub enum ControlError {
     /// The hands did not do it.
     #[error(transparent)]
     Hands(#[from] HandsError),
+}
+
+impl Coded for ControlError {
+    fn code_name(&self) -> &'static str {
+        match self {
+            ControlError::Denied(denied) => denied.code_name(),
+            ControlError::HoldLength
+            | ControlError::ChordLength
+            | ControlError::TextLength
+            | ControlError::CheckLength => "malformed",
+            ControlError::UnknownKey(_) | ControlError::Untypable(_) => "cannot-type",
+            ControlError::Late => "late",
+            ControlError::Hands(error) => error.code_name(),
+        }
+    }
 }

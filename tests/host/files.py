@@ -15,7 +15,7 @@ HEADING = "## Files by which processes and scripts talk"
 # Whatever has no source of its own here.
 OTHERS = {"owner", "rauc", "kernel", "libc", "runsv", "sv", "fw_setenv"}
 # The daemon's processes, and its commands. Where in src/ each keeps its names may change.
-DAEMON = {"serve", "hands", "guard", "farhand adopt", "farhand grow", "farhand note"}
+DAEMON = {"serve", "hands", "guard", "farhand adopt", "farhand audit", "farhand grow", "farhand note"}
 PLACES = r"/(?:data|run|firmware|dev/slots)"
 # The simulation's, which has no /run of its own.
 SIMULATED = {"/data/run"}

@@ -2,6 +2,7 @@
 
 mod access;
 mod acts;
+mod audit;
 pub mod bench;
 mod config;
 mod connections;

@@ -14,13 +14,14 @@ impl Data {
     fn new() -> Data {
         let temporary = tempfile::tempdir().unwrap();
         let path = temporary.path().to_path_buf();
-        for folder in ["tls", "rauc", "state", "lost+found", "spool/deep", ".hidden"] {
+        for folder in ["tls", "rauc", "state", "lost+found", "spool/deep", "audit", ".hidden"] {
             fs::create_dir_all(path.join(folder)).unwrap();
         }
         for file in [
             "users.json",
             "farhand.toml",
             "tls/key.pem",
+            "audit/00000001.jsonl",
             "rauc/central.raucs",
             "state/restart",
             "state/factory-reset",

@@ -206,7 +206,7 @@ impl Endpoint for Login {
         if let Credential::Cookie(_) = credential
             && let Ok(before) = site.auth().recognise(&credential)
         {
-            site.auth().logout(&before);
+            site.auth().logout(&before.coming_from(connection.peer()));
         }
         Ok(Session::begun(&site, &bearer))
     }

@@ -111,7 +111,7 @@ impl Endpoint for EndOthers {
 
     async fn act(context: Context<Person>, _: Nothing) -> Result<Done, Problem> {
         let Person(sender) = context.caller;
-        context.site.auth().end_other_sessions(&sender);
+        context.site.auth().end_other_sessions(&sender).await;
         Ok(Done)
     }
 }
@@ -127,7 +127,7 @@ impl Endpoint for EndSession {
 
     async fn act(context: Context<About<Which>>, _: Nothing) -> Result<Done, Problem> {
         let About { principal, named } = context.caller;
-        if !context.site.auth().end_session(&principal, &named) {
+        if !context.site.auth().end_session(&principal, &named).await {
             return Err(Which::UNKNOWN.into());
         }
         Ok(Done)

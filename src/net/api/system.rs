@@ -70,7 +70,8 @@ impl Endpoint for ShowSystem {
     async fn act(context: Context<Person>, _: Nothing) -> Result<Shown<System>, Problem> {
         let site = context.site;
         let update_from = site.fetcher().map(|fetcher| fetcher.from().to_string());
-        Ok(Shown(status(site.system(), &site.folders().run, update_from).await))
+        let audit = site.auth().trail().status();
+        Ok(Shown(status(site.system(), &site.folders().run, update_from, audit).await))
     }
 }
 

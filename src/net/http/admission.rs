@@ -22,6 +22,9 @@ use super::endpoint::Access;
 use super::problem::{ApiError, Problem};
 use super::row::{Admitted, Row};
 use super::table::{Found, Table};
+use super::trace;
+use crate::audit::budget::Class;
+use crate::audit::trail::OpenRecord;
 use crate::auth::authenticator::AuthError;
 use crate::auth::principal::Principal;
 use crate::auth::rights::Denied;
@@ -81,7 +84,7 @@ async fn admit(
         Access::Public => None,
         _ if !site.auth().claimed() => return Err(AuthError::Unclaimed.into()),
         access => {
-            let principal = site.auth().recognise(&credential)?;
+            let principal = site.auth().recognise(&credential)?.coming_from(connection.peer());
             connection.mark_authenticated();
             principal.lease().see(connection.peer());
             if principal.needs_second_factor && access != Access::Enrolling {
@@ -90,6 +93,9 @@ async fn admit(
             if let Access::Needs(privilege) = access
                 && !principal.may(privilege, seat.as_ref())
             {
+                if row.semantics.acts {
+                    denied(row, &principal, &head, seat.as_ref());
+                }
                 return Err(Denied::NotAllowed.into());
             }
             // A browser sends our cookie by itself, so there the page must be named; see `door::origin` above. It names
@@ -125,8 +131,9 @@ async fn run(row: &'static Row, admitted: Admitted) -> Answer {
     if row.semantics.ends_with_client { acting.await } else { site.carry_out(acting).await.unwrap_or(Err(Lost.into())) }
 }
 
-fn act(row: &'static Row, admitted: Admitted, record: Record) -> Running<Answer> {
+fn act(row: &'static Row, admitted: Admitted, mut record: Record) -> Running<Answer> {
     Box::pin(async move {
+        record.open(row, &admitted).await;
         let answer = row.run(admitted).await;
         record.end(match &answer {
             Ok(response) => Outcome::Done(response.status()),
@@ -136,6 +143,13 @@ fn act(row: &'static Row, admitted: Admitted, record: Record) -> Running<Answer>
     })
 }
 
+/// Writes down that somebody wanted what they may not do.
+fn denied(row: &Row, principal: &Principal, head: &Parts, seat: Option<&SeatId>) {
+    let words = format!("{} {}", head.method, head.uri.path());
+    let entry = principal.entry(trace::word(row.path), words).at(seat.map(SeatId::as_str));
+    principal.trail().write(Class::Frequent, entry.ended(Err(codes::NOT_ALLOWED.name)));
+}
+
 /// Writes down who does what, when it begins and when it has ended, however it ends. What was not done may be left out
 /// where somebody is refused again and again; what was done never is.
 struct Record {
@@ -143,6 +157,8 @@ struct Record {
     principal: Option<Principal>,
     what: String,
     outcome: Outcome,
+    /// The same in the audit log.
+    open: Option<OpenRecord>,
 }
 
 enum Outcome {
@@ -167,7 +183,19 @@ impl Record {
         let what = format!("{who} at {}: {} {}", connection.peer(), head.method, head.uri.path());
         debug!("{what} begins");
         let level = if row.semantics.logs_itself || principal.is_none() { Level::Debug } else { Level::Info };
-        Record { level, principal: principal.cloned(), what, outcome: Outcome::Lost }
+        Record { level, principal: principal.cloned(), what, outcome: Outcome::Lost, open: None }
+    }
+
+    /// Writes it down where it lasts, unless what does it does so.
+    async fn open(&mut self, row: &Row, admitted: &Admitted) {
+        let what = trace::word(row.path);
+        let Some(principal) = self.principal.as_ref().filter(|_| !trace::is_written_where_it_is_done(what)) else {
+            return;
+        };
+        let words = format!("{} {}", admitted.head.method, admitted.head.uri.path());
+        let seat = admitted.known.seat.as_ref().map(|bus| bus.seat.as_str());
+        let entry = principal.entry(what, words).at(seat);
+        self.open = Some(principal.trail().begin(Class::Lasting, entry).await);
     }
 
     fn end(mut self, outcome: Outcome) {
@@ -177,6 +205,11 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
+        match (&self.outcome, self.open.take()) {
+            (Outcome::Done(_), Some(open)) => open.end(Ok(())),
+            (Outcome::Refused(code), Some(open)) => open.end(Err(code)),
+            (Outcome::Lost, _) | (_, None) => (),
+        }
         let level = match (&self.outcome, &self.principal) {
             (Outcome::Done(_), _) => self.level,
             (_, Some(principal)) => principal.level(),

@@ -61,6 +61,8 @@ codes! {
     WEAK_PASSWORD = BAD_REQUEST, "weak-password";
     /// Not what a token can be for.
     BAD_SCOPE = BAD_REQUEST, "bad-scope";
+    /// Something behind the `?` of the address is not what this path takes.
+    BAD_QUERY = BAD_REQUEST, "bad-query";
     /// A token that would have expired already.
     BAD_TIME = BAD_REQUEST, "bad-time";
     /// The password is right, and a code of the second factor is needed, too.

@@ -95,9 +95,9 @@ impl Semantics {
 /// One of the values that may stand behind the `?` of an address.
 #[derive(Debug)]
 pub struct Query {
-    /// What it is called. It must be there.
+    /// What it is called.
     pub name: &'static str,
-    /// What it may be.
+    /// What it may be. It must be there, then; without any, it may be left out, and be any text.
     pub values: &'static [&'static str],
 }
 

@@ -90,7 +90,12 @@ fn operation(row: &Row, reads: &mut SchemaGenerator, writes: &mut SchemaGenerato
     operation["security"] =
         if row.access == Access::Public { json!([]) } else { json!([{ "session": [] }, { "token": [] }]) };
     let named = row.parameter.map(|named| parameter(named.name, "path", json!({ "type": "string" })));
-    let query = row.query.iter().map(|Query { name, values }| parameter(name, "query", json!({ "enum": values })));
+    let query = row.query.iter().map(|Query { name, values }| {
+        let schema = if values.is_empty() { json!({ "type": "string" }) } else { json!({ "enum": values }) };
+        let mut query = parameter(name, "query", schema);
+        query["required"] = json!(!values.is_empty());
+        query
+    });
     let parameters: Vec<Value> = named.into_iter().chain(query).collect();
     if !parameters.is_empty() {
         operation["parameters"] = parameters.into();

@@ -174,6 +174,7 @@ impl Bench {
         });
         let (site, code) =
             Site::open(buses, hands, news, certificates.clone(), kept, mode, fetcher, folders.1.clone()).unwrap();
+        site.auth().trail().start(&tasks).unwrap();
         tasks.spawn("the clock of sessions and tokens", site.auth().clone().keep_time(stop.clone()));
         let (https, plain, redirect) = (listen().await, listen().await, listen().await);
         let address = |listener: &TcpListener| listener.local_addr().unwrap();
@@ -215,6 +216,8 @@ impl Bench {
         for server in self.servers {
             soon("the listener ends", server).await.unwrap();
         }
+        // The audit log ends when nobody is left who could have something to write down.
+        drop(self.site);
         self.tasks.all_ended().await;
         self.folders
     }
