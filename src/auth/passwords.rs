@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn the_users_own_name_is_no_password() {
-        for bad in ["anna1234", "annaAnna12", "ANNA!!!!", "1anna2an", "farhand1", "Farhand-2026"] {
+        for bad in ["anna1234", "annaAnna12", "ANNA!?.!", "1anna2an", "farhand1", "Farhand-2026"] {
             assert_eq!(Err(AccountError::NameAsPassword), anna(bad), "{bad}");
         }
         assert_eq!(Ok(()), anna("anna has a horse"));
