@@ -443,3 +443,78 @@ fn the_lock_is_held_for_as_long_as_anything_may_still_write() {
     // Waits until it is gone.
     fs::File::open(&lock).unwrap().lock().unwrap();
 }
+
+#[test]
+fn what_is_tried_counts_in_the_place_of_the_owners_until_it_is_gone() {
+    let root = Root::new();
+    root.program("farhand", &format!("exec '{}' \"$@\"", env!("CARGO_BIN_EXE_farhand")));
+    root.put("etc/farhand.toml", "[network]\nmdns = false\n");
+    let counts = || {
+        root.run("usr/libexec/join-config", &[]);
+        assert!(!root.0.join("run/joined.toml").exists());
+        root.text("run/farhand.toml")
+    };
+    assert_eq!("[network]\nmdns = false\n", counts());
+    root.put("data/farhand.toml", "network.host = \"mine\"\n");
+    let joined = counts();
+    assert!(joined.contains("\"mine\"") && joined.contains("mdns = false"), "{joined}");
+    root.put("run/trial.toml", "network.host = \"tried\"\n");
+    let tried = counts();
+    assert!(tried.contains("\"tried\"") && tried.contains("mdns = false") && !tried.contains("mine"), "{tried}");
+    fs::remove_file(root.0.join("run/trial.toml")).unwrap();
+    assert_eq!(joined, counts());
+    // What is no TOML is for its readers to complain of.
+    root.put("data/farhand.toml", "x");
+    assert_eq!("x", counts());
+    // Somebody else's, as a link to it would be, is nobody's.
+    fs::remove_file(root.0.join("data/farhand.toml")).unwrap();
+    root.put("elsewhere", "network.host = \"planted\"\n");
+    symlink(root.0.join("elsewhere"), root.0.join("data/farhand.toml")).unwrap();
+    assert_eq!("[network]\nmdns = false\n", counts());
+}
+
+#[test]
+fn a_change_counts_before_any_service_starts_again_and_they_do_so_in_order() {
+    let root = Root::new();
+    for program in ["join-config", "own-name", "sv"] {
+        root.program(program, &format!("echo {program} \"$*\" | sed \"s|$ROOT||\" >>\"$ROOT/asked\""));
+    }
+    root.run("usr/libexec/apply-config", &["network", "serve", "hands"]);
+    let asked = "join-config \nown-name \nsv term /etc/sv/network\nsv term /etc/sv/serve\nsv term /etc/sv/hands\n";
+    assert_eq!(asked, root.text("asked"));
+}
+
+#[test]
+fn the_network_card_keeps_nothing_of_the_configuration_before() {
+    let root = Root::new();
+    for program in ["ip", "sv", "udhcpc"] {
+        root.program(program, &format!("echo {program} \"$*\" >>\"$ROOT/asked\""));
+    }
+    for program in ["farhand", "sleep"] {
+        root.program(program, "exit 0");
+    }
+    let asks = |address: &str, gateway: &str| {
+        root.put("run/settings", format!("address='{address}'\ngateway='{gateway}'\nname_servers=''\n"));
+        root.put("asked", "");
+        root.run("etc/sv/network/run", &[]);
+        root.text("asked").lines().filter(|line| !line.ends_with("up")).map(String::from).collect::<Vec<_>>()
+    };
+    let first = ["ip -4 addr replace 192.0.2.10/24 dev eth0", "ip -4 route replace default via 192.0.2.1 dev eth0"];
+    assert_eq!(first, asks("192.0.2.10/24", "192.0.2.1")[..]);
+    assert_eq!(first, asks("192.0.2.10/24", "192.0.2.1")[..], "a service that starts again takes nothing away");
+    let next = asks("2001:db8::10/64", "2001:db8::1");
+    let old = ["ip -4 route del default via 192.0.2.1 dev eth0", "ip -4 addr del 192.0.2.10/24 dev eth0"];
+    assert_eq!(old, next[..2]);
+    let new = ["ip -6 addr replace 2001:db8::10/64 dev eth0", "ip -6 route replace default via 2001:db8::1 dev eth0"];
+    assert_eq!(new, next[2..]);
+    let dhcp = asks("dhcp", "");
+    let old = ["ip -6 route del default via 2001:db8::1 dev eth0", "ip -6 addr del 2001:db8::10/64 dev eth0"];
+    assert!(dhcp[..2] == old && dhcp[2].starts_with("udhcpc "), "{dhcp:?}");
+    assert!(!root.0.join("run/fixed-address").exists());
+    for left in ["dhcp-lease", "dhcp-domain", "dhcp-time-servers"] {
+        root.put(&format!("run/{left}"), "x\n");
+    }
+    let fixed = asks("192.0.2.10/24", "");
+    assert_eq!(["ip -4 addr flush dev eth0", "sv term time", first[0]], fixed[..]);
+    assert!(!root.0.join("run/dhcp-domain").exists() && !root.0.join("run/dhcp-time-servers").exists());
+}
