@@ -9,6 +9,7 @@ pub mod error_chain;
 pub mod files;
 pub mod front_panel;
 pub mod heartbeat;
+pub mod launcher;
 pub mod log_pipe;
 pub mod seat_id;
 pub mod signal;

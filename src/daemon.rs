@@ -21,6 +21,7 @@ use crate::auth::authenticator::Authenticator;
 use crate::auth::clock::{Clock as _, SystemClock};
 use crate::base::error_chain::chain;
 use crate::base::heartbeat::Heartbeat;
+use crate::base::launcher::{Launcher, Program};
 use crate::base::log_pipe;
 use crate::base::seat_id::SeatId;
 use crate::base::tasks;
@@ -126,7 +127,12 @@ pub fn serve(config: Config, places: Places, hands: &Path) -> Result<(), StartEr
 
 /// Serves a simulated machine for each seat, with both ends of the talk between the two processes in this one. It
 /// begins again when a change of its configuration wants that.
-pub fn serve_sim(mut config: Config, places: Places) -> Result<(), StartError> {
+pub fn serve_sim(mut config: Config, mut places: Places) -> Result<(), StartError> {
+    // As on an appliance, another process starts what installs updates.
+    if let Some(appliance) = places.appliance.take() {
+        let launcher = leave_launcher(appliance.programs())?;
+        places.appliance = Some(appliance.with_launcher(launcher));
+    }
     while simulate(&config, &places)? == End::Again {
         match places.configuration.current().map(|current| current.config()) {
             Ok(Some(next)) => config = next,
@@ -181,6 +187,10 @@ pub fn hands(config: &Config, socket: &Path) -> Result<(), StartError> {
     // A keyboard of an earlier run may still hold a key. Relays we do not release here only to take them again: in
     // between a line would float, and taking it opens its contact anyway.
     unplug();
+    // What installs updates is started by another process, which has nothing of ours open: no relay, no key.
+    let places = appliance::Places::default();
+    let launcher = leave_launcher(places.programs().into_iter().chain([Applier::program()]).collect())?;
+    let places = places.with_launcher(launcher.clone());
     run(async move |tasks, stop| {
         let mut boards = BTreeMap::new();
         for (seat, parts) in &config.seats {
@@ -194,8 +204,8 @@ pub fn hands(config: &Config, socket: &Path) -> Result<(), StartError> {
             boards.insert(seat.clone(), board);
         }
         let (listener, allowed) = private_socket(socket).map_err(cannot(format!("listen at {}", socket.display())))?;
-        let appliance = ApplianceClient::start(appliance::Places::default(), tasks, stop.clone());
-        let (kept, applier) = (configuration::Places::default(), Applier::default());
+        let appliance = ApplianceClient::start(places, tasks, stop.clone());
+        let (kept, applier) = (configuration::Places::default(), Applier::Program(launcher));
         let appliance = appliance.with_configuration(kept, applier, Arc::new(SystemClock), tasks, stop.clone());
         tasks.spawn("hands", server::run(ClientSource::Socket { listener, allowed }, boards, appliance, stop.clone()));
         info!("holding {} for {}", seat_names(config), socket.display());
@@ -208,7 +218,8 @@ pub fn guard(config: &Config, data: PathBuf, run_folder: PathBuf) -> Result<(), 
     let wants_gadget = config.seats.values().any(|seat| seat.usb.controller != Controller::None);
     let (page, watchdog) = (config.server.https, config.guard.watchdog.clone());
     let stand_in = run_folder.join(STAND_IN);
-    let settings = guard::run::Settings { page, data, stand_in, run: run_folder, watchdog, wants_gadget };
+    let launcher = leave_launcher(guard::run::programs())?;
+    let settings = guard::run::Settings { page, data, stand_in, run: run_folder, watchdog, wants_gadget, launcher };
     run(async move |tasks, stop| {
         let sensors = Box::new(BoardSensors::new("/sys", settings.data.clone()));
         tasks.spawn("the board's health", monitor::run(sensors, settings.run.clone(), stop.clone()));
@@ -246,6 +257,11 @@ fn unplug() {
         // No reason to leave a relay closed.
         error!("cannot unplug the keyboard: {error}");
     }
+}
+
+/// Leaves a process behind that starts these.
+fn leave_launcher(programs: Vec<Program>) -> Result<Launcher, StartError> {
+    Launcher::leave(programs).map_err(cannot("leave a process behind"))
 }
 
 /// How a process ended.

@@ -9,7 +9,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::Duration;
 
 use nix::unistd::geteuid;
@@ -18,6 +17,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::base::blocking::{Lane, LaneError};
 use crate::base::files;
+use crate::base::launcher::{Launcher, Program};
 use crate::base::tasks::Stop;
 use crate::config;
 use crate::health::judge::{APART, Action, Depth, Guard, Mark, Observation, ReadBack};
@@ -55,6 +55,15 @@ pub struct Settings {
     pub watchdog: config::Watchdog,
     /// Whether some seat has a keyboard.
     pub wants_gadget: bool,
+    /// Starts [`programs`].
+    pub launcher: Launcher,
+}
+
+/// What the guard has started: what reads and writes the boot loader's memory, restarts the machine, and changes to
+/// rescue mode.
+pub fn programs() -> Vec<Program> {
+    let memory = BootEnv::default();
+    vec![memory.reader(), memory.writer(), restart::program(), services()]
 }
 
 /// Guards until told to stop.
@@ -100,9 +109,9 @@ struct Shell {
 impl Shell {
     /// Collects what the previous run of the machine left.
     fn gather(&self) -> JoinHandle<Evidence> {
-        let (traces, slot) = (self.traces.clone(), self.slot);
+        let (traces, slot, memory) = (self.traces.clone(), self.slot, self.memory());
         spawn_blocking(move || {
-            let environment = slot.map(|_| BootEnv::default().read()).and_then(|environment| {
+            let environment = slot.map(|_| memory.read()).and_then(|environment| {
                 environment.map_err(|error| log::warn!("cannot read the boot loader's memory: {error}")).ok()
             });
             let (panic_log, note) = (traces.take_panic_log(), traces::noted());
@@ -114,6 +123,11 @@ impl Shell {
     /// Whether this boot's start has been explained, and by us: others, too, can make files there.
     fn has_said(&self) -> bool {
         fs::symlink_metadata(self.explanation()).is_ok_and(|file| file.is_file() && file.uid() == geteuid().as_raw())
+    }
+
+    /// The boot loader's.
+    fn memory(&self) -> BootEnv {
+        BootEnv { launcher: self.settings.launcher.clone(), ..BootEnv::default() }
     }
 
     /// Where one start leaves notes for the next.
@@ -172,7 +186,8 @@ impl Shell {
                 }
             }
             Action::Confirm(slot) => {
-                let confirmed = self.lanes.memory.run(move || BootEnv::default().confirm(slot)).await;
+                let memory = self.memory();
+                let confirmed = self.lanes.memory.run(move || memory.confirm(slot)).await;
                 let confirmed = said(confirmed);
                 let outcome = confirmed.map(|back| back.map_or(ReadBack::Busy, ReadBack::Environment));
                 guard.confirmed(now(), slot, outcome);
@@ -205,7 +220,8 @@ impl Shell {
                 }
                 if restart {
                     // If that hangs, the watchdog, which is not fed any more, does not wait for it.
-                    let restarted = self.lanes.init.run(restart::restart).await;
+                    let launcher = self.settings.launcher.clone();
+                    let restarted = self.lanes.init.run(move || restart::restart(&launcher)).await;
                     if let Err(why) = said(restarted) {
                         log::error!("cannot restart: {why}");
                     }
@@ -222,7 +238,8 @@ impl Shell {
                 if let Err(error) = files::write_with_mode(&self.settings.run.join("rescue"), b"", traces::MODE) {
                     log::error!("cannot change to rescue mode: {error}");
                 }
-                if let Err(why) = self.lanes.init.run(restart_services).await {
+                let launcher = self.settings.launcher.clone();
+                if let Err(why) = self.lanes.init.run(move || restart_services(&launcher)).await {
                     log::error!("restarting the services: {why}");
                 }
             }
@@ -246,13 +263,13 @@ impl Shell {
 
     async fn examine(&mut self, depth: Depth) -> (Vec<Fault>, Option<Result<Environment, String>>) {
         let asks_memory = depth != Depth::Quick;
-        let (data, wants_gadget) = (self.settings.data.clone(), self.settings.wants_gadget);
+        let (data, wants_gadget, memory) = (self.settings.data.clone(), self.settings.wants_gadget, self.memory());
         let examined = self.lanes.looks.run(move || {
             let mut faults = condition::faults(wants_gadget);
             if depth == Depth::Whole {
                 faults.extend(condition::storage_fault(&data));
             }
-            (faults, asks_memory.then(|| BootEnv::default().read().map_err(|error| error.to_string())))
+            (faults, asks_memory.then(|| memory.read().map_err(|error| error.to_string())))
         });
         // Nobody knows then what else is missing.
         let hung =
@@ -289,9 +306,14 @@ async fn until_done<T>(work: &mut Option<JoinHandle<T>>) -> Result<T, JoinError>
     done
 }
 
-/// Has init start again what is to run in rescue mode. By force: a process that hangs ends at no polite request.
-fn restart_services() {
-    match Command::new("sv").args(["-w", "2", "force-restart", "/etc/sv/serve", "/etc/sv/hands"]).status() {
+/// What has init start again what is to run in rescue mode. By force: a process that hangs ends at no polite request.
+fn services() -> Program {
+    Program::new(["sv", "-w", "2", "force-restart", "/etc/sv/serve", "/etc/sv/hands"]).outliving()
+}
+
+/// Has init start them again.
+fn restart_services(launcher: &Launcher) {
+    match launcher.output(&services(), b"").map(|output| output.status) {
         Ok(status) if status.success() => (),
         // It waits until they are up again, which may take longer than it does.
         Ok(status) => log::warn!("restarting the services: sv ended with {status}"),

@@ -27,6 +27,7 @@ use super::protocol::FromHands;
 use crate::auth::clock::Clock;
 use crate::base::blocking::Lane;
 use crate::base::files;
+use crate::base::launcher::{Launcher, Program};
 use crate::base::tasks::{Stop, Tasks};
 use crate::base::usb::HubPort;
 use crate::hw::bootenv::BootEnv;
@@ -68,6 +69,8 @@ pub struct Places {
     pub cmdline: PathBuf,
     /// Our own program, which switches USB ports.
     pub own: PathBuf,
+    /// Starts [`Places::programs`].
+    pub launcher: Launcher,
 }
 
 impl Default for Places {
@@ -82,7 +85,29 @@ impl Default for Places {
             reboot: REBOOT.into(),
             cmdline: "/proc/cmdline".into(),
             own: "/proc/self/exe".into(),
+            launcher: Launcher::default(),
         }
+    }
+}
+
+impl Places {
+    /// Everything that is started to take care of the appliance.
+    pub fn programs(&self) -> Vec<Program> {
+        vec![self.install(), self.boot_env.reader(), self.restart(), ports::program(&self.own)]
+    }
+
+    /// The same places, with a launcher for them.
+    pub fn with_launcher(mut self, launcher: Launcher) -> Places {
+        self.boot_env.launcher = launcher.clone();
+        Places { launcher, ..self }
+    }
+
+    fn install(&self) -> Program {
+        Program::new([&self.installer, &spool::file(&self.taken)])
+    }
+
+    fn restart(&self) -> Program {
+        Program::new([&self.reboot])
     }
 }
 
@@ -122,7 +147,10 @@ impl ApplianceClient {
         let (requests, received) = mpsc::channel(MOST_WAITING);
         let (answer, answers) = mpsc::channel(MOST_WAITING);
         let (ports, cycled) = mpsc::channel(1);
-        tasks.spawn("the USB ports", ports::run(places.own.clone(), cycled, answer.clone(), stop.clone()));
+        tasks.spawn(
+            "the USB ports",
+            ports::run(places.launcher.clone(), ports::program(&places.own), cycled, answer.clone(), stop.clone()),
+        );
         let known = watch::Sender::new(Machine { real: true, ..Machine::default() });
         let machine = known.subscribe();
         let task = ApplianceTask {
@@ -340,12 +368,12 @@ impl ApplianceTask {
         }
         let (spool, taken) = (self.places.spool.clone(), self.places.taken.clone());
         let took = self.card.run(move || spool::upgrade_with(&spool, &taken, len), |late| files::forget(&late)).await;
-        let file = took.map_err(|error| ApplianceError::Spool(error.to_string()))?;
+        took.map_err(|error| ApplianceError::Spool(error.to_string()))?;
         self.updater.begin(Instant::now().into_std())?;
         info!("installing an update of {len} bytes");
         let (say, lines) = mpsc::channel(16);
         let mut outcome = JoinSet::new();
-        outcome.spawn(installer::run(self.places.installer.clone(), file, say));
+        outcome.spawn(installer::run(self.places.launcher.clone(), self.places.install(), say));
         self.installs = Some(Install { lines, outcome });
         Ok(())
     }
@@ -417,7 +445,7 @@ impl ApplianceTask {
             Err(error) => warn!("restarting without a note of why: {error}"),
         }
         info!("restarting: {}", if forget { "factory reset".into() } else { format!("{reason:?}") });
-        if let Err(error) = finish(&self.places.reboot, &[], SOON).await {
+        if let Err(error) = finish(&self.places.launcher, &self.places.restart(), SOON).await {
             self.notes.withdraw().await;
             return Err(ApplianceError::Restart(error));
         }

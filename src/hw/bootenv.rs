@@ -5,10 +5,11 @@
 //! turn.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
+use crate::base::launcher::{Launcher, Program};
 use crate::update::slots::{Environment, Slot};
 
 /// The boot loader's memory, and who guards it.
@@ -20,18 +21,35 @@ pub struct BootEnv {
     pub setenv: PathBuf,
     /// Locked while an update is installed (`/usr/libexec/install-bundle`).
     pub lock: PathBuf,
+    /// Starts the two.
+    pub launcher: Launcher,
 }
 
 impl Default for BootEnv {
     fn default() -> BootEnv {
-        BootEnv { printenv: "fw_printenv".into(), setenv: "fw_setenv".into(), lock: "/run/install-bundle.lock".into() }
+        BootEnv {
+            printenv: "fw_printenv".into(),
+            setenv: "fw_setenv".into(),
+            lock: "/run/install-bundle.lock".into(),
+            launcher: Launcher::default(),
+        }
     }
 }
 
 impl BootEnv {
+    /// What reads it.
+    pub fn reader(&self) -> Program {
+        Program::new([&self.printenv])
+    }
+
+    /// What writes it. It has the lock for as long as it may write, even if it hangs and outlives us.
+    pub fn writer(&self) -> Program {
+        Program::new([self.setenv.as_os_str(), "-s".as_ref(), "-".as_ref()]).outliving()
+    }
+
     /// Reads it.
     pub fn read(&self) -> io::Result<Environment> {
-        let output = Command::new(&self.printenv).stdin(Stdio::null()).output()?;
+        let output = self.launcher.output(&self.reader(), b"")?;
         Ok(Environment::parse(&said(output, "fw_printenv")?))
     }
 
@@ -54,15 +72,10 @@ impl BootEnv {
 
     /// Writes it in one go.
     fn write(&self, environment: &Environment, lock: &File) -> io::Result<()> {
-        let mut command = Command::new(&self.setenv);
-        // It says nothing there. But it has the lock for as long as it may write, even if it hangs and outlives us.
-        let held = Stdio::from(lock.try_clone()?);
-        command.args(["-s", "-"]).stdin(Stdio::piped()).stdout(held).stderr(Stdio::piped());
-        let mut child = command.spawn()?;
-        if let Some(mut stdin) = child.stdin.take() {
-            stdin.write_all(environment.script().as_bytes())?;
-        }
-        said(child.wait_with_output()?, "fw_setenv").map(drop)
+        // It says nothing there, but so the lock is its own, too.
+        let held = lock.try_clone()?.into();
+        let output = self.launcher.output_to(&self.writer(), environment.script().as_bytes(), held)?;
+        said(output, "fw_setenv").map(drop)
     }
 }
 

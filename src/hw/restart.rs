@@ -6,10 +6,10 @@
 
 use std::io;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use super::traces::MODE;
 use crate::base::files;
+use crate::base::launcher::{Launcher, Program};
 
 /// The note's file in the state folder.
 const NOTE: &str = "restart";
@@ -43,10 +43,15 @@ pub fn take_back(state: &Path) -> io::Result<()> {
 /// What asks init to end everything in order.
 pub const REBOOT: &str = "/sbin/reboot";
 
+/// That program, as the guard runs it: it asks init even if the guard has to end.
+pub fn program() -> Program {
+    Program::new([REBOOT]).outliving()
+}
+
 /// Asks init to end everything in order, and waits for as long as that takes. The guard does so on a thread of its own,
 /// since the card may hang; the hands, who have to answer somebody, run the program themselves and give it a time.
-pub fn restart() -> io::Result<()> {
-    let status = Command::new(REBOOT).stdin(Stdio::null()).status()?;
+pub fn restart(launcher: &Launcher) -> io::Result<()> {
+    let status = launcher.output(&program(), b"")?.status;
     if status.success() { Ok(()) } else { Err(io::Error::other(format!("reboot ended with {status}"))) }
 }
 

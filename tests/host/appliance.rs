@@ -7,6 +7,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use farhand::base::launcher::Launcher;
 use farhand::hands::appliance::Places;
 use farhand::hw::bootenv::BootEnv;
 
@@ -70,6 +71,7 @@ impl Appliance {
             reboot: self.path("reboot"),
             cmdline: self.path("cmdline"),
             own: self.path("farhand"),
+            launcher: Launcher::default(),
         }
     }
 

@@ -406,6 +406,7 @@ fn a_confirmation_never_undoes_what_an_installation_has_done() {
         printenv: bin.join("fw_printenv"),
         setenv: bin.join("fw_setenv"),
         lock: root.0.join("run/install-bundle.lock"),
+        ..BootEnv::default()
     };
     let steps = root.0.join("steps");
     mkfifo(&steps, Mode::S_IRWXU).unwrap();
@@ -436,7 +437,8 @@ fn the_lock_is_held_for_as_long_as_anything_may_still_write() {
     // Leaves a process behind that is not done, as one does that hangs when the guard ends.
     root.program("fw_setenv", "cat >/dev/null; (read -r _ <\"$ROOT/hangs\") 2>/dev/null &");
     let (bin, lock) = (root.0.join("bin"), root.0.join("run/install-bundle.lock"));
-    let memory = BootEnv { printenv: bin.join("fw_printenv"), setenv: bin.join("fw_setenv"), lock: lock.clone() };
+    let (printenv, setenv) = (bin.join("fw_printenv"), bin.join("fw_setenv"));
+    let memory = BootEnv { printenv, setenv, lock: lock.clone(), ..BootEnv::default() };
     assert!(memory.confirm(Slot::A).unwrap().is_some());
     assert_eq!(None, memory.confirm(Slot::A).unwrap(), "it may still write");
     drop(fs::OpenOptions::new().write(true).open(root.0.join("hangs")).unwrap());

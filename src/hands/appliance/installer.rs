@@ -2,39 +2,31 @@
 //!
 //! It is a script that starts RAUC, which starts programs of its own. If only the script were killed, the rest would go
 //! on writing a slot that everybody believes to be left alone, and keep the lock that the next installation waits for.
-//! So all of it is one process group, and that is killed.
+//! So the launcher has all of it be one process group, and kills that.
 
 use std::io;
-use std::path::PathBuf;
-use std::process::Stdio;
 
 use log::{error, warn};
-use nix::errno::Errno;
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe;
-use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 
+use crate::base::launcher::{self, Launcher, Program, Streams};
 use crate::update::Outcome;
 
 /// A line of the installer's that is longer says nothing more at its end.
 const LONGEST_LINE: usize = 1000;
 
 /// Has a file installed, and passes on what the installer says. Dropped before its end, it leaves no process behind.
-pub async fn run(program: PathBuf, file: PathBuf, say: mpsc::Sender<String>) -> Outcome {
+pub async fn run(launcher: Launcher, program: Program, say: mpsc::Sender<String>) -> Outcome {
     let ended = async {
         // One pipe for both of its outputs, so that what it says stays in order.
         let (reader, writer) = io::pipe()?;
-        let mut command = Command::new(&program);
-        command.arg(&file).stdin(Stdio::null()).process_group(0);
-        command.stdout(writer.try_clone()?).stderr(writer).env("LC_ALL", "C");
-        let mut group = Group(command.spawn()?);
-        // With it go our copies of the pipe's other end, or there would be no end to read.
-        drop(command);
+        let output = writer.try_clone()?.into();
+        let streams = Streams { input: launcher::nothing()?, output, errors: writer.into() };
+        let running = launcher.start(&program, streams)?;
         listen(pipe::Receiver::from_owned_fd(reader.into())?, &say).await?;
-        group.0.wait().await
+        running.ended().await
     };
     match ended.await {
         Ok(status) if status.success() => Outcome::Done,
@@ -43,22 +35,8 @@ pub async fn run(program: PathBuf, file: PathBuf, say: mpsc::Sender<String>) -> 
             Outcome::Failed
         }
         Err(error) => {
-            error!("cannot run {}: {error}", program.display());
+            error!("cannot run {}: {error}", program.line[0].display());
             Outcome::Absent
-        }
-    }
-}
-
-/// A process and all that it has started.
-struct Group(Child);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        // The number is the group's for as long as nobody has waited for its first process; then there is none here.
-        let Some(leader) = self.0.id().and_then(|id| i32::try_from(id).ok()) else { return };
-        match killpg(Pid::from_raw(leader), Signal::SIGKILL) {
-            Ok(()) | Err(Errno::ESRCH) => (),
-            Err(error) => error!("cannot kill the installer: {error}"),
         }
     }
 }
@@ -113,7 +91,7 @@ mod tests {
 
         let (say, mut lines) = mpsc::channel(16);
         let mut outcome = JoinSet::new();
-        outcome.spawn(run(program, lives, say));
+        outcome.spawn(run(Launcher::default(), Program::new([program, lives]), say));
         assert_eq!(Some("forked"), lines.recv().await.as_deref());
         outcome.shutdown().await;
         let end = timeout(Duration::from_secs(5), alive.read(&mut [0])).await;

@@ -4,20 +4,26 @@
 //! which is not waited for by anything else, and which brings the port back even if we end meanwhile. If it is killed
 //! itself, another switches the port on.
 
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::path::Path;
 
 use log::{info, warn};
-use tokio::process::Command;
 use tokio::sync::mpsc;
 
+use crate::base::launcher::{Launcher, Program};
 use crate::base::tasks::Stop;
 use crate::base::usb::HubPort;
 use crate::update::ApplianceError;
 
+/// What of ours switches a port: on only, after `--on`.
+pub fn program(own: &Path) -> Program {
+    let takes = |argument: &str| argument == "--on" || HubPort::try_from(argument.to_string()).is_ok();
+    Program::new([own.as_os_str(), "usb-port".as_ref()]).taking(takes).outliving()
+}
+
 /// Has `program`, which is ours, switch each port that is asked for, and answers when that is done.
 pub async fn run(
-    program: PathBuf,
+    launcher: Launcher,
+    program: Program,
     mut asked: mpsc::Receiver<(u64, HubPort)>,
     answers: mpsc::Sender<(u64, Option<ApplianceError>)>,
     mut stop: Stop,
@@ -25,7 +31,7 @@ pub async fn run(
     loop {
         let work = async {
             let (id, port) = asked.recv().await?;
-            let error = cycle(&program, &port).await.err().map(ApplianceError::Port);
+            let error = cycle(&launcher, &program, &port).await.err().map(ApplianceError::Port);
             answers.send((id, error)).await.ok()
         };
         tokio::select! {
@@ -37,12 +43,12 @@ pub async fn run(
     }
 }
 
-async fn cycle(program: &Path, port: &HubPort) -> Result<(), String> {
+async fn cycle(launcher: &Launcher, program: &Program, port: &HubPort) -> Result<(), String> {
     info!("switching USB port {port} off and on");
-    let outcome = switch(program, port, &[]).await;
+    let outcome = switch(launcher, program, port, &[]).await;
     if let Err(Failure::Killed(why)) = &outcome {
         warn!("what switches USB port {port} was ended ({why}): switching the port on");
-        switch(program, port, &["--on"]).await.map_err(Failure::into_words)?;
+        switch(launcher, program, port, &["--on"]).await.map_err(Failure::into_words)?;
     }
     outcome.map_err(Failure::into_words)
 }
@@ -61,15 +67,14 @@ impl Failure {
     }
 }
 
-async fn switch(program: &Path, port: &HubPort, more: &[&str]) -> Result<(), Failure> {
-    let mut command = Command::new(program);
-    command.arg("usb-port").args(more).arg(port.as_str()).stdin(Stdio::null());
-    let said = |error| Failure::Said(format!("{}: {error}", program.display()));
-    let output = command.output().await.map_err(said)?;
-    match output.status.code() {
+async fn switch(launcher: &Launcher, program: &Program, port: &HubPort, more: &[&str]) -> Result<(), Failure> {
+    let failed = |error| Failure::Said(format!("{}: {error}", program.line[0].display()));
+    let arguments = more.iter().copied().chain([port.as_str()]);
+    let (status, said) = launcher.complaints(&program.with(arguments)).await.map_err(failed)?;
+    match status.code() {
         Some(0) => Ok(()),
-        Some(_) => Err(Failure::Said(String::from_utf8_lossy(&output.stderr).trim().to_string())),
-        None => Err(Failure::Killed(output.status.to_string())),
+        Some(_) => Err(Failure::Said(said)),
+        None => Err(Failure::Killed(status.to_string())),
     }
 }
 
@@ -78,6 +83,7 @@ mod tests {
     use super::*;
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt as _;
+    use std::path::PathBuf;
     use std::time::Duration;
 
     use tokio::time::timeout;
@@ -104,7 +110,7 @@ mod tests {
         ask.send((7, port())).await.unwrap();
         let answered = async {
             tokio::select! {
-                () = run(program, asked, answer, stop) => unreachable!("nobody asks it to end"),
+                () = run(Launcher::default(), super::program(&program), asked, answer, stop) => unreachable!("nobody asks it to end"),
                 answered = answers.recv() => answered,
             }
         };
@@ -139,7 +145,7 @@ mod tests {
         }
         let ((ask, asked), (answer, _answers), (stopper, stop)) = (mpsc::channel(1), mpsc::channel(1), stop());
         ask.send((7, port())).await.unwrap();
-        let running = tokio::spawn(run(program, asked, answer, stop));
+        let running = tokio::spawn(run(Launcher::default(), super::program(&program), asked, answer, stop));
         let read = |pipe: &str| {
             let pipe = folder.path().join(pipe);
             timeout(Duration::from_secs(20), tokio::task::spawn_blocking(|| fs::read_to_string(pipe)))

@@ -1,26 +1,22 @@
 //! Runs programs of the system that end soon, and says what they said if they fail.
 
-use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::process::Command;
 use tokio::time::timeout;
 
+use crate::base::launcher::{Launcher, Program};
 use crate::update::ProgramError;
 
 /// Runs a program to its end, for as long as it may take.
-pub async fn finish(path: &Path, arguments: &[&str], patience: Duration) -> Result<(), ProgramError> {
-    let program = path.display().to_string();
-    let output = Command::new(path).args(arguments).stdin(Stdio::null()).kill_on_drop(true).output();
-    let output = match timeout(patience, output).await {
+pub async fn finish(launcher: &Launcher, work: &Program, patience: Duration) -> Result<(), ProgramError> {
+    let program = work.line[0].display().to_string();
+    let (status, said) = match timeout(patience, launcher.complaints(work)).await {
         Err(_) => return Err(ProgramError::Hung { program, seconds: patience.as_secs() }),
         Ok(Err(error)) => return Err(ProgramError::NotStarted { program, reason: error.to_string() }),
-        Ok(Ok(output)) => output,
+        Ok(Ok(ended)) => ended,
     };
-    if output.status.success() {
+    if status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr).trim().to_string();
-    Err(ProgramError::Failed { program, status: output.status.to_string(), said })
+    Err(ProgramError::Failed { program, status: status.to_string(), said })
 }

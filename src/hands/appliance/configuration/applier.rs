@@ -1,11 +1,11 @@
 //! Makes a stored configuration count: joined again, and with what reads it started again.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use crate::base::launcher::{Launcher, Program};
 use crate::config::change::Part;
 use crate::hands::appliance::program::finish;
 use crate::update::ProgramError;
@@ -25,23 +25,23 @@ const SERVICES: &[(&str, &[Part])] = &[
 /// Who makes a configuration count.
 #[derive(Debug, Clone)]
 pub enum Applier {
-    /// A program of the system, with the names of services as its arguments.
-    Program(PathBuf),
+    /// A program of the system ([`Applier::program`]).
+    Program(Launcher),
     /// Whoever runs all parts in this process, and begins again when it hears of any.
     Inside(mpsc::Sender<BTreeSet<Part>>),
 }
 
-impl Default for Applier {
-    fn default() -> Applier {
-        Applier::Program("/usr/libexec/apply-config".into())
-    }
-}
-
 impl Applier {
+    /// The program, with the names of services as its arguments. It may end us, and goes on to its end.
+    pub fn program() -> Program {
+        let is_service = |name: &str| SERVICES.iter().any(|(service, _)| *service == name);
+        Program::new(["/usr/libexec/apply-config"]).taking(is_service).outliving()
+    }
+
     /// Has what is stored count, and these parts start again.
     pub async fn apply(&self, parts: BTreeSet<Part>) -> Result<(), ProgramError> {
         match self {
-            Applier::Program(path) => finish(path, &services(&parts), PATIENCE).await,
+            Applier::Program(launcher) => finish(launcher, &Applier::program().with(services(&parts)), PATIENCE).await,
             Applier::Inside(begin_again) => {
                 // If nobody listens, the process is on its way down, and reads the configuration at its next start.
                 let _ = begin_again.send(parts).await;
