@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use crate::auth::authenticator::Authenticator;
 use crate::auth::clock::{Clock as _, SystemClock};
 use crate::base::error_chain::chain;
+use crate::base::files;
 use crate::base::heartbeat::Heartbeat;
 use crate::base::launcher::{Launcher, Program};
 use crate::base::log_pipe;
@@ -49,6 +50,8 @@ use crate::net::serve::{self, ListenerKind};
 use crate::net::site::{Folders, Mode, Site};
 use crate::pipeline::{Pipeline, keep};
 use crate::ports::{Board, CaptureSource};
+use crate::sandbox::fence::{Fence, Right};
+use crate::sandbox::table;
 use crate::sim;
 use crate::start::{SERVE_USER, StartError, cannot};
 use crate::tls::TlsError;
@@ -92,6 +95,8 @@ impl Overrides {
 
 /// Serves page, API and pictures of this machine's capture devices; keys and relays are asked of the hands.
 pub fn serve(config: Config, places: Places, hands: &Path) -> Result<(), StartError> {
+    // Before there is anybody whom it could serve.
+    serve_fence(&places, &table::pages(&config, places.plain)).enter("serve");
     run(async move |tasks, stop| {
         // One bus for each seat: what its capture thread fills and its viewers read.
         let seats = buses(&config);
@@ -128,11 +133,16 @@ pub fn serve(config: Config, places: Places, hands: &Path) -> Result<(), StartEr
 /// Serves a simulated machine for each seat, with both ends of the talk between the two processes in this one. It
 /// begins again when a change of its configuration wants that.
 pub fn serve_sim(mut config: Config, mut places: Places) -> Result<(), StartError> {
-    // As on an appliance, another process starts what installs updates.
+    // What an appliance has started, another process starts: this one may not, once it is fenced in.
     if let Some(appliance) = places.appliance.take() {
         let launcher = leave_launcher(appliance.programs())?;
         places.appliance = Some(appliance.with_launcher(launcher));
     }
+    // It may begin again on other ports, and it keeps the configuration itself.
+    let mut fence = serve_fence(&places, &[]);
+    let folder = places.configuration.owner.parent().filter(|folder| !folder.as_os_str().is_empty());
+    fence.paths.push((folder.unwrap_or(Path::new(".")).into(), Right::Keep));
+    fence.enter("serve");
     while simulate(&config, &places)? == End::Again {
         match places.configuration.current().map(|current| current.config()) {
             Ok(Some(next)) => config = next,
@@ -187,10 +197,11 @@ pub fn hands(config: &Config, socket: &Path) -> Result<(), StartError> {
     // A keyboard of an earlier run may still hold a key. Relays we do not release here only to take them again: in
     // between a line would float, and taking it opens its contact anyway.
     unplug();
-    // What installs updates is started by another process, which has nothing of ours open: no relay, no key.
+    // What installs updates is started by another process, which needs what this one renounces.
     let places = appliance::Places::default();
     let launcher = leave_launcher(places.programs().into_iter().chain([Applier::program()]).collect())?;
     let places = places.with_launcher(launcher.clone());
+    table::hands(config, socket, Path::new("/data")).enter("hands");
     run(async move |tasks, stop| {
         let mut boards = BTreeMap::new();
         for (seat, parts) in &config.seats {
@@ -219,6 +230,7 @@ pub fn guard(config: &Config, data: PathBuf, run_folder: PathBuf) -> Result<(), 
     let (page, watchdog) = (config.server.https, config.guard.watchdog.clone());
     let stand_in = run_folder.join(STAND_IN);
     let launcher = leave_launcher(guard::run::programs())?;
+    table::guard(&data, &run_folder, page).enter("guard");
     let settings = guard::run::Settings { page, data, stand_in, run: run_folder, watchdog, wants_gadget, launcher };
     run(async move |tasks, stop| {
         let sensors = Box::new(BoardSensors::new("/sys", settings.data.clone()));
@@ -271,6 +283,15 @@ enum End {
     Stopped,
     /// To begin again.
     Again,
+}
+
+/// What `serve` may do, once it listens at these addresses.
+fn serve_fence(places: &Places, listens: &[SocketAddr]) -> Fence {
+    for folder in [&places.data, &places.run] {
+        // Rights are given to what is there. If it cannot be made, whoever needs it says why.
+        let _ = files::create_folder(folder);
+    }
+    table::serve(&places.data, &places.run, &places.logs, listens)
 }
 
 /// Starts the parts, then runs until a signal asks for the end or the first part ends by itself.

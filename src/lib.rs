@@ -40,6 +40,7 @@ pub mod net;
 pub mod pipeline;
 pub mod ports;
 pub mod power;
+pub mod sandbox;
 pub mod seat;
 pub mod sim;
 pub mod start;

@@ -197,7 +197,8 @@ impl Serve {
         fs::write(&config, format!("[network]\nmdns = false\n{tables}")).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_farhand"));
         command.args(["serve", "--https", "127.0.0.1:0", "--http", "none", "--config"]).arg(config);
-        command.arg("--data").arg(folders.data()).arg("--run").arg(folders.run());
+        // The daemon's side opens our files in place of the kernel's, so they are where the daemon may open files.
+        command.arg("--data").arg(folders.data()).arg("--run").arg(dongles.folder.path());
         command.arg("--hands").arg(dongles.folder.path().join("no-hands"));
         command.env("LD_PRELOAD", library()).env("FARHAND_DONGLE", dongles.folder.path().join("control"));
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

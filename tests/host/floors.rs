@@ -39,6 +39,7 @@ const FLOORS: &[&[&str]] = &[
     &["guard"],
     &["adopt"],
     &["start"],
+    &["sandbox"],
     &["commands"],
     &["daemon"],
     &["main"],

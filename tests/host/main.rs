@@ -16,6 +16,7 @@ mod machine;
 mod net;
 mod note;
 mod reset;
+mod sandbox;
 mod scripts;
 mod tidy;
 mod video;

@@ -51,6 +51,9 @@ const OWNED: &[(&str, &str)] = &[
     ("rustls", "net tls"),
     ("tokio_tungstenite", "net"),
     ("mdns_sd", "net"),
+    ("landlock::", "sandbox"),
+    ("seccompiler::", "sandbox"),
+    ("caps::", "sandbox"),
 ];
 /// Modules in which a word is right that the glossary replaces elsewhere.
 const RIGHT_IN: &[(&str, &str)] = &[

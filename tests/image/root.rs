@@ -76,3 +76,21 @@ fn the_target_belongs_to_the_hands_and_the_network_to_serve() {
     }
     assert!(!serve.contains("/sys/kernel/config"), "{serve}");
 }
+
+#[test]
+fn each_process_has_fenced_itself_in() {
+    let mut vm = Machine::named("fences").with_target().boot();
+    // With everything that they look for there, what a fence keeps from them shows in the log.
+    vm.ask("until [ \"$(cat /sys/kernel/config/usb_gadget/*/UDC)\" = dummy_udc.0 ]; do sleep 0.1; done");
+    for service in ["serve", "hands", "guard"] {
+        let status = vm.ask(&format!("cat /proc/$(cat /run/sv/{service}/pid)/status"));
+        let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim();
+        assert_eq!(("1", "2"), (field("NoNewPrivs:"), field("Seccomp:")), "{service}: {status}");
+        let log = vm.ask(&format!("cat /run/log/{service}/current"));
+        let fenced = format!("{service} is fenced in by capabilities, Landlock, seccomp");
+        assert!(log.contains(&fenced) && !log.contains("without a fence"), "{log}");
+        for error in ["Permission denied", "Operation not permitted"] {
+            assert!(!log.contains(error), "{service}: {log}");
+        }
+    }
+}

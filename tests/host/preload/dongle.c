@@ -422,7 +422,8 @@ static int request_buffers(struct state *state, struct v4l2_requestbuffers *requ
 		return 0;
 	}
 	state->buffer_bytes = atomic_load(&state->told->buffer_bytes);
-	state->memory = memfd_create("dongle", MFD_CLOEXEC);
+	/* A file without a name, since the daemon may make files in this folder, and no memory that is a file. */
+	state->memory = syscall(SYS_openat, AT_FDCWD, folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	size_t bytes = state->count * state->buffer_bytes;
 	if (state->memory < 0 || ftruncate(state->memory, bytes))
 		abort();
