@@ -1,15 +1,18 @@
 //! What somebody may do at a seat, and for how long.
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::net::Ipv4Addr;
-use std::sync::Arc;
-use std::time::Instant;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use farhand::appliance::control::{self as appliance, Control as Appliance};
 use farhand::appliance::status::hostname;
 use farhand::auth::accounts::Name;
 use farhand::auth::authenticator::Authenticator;
-use farhand::auth::clock::SystemClock;
+use farhand::auth::clock::{Clock, SystemClock};
 use farhand::auth::principal::{Credential, Principal};
 use farhand::auth::rights::Denied;
 use farhand::auth::role::Role;
@@ -54,11 +57,41 @@ impl Drop for Folder {
     }
 }
 
+/// The kernel's clocks, which keep whoever writes the audit log waiting while somebody holds this: as a card does.
+#[derive(Debug, Default)]
+struct SlowCard(Mutex<()>);
+
+impl Clock for SlowCard {
+    fn since_boot(&self) -> Duration {
+        if std::thread::current().name() == Some("the audit log") {
+            drop(self.0.lock().unwrap());
+        }
+        SystemClock.since_boot()
+    }
+
+    fn wall(&self) -> u64 {
+        SystemClock.wall()
+    }
+
+    fn wait_for(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async move { SystemClock.wait_for(time).await })
+    }
+}
+
+/// Whether something has begun and has not ended.
+async fn is_waiting(mut work: Pin<&mut impl Future>) -> bool {
+    poll_fn(|context| Poll::Ready(work.as_mut().poll(context).is_pending())).await
+}
+
 impl Bench {
     async fn new(name: &str) -> Bench {
+        Bench::with(name, Arc::new(SystemClock)).await
+    }
+
+    async fn with(name: &str, clock: Arc<dyn Clock>) -> Bench {
         let folder = Folder(std::env::temp_dir().join(format!("farhand-control-{}-{name}", std::process::id())));
         let at = |part| folder.0.join(part);
-        let (auth, code) = Authenticator::open(&at("data"), &at("run"), Arc::new(SystemClock)).unwrap();
+        let (auth, code) = Authenticator::open(&at("data"), &at("run"), clock).unwrap();
         let visitor = Visitor { address: Ipv4Addr::LOCALHOST.into(), browser: None };
         let code = code.unwrap().to_string();
         let session = auth.claim(visitor, &code, "anna", "correct horse").await.unwrap();
@@ -69,6 +102,7 @@ impl Bench {
         let bus = SeatBus { seat: seat.clone(), frames: FrameBus::default(), status: status.clone(), heartbeat };
         let (stopper, stop) = stop();
         let tasks = Tasks::new(stop.clone());
+        auth.trail().start(&tasks).unwrap();
         let (connect, clients) = mpsc::channel(1);
         let boards = BTreeMap::from([(seat, machine.board())]);
         tasks.spawn("hands", run(ClientSource::Inside(clients), boards, ApplianceClient::simulated(), stop.clone()));
@@ -109,6 +143,23 @@ async fn after_the_end_of_a_session_nothing_can_be_done_with_it() {
     assert_eq!(Err(Denied::Ended.into()), bench.control.type_text(&bench.anna, OWNER, "a").await);
     assert_eq!(Ok(()), attachment.input(Input::Release), "letting go needs nobody's leave");
     bench.machine.until_keys([0; 8]).await;
+}
+
+#[tokio::test]
+#[expect(clippy::await_holding_lock, reason = "that is how a card is played that takes its time")]
+async fn who_is_logged_out_while_their_act_is_written_down_does_not_act() {
+    let card = Arc::new(SlowCard::default());
+    let bench = Bench::with("slow-card", card.clone()).await;
+    let data = bench.folder.0.join("data");
+    let appliance = Appliance::of(&bench.hands, &bench.system, &data);
+    let slow = card.0.lock().unwrap();
+    let mut press = pin!(bench.control.press(&bench.anna, Press::Reset));
+    let mut install = pin!(appliance.install(&bench.anna, 1));
+    assert!(is_waiting(press.as_mut()).await && is_waiting(install.as_mut()).await);
+    bench.auth.logout(&bench.anna);
+    drop(slow);
+    assert_eq!(Err(Denied::Ended.into()), press.await);
+    assert_eq!(Err(appliance::ControlError::from(Denied::Ended)), install.await);
 }
 
 #[tokio::test]
