@@ -31,7 +31,7 @@ pub fn word(path: &str) -> What {
 /// Whether what does it writes that down itself, with more than a request says.
 pub fn is_written_where_it_is_done(what: What) -> bool {
     use What::*;
-    matches!(what, Claim | Login | Logout | Restart | FactoryReset | Press | Typing | Wake)
+    matches!(what, Claim | Login | Logout | Restart | FactoryReset | Configuration | Press | Typing | Wake)
 }
 
 #[cfg(test)]

@@ -134,6 +134,16 @@ async fn what_no_front_writes_down_itself_is_written_down_at_the_door() {
 }
 
 #[tokio::test]
+async fn a_configuration_that_is_only_checked_is_in_no_record() {
+    let bench = Bench::new().await;
+    for _ in 0..3 {
+        bench.ask("POST /api/v1/config/check", &bearer(ADMIN), r#"{"text":"schema = 1"}"#).await;
+    }
+    bench.ask("POST /api/v1/update/cancel", &bearer(ADMIN), "").await;
+    counted(&bench, 2).await;
+}
+
+#[tokio::test]
 async fn that_somebody_types_is_written_down_and_never_what() {
     let bench = Bench::new().await;
     let keys = "POST /api/v1/seats/main/keys";
