@@ -121,8 +121,15 @@ impl Trail {
             is_started: AtomicBool::new(false),
             is_stuck: AtomicBool::new(false),
         });
-        let writer =
-            Writer { shared: shared.clone(), messages, boot, folder: None, waiting: VecDeque::new(), tried: None };
+        let writer = Writer {
+            shared: shared.clone(),
+            messages,
+            boot,
+            folder: None,
+            found: Vec::new(),
+            waiting: VecDeque::new(),
+            tried: None,
+        };
         Trail { shared, queue, writer: Arc::new(Mutex::new(Some(writer))) }
     }
 
@@ -276,6 +283,8 @@ struct Writer {
     messages: Receiver<Message>,
     boot: String,
     folder: Option<Folder>,
+    /// What was wrong with the folder when it was opened, until that is written down.
+    found: Vec<Entry>,
     waiting: VecDeque<(Stamp, Entry)>,
     /// When it was last tried in vain to write.
     tried: Option<Instant>,
@@ -361,26 +370,28 @@ impl Writer {
     }
 
     fn try_write(&mut self) -> io::Result<()> {
-        let mut found = Vec::new();
         let folder = match &mut self.folder {
             Some(folder) => folder,
             none => {
                 let (folder, entries) = Folder::open(&self.shared.folder, &self.boot)?;
-                found = entries;
+                self.found = entries;
                 none.insert(folder)
             }
         };
+        // Told again until it is written: it may be that somebody has cut the end off.
+        let mut told = self.found.clone();
         let untold = self.shared.untold.load(Ordering::SeqCst);
         if 0 < untold {
             let gap = Entry::new(What::Trail, "records are missing here that could not be written");
-            found.push(gap.ended(Err("gap")).times(untold));
+            told.push(gap.ended(Err("gap")).times(untold));
         }
         let now = (self.shared.now)();
-        let all: Vec<_> = found.into_iter().map(|entry| (now, entry)).chain(self.waiting.iter().cloned()).collect();
+        let all: Vec<_> = told.into_iter().map(|entry| (now, entry)).chain(self.waiting.iter().cloned()).collect();
         if all.is_empty() {
             return Ok(());
         }
         folder.add(&all)?;
+        self.found.clear();
         self.shared.untold.fetch_sub(untold, Ordering::SeqCst);
         Ok(())
     }

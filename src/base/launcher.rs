@@ -224,7 +224,13 @@ fn status([kind, number @ ..]: Word) -> io::Result<ExitStatus> {
 /// Starts what it is asked for until nobody can ask any more, and ends after whatever has to end before.
 fn serve(socket: &OwnedFd, programs: &[Program]) {
     thread::scope(|scope| {
-        while let Ok(Some((request, [control, input, output, errors]))) = receive(socket) {
+        loop {
+            let (request, [control, input, output, errors]) = match receive(socket) {
+                Ok(Some(received)) => received,
+                // One that came with something else than four descriptors.
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => continue,
+                Ok(None) | Err(_) => break,
+            };
             // Whoever asks for something else sees that it never ends well.
             let Some(program) = asked(&request, programs) else { continue };
             let streams = Streams { input, output, errors };
@@ -254,7 +260,7 @@ fn receive(socket: &OwnedFd) -> io::Result<Option<(Vec<u8>, [OwnedFd; 4])>> {
             Err(Errno::EINTR) => (),
             Err(error) => return Err(error.into()),
             Ok(message) => {
-                let rights = message.cmsgs()?.filter_map(|part| match part {
+                let rights = message.cmsgs().map_err(|_| io::ErrorKind::InvalidData)?.filter_map(|part| match part {
                     ControlMessageOwned::ScmRights(given) => Some(given),
                     _ => None,
                 });

@@ -44,6 +44,8 @@ pub enum Family {
     Unix,
     /// TCP and UDP, of either version. No raw ones.
     Internet,
+    /// TCP alone.
+    Stream,
     /// The kernel's own answers about interfaces and addresses.
     Route,
 }

@@ -201,16 +201,22 @@ impl Family {
     /// With which arguments `socket` makes one: of several lists, all of one.
     fn sockets(self) -> Vec<Vec<(u8, SeccompCmpOp, i32)>> {
         let is = |argument: u8, value: i32| (argument, SeccompCmpOp::Eq, value);
-        // Above these bits are flags.
+        // Above these bits are flags. Other protocols of the same kinds, such as MPTCP, know no rules about ports.
         let kind = |kind: i32| (1, SeccompCmpOp::MaskedEq(0xf), kind);
+        let internet = |protocols: &[i32]| {
+            let mut lists = Vec::new();
+            for family in [libc::AF_INET, libc::AF_INET6] {
+                for protocol in protocols {
+                    let of_kind = if *protocol == libc::IPPROTO_TCP { libc::SOCK_STREAM } else { libc::SOCK_DGRAM };
+                    lists.extend([0, *protocol].map(|named| vec![is(0, family), kind(of_kind), is(2, named)]));
+                }
+            }
+            lists
+        };
         match self {
             Family::Unix => vec![vec![is(0, libc::AF_UNIX)]],
-            Family::Internet => [libc::AF_INET, libc::AF_INET6]
-                .iter()
-                .flat_map(|family| {
-                    [libc::SOCK_STREAM, libc::SOCK_DGRAM].map(|of_kind| vec![is(0, *family), kind(of_kind)])
-                })
-                .collect(),
+            Family::Internet => internet(&[libc::IPPROTO_TCP, libc::IPPROTO_UDP]),
+            Family::Stream => internet(&[libc::IPPROTO_TCP]),
             Family::Route => vec![vec![is(0, libc::AF_NETLINK), is(2, libc::NETLINK_ROUTE)]],
         }
     }

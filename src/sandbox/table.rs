@@ -88,6 +88,8 @@ pub fn guard(data: &Path, run: &Path, page: SocketAddr) -> Fence {
         (data.into(), Right::Read),
         // What one start leaves for the next, and whether the card can be written.
         (data.join("state"), Right::Keep),
+        // By this lock, which rcS has made, it confirms a slot while nobody installs.
+        ("/run/install-bundle.lock".into(), Right::Write),
         // Why the machine started, how the board is, and rescue mode.
         (run.into(), Right::Keep),
         // What a kernel that panicked kept, which is taken from there.
@@ -101,8 +103,8 @@ pub fn guard(data: &Path, run: &Path, page: SocketAddr) -> Fence {
         paths,
         listens: Some(Vec::new()),
         connects: Some(vec![page.port()]),
-        // The page, and whether some interface has an address.
-        families: &[Family::Internet, Family::Route],
+        // The page, and whether some interface has an address. No datagrams, which no rule holds to a port.
+        families: &[Family::Stream, Family::Route],
         calls: &[LIFE, WAITING, FILES, SOCKETS],
         // The certificate is in a folder that only `serve` may enter; the kernel's log is for who may read it.
         keeps: vec![Capability::CAP_DAC_READ_SEARCH, Capability::CAP_SYSLOG],
@@ -128,8 +130,8 @@ pub fn hands(config: &Config, socket: &Path, data: &Path) -> Fence {
         // Takes an update out of the spool, which `serve` makes when it needs it; notes for the next start; and what
         // RAUC has written where.
         (data.into(), Right::Keep),
-        // The owner's configuration, and in RAM the one that is tried.
-        ("/run".into(), Right::Keep),
+        // The configuration that is tried, in RAM. Nothing else of /run: root's scripts read settings there as shell.
+        ("/run/trial".into(), Right::Keep),
         // The gadget, which is there when its driver has been loaded.
         ("/sys/kernel/config".into(), Right::Keep),
         // Through a controller's own file its host is woken.

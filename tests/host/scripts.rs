@@ -460,10 +460,10 @@ fn what_is_tried_counts_in_the_place_of_the_owners_until_it_is_gone() {
     root.put("data/farhand.toml", "network.host = \"mine\"\n");
     let joined = counts();
     assert!(joined.contains("\"mine\"") && joined.contains("mdns = false"), "{joined}");
-    root.put("run/trial.toml", "network.host = \"tried\"\n");
+    root.put("run/trial/farhand.toml", "network.host = \"tried\"\n");
     let tried = counts();
     assert!(tried.contains("\"tried\"") && tried.contains("mdns = false") && !tried.contains("mine"), "{tried}");
-    fs::remove_file(root.0.join("run/trial.toml")).unwrap();
+    fs::remove_file(root.0.join("run/trial/farhand.toml")).unwrap();
     assert_eq!(joined, counts());
     // What is no TOML is for its readers to complain of.
     root.put("data/farhand.toml", "x");

@@ -41,7 +41,7 @@ impl Default for Places {
         Places {
             board: Board::File("/etc/farhand.toml".into()),
             owner: "/data/farhand.toml".into(),
-            trial: "/run/trial.toml".into(),
+            trial: "/run/trial/farhand.toml".into(),
             history: "/data/config".into(),
             by_root: true,
         }
@@ -160,7 +160,7 @@ impl Places {
     }
 
     fn note(&self) -> PathBuf {
-        self.trial.with_file_name("trial.json")
+        self.trial.with_file_name("farhand.json")
     }
 
     pub(super) fn begin_trial(&self, text: &str, note: &TrialNote) -> io::Result<()> {
