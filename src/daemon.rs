@@ -140,6 +140,7 @@ pub fn serve_sim(mut config: Config, mut places: Places) -> Result<(), StartErro
     }
     // It may begin again on other ports, and it keeps the configuration itself.
     let mut fence = serve_fence(&places, &[]);
+    fence.paths.extend(places.appliance.iter().map(|appliance| (appliance.cmdline.clone(), Right::Read)));
     let folder = places.configuration.owner.parent().filter(|folder| !folder.as_os_str().is_empty());
     fence.paths.push((folder.unwrap_or(Path::new(".")).into(), Right::Keep));
     fence.enter("serve");
