@@ -35,8 +35,9 @@ pub use seat::{
 };
 use update::Update;
 
-/// The form of the configuration that this version writes and reads strictly.
-pub const SCHEMA: u32 = 1;
+/// The form of the configuration that this version writes and reads strictly. Each release that knows a new key raises
+/// it: an older one to which an update is taken back refuses what it does not know in a file of its own schema.
+pub const SCHEMA: u32 = 2;
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]

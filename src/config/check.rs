@@ -326,7 +326,7 @@ mod tests {
     #[test]
     fn what_surprises_is_a_warning() {
         let checked =
-            check("", "schema = 2\nnew = 1\nseats.a.video.size = \"auto\"\nseats.b.usb.controller = \"none\"");
+            check("", "schema = 3\nnew = 1\nseats.a.video.size = \"auto\"\nseats.b.usb.controller = \"none\"");
         assert!(checked.outcome.is_ok(), "{checked:?}");
         let said = checked.warnings.join("\n");
         assert!(said.contains("new is passed over") && said.contains("look for a dongle"), "{said}");

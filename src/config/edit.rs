@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, TableLike, Value};
 
+use super::SCHEMA;
+
 /// Why a key cannot be changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields are keys, and named in the messages")]
@@ -39,6 +41,29 @@ pub fn edit(text: &str, set: &BTreeMap<String, Json>, unset: &[String]) -> Resul
         put(document.as_table_mut(), key, toml(key, value)?)?;
     }
     Ok(document.to_string())
+}
+
+/// The text with our schema at its top, unless it has that or a newer one: an older release reads what it knows of a
+/// text that says to be newer, and refuses any other that has a key it does not know. What has no key needs none.
+pub fn with_schema(text: &str) -> String {
+    let Ok(mut document) = text.parse::<DocumentMut>() else { return text.into() };
+    if document.is_empty() {
+        return text.into();
+    }
+    match document.get_mut("schema") {
+        None => {
+            let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+            format!("schema = {SCHEMA}\n{text}")
+        }
+        Some(Item::Value(old)) if old.as_integer().is_some_and(|schema| (0..i64::from(SCHEMA)).contains(&schema)) => {
+            let decor = old.decor().clone();
+            *old = i64::from(SCHEMA).into();
+            *old.decor_mut() = decor;
+            document.to_string()
+        }
+        // Newer, or a mistake that whoever checks it names.
+        Some(_) => text.into(),
+    }
 }
 
 fn parts(key: &str) -> Result<Vec<&str>, EditError> {
@@ -152,6 +177,21 @@ mod tests {
         }
         let text = edited("", json!({"seats.main.video.size": "1280x720", "seats.main.usb.vendor": 1}), &[]).unwrap();
         assert_eq!("[seats.main.usb]\nvendor = 1\n\n[seats.main.video]\nsize = \"1280x720\"\n", text);
+    }
+
+    #[test]
+    fn a_text_says_of_which_schema_it_is() {
+        for (text, expected) in [
+            ("# mine\n[network]\nmdns = true # noisy\n", "schema = 2\n# mine\n[network]\nmdns = true # noisy\n"),
+            ("# mine\nschema = 1 # old\nnetwork.mdns = true\n", "# mine\nschema = 2 # old\nnetwork.mdns = true\n"),
+            ("\u{feff}network.mdns = true", "schema = 2\nnetwork.mdns = true"),
+        ] {
+            assert_eq!(expected, with_schema(text));
+            assert_eq!(expected, with_schema(expected));
+        }
+        for text in ["", "# mine\n", "schema = 2", "schema = 3\nnew = 1", "schema = \"x\"", "schema = -1", "x"] {
+            assert_eq!(text, with_schema(text));
+        }
     }
 
     #[test]

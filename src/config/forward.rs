@@ -5,7 +5,7 @@
 //! A file of our own time is read strictly all the same: there an unknown key is a misspelt one.
 //!
 //! ```toml
-//! schema = 2                 # newer than ours, so this file is read for what we know
+//! schema = 3                 # newer than ours, so this file is read for what we know
 //! [server]
 //! http3 = "[::]:443"         # ignored: no such key; server.http and the others count
 //! [seats.main.video]
@@ -43,26 +43,37 @@ pub fn read(text: &str) -> Result<Reading, ConfigError> {
     match Config::parse(text) {
         Ok(config) if config.schema <= SCHEMA => Ok(Reading { config, warnings: Vec::new() }),
         Err(error) if !is_newer(text) => Err(error),
-        _ => pass_over(text),
+        _ => pass_over(text, SCHEMA, |table| {
+            let read = Config::deserialize(Deserializer::from(table.clone()));
+            read.map_err(ConfigError::from).and_then(Config::checked)
+        })
+        .map(|(config, warnings)| Reading { config, warnings }),
     }
 }
 
 pub(super) fn is_newer(text: &str) -> bool {
+    is_newer_than(SCHEMA, text)
+}
+
+fn is_newer_than(known: u32, text: &str) -> bool {
     let Ok(table) = DeTable::parse(text) else { return false };
     let schema = table.get_ref().get("schema").and_then(|value| value.get_ref().as_integer()?.as_str().parse().ok());
-    schema.is_some_and(|schema: u64| u64::from(SCHEMA) < schema)
+    schema.is_some_and(|schema: u64| u64::from(known) < schema)
 }
 
 /// Takes away what the strict reader objects to until it objects no more. Each round takes something, so there is an
 /// end.
-fn pass_over(text: &str) -> Result<Reading, ConfigError> {
+fn pass_over<T>(
+    text: &str,
+    known: u32,
+    strict: impl Fn(&Spanned<DeTable>) -> Result<T, ConfigError>,
+) -> Result<(T, Vec<String>), ConfigError> {
     let mut table = DeTable::parse(text)?;
-    let newer = format!("this file is of a newer schema than {SCHEMA}, which this version knows");
+    let newer = format!("this file is of a newer schema than {known}, which this version knows");
     let mut warnings = vec![newer];
     for _ in 0..MOST_READ / text.len().max(1) {
-        let read = Config::deserialize(Deserializer::from(table.clone())).map_err(ConfigError::from);
-        let error = match read.and_then(Config::checked) {
-            Ok(config) => return Ok(Reading { config, warnings }),
+        let error = match strict(&table) {
+            Ok(config) => return Ok((config, warnings)),
             Err(error) => error,
         };
         let (place, reason) = match &error {
@@ -128,6 +139,7 @@ pub(super) fn remove(table: &mut DeTable, place: &[String]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::edit::with_schema;
     use crate::config::{RelayDriver, Seat};
 
     /// As the next version may write it: new tables, new keys in old tables, and a new value for an old key.
@@ -147,21 +159,81 @@ mod tests {
         assert_eq!(6, warnings.len(), "the schema, and five things: {said}");
     }
 
+    /// The reader of the release before pictures had a range, as strict as it was with a file of its own schema.
+    mod older {
+        use super::super::*;
+        use std::collections::BTreeMap;
+
+        const SCHEMA: u32 = 1;
+
+        #[derive(serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Config {
+            #[serde(rename = "schema")]
+            _schema: Option<u32>,
+            #[serde(default)]
+            seats: BTreeMap<String, Seat>,
+        }
+
+        #[derive(serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Seat {
+            video: Video,
+        }
+
+        #[derive(serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Video {
+            size: String,
+        }
+
+        /// The size of the seat's picture, and the warnings.
+        pub fn read(text: &str) -> Result<(String, Vec<String>), ConfigError> {
+            let strict = |table: &Spanned<DeTable>| Ok(Config::deserialize(Deserializer::from(table.clone()))?);
+            let read = match strict(&DeTable::parse(text)?) {
+                Err(_) if is_newer_than(SCHEMA, text) => pass_over(text, SCHEMA, strict),
+                read => read.map(|config| (config, Vec::new())),
+            };
+            read.map(|(config, warnings)| (config.seats["main"].video.size.clone(), warnings))
+        }
+    }
+
+    #[test]
+    fn what_we_store_the_release_before_reads_as_far_as_it_knows_it() {
+        let text = "# mine\n[seats.main.video]\nsize = \"1280x720\"\nrange = \"full\"\n";
+        assert!(read(text).unwrap().warnings.is_empty(), "a text without a schema is read strictly, and we know all");
+        assert!(older::read(text).is_err(), "it would start in rescue mode");
+        for text in [text.to_string(), format!("schema = 1\n{text}")] {
+            let stored = with_schema(&text);
+            assert!(read(&stored).unwrap().warnings.is_empty() && stored.contains("# mine"), "{stored}");
+            let (size, warnings) = older::read(&stored).unwrap();
+            assert_eq!(("1280x720", 2), (size.as_str(), warnings.len()), "{warnings:?}");
+            assert!(warnings[1].starts_with("seats.main.video.range is passed over"), "{warnings:?}");
+        }
+    }
+
+    #[test]
+    fn a_text_of_the_schema_before_is_read_strictly() {
+        let good = read("schema = 1\nseats.main.video.range = \"full\"").unwrap();
+        assert_eq!((Vec::<String>::new(), 1), (good.warnings, good.config.schema));
+        assert!(read("schema = 1\nnew = 1").is_err());
+    }
+
     #[test]
     fn the_same_file_without_its_schema_is_refused() {
-        let ours = NEXT.replace("schema = 2", "schema = 1");
+        let ours = NEXT.replace("schema = 3", "schema = 2");
         assert_ne!(NEXT, ours);
         assert!(read(&ours).is_err());
-        assert!(read(&NEXT.replace("schema = 2", "")).is_err());
+        assert!(read(&NEXT.replace("schema = 3", "")).is_err());
     }
 
     #[test]
     fn what_we_wrote_reads_without_a_word() {
-        for text in ["", "schema = 1", include_str!("../../overlay/etc/farhand.toml")] {
+        for text in ["", "schema = 2", include_str!("../../overlay/etc/farhand.toml")] {
             assert_eq!(Reading { config: Config::default(), warnings: vec![] }, read(text).unwrap());
         }
-        let good = read("schema = 2\n[server]\nnames = [\"kvm\"]").unwrap();
-        assert_eq!((1, 2), (good.warnings.len(), good.config.schema), "nothing was passed over, and its age is said");
+        let good = read("schema = 3\n[server]\nnames = [\"kvm\"]").unwrap();
+        assert_eq!((1, 3), (good.warnings.len(), good.config.schema), "nothing was passed over, and its age is said");
     }
 
     #[test]
@@ -176,7 +248,7 @@ mod tests {
     #[test]
     fn a_relay_of_which_we_do_not_know_everything_is_none() {
         for half in ["active_low = \"auto\"", "debounce = 5"] {
-            let text = format!("schema = 2\n[seats.main.power]\ndriver = \"rppal\"\npower = 17\n{half}\n");
+            let text = format!("schema = 3\n[seats.main.power]\ndriver = \"rppal\"\npower = 17\n{half}\n");
             let power = &read(&text).unwrap().config.seats.values().next().unwrap().power.clone();
             assert_eq!((RelayDriver::None, None), (power.driver, power.power), "{half}");
         }
@@ -184,7 +256,7 @@ mod tests {
 
     #[test]
     fn a_key_with_a_dot_in_it_is_one_key() {
-        let Reading { config, warnings } = read("schema = 2\n\"a.b\" = 1\n[server]\n\"c.d\" = 2\n").unwrap();
+        let Reading { config, warnings } = read("schema = 3\n\"a.b\" = 1\n[server]\n\"c.d\" = 2\n").unwrap();
         assert_eq!((&Config::default().server, 3), (&config.server, warnings.len()), "{warnings:?}");
         assert!(warnings[1].starts_with("a.b is") && warnings[2].starts_with("server.c.d is"), "{warnings:?}");
     }
@@ -192,16 +264,16 @@ mod tests {
     #[test]
     fn a_long_file_of_which_nothing_is_known_is_refused() {
         let unknown = |number: usize| (0..number).map(|key| format!("unknown-{key} = 1\n")).collect::<String>();
-        let error = read(&format!("schema = 2\n{}", unknown(50_000))).unwrap_err().to_string();
+        let error = read(&format!("schema = 3\n{}", unknown(50_000))).unwrap_err().to_string();
         assert!(error.contains("schema") && error.contains("too much"), "{error}");
-        let some = read(&format!("schema = 2\n{}", unknown(200))).unwrap();
+        let some = read(&format!("schema = 3\n{}", unknown(200))).unwrap();
         assert_eq!(201, some.warnings.len());
     }
 
     #[test]
     fn a_file_that_is_no_toml_is_refused_at_any_age() {
-        assert!(read("schema = 2\n[server").is_err());
-        assert!(read("schema = \"2\"").is_err());
+        assert!(read("schema = 3\n[server").is_err());
+        assert!(read("schema = \"3\"").is_err());
         assert!(read("schema = -1").is_err());
     }
 }

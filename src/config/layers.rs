@@ -48,7 +48,8 @@ fn lay(table: &mut Table, over: Table) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
+    use crate::config::edit::with_schema;
+    use crate::config::{Config, SCHEMA};
 
     const BOARD: &str = include_str!("../../board/rpi4/overlay/etc/farhand.toml");
 
@@ -107,8 +108,20 @@ mod tests {
     }
 
     #[test]
+    fn the_owners_schema_says_how_both_are_read() {
+        for (board, text, schema) in
+            [("schema = 1", "schema = 3", 3), ("schema = 2", "schema = 1", 1), ("", "schema = 3", 3)]
+        {
+            let joined: Table = join(board, text).unwrap().parse().unwrap();
+            assert_eq!(Some(schema), joined["schema"].as_integer(), "{board} {text}");
+        }
+        let joined: Table = join(BOARD, &with_schema("network.host = \"a\"")).unwrap().parse().unwrap();
+        assert_eq!(Some(i64::from(SCHEMA)), joined["schema"].as_integer());
+    }
+
+    #[test]
     fn a_newer_file_is_passed_over_where_it_is_unknown() {
-        let reading = read(BOARD, "schema = 2\n[network]\nhost = \"rack-7\"\nvlan = 5\n").unwrap();
+        let reading = read(BOARD, "schema = 3\n[network]\nhost = \"rack-7\"\nvlan = 5\n").unwrap();
         assert!(reading.warnings.join("\n").contains("network.vlan"), "{:?}", reading.warnings);
         assert!(Config::parse(BOARD).unwrap().seats == reading.config.seats);
     }

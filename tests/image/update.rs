@@ -20,7 +20,7 @@ const INSTALLED: Duration = Duration::from_secs(180);
 /// The owner's configuration, with what a newer release may have left in it: a schema and a key that this one does not
 /// know.
 const CONFIGURATION: &str =
-    "schema = 2\n[network]\nhost = \"rack-7\"\nvlan = 5\n[server]\nnames = [\"kvm.example.org\"]\n";
+    "schema = 3\n[network]\nhost = \"rack-7\"\nvlan = 5\n[server]\nnames = [\"kvm.example.org\"]\n";
 
 #[test]
 fn an_update_that_does_not_start_is_undone_and_the_next_one_stays() {

@@ -10,7 +10,7 @@ use tokio::task::spawn_blocking;
 use crate::appliance::configuration::{self, Review, Shown as Configuration};
 use crate::auth::role::Privilege;
 use crate::config::check::{Finding, LONGEST};
-use crate::config::edit::{EditError, edit};
+use crate::config::edit::{EditError, edit, with_schema};
 use crate::hands::appliance::configuration::{Current, Places};
 use crate::net::http::accepts::{BodyError, Json, Nothing};
 use crate::net::http::answers::{Changed, Done, Revised, Shown, Text};
@@ -198,8 +198,12 @@ fn checked(text: String) -> Result<String, Problem> {
 async fn change(context: Context<Person>, current: Current, text: String) -> Result<Shown<Applied>, Problem> {
     let site = &context.site;
     let revision = current.revision();
-    let reviewed = text.clone();
-    let review = read(site, move |_| Ok(configuration::review(&current, &reviewed))).await?;
+    let review = move |_: &Places| {
+        let stored = with_schema(&text);
+        // Mistakes are named with their lines in the text that was sent.
+        Ok((configuration::review(&current, &text), stored))
+    };
+    let (review, text) = read(site, review).await?;
     if !review.errors.is_empty() {
         return Err(Mistakes(review.errors).into());
     }

@@ -19,10 +19,10 @@ use super::socket::Socket;
 const CONFIG: &str = "/api/v1/config";
 
 /// A change that nothing is tried for.
-const SMALLER: &str = "# mine\nseats.main.video.size = \"1280x720\"\n";
+const SMALLER: &str = "schema = 2\n# mine\nseats.main.video.size = \"1280x720\"\n";
 
 /// A change that could lock everybody out.
-const RENAMED: &str = "network.host = \"rack-7\"\n";
+const RENAMED: &str = "schema = 2\nnetwork.host = \"rack-7\"\n";
 
 async fn ask(bench: &Bench, request: &str, lines: &str, body: &str) -> Answer {
     bench.ask(request, &format!("{}{lines}", bearer(Role::Administrator)), body).await
@@ -178,7 +178,7 @@ async fn a_change_names_what_it_changes() {
 async fn of_two_changes_of_the_same_text_one_counts() {
     let bench = Bench::new().await;
     let revision = shown(&bench).await["revision"].as_str().unwrap().to_string();
-    let other = "seats.main.video.size = \"640x480\"\n";
+    let other = "schema = 2\nseats.main.video.size = \"640x480\"\n";
     let (one, two) = tokio::join!(put_at(&bench, &revision, SMALLER), put_at(&bench, &revision, other));
     let mut statuses = [one.status, two.status];
     statuses.sort_unstable();
@@ -215,7 +215,7 @@ async fn what_could_lock_everybody_out_is_tried_until_it_is_confirmed() {
     let answer = ask(&bench, &confirm, "", "").await;
     assert_eq!((409, "not-on-trial".into()), (answer.status, answer.code()));
     bench.advance(Duration::from_secs(181));
-    assert_eq!(200, put(&bench, &format!("{RENAMED}{SMALLER}")).await.status);
+    assert_eq!(200, put(&bench, &format!("{SMALLER}network.host = \"rack-7\"\n")).await.status);
     assert_eq!(vec![Part::Picture], applied(&mut bench).await, "nothing was taken back");
 }
 
@@ -295,14 +295,15 @@ async fn patch(bench: &Bench, keys: Value) -> Answer {
 #[tokio::test]
 async fn keys_are_changed_and_comments_stay() {
     let bench = Bench::new().await;
-    let text = "# Mine.\n[seats.main.video]\nsize = \"640x480\" # small\n\n[seats.main.usb]\nname = \"Mine\"\n";
+    let text =
+        "schema = 2\n# Mine.\n[seats.main.video]\nsize = \"640x480\" # small\n\n[seats.main.usb]\nname = \"Mine\"\n";
     assert_eq!(200, put(&bench, text).await.status);
     let answer =
         patch(&bench, json!({"set": {"seats.main.video.size": "1280x720"}, "unset": ["seats.main.usb.name"]})).await;
     assert_eq!(200, answer.status, "{}", answer.text());
     let told = answer.json();
     assert_eq!(json!(["picture", "keyboard"]), told["restarts"]);
-    let expected = "# Mine.\n[seats.main.video]\nsize = \"1280x720\" # small\n\n[seats.main.usb]\n";
+    let expected = "schema = 2\n# Mine.\n[seats.main.video]\nsize = \"1280x720\" # small\n\n[seats.main.usb]\n";
     assert_eq!(Some(expected), owners(&bench.folders).as_deref());
     assert_eq!(told["revision"], shown(&bench).await["revision"]);
 
@@ -320,6 +321,18 @@ async fn keys_are_changed_and_comments_stay() {
     let answer = ask(&bench, &format!("PATCH {CONFIG}"), "If-Match: \"x\"\r\n", "{}").await;
     assert_eq!((412, "changed".into()), (answer.status, answer.code()));
     assert_eq!(Some(expected), owners(&bench.folders).as_deref());
+}
+
+#[tokio::test]
+async fn what_is_stored_says_of_which_schema_it_is() {
+    let bench = Bench::new().await;
+    let told = put(&bench, "# mine\nseats.main.video.range = \"full\"\n").await.json();
+    let stored = "schema = 2\n# mine\nseats.main.video.range = \"full\"\n";
+    assert_eq!(Some(stored), owners(&bench.folders).as_deref());
+    assert_eq!(told["revision"], shown(&bench).await["revision"]);
+    assert_eq!(200, put(&bench, "schema = 1 # old\n").await.status);
+    assert_eq!(200, patch(&bench, json!({"set": {"seats.main.video.range": "full"}})).await.status);
+    assert!(owners(&bench.folders).unwrap().starts_with("schema = 2 # old\n"));
 }
 
 #[tokio::test]
@@ -395,7 +408,7 @@ async fn a_simulation_begins_again_with_what_was_changed_and_sessions_go_on() {
     let shown = ask_process(&address, &data, &cookie, "GET /api/v1/config", &json!(null)).await.json();
     assert!(shown["effective"].as_str().unwrap().contains("127.0.0.1:8443"), "{shown}");
     let lines = format!("{cookie}If-Match: \"{}\"\r\n", shown["revision"].as_str().unwrap());
-    let text = "[seats.main.usb]\nname = \"Mine\"\n[seats.second.usb]\ncontroller = \"none\"\n";
+    let text = "schema = 2\n[seats.main.usb]\nname = \"Mine\"\n[seats.second.usb]\ncontroller = \"none\"\n";
     let answer = ask_process(&address, &data, &lines, "PUT /api/v1/config", &json!({ "text": text })).await;
     assert_eq!(200, answer.status, "{}", answer.text());
 

@@ -20,6 +20,7 @@ use crate::base::error_chain::chain;
 use crate::base::tasks::{Stop, Tasks};
 use crate::config::Config;
 use crate::config::change::{self, Part};
+use crate::config::edit::with_schema;
 use crate::hands::appliance::card::Card;
 use crate::update::{ApplianceError, Trial};
 
@@ -216,10 +217,11 @@ impl Places {
         if current.revision() != change.expected {
             return Err(ApplianceError::Changed);
         }
-        if current.text == change.text {
+        let text = with_schema(&change.text);
+        if current.text == text {
             return Ok(Plan { parts: None, trial: None });
         }
-        let next = Current { text: change.text.clone(), ..current.clone() };
+        let next = Current { text: text.clone(), ..current.clone() };
         let after = next.check().outcome.map_err(|found| {
             let first = found.into_iter().next();
             ApplianceError::BadConfiguration(first.map(|finding| finding.message).unwrap_or_default())
@@ -228,10 +230,10 @@ impl Places {
         let parts = Some(parts(&current, &next));
         if change::needs_trial(&before, &after) {
             let until_ms = until.as_millis().try_into().unwrap_or(u64::MAX);
-            self.begin_trial(&change.text, &TrialNote { who: change.who.clone(), until_ms }).map_err(unstored)?;
+            self.begin_trial(&text, &TrialNote { who: change.who.clone(), until_ms }).map_err(unstored)?;
             return Ok(Plan { parts, trial: Some(after.addresses()) });
         }
-        self.store(&change.text, &change.who, when).map_err(unstored)?;
+        self.store(&text, &change.who, when).map_err(unstored)?;
         Ok(Plan { parts, trial: None })
     }
 }
