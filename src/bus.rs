@@ -182,6 +182,8 @@ impl Frames {
     pub fn mark_changed(&mut self) {
         if !self.behind.load(Ordering::Relaxed) || self.lost.borrow().is_some() {
             self.newest.mark_changed();
+        } else {
+            self.newest.mark_unchanged();
         }
     }
 }

@@ -63,9 +63,8 @@ fn words(signal: Signal) -> (&'static str, &'static [&'static str]) {
         ),
         Signal::NoSignal => (
             "No signal",
-            // No key is suggested: our keyboard cannot wake a machine, since it does not ask the host for remote
-            // wake-up.
-            &["Is it on, and the HDMI cable in at both ends?", "If it sleeps, a tap of the power button wakes it."],
+            // Not the power button: a machine whose screen is only dark shuts down by it.
+            &["If it sleeps, or its screen is dark, press a key.", "Is it on, and the HDMI cable in at both ends?"],
         ),
         Signal::NoLock => (
             "Unstable signal",

@@ -1,14 +1,15 @@
 //! Keeps the reports of one interface, with those who caused them and since when the target has fetched none.
 //!
 //! The clock of a queue runs while a report that acts (it presses a key or a button, or turns the wheel) is in it, or
-//! lies at the controller and keeps the next one out. Releases may wait for ever.
+//! lies at the controller and keeps the next one out, and while anything that is typed waits. Other releases may wait
+//! for ever.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::base::usb::{Keys, Point};
-use crate::hid::keyboard::{NOBODY, Owner};
+use crate::hid::keyboard::{NOBODY, Owner, TYPING};
 
 /// How long a report may wait without the target fetching any. The slowest BIOS seen takes a key in 150 ms; two seconds
 /// outlast its pauses, and are short enough for a person to remember what they typed.
@@ -185,9 +186,9 @@ impl<R: PendingReport> Pending<R> {
     }
 
     /// Starts the clock with the first report that acts. Releases may wait for ever: a late one is as correct as an
-    /// early one.
+    /// early one. But a text waits for each of its own, and others wait for it: it must not go on hours later.
     pub fn review(&mut self, now: Instant) {
-        let acts = self.queue.iter().any(|(_, report)| report.acts());
+        let acts = self.queue.iter().any(|(owner, report)| report.acts() || *owner == TYPING);
         self.since = if acts { self.since.or(Some(now)) } else { None };
     }
 

@@ -284,6 +284,36 @@ fn a_text_ends_whose_key_lies_at_the_controller() {
 }
 
 #[test]
+fn a_text_ends_whose_release_waits_for_a_target_that_sleeps() {
+    let mut bench = Bench::new();
+    bench.reports.strokes(bench.now, 1, by(ANNA), &[Stroke { usage: A, modifiers: 0 }; 3]);
+    assert!(bench.fetch(Interface::Keyboard).is_some());
+    bench.wait(10 * MS);
+    bench.reports.asleep(bench.now);
+    bench.wait(STALE);
+    assert_eq!(Some((1, Err(Failure::Stale))), bench.reports.poll());
+    assert_eq!([(0, 0)].as_slice(), bench.fetch_all_keys(), "the rest is not typed when it wakes");
+}
+
+#[test]
+fn a_chord_ends_whose_release_lies_at_the_controller_and_holds_up_nobody() {
+    let mut bench = Bench::new();
+    bench.reports.chord(bench.now, 1, by(ANNA), &[A]);
+    for _ in 0..2 {
+        assert!(bench.fetch(Interface::Keyboard).is_some());
+        bench.wait(10 * MS);
+    }
+    bench.reports.full(bench.now, Interface::Keyboard);
+    bench.reports.strokes(bench.now, 2, by(BERT), &[Stroke { usage: B, modifiers: 0 }]);
+    bench.wait(STALE);
+    assert_eq!(Some((1, Err(Failure::Stale))), bench.reports.poll());
+    assert_eq!(Some((2, Err(Failure::Stale))), bench.reports.poll());
+    bench.reports.strokes(bench.now, 3, by(BERT), &[Stroke { usage: B, modifiers: 0 }]);
+    assert_eq!(vec![(0, 5)], downs(bench.fetch_all_keys()));
+    assert_eq!(Some((3, Ok(()))), bench.reports.poll());
+}
+
+#[test]
 fn a_suspended_bus_gets_no_movement_later_but_every_release() {
     let mut bench = Bench::new();
     bench.point(1, 0);

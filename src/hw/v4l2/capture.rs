@@ -89,6 +89,8 @@ async fn capture(source: V4l2Source, out: Box<dyn PictureSink>, mut stop: Stop) 
             () = &mut timer => (),
             returned = inbox.next() => capture.take_back(&returned),
             news = capture.news() => match news {
+                // The driver has kept us waiting, and another thread shows pictures by now.
+                _ if stop.is_requested() => return,
                 Ok(DeviceEvent::Picture(filled, picture)) => match capture.receive(filled, picture, tracker.is_settled()) {
                     Some(size) => tracker.picture(Instant::now(), size),
                     None => tracker.damaged(),
