@@ -2,7 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead as _, BufReader};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt, symlink};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, UNIX_EPOCH};
@@ -444,6 +444,35 @@ fn the_lock_is_held_for_as_long_as_anything_may_still_write() {
     drop(fs::OpenOptions::new().write(true).open(root.0.join("hangs")).unwrap());
     // Waits until it is gone.
     fs::File::open(&lock).unwrap().lock().unwrap();
+}
+
+#[test]
+fn what_serve_left_by_the_name_of_a_folder_of_roots_is_replaced() {
+    let root = Root::new();
+    root.program("chown", "echo \"$*\" | sed \"s|$ROOT||\" >>\"$ROOT/chowned\"");
+    let data = root.0.join("data");
+    root.put("elsewhere/1", "kept");
+    symlink(root.0.join("elsewhere"), data.join("config")).unwrap();
+    root.put("data/rauc", "no folder");
+    root.put("data/state/clock", "kept");
+    let is_root = nix::unistd::geteuid().is_root();
+    if is_root {
+        root.put("data/install/planted", "");
+        std::os::unix::fs::chown(data.join("install"), Some(1234), None).unwrap();
+    }
+    root.run("usr/libexec/own-folders", &[]);
+    for (name, mode) in [("config", 0o755), ("install", 0o700), ("rauc", 0o700), ("state", 0o750)] {
+        let metadata = fs::symlink_metadata(data.join(name)).unwrap();
+        assert!(metadata.is_dir(), "{name}");
+        assert_eq!(mode, metadata.permissions().mode() & 0o777, "{name}");
+        assert_eq!(nix::unistd::geteuid().as_raw(), metadata.uid(), "{name}");
+    }
+    assert_eq!("root:farhand /data/state\nroot:root /data/config\n", root.text("chowned"));
+    assert!(!data.join("install/planted").exists());
+    assert_eq!(("kept", "kept"), (&*root.text("elsewhere/1"), &*root.text("data/state/clock")));
+    root.put("data/config/7", "kept");
+    root.run("usr/libexec/own-folders", &[]);
+    assert_eq!("kept", root.text("data/config/7"));
 }
 
 #[test]

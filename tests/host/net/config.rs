@@ -375,6 +375,18 @@ async fn what_cannot_be_stored_is_not_half_stored() {
     assert_eq!((&json!(""), &json!([])), (&told["text"], &told["history"]));
 }
 
+#[tokio::test]
+async fn nothing_is_stored_through_a_link_in_the_place_of_the_history() {
+    let bench = Bench::new().await;
+    let elsewhere = bench.folders.run().join("elsewhere");
+    fs::create_dir_all(&elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, bench.folders.data().join("config")).unwrap();
+    let answer = put(&bench, SMALLER).await;
+    assert_eq!((500, "not-stored".into()), (answer.status, answer.code()));
+    assert!(answer.text().contains("must be a folder of user"), "{}", answer.text());
+    assert_eq!((None, 0), (owners(&bench.folders), fs::read_dir(&elsewhere).unwrap().count()));
+}
+
 /// Asks another process, with a session of its.
 async fn ask_process(address: &str, data: &Path, lines: &str, request: &str, body: &Value) -> Answer {
     let tcp = TcpStream::connect(address).await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::fs::Permissions;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use log::warn;
@@ -49,11 +49,23 @@ pub(super) fn read(folder: &Path, number: u64) -> io::Result<Option<Version>> {
     Ok(Some(Version { number, ..version }))
 }
 
+/// Makes the folder, or finds that `owner` has it. Nobody else can put another in its place then: only who owns what is
+/// in a folder with the sticky bit can.
+pub(super) fn open(folder: &Path, owner: u32) -> io::Result<()> {
+    let made = std::fs::create_dir(folder);
+    let metadata = std::fs::symlink_metadata(folder).map_err(|error| made.err().unwrap_or(error))?;
+    if !metadata.is_dir() || metadata.uid() != owner {
+        let place = folder.display();
+        return Err(io::Error::other(format!(
+            "{place} must be a folder of user {owner}, and the next boot makes it so"
+        )));
+    }
+    // `serve` comes in, too, whatever the umask is.
+    std::fs::set_permissions(folder, Permissions::from_mode(0o755))
+}
+
 /// Adds a version, and gives its number. The oldest are removed.
 pub(super) fn add(folder: &Path, version: Version) -> io::Result<u64> {
-    std::fs::create_dir_all(folder)?;
-    // `serve` comes in, too, whatever the umask is.
-    std::fs::set_permissions(folder, Permissions::from_mode(0o755))?;
     let known = numbers(folder)?;
     let number = known.last().map_or(1, |last| last + 1);
     let json = serde_json::to_string(&version).expect("texts and a number are JSON");
@@ -96,12 +108,14 @@ fn numbers(folder: &Path) -> io::Result<Vec<u64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::unistd::geteuid;
 
     #[test]
     fn the_last_twenty_are_kept_with_who_and_when() {
         let temporary = tempfile::tempdir().unwrap();
         let folder = temporary.path().join("history");
         assert_eq!(Vec::<Version>::new(), list(&folder).unwrap());
+        open(&folder, geteuid().as_raw()).unwrap();
         for number in 1..=30 {
             assert_eq!(number, add(&folder, Version::new(Some("anna".into()), number, &number.to_string())).unwrap());
         }
@@ -115,6 +129,22 @@ mod tests {
         add_if_missing(&folder, "30", 0).unwrap();
         add_if_missing(&folder, "other", 7).unwrap();
         assert_eq!((31, None), (list(&folder).unwrap()[0].number, list(&folder).unwrap()[0].who.clone()));
+    }
+
+    #[test]
+    fn a_folder_of_somebody_elses_is_not_written_in() {
+        let temporary = tempfile::tempdir().unwrap();
+        let (elsewhere, me) = (temporary.path().join("elsewhere"), geteuid().as_raw());
+        std::fs::create_dir(&elsewhere).unwrap();
+        std::fs::set_permissions(&elsewhere, Permissions::from_mode(0o700)).unwrap();
+        let link = temporary.path().join("link");
+        std::os::unix::fs::symlink(&elsewhere, &link).unwrap();
+        for (folder, owner) in [(&link, me), (&elsewhere, me + 1)] {
+            let error = open(folder, owner).unwrap_err().to_string();
+            assert!(error.contains(&format!("must be a folder of user {owner}")), "{error}");
+        }
+        assert_eq!(0o700, std::fs::metadata(&elsewhere).unwrap().permissions().mode() & 0o777);
+        open(&elsewhere, me).unwrap();
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use nix::unistd::geteuid;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -185,6 +186,8 @@ impl Places {
         if before == text {
             return Ok(());
         }
+        let writer = if self.by_root { 0 } else { geteuid().as_raw() };
+        history::open(&self.history, writer)?;
         history::add_if_missing(&self.history, &before, changed(&self.owner))?;
         let number = history::add(&self.history, Version::new(Some(who.into()), when, text))?;
         let stored = files::write_with_mode(&self.owner, text.as_bytes(), MODE);
