@@ -6,6 +6,7 @@ use std::io;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::base::seat_id::SeatId;
 use crate::config::change::{self, Part};
 use crate::config::check::{self, Finding};
 use crate::hands::appliance::configuration::{Current, Places, Version};
@@ -49,6 +50,9 @@ pub struct Review {
     pub on_trial: bool,
     /// The keys that would change.
     pub changes: Vec<Changed>,
+    /// The seats whose relays would be driven otherwise.
+    #[serde(skip)]
+    pub rewired: BTreeSet<SeatId>,
 }
 
 /// A key that changes. What is in only one of two configurations is null in the other.
@@ -91,12 +95,20 @@ pub fn review(current: &Current, text: &str) -> Review {
         None => (Default::default(), false),
     };
     match outcome {
-        Err(errors) => Review { errors, warnings, restarts: BTreeSet::new(), on_trial: false, changes: Vec::new() },
+        Err(errors) => Review {
+            errors,
+            warnings,
+            restarts: BTreeSet::new(),
+            on_trial: false,
+            changes: Vec::new(),
+            rewired: BTreeSet::new(),
+        },
         Ok(after) => Review {
             errors: Vec::new(),
             warnings,
             restarts: if known { change::restarts(&before, &after) } else { Part::ALL.into() },
             on_trial: change::needs_trial(&before, &after),
+            rewired: change::rewired(&before, &after),
             changes: change::changes(&before, &after).into_iter().map(Changed::from).collect(),
         },
     }

@@ -3,6 +3,7 @@
 //! Each front says what is wanted; here it is decided whether this person may do it now. What is done is logged before
 //! and after, with who did it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::status::hostname;
@@ -13,6 +14,7 @@ use crate::auth::principal::Principal;
 use crate::auth::rights::{self, Denied};
 use crate::auth::role::Privilege;
 use crate::base::coded::Coded;
+use crate::base::seat_id::SeatId;
 use crate::bus::SystemBus;
 use crate::hands::client::Hands;
 use crate::hands::protocol::HandsError;
@@ -78,15 +80,20 @@ impl Control<'_> {
     }
 
     /// Has another configuration count where the one of the revision `expected` does; answers once it is stored. Which
-    /// `keys` differ is logged, and no value.
+    /// `keys` differ is logged, and no value. Whoever changes how the relays of the `rewired` seats are driven could
+    /// close one by that, so they must be allowed to do so.
     pub async fn configure(
         &self,
         principal: &Principal,
         text: String,
         expected: String,
         keys: &[&str],
+        rewired: &BTreeSet<SeatId>,
     ) -> Result<(), ControlError> {
         check(principal)?;
+        for seat in rewired {
+            rights::check(principal, Privilege::Power, Some(seat))?;
+        }
         let more = keys.len().saturating_sub(MOST_KEYS);
         let named = keys[..keys.len() - more].join(", ");
         let what = match (keys.len(), more) {

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use super::Config;
+use super::{Config, Power};
+use crate::base::seat_id::SeatId;
 
 /// A part of the appliance that reads its configuration when it starts.
 #[derive(schemars::JsonSchema, Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -66,6 +67,7 @@ const RULES: &[Rule] = &[
     // The guard confirms no release without a keyboard, if there is to be one.
     rule("seats.*.usb.controller", &[Part::Keyboard, Part::Guard], false),
     rule("seats.*.usb", &[Part::Keyboard], false),
+    // Tried if it is another wiring: see `rewired`.
     rule("seats.*.power", &[Part::Keyboard], false),
 ];
 
@@ -129,9 +131,20 @@ pub fn restarts(before: &Config, after: &Config) -> BTreeSet<Part> {
     by_rule.chain(seats).copied().collect()
 }
 
-/// Whether `after` is tried first where `before` counts, because a mistake in it could lock everybody out.
+/// Whether `after` is tried first where `before` counts, because a mistake in it could lock everybody out, or close a
+/// relay for good.
 pub fn needs_trial(before: &Config, after: &Config) -> bool {
-    changes(before, after).iter().filter_map(|change| rule_of(&change.key)).any(|rule| rule.on_trial)
+    let locks_out = changes(before, after).iter().filter_map(|change| rule_of(&change.key)).any(|rule| rule.on_trial);
+    locks_out || !rewired(before, after).is_empty()
+}
+
+/// The seats whose relays are driven otherwise: with another line or polarity, "open" may close one for good. A seat
+/// that is not there has none.
+pub fn rewired(before: &Config, after: &Config) -> BTreeSet<SeatId> {
+    let none = Power::default();
+    let power = |config: &Config, id| config.seats.get(id).map_or(none.clone(), |seat| seat.power.clone());
+    let seats = before.seats.keys().chain(after.seats.keys());
+    seats.filter(|id| power(before, id) != power(after, id)).cloned().collect()
 }
 
 fn rule_of(key: &str) -> Option<&'static Rule> {
@@ -217,13 +230,33 @@ pub(super) mod tests {
             ("seats.main.video.size = \"1280x720\"", vec![Part::Picture], false),
             ("seats.main.usb.name = \"Keyboard\"", vec![Part::Keyboard], false),
             ("seats.main.usb.controller = \"none\"", vec![Part::Keyboard, Part::Guard], false),
-            ("seats.main.power = {driver = \"rppal\", power = 17}", vec![Part::Keyboard], false),
+            ("seats.main.power = {driver = \"rppal\", power = 17}", vec![Part::Keyboard], true),
             ("seats.rack-7.video.size = \"auto\"", SEATS.to_vec(), false),
         ] {
             let after = config(text);
             assert_eq!(parts, restarts(&before, &after).into_iter().collect::<Vec<_>>(), "{text}");
             assert_eq!(restarts(&before, &after), restarts(&after, &before), "{text}");
             assert_eq!(on_trial, needs_trial(&before, &after), "{text}");
+        }
+    }
+
+    #[test]
+    fn another_wiring_of_relays_is_known_by_its_seat() {
+        let wired =
+            "[seats.main.power]\ndriver = \"gpiocdev\"\nchip = \"/dev/gpiochip0\"\npower = 17\nactive_low = true\n";
+        let seats = |before: &str, after: &str| {
+            let seats = rewired(&config(before), &config(after));
+            assert!(seats.is_empty() || needs_trial(&config(before), &config(after)));
+            seats.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        for (from, to) in [("17", "18"), ("= true", "= false"), ("chip0", "chip1"), ("power = 17", "reset = 17")] {
+            assert_eq!(["main"], seats(wired, &wired.replace(from, to))[..], "{to}");
+        }
+        assert_eq!(["main"], seats("", wired)[..]);
+        assert_eq!(["main"], seats(wired, "[seats.other]")[..]);
+        assert_eq!(["main", "other"], seats(wired, &wired.replace("main", "other"))[..]);
+        for (before, after) in [("", "[seats.other]"), (wired, &format!("{wired}[seats.main.usb]\nname = \"A\"\n"))] {
+            assert!(seats(before, after).is_empty(), "{after}");
         }
     }
 

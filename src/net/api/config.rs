@@ -209,7 +209,7 @@ async fn change(context: Context<Person>, current: Current, text: String) -> Res
     }
     let next = crate::hands::appliance::configuration::revision(&text);
     let keys: Vec<&str> = review.changes.iter().map(|change| &*change.key).collect();
-    site.appliance().configure(&context.caller.0, text, revision, &keys).await?;
+    site.appliance().configure(&context.caller.0, text, revision, &keys, &review.rewired).await?;
     Ok(Shown(Applied { revision: next, review, trial: site.system().now().trial }))
 }
 

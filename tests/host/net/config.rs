@@ -376,6 +376,33 @@ async fn what_cannot_be_stored_is_not_half_stored() {
 }
 
 #[tokio::test]
+async fn whoever_changes_how_relays_are_driven_may_press_them_and_has_it_tried() {
+    let mut bench = Bench::new().await;
+    let admin = bench.login().await;
+    let token = async |name: &str, privileges: Value| {
+        let body = json!({"name": name, "privileges": privileges}).to_string();
+        let answer = bench.ask("POST /api/v1/tokens", &admin, &body).await;
+        assert_eq!(200, answer.status, "{}", answer.text());
+        format!("Authorization: Bearer {}\r\n", answer.json()["token"].as_str().unwrap())
+    };
+    let (configures, presses) =
+        (token("a", json!(["configure"])).await, token("b", json!(["configure", "power"])).await);
+    let revision = format!("If-Match: \"{}\"\r\n", shown(&bench).await["revision"].as_str().unwrap());
+    let keys = json!({"set": {"seats.main.power.active_low": true}}).to_string();
+    let change = async |by: &str| bench.ask(&format!("PATCH {CONFIG}"), &format!("{by}{revision}"), &keys).await;
+    let answer = change(&configures).await;
+    assert_eq!((403, "not-allowed".into()), (answer.status, answer.code()));
+    assert_eq!(json!(""), shown(&bench).await["text"]);
+    let answer = change(&presses).await;
+    assert_eq!(200, answer.status, "{}", answer.text());
+    assert_eq!((&json!(true), false), (&answer.json()["on_trial"], answer.json()["trial"].is_null()));
+    assert_eq!(vec![Part::Keyboard], applied(&mut bench).await);
+    bench.advance(Duration::from_secs(181));
+    assert_eq!(vec![Part::Keyboard], applied(&mut bench).await);
+    assert_eq!((json!(""), None), (shown(&bench).await["text"].clone(), owners(&bench.folders)));
+}
+
+#[tokio::test]
 async fn nothing_is_stored_through_a_link_in_the_place_of_the_history() {
     let bench = Bench::new().await;
     let elsewhere = bench.folders.run().join("elsewhere");
