@@ -235,6 +235,37 @@ async fn what_nobody_confirms_is_taken_back() {
 }
 
 #[tokio::test]
+async fn a_card_that_cannot_be_read_keeps_no_trial_going() {
+    let mut bench = Bench::new().await;
+    assert_eq!(200, put(&bench, RENAMED).await.status);
+    applied(&mut bench).await;
+    fs::create_dir(bench.folders.data().join("farhand.toml")).unwrap();
+    bench.advance(Duration::from_secs(181));
+    assert_eq!(Part::ALL.to_vec(), applied(&mut bench).await, "nobody knows what must start again");
+    assert!(!bench.folders.run().join("trial.toml").exists());
+}
+
+#[tokio::test]
+async fn what_cannot_be_taken_back_is_taken_back_later() {
+    keep_log();
+    let mut bench = Bench::new().await;
+    assert_eq!(200, put(&bench, RENAMED).await.status);
+    applied(&mut bench).await;
+    let trial = bench.folders.run().join("trial.toml");
+    fs::remove_file(&trial).unwrap();
+    fs::create_dir_all(trial.join("in the way")).unwrap();
+    bench.advance(Duration::from_secs(181));
+    logged(&["cannot take the configuration back, and try again in a moment"]).await;
+    let answer = ask(&bench, &format!("POST {CONFIG}/confirm"), "", "").await;
+    assert_eq!((409, "not-on-trial".into()), (answer.status, answer.code()));
+    fs::remove_dir_all(&trial).unwrap();
+    bench.advance(Duration::from_secs(6));
+    assert_eq!(Part::ALL.to_vec(), applied(&mut bench).await);
+    assert_eq!(json!(null), shown(&bench).await["trial"]);
+    assert_eq!(200, put(&bench, SMALLER).await.status);
+}
+
+#[tokio::test]
 async fn what_is_tried_can_be_taken_back_at_once() {
     let mut bench = Bench::new().await;
     let revert = format!("POST {CONFIG}/revert");

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use log::{error, info, warn};
 use tokio::sync::{mpsc, watch};
+use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use super::applier::Applier;
@@ -44,7 +45,8 @@ pub fn start(places: Places, applier: Applier, clock: Arc<dyn Clock>, tasks: &Ta
     let (answer, answers) = mpsc::channel(MOST_WAITING);
     let shown = watch::Sender::new(None);
     let trial = shown.subscribe();
-    let keeper = Keeper { places, applier, clock, card: Card::default(), timer: Timer::default(), shown };
+    let keeper =
+        Keeper { places, applier, clock, card: Card::default(), timer: Timer::default(), owed: BTreeSet::new(), shown };
     tasks.spawn("the care of the configuration", keeper.run(asked, answer, stop));
     Channels { requests, answers, trial }
 }
@@ -55,6 +57,8 @@ struct Keeper {
     clock: Arc<dyn Clock>,
     card: Card,
     timer: Timer,
+    /// What has not started again yet with the configuration that counts again.
+    owed: BTreeSet<Part>,
     shown: watch::Sender<Option<Trial>>,
 }
 
@@ -104,25 +108,44 @@ impl Keeper {
         }
     }
 
+    /// Has what is stored start again. What is tried and does not is taken back, and that is done again until it works.
+    async fn apply(&mut self, parts: BTreeSet<Part>) {
+        match self.applier.apply(parts.clone()).await {
+            Ok(()) if self.timer.is_over() => {
+                self.owed.clear();
+                self.timer.end();
+            }
+            Ok(()) => (),
+            Err(error) if self.timer.check_running().is_ok() => {
+                error!("a configuration does not count, and the one before is to, in a moment: {}", chain(&error));
+                self.owed = parts;
+                self.timer.give_up(self.clock.since_boot());
+            }
+            Err(error) => error!("the configuration counts from the next start on: {}", chain(&error)),
+        }
+    }
+
     /// Goes on with what an earlier run of ours has begun to try.
     async fn resume(&mut self) {
         let places = self.places.clone();
         let read = move || {
-            let current = places.current()?;
-            Ok(current.on_trial.then(|| (places.trial_note(), addresses(&current))))
+            let is_tried = places.is_tried()?;
+            Ok(is_tried.then(|| (places.trial_note(), places.tried().as_ref().map(addresses).unwrap_or_default())))
         };
-        let found = match self.card.run(read, drop).await {
-            Ok(found) => found,
-            Err(error) => return error!("cannot read the configuration: {error}"),
-        };
+        let found: io::Result<_> = spawn_blocking(read).await.map_err(io::Error::from).flatten();
         match found {
-            None => (),
-            Some((Some(note), addresses)) => {
+            Ok(None) => (),
+            Err(error) => {
+                error!("cannot read whether a configuration is tried, so none is: {error}");
+                self.timer.give_up(self.clock.since_boot());
+            }
+            Ok(Some((Some(note), addresses))) => {
                 let until = self.timer.resume(self.clock.since_boot(), Duration::from_millis(note.until_ms));
                 self.show(until, addresses);
             }
-            Some((None, _)) => {
+            Ok(Some((None, _))) => {
                 warn!("nobody knows until when a configuration is tried: the one before counts again");
+                self.timer.give_up(self.clock.since_boot());
                 self.take_back_and_apply().await;
             }
         }
@@ -135,7 +158,9 @@ impl Keeper {
             Request::Settle { keep: true } => self.keep().await.map(|()| None),
             Request::Settle { keep: false } => {
                 self.timer.check_running()?;
-                self.take_back().await.map(Some)
+                let parts = self.take_back().await?;
+                self.timer.give_up(self.clock.since_boot());
+                Ok(Some(parts))
             }
         }
     }
@@ -177,30 +202,32 @@ impl Keeper {
         Ok(())
     }
 
-    /// Has the stored configuration count again. It does so with the next boot, whatever fails here.
+    /// Has the stored configuration be the one to count, and gives what must start again for that: everything, if
+    /// nobody knows.
     async fn take_back(&mut self) -> Result<BTreeSet<Part>, ApplianceError> {
         let places = self.places.clone();
-        let taken_back = move || {
-            let tried = places.current()?;
-            places.end_trial()?;
-            Ok(parts(&tried, &places.current()?))
+        let end = move || {
+            let tried = places.tried();
+            places.end_trial().map(|()| tried)
         };
-        let parts = self.card.run(taken_back, drop).await.map_err(unstored)?;
-        self.timer.end();
+        // These files are in RAM, so no card that hangs or cannot be read keeps them there.
+        let tried = spawn_blocking(end).await.map_err(io::Error::from).flatten().map_err(unstored)?;
         self.shown.send_replace(None);
-        Ok(parts)
+        let Some(tried) = tried else {
+            return Ok(if self.owed.is_empty() { Part::ALL.into() } else { self.owed.clone() });
+        };
+        let places = self.places.clone();
+        let differ = self.card.run(move || Ok(parts(&tried, &places.current()?)), drop).await;
+        Ok(differ.unwrap_or_else(|error| {
+            warn!("everything starts again, since the configuration cannot be read: {error}");
+            Part::ALL.into()
+        }))
     }
 
     async fn take_back_and_apply(&mut self) {
         match self.take_back().await {
             Ok(parts) => self.apply(parts).await,
-            Err(error) => error!("cannot take the configuration back: {error}"),
-        }
-    }
-
-    async fn apply(&self, parts: BTreeSet<Part>) {
-        if let Err(error) = self.applier.apply(parts).await {
-            error!("the configuration counts from the next start on: {}", chain(&error));
+            Err(error) => error!("cannot take the configuration back, and try again in a moment: {error}"),
         }
     }
 
@@ -253,4 +280,63 @@ fn addresses(current: &Current) -> Vec<String> {
 
 fn unstored(error: io::Error) -> ApplianceError {
     ApplianceError::Configuration(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::pin::Pin;
+
+    use super::*;
+    use crate::base::launcher::Launcher;
+    use crate::base::tasks::stop;
+    use crate::hands::appliance::configuration::trial::RETRY;
+
+    /// A clock that stands until it is put forward.
+    #[derive(Debug)]
+    struct Stands(watch::Sender<Duration>);
+
+    impl Clock for Stands {
+        fn since_boot(&self) -> Duration {
+            *self.0.borrow()
+        }
+
+        fn wall(&self) -> u64 {
+            1
+        }
+
+        fn wait_for(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+            let mut now = self.0.subscribe();
+            Box::pin(async move {
+                if now.wait_for(|now| time <= *now).await.is_err() {
+                    pending::<()>().await;
+                }
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_count_while_it_is_tried_is_taken_back() {
+        let temporary = tempfile::tempdir().unwrap();
+        let data = temporary.path();
+        let places = Places::simulated(String::new(), data.join("farhand.toml"), data, data);
+        let (stopper, stop) = stop();
+        let tasks = Tasks::new(stop.clone());
+        let clock = Arc::new(Stands(watch::Sender::new(Duration::from_secs(100))));
+        // The system's own program, which this machine has not.
+        let applier = Applier::Program(Launcher::default());
+        let mut channels = start(places.clone(), applier, clock.clone(), &tasks, stop);
+        let change =
+            Change { text: "network.host = \"a\"".into(), expected: super::super::revision(""), who: "anna".into() };
+        channels.requests.send((1, Request::Change(change))).await.unwrap();
+        assert_eq!(Some((1, None)), channels.answers.recv().await);
+        assert!(channels.trial.wait_for(Option::is_some).await.unwrap().is_some());
+        // It answers again once it has tried to apply that.
+        channels.requests.send((2, Request::Settle { keep: true })).await.unwrap();
+        assert_eq!(Some((2, Some(ApplianceError::NotOnTrial))), channels.answers.recv().await);
+        clock.0.send_modify(|now| *now += RETRY);
+        assert!(channels.trial.wait_for(Option::is_none).await.unwrap().is_none());
+        assert!(!places.is_tried().unwrap());
+        stopper.stop();
+    }
 }

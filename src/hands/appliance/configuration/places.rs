@@ -135,6 +135,17 @@ impl Places {
         Ok(Current { text: self.owner_text()?, board, on_trial: false })
     }
 
+    /// Whether a configuration is tried.
+    pub(super) fn is_tried(&self) -> io::Result<bool> {
+        self.trial.try_exists()
+    }
+
+    /// The one that is tried, if it can be read.
+    pub(super) fn tried(&self) -> Option<Current> {
+        let text = files::read(&self.trial).ok()??;
+        Some(Current { text, board: self.board_text().ok()?, on_trial: true })
+    }
+
     /// Earlier texts of the owner's and the one in force, the newest first.
     pub fn history(&self) -> io::Result<Vec<Version>> {
         history::list(&self.history)

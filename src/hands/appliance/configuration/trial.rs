@@ -14,24 +14,29 @@ pub const TRIAL: Duration = Duration::from_secs(180);
 /// later. Who confirms before that may not have come over the new ones.
 pub const CHANGEOVER: Duration = Duration::from_secs(5);
 
+/// After which time it is taken back again, if that has not worked.
+pub const RETRY: Duration = Duration::from_secs(5);
+
 /// One trial after another.
 #[derive(Debug, Default)]
 pub struct Timer {
     /// From when on it can be confirmed.
     from: Duration,
     until: Option<Duration>,
+    /// Whether it is being taken back, which has not worked yet.
+    is_over: bool,
 }
 
 impl Timer {
     /// Begins a trial, and gives its end.
     pub fn begin(&mut self, now: Duration) -> Duration {
-        self.from = now + CHANGEOVER;
-        *self.until.insert(now + TRIAL)
+        self.resume(now, now + TRIAL)
     }
 
     /// Goes on with one that an earlier run has begun. None lasts longer than it may.
     pub fn resume(&mut self, now: Duration, until: Duration) -> Duration {
         self.from = now + CHANGEOVER;
+        self.is_over = false;
         *self.until.insert(until.min(now + TRIAL))
     }
 
@@ -48,21 +53,34 @@ impl Timer {
     /// Whether whoever confirms it now has come over the new settings.
     pub fn check_confirmed(&self, now: Duration) -> Result<(), ApplianceError> {
         self.check_running()?;
+        if self.is_over {
+            return Err(ApplianceError::NotOnTrial);
+        }
         if now < self.from { Err(ApplianceError::TooEarly) } else { Ok(()) }
     }
 
-    /// Ends the trial, whichever way.
+    /// Ends the trial, whichever way: nothing is left to be done for it.
     pub fn end(&mut self) {
-        self.until = None;
+        (self.until, self.is_over) = (None, false);
     }
 
-    /// Whether what is tried is to be taken back now. Says so once.
+    /// Has what is tried taken back in a moment, and again until [`Timer::end`].
+    pub fn give_up(&mut self, now: Duration) {
+        (self.until, self.is_over) = (Some(now + RETRY), true);
+    }
+
+    /// Whether it is being taken back.
+    pub fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    /// Whether what is tried is to be taken back now. Says so again until [`Timer::end`].
     pub fn tick(&mut self, now: Duration) -> bool {
-        let is_over = self.until.is_some_and(|until| until <= now);
-        if is_over {
-            self.until = None;
+        let is_due = self.until.is_some_and(|until| until <= now);
+        if is_due {
+            self.give_up(now);
         }
-        is_over
+        is_due
     }
 
     /// When [`Timer::tick`] next has work to do.
@@ -79,7 +97,7 @@ mod tests {
     const MOMENT: Duration = Duration::from_millis(1);
 
     #[test]
-    fn what_nobody_confirms_is_taken_back_once() {
+    fn what_nobody_confirms_is_taken_back_until_that_has_worked() {
         let mut timer = Timer::default();
         assert_eq!(Err(ApplianceError::NotOnTrial), timer.check_running());
         let until = timer.begin(NOW);
@@ -88,6 +106,11 @@ mod tests {
         assert!(!timer.tick(until - MOMENT));
         assert!(timer.tick(until));
         assert!(!timer.tick(until + MOMENT));
+        assert_eq!(Err(ApplianceError::NotOnTrial), timer.check_confirmed(until + MOMENT));
+        assert_eq!(Some(until + RETRY), timer.deadline());
+        assert!(timer.tick(until + RETRY));
+        timer.end();
+        assert!(!timer.tick(until + 2 * RETRY));
         assert_eq!((None, Ok(())), (timer.deadline(), timer.check_free()));
     }
 
