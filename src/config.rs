@@ -4,7 +4,7 @@
 //! the daemon does not start on it: a relay on the wrong pin can switch the target off.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv6Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,7 @@ mod seat;
 pub mod update;
 mod written;
 
+pub use addresses::loopback_twin;
 use choice::Choice;
 pub use error::ConfigError;
 pub use guard::{Guard, Watchdog};
@@ -38,6 +39,9 @@ use update::Update;
 /// The form of the configuration that this version writes and reads strictly. Each release that knows a new key raises
 /// it: an older one to which an update is taken back refuses what it does not know in a file of its own schema.
 pub const SCHEMA: u32 = 2;
+
+/// The first port on which `serve` may listen, as `sysctl.conf` has it.
+const LOWEST_PORT: u16 = 80;
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -124,15 +128,17 @@ impl Server {
         };
         for (key, at) in [("https", Some(self.https)), ("http", http)] {
             let Some(at) = at else { continue };
-            if at.port() == 0 {
-                return conflict(key, format!("the port of {at} must be 1 to 65535"));
+            if at.port() < LOWEST_PORT {
+                return conflict(key, format!("the port of {at} must be {LOWEST_PORT} to 65535"));
             }
             if let Err(accepted) = network.listens(at.ip()) {
                 return conflict(key, format!("{} is no address of this device: it must be {accepted}", at.ip()));
             }
         }
+        let listens = [self.https, loopback_twin(self.https)];
+        let is_taken = |http: SocketAddr| listens.iter().any(|taken| may_be_same(*taken, http));
         match http {
-            Some(http) if http.port() == self.https.port() && may_be_same(http.ip(), self.https.ip()) => {
+            Some(http) if is_taken(http) => {
                 conflict("http", format!("{http} must be another address or port than server.https, {}", self.https))
             }
             _ => Ok(()),
@@ -141,8 +147,9 @@ impl Server {
 }
 
 /// Whether who listens at one address may be in the way of another: an unspecified one is every other.
-fn may_be_same(one: IpAddr, other: IpAddr) -> bool {
-    one == other || one.is_unspecified() || other.is_unspecified()
+fn may_be_same(one: SocketAddr, other: SocketAddr) -> bool {
+    let (at, beside) = (one.ip().to_canonical(), other.ip().to_canonical());
+    one.port() == other.port() && (at == beside || at.is_unspecified() || beside.is_unspecified())
 }
 
 impl Config {
@@ -313,8 +320,12 @@ mod tests {
     #[test]
     fn a_page_that_nobody_could_reach_is_refused() {
         for (text, parts) in [
-            ("server.https = \"[::]:0\"", ["server.https", "1 to 65535"]),
-            ("server.http = \"0.0.0.0:0\"", ["server.http", "1 to 65535"]),
+            ("server.https = \"[::]:0\"", ["server.https", "80 to 65535"]),
+            ("server.https = \"[::]:79\"", ["server.https", "80 to 65535"]),
+            ("server.http = \"[::]:22\"", ["server.http", "80 to 65535"]),
+            ("server = {https = \"192.0.2.1:8443\", http = \"127.0.0.1:8443\"}", ["server.http", "127.0.0.1:8443"]),
+            ("server = {https = \"[2001:db8::1]:8443\", http = \"[::ffff:127.0.0.1]:8443\"}", ["server.http", "8443"]),
+            ("server.http = \"0.0.0.0:0\"", ["server.http", "80 to 65535"]),
             ("server.https = \"[::]:80\"", ["server.http", "another address or port"]),
             ("server = {https = \"192.0.2.1:80\", http = \"0.0.0.0:80\"}", ["server.http", "192.0.2.1:80"]),
             ("server.https = \"224.0.0.1:443\"", ["server.https", "224.0.0.1"]),
@@ -327,9 +338,16 @@ mod tests {
             "server.https = \"127.0.0.1:443\"\nnetwork.address = \"192.0.2.2/24\"",
             "server = {https = \"192.0.2.1:80\", http = \"192.0.2.2:80\"}",
             "server = {https = \"[::]:80\", http = \"none\"}",
+            "server = {https = \"127.0.0.2:8443\", http = \"127.0.0.1:8443\"}",
         ] {
             assert!(Config::parse(text).is_ok(), "{text}");
         }
+    }
+
+    #[test]
+    fn serve_may_listen_on_every_port_that_is_accepted() {
+        let settings = include_str!("../overlay/etc/sysctl.conf");
+        assert!(settings.contains(&format!("\nnet.ipv4.ip_unprivileged_port_start = {LOWEST_PORT}\n")));
     }
 
     #[test]

@@ -4,11 +4,13 @@
 //! for it or to fail would cost the owner the page, so we listen on it before it is there.
 
 use std::io::{self, ErrorKind};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use log::warn;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket};
+
+pub use crate::config::loopback_twin;
 
 /// What may wait to be accepted, as tokio's own listeners have it.
 const BACKLOG: u32 = 1024;
@@ -35,14 +37,6 @@ fn open(address: SocketAddr, early: bool) -> io::Result<TcpListener> {
     }
     socket.bind(address)?;
     socket.listen(BACKLOG)
-}
-
-/// Where on this machine a page is to be found that listens at `address`, whatever addresses the machine has just now.
-/// If it does not listen there by itself, it must do so besides: the guard asks it there.
-pub fn loopback_twin(address: SocketAddr) -> SocketAddr {
-    // What takes every IPv6 address takes IPv4 as well, and a kernel without IPv6 has no ::1.
-    let ip = if address.ip().is_loopback() { address.ip() } else { Ipv4Addr::LOCALHOST.into() };
-    SocketAddr::new(ip, address.port())
 }
 
 #[cfg(test)]
