@@ -176,7 +176,6 @@ impl Config {
             }
         }
         config.network.check()?;
-        config.server.check(&config.network)?;
         config.time.check()?;
         config.update.check()?;
         for (id, seat) in &config.seats {
@@ -184,6 +183,12 @@ impl Config {
         }
         config.check_shared()?;
         Ok(config)
+    }
+
+    /// What cannot be as it is named. Who writes a text has to correct it; a start goes on with it as it is, since an
+    /// earlier version has taken it, and a device that did not start would be worse off.
+    pub fn unusable(&self) -> Vec<ConfigError> {
+        [self.network.check_use(), self.server.check(&self.network)].into_iter().filter_map(Result::err).collect()
     }
 
     /// What is allowed, and will surprise.
@@ -232,9 +237,17 @@ impl Config {
 mod tests {
     use super::*;
 
+    /// Why nobody may write this.
+    pub fn refusal(text: &str) -> Option<ConfigError> {
+        match Config::parse(text) {
+            Ok(config) => config.unusable().into_iter().next(),
+            Err(error) => Some(error),
+        }
+    }
+
     #[track_caller]
     fn refuses(text: &str, parts: &[&str]) {
-        let message = Config::parse(text).unwrap_err().to_string();
+        let message = refusal(text).unwrap().to_string();
         for part in parts {
             assert!(message.contains(part), "{part:?} is not in: {message}");
         }
@@ -340,7 +353,7 @@ mod tests {
             "server = {https = \"[::]:80\", http = \"none\"}",
             "server = {https = \"127.0.0.2:8443\", http = \"127.0.0.1:8443\"}",
         ] {
-            assert!(Config::parse(text).is_ok(), "{text}");
+            assert!(refusal(text).is_none(), "{text}");
         }
     }
 

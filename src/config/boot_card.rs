@@ -55,7 +55,10 @@ impl Card {
             return Err(ConfigError::conflict("claim", problem));
         }
         let Reading { config, warnings } = layers::read(board, &kept)?;
-        Ok(Card { config, warnings, text: kept, claim })
+        match config.unusable().into_iter().next() {
+            Some(error) => Err(error),
+            None => Ok(Card { config, warnings, text: kept, claim }),
+        }
     }
 }
 

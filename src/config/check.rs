@@ -1,7 +1,8 @@
 //! Says all that is wrong with a configuration's text, each with its place, as an editor can show it.
 //!
-//! Whether a text is good is what [`layers::read`] says, as at every start. Only what is wrong is explained here: the
-//! reader stops at the first mistake, so what it objects to is taken away until it objects to something else.
+//! Whether a text is good is what [`layers::read`] says, as at every start; in addition, nothing in it may be unusable,
+//! which a start only warns of. Only what is wrong is explained here: the reader stops at the first mistake, so what it
+//! objects to is taken away until it objects to something else.
 
 use std::fmt;
 use std::ops::Range;
@@ -73,6 +74,12 @@ pub fn check(board: &str, text: &str) -> Checked {
         return refused(None, format!("there are {number} keys, and {MOST_KEYS} are taken"));
     }
     match layers::read(board, text) {
+        Ok(reading) if !reading.config.unusable().is_empty() => {
+            let table = DeTable::parse(text).ok();
+            let table = table.as_ref().map(Spanned::get_ref);
+            let found = reading.config.unusable().iter().map(|error| finding(text, table, error)).collect();
+            Checked { outcome: Err(found), warnings: Vec::new() }
+        }
         Ok(reading) => {
             let warnings = reading.warnings.into_iter().chain(reading.config.warnings()).collect();
             Checked { outcome: Ok(reading.config), warnings }
@@ -314,7 +321,8 @@ mod tests {
                     good += 1;
                 }
                 Err(found) => {
-                    assert!(starts.is_err() && !found.is_empty(), "round {round}:\n{text}");
+                    let is_refused = starts.map_or(true, |reading| !reading.config.unusable().is_empty());
+                    assert!(is_refused && !found.is_empty(), "round {round}:\n{text}");
                     assert!(found.iter().all(|finding| finding.line.is_some()), "{found:?}\n{text}");
                     bad += 1;
                 }

@@ -40,6 +40,18 @@ pub struct Reading {
 
 /// Reads a configuration file's text: strictly, unless it says that it is of a schema newer than ours.
 pub fn read(text: &str) -> Result<Reading, ConfigError> {
+    read_known(text).map(Reading::with_unusable)
+}
+
+impl Reading {
+    /// The same, with what counts and cannot be as it is named.
+    pub(super) fn with_unusable(mut self) -> Reading {
+        self.warnings.extend(self.config.unusable().iter().map(|error| format!("{error}; it counts as it is")));
+        self
+    }
+}
+
+pub(super) fn read_known(text: &str) -> Result<Reading, ConfigError> {
     match Config::parse(text) {
         Ok(config) if config.schema <= SCHEMA => Ok(Reading { config, warnings: Vec::new() }),
         Err(error) if !is_newer(text) => Err(error),
@@ -195,6 +207,20 @@ mod tests {
                 read => read.map(|config| (config, Vec::new())),
             };
             read.map(|(config, warnings)| (config.seats["main"].video.size.clone(), warnings))
+        }
+    }
+
+    #[test]
+    fn what_an_earlier_version_took_counts_as_it_is_and_is_warned_of() {
+        let fixed = "network.address = \"192.0.2.2/24\"\nserver.https = \"192.0.2.3:443\"";
+        for text in ["network.dns = [\"127.0.0.1\"]", "server.http = \"[::]:0\"", fixed, "server.https = \"[::]:79\""] {
+            let Reading { config, warnings } = read(text).unwrap();
+            assert_ne!(Config::default(), config);
+            assert!(warnings.len() == 1 && warnings[0].contains("must be"), "{warnings:?}");
+            let over = crate::config::layers::read("guard.watchdog = \"none\"", text).unwrap();
+            assert_eq!((&warnings, &config.server), (&over.warnings, &over.config.server));
+            assert!(crate::config::check::check("", text).outcome.is_err(), "{text}");
+            assert!(crate::config::boot_card::Card::parse("", text).is_err(), "{text}");
         }
     }
 

@@ -11,14 +11,14 @@ use super::forward::{self, Reading};
 
 /// Reads what `text` makes of `base`, as [`forward::read`] does.
 pub fn read(base: &str, text: &str) -> Result<Reading, ConfigError> {
-    match forward::read(text) {
+    match forward::read_known(text) {
         // Said with its line, as the owner's editor counts.
         Err(error @ ConfigError::Parse(_)) => Err(error),
         // It may go together with what the board says.
         alone => {
-            let config = forward::read(&join(base, text)?)?.config;
+            let config = forward::read_known(&join(base, text)?)?.config;
             let warnings = alone.map(|reading| reading.warnings).unwrap_or_default();
-            Ok(Reading { config, warnings })
+            Ok(Reading { config, warnings }.with_unusable())
         }
     }
 }

@@ -136,21 +136,7 @@ impl Network {
         if MOST_DNS < self.dns.len() {
             return Err(conflict("dns", format!("there are {}, and 0 to {MOST_DNS} are used", self.dns.len())));
         }
-        if let Some(server) = self.dns.iter().find(|server| !is_a_machines(**server) || server.is_loopback()) {
-            return Err(conflict("dns", format!("{server} must be the address of another machine")));
-        }
-        if let Address::Fixed { address, prefix } = self.address
-            && let Some(what) = purpose(address, prefix)
-        {
-            let problem = format!("{address}/{prefix} is {what}: it must be one that a machine can have");
-            return Err(conflict("address", problem));
-        }
         let Some(gateway) = self.gateway else { return Ok(()) };
-        if let Address::Fixed { prefix, .. } = self.address
-            && let Some(what) = purpose(gateway, prefix)
-        {
-            return Err(conflict("gateway", format!("{gateway} is {what}: it must be the router's own address")));
-        }
         match self.address {
             Address::Dhcp => {
                 Err(conflict("gateway", "needs a fixed network.address beside it, such as \"192.0.2.10/24\"".into()))
@@ -164,6 +150,26 @@ impl Network {
 }
 
 impl Network {
+    /// Refuses addresses that no machine can have there.
+    pub(super) fn check_use(&self) -> Result<(), ConfigError> {
+        let conflict = |key: &str, problem: String| ConfigError::conflict(format!("network.{key}"), problem);
+        if let Some(server) = self.dns.iter().find(|server| !is_a_machines(**server) || server.is_loopback()) {
+            return Err(conflict("dns", format!("{server} must be the address of another machine")));
+        }
+        if let Address::Fixed { address, prefix } = self.address
+            && let Some(what) = purpose(address, prefix)
+        {
+            let problem = format!("{address}/{prefix} is {what}: it must be one that a machine can have");
+            return Err(conflict("address", problem));
+        }
+        if let (Some(gateway), Address::Fixed { prefix, .. }) = (self.gateway, self.address)
+            && let Some(what) = purpose(gateway, prefix)
+        {
+            return Err(conflict("gateway", format!("{gateway} is {what}: it must be the router's own address")));
+        }
+        Ok(())
+    }
+
     /// Whether a page at this address can be reached some time; if not, what would do.
     pub(super) fn listens(&self, at: IpAddr) -> Result<(), String> {
         let others = |own: &str| Err(format!("{own}, or \"[::]\" for every one"));
@@ -246,11 +252,12 @@ pub fn assignments(network: &Network, time: &Time) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::Config;
+    use super::super::tests::refusal;
     use super::*;
 
     #[track_caller]
     fn refuses(text: &str, parts: &[&str]) {
-        let message = Config::parse(text).unwrap_err().to_string();
+        let message = refusal(text).unwrap().to_string();
         for part in parts {
             assert!(message.contains(part), "{part:?} is not in: {message}");
         }
@@ -258,6 +265,7 @@ mod tests {
 
     fn said(text: &str) -> String {
         let config = Config::parse(text).unwrap();
+        assert!(config.unusable().is_empty(), "{text}");
         assignments(&config.network, &config.time)
     }
 

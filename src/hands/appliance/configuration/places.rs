@@ -12,6 +12,7 @@ use super::history::{self, MODE, Version};
 use crate::base::files;
 use crate::config::Config;
 use crate::config::check::{self, Checked};
+use crate::config::layers;
 
 /// Where the configuration is kept. By default as on an appliance.
 #[derive(Debug, Clone)]
@@ -104,7 +105,7 @@ impl Current {
 
     /// What counts, or whoever reads it goes on with.
     pub fn config(&self) -> Option<Config> {
-        self.check().outcome.ok()
+        layers::read(&self.board, &self.text).ok().map(|reading| reading.config)
     }
 }
 
