@@ -86,6 +86,12 @@ pub enum AuthError {
     /// The password alone is not enough here.
     #[error("set a second factor up first")]
     NoSecondFactor,
+    /// More than they may do themselves.
+    #[error("somebody may change or add only people who may do no more than they themselves")]
+    BeyondOwn,
+    /// What gives a lasting way in.
+    #[error("no token does this; log in")]
+    NotByToken,
     /// Not the password of who is logged in.
     #[error("that is not your password as it is now")]
     NotYourPassword,

@@ -1,6 +1,7 @@
 //! Changes who may come in, and as what: people by administrators, and everybody's own password by themselves.
 //!
-//! Each change is made on the card before anybody sees it, and what it takes away ends before it is answered.
+//! Each change is made on the card before anybody sees it, and what it takes away ends before it is answered. Nobody
+//! gives, takes or changes more than they may do themselves: what a token does here outlives the token.
 
 use core::net::IpAddr;
 use std::sync::Arc;
@@ -46,8 +47,14 @@ impl Authenticator {
             return Err(AccountError::UserExists.into());
         }
         let hash = self.hash(password).await?;
-        let added = name.clone();
-        self.change_by(by, move |accounts| Ok(accounts.add_user(added, assignment, hash)?)).await?;
+        let (added, rights) = (name.clone(), by.rights.clone());
+        self.change_by(by, move |accounts| {
+            if !rights.include(&assignment.rights()) {
+                return Err(AuthError::BeyondOwn);
+            }
+            Ok(accounts.add_user(added, assignment, hash)?)
+        })
+        .await?;
         self.done(by, What::Users, format!("added the user {}", name.as_str())).await;
         self.user(&name)
     }
@@ -60,8 +67,14 @@ impl Authenticator {
         assignment: Option<Assignment>,
         disabled: Option<bool>,
     ) -> Result<Listed, AuthError> {
-        let changed = name.clone();
-        self.change_by(by, move |accounts| Ok(accounts.change_user(&changed, assignment, disabled)?)).await?;
+        let (changed, rights) = (name.clone(), by.rights.clone());
+        self.change_person(by, name, move |accounts| {
+            if assignment.as_ref().is_some_and(|assignment| !rights.include(&assignment.rights())) {
+                return Err(AuthError::BeyondOwn);
+            }
+            Ok(accounts.change_user(&changed, assignment, disabled)?)
+        })
+        .await?;
         self.done(by, What::Users, format!("changed what the user {} may do", name.as_str())).await;
         self.user(name)
     }
@@ -69,18 +82,19 @@ impl Authenticator {
     /// Deletes a person, with all that they had by their account.
     pub async fn delete_user(self: &Arc<Self>, by: &Principal, name: &Name) -> Result<(), AuthError> {
         let deleted = name.clone();
-        self.change_by(by, move |accounts| Ok(accounts.delete_user(&deleted)?)).await?;
+        self.change_person(by, name, move |accounts| Ok(accounts.delete_user(&deleted)?)).await?;
         self.done(by, What::Users, format!("deleted the user {}", name.as_str())).await;
         Ok(())
     }
 
-    /// Gives somebody else another password.
+    /// Gives somebody else another password. No token does: whoever stole it could log in for ever.
     pub async fn set_password(self: &Arc<Self>, by: &Principal, name: &Name, new: &str) -> Result<(), AuthError> {
+        in_person(by)?;
         passwords::check(new, Some(name))?;
         self.user(name)?;
         let hash = self.hash(new).await?;
         let changed = name.clone();
-        self.change_by(by, move |accounts| Ok(accounts.set_password(&changed, hash)?)).await?;
+        self.change_person(by, name, move |accounts| Ok(accounts.set_password(&changed, hash)?)).await?;
         self.done(by, What::Users, format!("gave the user {} another password", name.as_str())).await;
         Ok(())
     }
@@ -139,6 +153,23 @@ impl Authenticator {
         Ok(self.hashing.run(place, move || secret::hash_password(&password, salt)).await)
     }
 
+    /// Changes somebody on behalf of another, who may do all that they may.
+    pub(super) async fn change_person(
+        self: &Arc<Self>,
+        by: &Principal,
+        name: &Name,
+        change: impl FnOnce(&mut Accounts) -> Result<(), AuthError> + Send + 'static,
+    ) -> Result<(), AuthError> {
+        let (rights, name) = (by.rights.clone(), name.clone());
+        self.change_by(by, move |accounts| {
+            if !rights.include(&accounts.granted(&name)?) {
+                return Err(AuthError::BeyondOwn);
+            }
+            change(accounts)
+        })
+        .await
+    }
+
     /// Changes the accounts on behalf of somebody, unless they have lost that right while their request waited.
     pub(super) async fn change_by(
         self: &Arc<Self>,
@@ -148,4 +179,9 @@ impl Authenticator {
         let lease = by.lease().clone();
         self.change(move |accounts| if lease.is_over() { Err(AuthError::NotLoggedIn) } else { change(accounts) }).await
     }
+}
+
+/// Lets nobody but a person do what gives a lasting way in.
+pub(super) fn in_person(by: &Principal) -> Result<(), AuthError> {
+    if by.by_cookie() { Ok(()) } else { Err(AuthError::NotByToken) }
 }

@@ -14,6 +14,7 @@ use crate::audit::record::{Entry, What};
 use crate::auth::accounts::Name;
 use crate::auth::authenticator::{AuthError, Authenticator, no_random};
 use crate::auth::lease::Key;
+use crate::auth::people::in_person;
 use crate::auth::principal::Principal;
 use crate::auth::store::random;
 use crate::auth::totp::{Opened, RECOVERY_CODES, RecoveryCode, SecondFactor, TotpSecret};
@@ -76,10 +77,11 @@ impl Authenticator {
         Ok(())
     }
 
-    /// Takes somebody else's second factor away. Their sessions end.
+    /// Takes somebody else's second factor away. Their sessions end. No token does.
     pub async fn remove_second_factor(self: &Arc<Self>, by: &Principal, name: &Name) -> Result<(), AuthError> {
+        in_person(by)?;
         let who = name.clone();
-        self.change_by(by, move |accounts| Ok(accounts.take_second_factor(&who)?)).await?;
+        self.change_person(by, name, move |accounts| Ok(accounts.take_second_factor(&who)?)).await?;
         self.done(by, What::Users, format!("took the second factor of the user {} away", name.as_str())).await;
         Ok(())
     }
@@ -90,6 +92,8 @@ impl Authenticator {
         if is_demanded && own.is_none_or(|own| own.recovery_codes.is_none()) {
             return Err(AuthError::NoSecondFactor);
         }
+        // What is demanded of everybody is theirs, too.
+        in_person(by)?;
         self.change_by(by, move |accounts| {
             accounts.demand_second_factor(is_demanded);
             Ok(())

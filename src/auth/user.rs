@@ -70,14 +70,7 @@ impl User {
     }
 
     pub(super) fn rights(&self) -> Option<Rights> {
-        match &self.standing {
-            Standing::Role(role) => Some(Rights::everywhere(*role)),
-            Standing::Seats(seats) => {
-                let roles = seats.iter().map(|(seat, role)| (seat.clone(), Privileges::of((*role).into())));
-                Some(Rights::at(roles))
-            }
-            Standing::Disabled(_) => None,
-        }
+        (!self.is_disabled()).then(|| self.assignment().rights())
     }
 
     pub(super) fn assignment(&self) -> Assignment {
@@ -94,6 +87,18 @@ impl User {
 
     pub(super) fn is_administrator(&self) -> bool {
         self.standing == Standing::Role(Role::Administrator)
+    }
+}
+
+impl Assignment {
+    /// What it lets somebody do who is let in.
+    pub fn rights(&self) -> Rights {
+        match self {
+            Assignment::Role(role) => Rights::everywhere(*role),
+            Assignment::Seats(seats) => {
+                Rights::at(seats.iter().map(|(seat, role)| (seat.clone(), Privileges::of((*role).into()))))
+            }
+        }
     }
 }
 

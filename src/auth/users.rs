@@ -140,6 +140,15 @@ impl Accounts {
         self.let_in(name)?.rights()
     }
 
+    /// What a person has been given, whether or not they are let in now.
+    pub fn granted(&self, name: &Name) -> Result<Rights, AccountError> {
+        match self.users.get(name).ok_or(AccountError::UnknownUser)? {
+            Entry::Known(user) => Ok(user.assignment().rights()),
+            // What we cannot read may be anything.
+            Entry::Newer(_) => Ok(Rights::everywhere(Role::Administrator)),
+        }
+    }
+
     /// Whether a person has a second factor, and is let in.
     pub fn has_second_factor(&self, name: &Name) -> bool {
         self.let_in(name).is_some_and(|user| user.second_factor.is_some())

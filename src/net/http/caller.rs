@@ -121,7 +121,9 @@ impl ApiError for AuthError {
             ) => codes::WEAK_PASSWORD,
             AuthError::Account(AccountError::Expired) => codes::BAD_TIME,
             AuthError::Account(AccountError::Scope) => codes::BAD_SCOPE,
-            AuthError::Account(AccountError::BeyondMaker) => codes::NOT_ALLOWED,
+            AuthError::Account(AccountError::BeyondMaker) | AuthError::BeyondOwn | AuthError::NotByToken => {
+                codes::NOT_ALLOWED
+            }
             AuthError::Account(AccountError::UnknownToken) => codes::UNKNOWN_TOKEN,
             AuthError::Account(AccountError::TooMany) => codes::TOO_MANY_TOKENS,
             AuthError::Account(AccountError::TooManyUsers) => codes::TOO_MANY_USERS,

@@ -84,9 +84,10 @@ async fn what_makes_no_sense_is_said_in_words_and_changes_nothing() {
     ] {
         assert_eq!(code, change(&bench, USER, body.clone()).await.code(), "{body}");
     }
-    let short = bench.ask("PUT /api/v1/users/anna/password", &bearer(ADMIN), r#"{"password":"short"}"#).await;
+    let anna = bench.login().await;
+    let short = bench.ask("PUT /api/v1/users/bert/password", &anna, r#"{"password":"short"}"#).await;
     assert_eq!((400, "weak-password".into()), (short.status, short.code()));
-    let nobody = bench.ask("PUT /api/v1/users/nobody/password", &bearer(ADMIN), r#"{"password":"long enough"}"#).await;
+    let nobody = bench.ask("PUT /api/v1/users/nobody/password", &anna, r#"{"password":"long enough"}"#).await;
     assert_eq!((404, "unknown-user".into()), (nobody.status, nobody.code()));
     assert_eq!(before, bench.ask("GET /api/v1/users", &bearer(ADMIN), "").await.text());
 }
@@ -141,6 +142,7 @@ async fn of_two_administrators_who_demote_each_other_at_once_one_stays() {
 async fn whatever_changes_in_an_account_ends_its_sessions_sockets_and_streams() {
     let bench = Bench::new().await;
     bench.publish(&b"jpeg"[..]);
+    let anna = bench.login().await;
     let own = json!({"password": "another horse", "old": PASSWORD});
     let changes = [
         ("PATCH", "", json!({"role": "viewer"})),
@@ -161,7 +163,7 @@ async fn whatever_changes_in_an_account_ends_its_sessions_sockets_and_streams() 
         let stream = format!("GET /api/v1/seats/main/stream.mjpeg HTTP/1.1\r\nHost: localhost\r\n{cookie}\r\n");
         unread.send(&stream).await;
         assert_eq!(200, unread.header().await.status);
-        let by = if body == own { cookie.clone() } else { bearer(ADMIN) };
+        let by = if body == own { cookie.clone() } else { anna.clone() };
         let text = if body.is_null() { String::new() } else { body.to_string() };
         let ending = async {
             let answer = bench.ask(&format!("{method} /api/v1/users/{name}{path}"), &by, &text).await;
@@ -278,4 +280,59 @@ async fn rights_at_one_seat_show_nothing_of_another() {
     let chord = r#"{"chord":["KeyA"]}"#;
     let answer = bench.ask("POST /api/v1/seats/main/keys", &cookie, chord).await;
     assert_eq!((403, "not-allowed".into()), (answer.status, answer.code()));
+}
+
+/// Lets somebody make a token with this scope.
+async fn token(bench: &Bench, cookie: &str, name: &str, privileges: Value) -> String {
+    let body = json!({"name": name, "privileges": privileges, "expires": null}).to_string();
+    let made = bench.ask("POST /api/v1/tokens", cookie, &body).await;
+    assert_eq!(200, made.status, "{}", made.text());
+    format!("Authorization: Bearer {}\r\n", made.json()["token"].as_str().unwrap())
+}
+
+#[tokio::test]
+async fn a_token_for_users_adds_and_changes_nobody_who_may_do_more_than_it() {
+    let bench = Bench::new().await;
+    let anna = bench.login().await;
+    for (name, role) in [("vera", "viewer"), ("otto", "operator")] {
+        add(&bench, name, json!(role)).await;
+    }
+    change(&bench, "otto", json!({"disabled": true})).await;
+    let before = bench.ask("GET /api/v1/users", &anna, "").await.text();
+    let users = token(&bench, &anna, "users", json!(["users"])).await;
+    let viewers = token(&bench, &anna, "viewers", json!(["view", "users"])).await;
+    let new = |role: &str| json!({"name": "mallory", "role": role, "password": PASSWORD}).to_string();
+    for (request, by, body) in [
+        ("POST /api/v1/users", &users, new("administrator")),
+        ("POST /api/v1/users", &users, new("viewer")),
+        ("POST /api/v1/users", &viewers, new("operator")),
+        ("PATCH /api/v1/users/vera", &viewers, json!({"role": "operator"}).to_string()),
+        ("PATCH /api/v1/users/vera", &users, json!({"disabled": true}).to_string()),
+        ("PATCH /api/v1/users/otto", &viewers, json!({"disabled": false}).to_string()),
+        ("PATCH /api/v1/users/otto", &viewers, json!({"role": "viewer"}).to_string()),
+        ("DELETE /api/v1/users/anna", &viewers, String::new()),
+    ] {
+        let answer = bench.ask(request, by, &body).await;
+        assert_eq!((403, "not-allowed".into()), (answer.status, answer.code()), "{request} {body}");
+    }
+    assert_eq!(before, bench.ask("GET /api/v1/users", &anna, "").await.text());
+    assert_eq!(200, bench.ask("POST /api/v1/users", &viewers, &new("viewer")).await.status, "no more than it may");
+    assert_eq!(204, bench.ask("DELETE /api/v1/users/mallory", &viewers, "").await.status);
+}
+
+#[tokio::test]
+async fn no_token_changes_a_password_or_a_second_factor() {
+    let bench = Bench::new().await;
+    add(&bench, "vera", json!("viewer")).await;
+    for (request, body) in [
+        ("PUT /api/v1/users/vera/password", json!({"password": "a better horse"})),
+        ("PUT /api/v1/users/anna/password", json!({"password": "a better horse"})),
+        ("DELETE /api/v1/users/vera/totp", json!({})),
+        ("PATCH /api/v1/users", json!({"demand_second_factor": false})),
+    ] {
+        let answer = bench.ask(request, &bearer(ADMIN), &body.to_string()).await;
+        assert_eq!((403, "not-allowed".into()), (answer.status, answer.code()), "{request}");
+    }
+    bench.login_as("vera").await;
+    bench.login().await;
 }

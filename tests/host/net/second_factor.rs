@@ -181,7 +181,7 @@ async fn a_second_factor_is_removed_with_the_password_or_by_an_administrator() {
     assert_eq!(200, login(&bench, "vera", PASSWORD, None).await.status);
     set_up(&bench, "vera", &cookie).await;
     assert_eq!((401, "wrong-otp".into()), refusal(&login(&bench, "vera", PASSWORD, Some(&phone.code(&bench))).await));
-    assert_eq!(204, remove(&bearer(Role::Administrator), "{}").await.status);
+    assert_eq!(204, remove(&bench.login().await, "{}").await.status);
     assert_eq!(401, bench.ask("GET /api/v1/seats", &cookie, "").await.status, "somebody has lost something");
     assert_eq!(200, login(&bench, "vera", PASSWORD, None).await.status);
 }
