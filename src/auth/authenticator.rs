@@ -341,10 +341,12 @@ impl Authenticator {
     }
 
     fn session(&self, secret: Digest) -> Option<Principal> {
-        let (name, epoch) = self.leases.session(secret)?;
-        let (rights, needs_second_factor) = {
+        let (name, rights, needs_second_factor) = {
+            // A change renews the session that it comes by under this lock, so we see both before it or both after it.
             let accounts = self.accounts.read();
-            (accounts.user(&name, epoch)?, accounts.needs_second_factor(&name))
+            let (name, epoch) = self.leases.session(secret)?;
+            let (rights, needs) = (accounts.user(&name, epoch)?, accounts.needs_second_factor(&name));
+            (name, rights, needs)
         };
         let key = Key::Session(secret);
         let lease = self.leases.lease(key, &name, &rights, None);
@@ -364,9 +366,10 @@ impl Authenticator {
 
     fn begin(&self, name: Name, epoch: Option<Epoch>, visitor: Visitor) -> Result<Bearer, AuthError> {
         let bearer = Bearer::new(random().map_err(no_random)?);
-        // Whose account has changed while their password was worked on is not let in by what it was. If that happens
-        // from here on, the session is one of an epoch that is over.
-        let is_same = epoch.is_some() && epoch == self.accounts.read().epoch(&name);
+        // Whose account has changed while their password was worked on is not let in by what it was: another password,
+        // or a second factor. Under this lock nothing changes before the session is there.
+        let accounts = self.accounts.read();
+        let is_same = epoch.is_some() && epoch == accounts.epoch(&name);
         let epoch = epoch.filter(|_| is_same).ok_or(AuthError::WrongPassword)?;
         self.leases.begin(bearer.digest(), name, epoch, visitor);
         Ok(bearer)
@@ -393,6 +396,15 @@ impl Authenticator {
         self: &Arc<Self>,
         change: impl FnOnce(&mut Accounts) -> Result<(), AuthError> + Send + 'static,
     ) -> Result<(), AuthError> {
+        self.change_keeping(None, change).await
+    }
+
+    /// The same, but for one session of somebody, which goes on.
+    pub(super) async fn change_keeping(
+        self: &Arc<Self>,
+        kept: Option<(Name, Digest)>,
+        change: impl FnOnce(&mut Accounts) -> Result<(), AuthError> + Send + 'static,
+    ) -> Result<(), AuthError> {
         let own = self.clone();
         let work = spawn_blocking(move || {
             let change = |accounts: &mut Accounts| {
@@ -407,6 +419,11 @@ impl Authenticator {
                         accounts.token(0, secret).is_some_and(|token| (token.0, &token.1) == (name, rights))
                     }
                 };
+                if let Some((name, session)) = kept
+                    && let Some(epoch) = accounts.epoch(&name)
+                {
+                    own.leases.renew(session, epoch);
+                }
                 own.leases.retain(|name, epoch| accounts.epoch(name) == Some(epoch), has);
                 own.claimed.send_if_modified(|claimed| !std::mem::replace(claimed, accounts.claimed()) && *claimed);
             })

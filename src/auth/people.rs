@@ -11,9 +11,10 @@ use log::info;
 use crate::audit::record::What;
 use crate::auth::accounts::{AccountError, Accounts, Name};
 use crate::auth::authenticator::{AuthError, Authenticator, no_random};
+use crate::auth::lease::Key;
 use crate::auth::passwords;
 use crate::auth::principal::Principal;
-use crate::auth::secret;
+use crate::auth::secret::{self, Digest};
 use crate::auth::store::random;
 use crate::auth::user::Assignment;
 use crate::auth::users::Listed;
@@ -176,8 +177,31 @@ impl Authenticator {
         by: &Principal,
         change: impl FnOnce(&mut Accounts) -> Result<(), AuthError> + Send + 'static,
     ) -> Result<(), AuthError> {
+        self.change_for(by, None, change).await
+    }
+
+    /// Changes what somebody shows to be let in, by their own session: that goes on, and their others end.
+    pub(super) async fn change_own(
+        self: &Arc<Self>,
+        by: &Principal,
+        name: &Name,
+        change: impl FnOnce(&mut Accounts) -> Result<(), AuthError> + Send + 'static,
+    ) -> Result<(), AuthError> {
+        let Key::Session(session) = by.key() else { return Err(AuthError::NotByToken) };
+        self.change_for(by, Some((name.clone(), session)), change).await
+    }
+
+    async fn change_for(
+        self: &Arc<Self>,
+        by: &Principal,
+        kept: Option<(Name, Digest)>,
+        change: impl FnOnce(&mut Accounts) -> Result<(), AuthError> + Send + 'static,
+    ) -> Result<(), AuthError> {
         let lease = by.lease().clone();
-        self.change(move |accounts| if lease.is_over() { Err(AuthError::NotLoggedIn) } else { change(accounts) }).await
+        let change = move |accounts: &mut Accounts| {
+            if lease.is_over() { Err(AuthError::NotLoggedIn) } else { change(accounts) }
+        };
+        self.change_keeping(kept, change).await
     }
 }
 

@@ -13,7 +13,6 @@ use crate::audit::budget::Class;
 use crate::audit::record::{Entry, What};
 use crate::auth::accounts::Name;
 use crate::auth::authenticator::{AuthError, Authenticator, no_random};
-use crate::auth::lease::Key;
 use crate::auth::people::in_person;
 use crate::auth::principal::Principal;
 use crate::auth::store::random;
@@ -54,9 +53,8 @@ impl Authenticator {
         let factor = SecondFactor::new(secret, now, code, &codes).ok_or(AuthError::WrongOtp(now))?;
         self.guessing.right(attempt);
         let who = name.clone();
-        self.change_by(by, move |accounts| Ok(accounts.set_second_factor(&who, factor)?)).await?;
+        self.change_own(by, name, move |accounts| Ok(accounts.set_second_factor(&who, factor)?)).await?;
         self.enrolments.end(name);
-        self.end_others(by, name);
         self.done(by, What::Users, "has a second factor from now on").await;
         Ok(codes)
     }
@@ -71,8 +69,7 @@ impl Authenticator {
     ) -> Result<(), AuthError> {
         self.check_own_password(peer, name, password).await?;
         let who = name.clone();
-        self.change_by(by, move |accounts| Ok(accounts.remove_second_factor(&who)?)).await?;
-        self.end_others(by, name);
+        self.change_own(by, name, move |accounts| Ok(accounts.remove_second_factor(&who)?)).await?;
         self.done(by, What::Users, "has no second factor any more").await;
         Ok(())
     }
@@ -81,7 +78,7 @@ impl Authenticator {
     pub async fn remove_second_factor(self: &Arc<Self>, by: &Principal, name: &Name) -> Result<(), AuthError> {
         in_person(by)?;
         let who = name.clone();
-        self.change_person(by, name, move |accounts| Ok(accounts.take_second_factor(&who)?)).await?;
+        self.change_person(by, name, move |accounts| Ok(accounts.remove_second_factor(&who)?)).await?;
         self.done(by, What::Users, format!("took the second factor of the user {} away", name.as_str())).await;
         Ok(())
     }
@@ -150,12 +147,6 @@ impl Authenticator {
                 }
                 Err(error)
             }
-        }
-    }
-
-    fn end_others(&self, by: &Principal, name: &Name) {
-        if let Key::Session(secret) = by.key() {
-            self.leases.end_others(name, secret);
         }
     }
 }

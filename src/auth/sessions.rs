@@ -155,6 +155,13 @@ impl SessionTable {
         before - self.sessions.len()
     }
 
+    /// Lets a session go on that was of an epoch of its account before this one.
+    pub fn renew(&mut self, secret: Digest, epoch: Epoch) {
+        if let Some(session) = self.sessions.get_mut(&secret) {
+            session.epoch = epoch;
+        }
+    }
+
     /// Strikes out what has ended by now, and says whether there was anything.
     pub fn tick(&mut self, now: Duration) -> bool {
         let before = self.sessions.len();

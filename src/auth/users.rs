@@ -159,20 +159,17 @@ impl Accounts {
         self.demands_second_factor() && self.let_in(name).is_some_and(|user| user.second_factor.is_none())
     }
 
-    /// Puts a person's second factor into force.
+    /// Puts a person's second factor into force. Their sessions end with it, also those that are about to begin: they
+    /// were let in without it.
     pub fn set_second_factor(&mut self, name: &Name, factor: SecondFactor) -> Result<(), AccountError> {
-        self.known_mut(name)?.second_factor = Some(factor);
+        let user = self.known_mut(name)?;
+        user.second_factor = Some(factor);
+        user.changes += 1;
         Ok(())
     }
 
-    /// Removes a person's second factor.
+    /// Removes a person's second factor. Their sessions end with it: who else has it may have one, too.
     pub fn remove_second_factor(&mut self, name: &Name) -> Result<(), AccountError> {
-        self.known_mut(name)?.second_factor = None;
-        Ok(())
-    }
-
-    /// Takes a second factor away from somebody who cannot remove it: who else has it may have a session, too.
-    pub fn take_second_factor(&mut self, name: &Name) -> Result<(), AccountError> {
         let user = self.known_mut(name)?;
         user.second_factor = None;
         user.changes += 1;
@@ -277,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn each_change_of_what_somebody_may_do_is_another_epoch_and_nothing_else_is() {
+    fn each_change_of_what_somebody_may_do_or_shows_is_another_epoch_and_nothing_else_is() {
         let mut accounts = three();
         let mut epochs = vec![accounts.epoch(&name("bert")).unwrap()];
         let mut changed = |change: &dyn Fn(&mut Accounts)| {
@@ -302,6 +299,15 @@ mod tests {
             assert_eq!(None, accounts.epoch(&name("bert")));
             accounts.change_user(&name("bert"), None, Some(false)).unwrap();
         }));
+        let secret = TotpSecret::new([1; 20]);
+        let factor = || SecondFactor::new(secret.clone(), 100, &secret.code(100), &[]).unwrap();
+        assert!(changed(&|accounts| accounts.set_second_factor(&name("bert"), factor()).unwrap()));
+        assert!(changed(&|accounts| accounts.set_second_factor(&name("bert"), factor()).unwrap()));
+        let opened = |accounts: &mut Accounts| {
+            assert!(accounts.open_second_factor(&name("bert"), 160, &secret.code(160)).is_some());
+        };
+        assert!(!changed(&opened), "a login ends no session");
+        assert!(changed(&|accounts| accounts.remove_second_factor(&name("bert")).unwrap()));
     }
 
     #[test]
@@ -324,7 +330,7 @@ mod tests {
     #[test]
     fn where_a_second_factor_is_demanded_who_has_none_may_do_nothing() {
         let (mut accounts, anna, secret) = (three(), name("anna"), TotpSecret::new([1; 20]));
-        let (before, epoch) = (accounts.rights(&anna), accounts.epoch(&anna));
+        let before = accounts.rights(&anna);
         accounts.demand_second_factor(true);
         for who in ["anna", "bert", "carl"] {
             assert_eq!(Some(Rights::default()), accounts.rights(&name(who)), "{who}");
@@ -332,15 +338,11 @@ mod tests {
         }
         let factor = SecondFactor::new(secret.clone(), 100, &secret.code(100), &[]).unwrap();
         accounts.set_second_factor(&anna, factor).unwrap();
-        assert_eq!(
-            (before, epoch, false),
-            (accounts.rights(&anna), accounts.epoch(&anna), accounts.needs_second_factor(&anna))
-        );
+        assert_eq!((before, false), (accounts.rights(&anna), accounts.needs_second_factor(&anna)));
         let text = serde_json::to_string(&accounts).unwrap();
         assert_eq!(accounts, Accounts::parse(&text).unwrap());
-        accounts.take_second_factor(&anna).unwrap();
+        accounts.remove_second_factor(&anna).unwrap();
         assert_eq!(Some(Rights::default()), accounts.rights(&anna));
-        assert_ne!(epoch, accounts.epoch(&anna));
         assert!(!accounts.needs_second_factor(&name("nobody")));
     }
 
