@@ -266,7 +266,7 @@ impl Authenticator {
             self.refused(What::Login, peer, &tried, "wrong-password");
             return Err(AuthError::WrongPassword);
         }
-        self.check_second_factor(peer, &name, code).await?;
+        self.check_second_factor(What::Login, peer, &name, code).await?;
         self.guessing.right(attempt);
         info!("{} logged in from {peer}", name.as_str());
         let entry = Entry::new(What::Login, "").by(Some(name.as_str()), Some(peer)).ended(Ok(()));

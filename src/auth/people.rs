@@ -12,6 +12,7 @@ use crate::audit::record::What;
 use crate::auth::accounts::{AccountError, Accounts, Name};
 use crate::auth::authenticator::{AuthError, Authenticator, no_random};
 use crate::auth::lease::Key;
+use crate::auth::limiter::Try;
 use crate::auth::passwords;
 use crate::auth::principal::Principal;
 use crate::auth::secret::{self, Digest};
@@ -111,7 +112,8 @@ impl Authenticator {
     ) -> Result<(), AuthError> {
         // What could not be used whatever the old one is costs no try.
         passwords::check(new, Some(name))?;
-        let before = self.check_own_password(peer, name, old).await?;
+        let (before, attempt) = self.check_own_password(peer, name, old).await?;
+        self.guessing.right(attempt);
         let hash = self.hash(new).await?;
         let changed = name.clone();
         self.change_by(by, move |accounts| {
@@ -127,13 +129,13 @@ impl Authenticator {
     }
 
     /// Has somebody who is logged in show that they know their password, as often as the limiter allows; gives its
-    /// hash.
+    /// hash, and the try, which is forgiven once all that they have to show is right.
     pub(super) async fn check_own_password(
         &self,
         peer: IpAddr,
         name: &Name,
         password: &str,
-    ) -> Result<String, AuthError> {
+    ) -> Result<(String, Try), AuthError> {
         let place = self.place()?;
         let attempt = self.guessing.attempt(peer, Some(name)).map_err(AuthError::TooManyTries)?;
         let hash = self.accounts.read().password_hash(name).map(String::from).ok_or(AuthError::NotLoggedIn)?;
@@ -144,8 +146,7 @@ impl Authenticator {
             self.refused(What::Users, peer, &format!("as {}", name.as_str()), "not-your-password");
             return Err(AuthError::NotYourPassword);
         }
-        self.guessing.right(attempt);
-        Ok(hash)
+        Ok((hash, attempt))
     }
 
     async fn hash(&self, password: &str) -> Result<String, AuthError> {

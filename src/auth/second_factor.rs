@@ -19,15 +19,17 @@ use crate::auth::store::random;
 use crate::auth::totp::{Opened, RECOVERY_CODES, RecoveryCode, SecondFactor, TotpSecret};
 
 impl Authenticator {
-    /// Shows somebody a new secret. It is in force once they have shown a code of it.
+    /// Shows somebody a new secret. It is in force once they have shown a code of it. Who has a second factor shows
+    /// that, too: an open session and a password that was seen must not be enough to replace it.
     pub async fn begin_second_factor(
-        &self,
+        self: &Arc<Self>,
         peer: IpAddr,
         by: &Principal,
         name: &Name,
         password: &str,
+        otp: Option<&str>,
     ) -> Result<TotpSecret, AuthError> {
-        self.check_own_password(peer, name, password).await?;
+        self.check_own(peer, name, password, otp).await?;
         let secret = TotpSecret::new(random().map_err(no_random)?);
         self.enrolments.begin(self.clock.since_boot(), name, secret.clone());
         self.done(by, What::Users, "begins to set a second factor up").await;
@@ -59,15 +61,16 @@ impl Authenticator {
         Ok(codes)
     }
 
-    /// Takes somebody's own second factor away, who knows their password.
+    /// Takes somebody's own second factor away, who shows it and their password.
     pub async fn remove_own_second_factor(
         self: &Arc<Self>,
         peer: IpAddr,
         by: &Principal,
         name: &Name,
         password: &str,
+        otp: Option<&str>,
     ) -> Result<(), AuthError> {
-        self.check_own_password(peer, name, password).await?;
+        self.check_own(peer, name, password, otp).await?;
         let who = name.clone();
         self.change_own(by, name, move |accounts| Ok(accounts.remove_second_factor(&who)?)).await?;
         self.done(by, What::Users, "has no second factor any more").await;
@@ -112,9 +115,24 @@ impl Authenticator {
         self.users().into_iter().find(|user| of.is(&user.name)).and_then(|user| user.recovery_codes)
     }
 
+    /// Has somebody who is logged in show all that the login asks for.
+    async fn check_own(
+        self: &Arc<Self>,
+        peer: IpAddr,
+        name: &Name,
+        password: &str,
+        otp: Option<&str>,
+    ) -> Result<(), AuthError> {
+        let (_, attempt) = self.check_own_password(peer, name, password).await?;
+        self.check_second_factor(What::Users, peer, name, otp).await?;
+        self.guessing.right(attempt);
+        Ok(())
+    }
+
     /// Asks who has just shown their password for their second factor, if they have one.
     pub(super) async fn check_second_factor(
         self: &Arc<Self>,
+        what: What,
         peer: IpAddr,
         name: &Name,
         code: Option<&str>,
@@ -123,7 +141,11 @@ impl Authenticator {
             return Ok(());
         }
         // This forgives no try: whoever knows the password alone must not begin to count again by it.
-        let code = code.filter(|code| !code.trim().is_empty()).ok_or(AuthError::OtpNeeded)?;
+        let Some(code) = code.filter(|code| !code.trim().is_empty()) else {
+            info!("somebody at {peer} knows the password of {} and gave no code", name.as_str());
+            self.refused(what, peer, &format!("as {}", name.as_str()), "otp-needed");
+            return Err(AuthError::OtpNeeded);
+        };
         let (own, who, code, now) = (self.clone(), name.clone(), code.to_string(), self.clock.wall());
         let work = spawn_blocking(move || {
             own.accounts.use_up(own.clock.kept(), |accounts| match accounts.open_second_factor(&who, now, &code) {
@@ -136,14 +158,14 @@ impl Authenticator {
             Ok(Opened::Code) => Ok(()),
             Ok(Opened::Recovery(left)) => {
                 warn!("{} used a recovery code from {peer}; {left} are left", name.as_str());
-                let entry = Entry::new(What::Login, "used a recovery code").by(Some(name.as_str()), Some(peer));
+                let entry = Entry::new(what, "used a recovery code").by(Some(name.as_str()), Some(peer));
                 self.trail().write_now(Class::Lasting, entry.ended(Ok(()))).await;
                 Ok(())
             }
             Err(error) => {
                 if let AuthError::WrongOtp(_) = error {
                     info!("somebody at {peer} knows the password of {} and gave a wrong code", name.as_str());
-                    self.refused(What::Login, peer, &format!("as {}", name.as_str()), "wrong-otp");
+                    self.refused(what, peer, &format!("as {}", name.as_str()), "wrong-otp");
                 }
                 Err(error)
             }

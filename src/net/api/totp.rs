@@ -25,11 +25,12 @@ struct BeginTotp;
 struct ConfirmTotp;
 struct RemoveTotp;
 
-/// Somebody's own password as it is now.
+/// Somebody's own password as it is now, and a code where they have a second factor already.
 #[derive(JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TotpBegin {
     password: String,
+    otp: Option<String>,
 }
 
 /// What an authenticator has to know, shown this once.
@@ -56,11 +57,12 @@ pub struct RecoveryCodes {
     recovery_codes: Vec<String>,
 }
 
-/// Whose second factor goes: one's own with the password, somebody else's without.
+/// Whose second factor goes: one's own with the password and a code, somebody else's without.
 #[derive(JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TotpRemove {
     password: Option<String>,
+    otp: Option<String>,
 }
 
 /// A QR code of this address. Medium correction: a screen has no scratches.
@@ -74,8 +76,14 @@ impl Endpoint for BeginTotp {
     const ACCESS: Access = Access::Enrolling;
     const SEMANTICS: Semantics = Semantics::ACTS.logging_itself();
     const SUMMARY: &'static str = "shows the sender a new secret for their authenticator, this once";
-    const ERRORS: &'static [&'static Code] =
-        &[codes::NOT_ALLOWED, codes::NOT_YOUR_PASSWORD, codes::TOO_MANY_TRIES, codes::NOT_STORED];
+    const ERRORS: &'static [&'static Code] = &[
+        codes::NOT_ALLOWED,
+        codes::NOT_YOUR_PASSWORD,
+        codes::OTP_NEEDED,
+        codes::WRONG_OTP,
+        codes::TOO_MANY_TRIES,
+        codes::NOT_STORED,
+    ];
     type Caller = About<Who>;
     type Accepts = Json<TotpBegin, MEMBERS>;
     type Answers = Shown<TotpSecret>;
@@ -86,7 +94,9 @@ impl Endpoint for BeginTotp {
             return Err(Denied::NotAllowed.into());
         }
         let peer = context.connection.peer();
-        let secret = context.site.auth().begin_second_factor(peer, &by, &named, &request.password).await?;
+        let TotpBegin { password, otp } = request;
+        let auth = context.site.auth();
+        let secret = auth.begin_second_factor(peer, &by, &named, &password, otp.as_deref()).await?;
         let uri = secret.uri(&format!("Farhand {}", hostname()), named.as_str());
         Ok(Shown(TotpSecret { secret: secret.reveal(), svg: svg(&uri), uri }))
     }
@@ -119,8 +129,14 @@ impl Endpoint for RemoveTotp {
     const ACCESS: Access = Access::Session;
     const SEMANTICS: Semantics = Semantics::ACTS.logging_itself();
     const SUMMARY: &'static str = "takes a second factor away: one's own, or another's with the privilege users";
-    const ERRORS: &'static [&'static Code] =
-        &[codes::NOT_ALLOWED, codes::NOT_YOUR_PASSWORD, codes::TOO_MANY_TRIES, codes::NOT_STORED];
+    const ERRORS: &'static [&'static Code] = &[
+        codes::NOT_ALLOWED,
+        codes::NOT_YOUR_PASSWORD,
+        codes::OTP_NEEDED,
+        codes::WRONG_OTP,
+        codes::TOO_MANY_TRIES,
+        codes::NOT_STORED,
+    ];
     type Caller = About<Who>;
     type Accepts = Json<TotpRemove, MEMBERS>;
     type Answers = Done;
@@ -134,7 +150,8 @@ impl Endpoint for RemoveTotp {
             return Ok(Done);
         }
         let password = request.password.ok_or_else(|| BodyError::Malformed("give password, your own".into()))?;
-        auth.remove_own_second_factor(context.connection.peer(), &by, &named, &password).await?;
+        let peer = context.connection.peer();
+        auth.remove_own_second_factor(peer, &by, &named, &password, request.otp.as_deref()).await?;
         Ok(Done)
     }
 }

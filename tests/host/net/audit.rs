@@ -10,6 +10,7 @@ use farhand::base::front_panel::Contact;
 use serde_json::{Value, json};
 
 use super::bench::{Bench, Client, DEADLINE, Folders, bearer, soon};
+use super::second_factor::set_up;
 
 const ADMIN: Role = Role::Administrator;
 
@@ -67,6 +68,15 @@ async fn a_refused_login_is_written_down_with_its_address_and_without_what_was_t
     assert_eq!(json!(null), known["who"], "nobody has shown who they are");
     recorded(&bench, &[&from[..], &[("detail", "as nobody that there is")]].concat()).await;
     assert!(!stored(&bench).contains("canary"));
+}
+
+#[tokio::test]
+async fn a_right_password_without_a_code_is_written_down() {
+    let bench = Bench::new().await;
+    set_up(&bench, "anna", &bench.login().await).await;
+    assert_eq!(401, bench.ask("POST /api/v1/login", "", &login("anna", "correct horse")).await.status);
+    recorded(&bench, &[("what", "login"), ("outcome", "not-done"), ("error", "otp-needed"), ("detail", "as anna")])
+        .await;
 }
 
 #[tokio::test]

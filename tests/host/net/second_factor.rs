@@ -177,13 +177,36 @@ async fn a_second_factor_is_removed_with_the_password_or_by_an_administrator() {
     let wrong = remove(&cookie, r#"{"password":"wrong horse"}"#).await;
     assert_eq!((403, "not-your-password".into()), refusal(&wrong));
     assert_eq!((403, "not-allowed".into()), refusal(&remove(&bearer(Role::Operator), "{}").await));
-    assert_eq!(204, remove(&cookie, &json!({"password": PASSWORD}).to_string()).await.status);
+    let right = json!({"password": PASSWORD, "otp": phone.code(&bench)}).to_string();
+    assert_eq!(204, remove(&cookie, &right).await.status);
     assert_eq!(200, login(&bench, "vera", PASSWORD, None).await.status);
     set_up(&bench, "vera", &cookie).await;
     assert_eq!((401, "wrong-otp".into()), refusal(&login(&bench, "vera", PASSWORD, Some(&phone.code(&bench))).await));
     assert_eq!(204, remove(&bench.login().await, "{}").await.status);
     assert_eq!(401, bench.ask("GET /api/v1/seats", &cookie, "").await.status, "somebody has lost something");
     assert_eq!(200, login(&bench, "vera", PASSWORD, None).await.status);
+}
+
+#[tokio::test]
+async fn a_second_factor_is_replaced_or_removed_with_a_code_of_it() {
+    let bench = Bench::new().await;
+    let cookie = bench.login().await;
+    let (phone, codes) = set_up(&bench, USER, &cookie).await;
+    for method in ["POST", "DELETE"] {
+        let ask = async |otp: Option<&str>| {
+            let body = json!({"password": PASSWORD, "otp": otp}).to_string();
+            bench.ask(&format!("{method} /api/v1/users/anna/totp"), &cookie, &body).await
+        };
+        assert_eq!((401, "otp-needed".into()), refusal(&ask(None).await), "{method}");
+        assert_eq!((401, "wrong-otp".into()), refusal(&ask(Some("000000")).await), "{method}");
+    }
+    let begin = json!({"password": PASSWORD, "otp": codes[0]}).to_string();
+    let begun = bench.ask("POST /api/v1/users/anna/totp", &cookie, &begin).await;
+    assert_eq!(200, begun.status, "{}", begun.text());
+    let body = json!({"password": PASSWORD, "otp": phone.code(&bench)}).to_string();
+    assert_eq!(204, bench.ask("DELETE /api/v1/users/anna/totp", &cookie, &body).await.status);
+    assert_eq!(200, bench.ask("GET /api/v1/seats", &cookie, "").await.status, "one's own session goes on");
+    assert_eq!(200, login(&bench, USER, PASSWORD, None).await.status);
 }
 
 #[tokio::test]
