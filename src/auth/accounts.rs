@@ -123,6 +123,11 @@ impl TryFrom<String> for Name {
 }
 
 impl Name {
+    /// The same, unless it is of dots alone: programs take these out of a path, so that nobody could be named there.
+    pub fn in_paths(self) -> Result<Name, AccountError> {
+        if self.0.bytes().all(|byte| byte == b'.') { Err(AccountError::Name) } else { Ok(self) }
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -146,7 +151,7 @@ impl Epoch {
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub enum AccountError {
     /// The name has other characters, none or too many.
-    #[error("a name is 1 to 32 letters, digits, dots, dashes, underscores or @")]
+    #[error("a name is 1 to 32 letters, digits, dots, dashes, underscores or @, and not dots alone")]
     Name,
     /// Too short to withstand guessing, or too long to be hashed in peace.
     #[error("a password is 8 to 128 characters long")]

@@ -185,7 +185,7 @@ impl Authenticator {
     ) -> Result<Bearer, AuthError> {
         let peer = visitor.address;
         // What could not be used whatever the code is costs no try.
-        let name = Name::try_from(user.to_string())?;
+        let name = Name::try_from(user.to_string())?.in_paths()?;
         passwords::check(password, Some(&name))?;
         if self.claimed() {
             return Err(AuthError::Claimed);

@@ -41,10 +41,7 @@ impl Authenticator {
         password: &str,
     ) -> Result<Listed, AuthError> {
         passwords::check(password, Some(&name))?;
-        // Programs take these out of a path, so that nobody could be named there.
-        if name.as_str().bytes().all(|byte| byte == b'.') {
-            return Err(AccountError::Name.into());
-        }
+        let name = name.in_paths()?;
         if self.user(&name).is_ok() {
             return Err(AccountError::UserExists.into());
         }

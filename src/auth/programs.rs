@@ -34,10 +34,7 @@ impl Authenticator {
         extent: Extent,
         expires: Option<SystemTime>,
     ) -> Result<Bearer, AuthError> {
-        // Programs take these out of a path, so that it could not be deleted there.
-        if name.as_str().bytes().all(|byte| byte == b'.') {
-            return Err(AccountError::Name.into());
-        }
+        let name = name.in_paths()?;
         let bearer = Bearer::new(random().map_err(no_random)?);
         let (label, rights, key) = (name.as_str().to_string(), by.rights.clone(), by.key());
         let token = Token::new(extent.clone(), bearer.digest(), expires.map(seconds));

@@ -3,7 +3,8 @@
 //! It is an ordinary one, and may also say who the owner is: a table `[claim]` with a name and a hashed password. That
 //! table is no configuration. It counts once, and what is kept afterwards is the same text without it.
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use crate::auth::accounts::Name;
 use crate::auth::secret::PasswordDigest;
@@ -31,9 +32,14 @@ pub struct Card {
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "`user` is described by its type")]
 pub struct Claim {
+    #[serde(deserialize_with = "in_paths")]
     pub user: Name,
     /// Their password, hashed where nobody else sees it.
     pub password_hash: PasswordDigest,
+}
+
+fn in_paths<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Name, D::Error> {
+    Name::deserialize(deserializer)?.in_paths().map_err(D::Error::custom)
 }
 
 #[derive(Deserialize)]
@@ -138,6 +144,7 @@ mod tests {
         let hash = hash();
         for (text, parts) in [
             (format!("[claim]\nuser = \"a b\"\npassword_hash = \"{hash}\""), ["line 2", "1 to 32"]),
+            (format!("[claim]\nuser = \"..\"\npassword_hash = \"{hash}\""), ["line 2", "not dots alone"]),
             (
                 "[claim]\nuser = \"anna\"\npassword_hash = \"correct horse\"".to_string(),
                 ["line 3", "farhand hash-password"],
