@@ -15,7 +15,6 @@ use crate::base::files;
 pub struct AccountStore {
     accounts: Mutex<Accounts>,
     file: PathBuf,
-    /// Held while the file is written, so that an older version never replaces a newer one.
     writing: Mutex<()>,
 }
 
@@ -44,34 +43,40 @@ impl AccountStore {
         change: impl FnOnce(&mut Accounts) -> Result<(), E>,
         then: impl FnOnce(&Accounts),
     ) -> Result<(), E> {
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _writing = self.writing();
         let mut accounts = self.read().clone();
         accounts.see(now);
         change(&mut accounts)?;
         self.write(&accounts)?;
         let mut seen = self.read();
+        // Codes may have opened meanwhile, which wait for no card.
+        accounts.keep_used_codes(&seen);
         *seen = accounts;
         then(&seen);
         Ok(())
     }
 
-    /// Uses something up that is good once. `change` says whether it is enough to remember that until the next start,
-    /// if the card takes no writes. This waits for the card.
-    pub fn use_up<T, E: From<io::Error>>(
-        &self,
-        now: u64,
-        change: impl FnOnce(&mut Accounts) -> Result<(T, bool), E>,
-    ) -> Result<T, E> {
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Notes something that it is enough to remember until the next start, if the card takes no writes; `None` changes
+    /// nothing. [`AccountStore::write_noted`] puts it on the card.
+    pub fn note<T>(&self, change: impl FnOnce(&mut Accounts) -> Option<T>) -> Option<T> {
+        let mut seen = self.read();
+        let mut accounts = seen.clone();
+        let noted = change(&mut accounts)?;
+        *seen = accounts;
+        Some(noted)
+    }
+
+    /// Writes what was noted. This waits for the card.
+    pub fn write_noted(&self, now: u64) -> io::Result<()> {
+        let _writing = self.writing();
         let mut accounts = self.read().clone();
         accounts.see(now);
-        let (used, is_enough_here) = change(&mut accounts)?;
-        match self.write(&accounts) {
-            Err(_) if is_enough_here => warn!("what was used up is remembered until the next start only"),
-            written => written?,
-        }
-        *self.read() = accounts;
-        Ok(used)
+        self.write(&accounts)
+    }
+
+    /// Held while the file is written, so that an older version never replaces a newer one. A card that hangs holds it.
+    pub(super) fn writing(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self, accounts: &Accounts) -> io::Result<()> {

@@ -5,9 +5,11 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use log::{info, warn};
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use crate::audit::budget::Class;
 use crate::audit::record::{Entry, What};
@@ -17,6 +19,9 @@ use crate::auth::people::in_person;
 use crate::auth::principal::Principal;
 use crate::auth::store::random;
 use crate::auth::totp::{Opened, RECOVERY_CODES, RecoveryCode, SecondFactor, TotpSecret};
+
+/// How long a login waits for the card to take it that a code was used; as an act does for its record.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Authenticator {
     /// Shows somebody a new secret. It is in force once they have shown a code of it. Who has a second factor shows
@@ -146,17 +151,23 @@ impl Authenticator {
             self.refused(what, peer, &format!("as {}", name.as_str()), "otp-needed");
             return Err(AuthError::OtpNeeded);
         };
-        let (own, who, code, now) = (self.clone(), name.clone(), code.to_string(), self.clock.wall());
-        let work = spawn_blocking(move || {
-            own.accounts.use_up(own.clock.kept(), |accounts| match accounts.open_second_factor(&who, now, &code) {
-                Some(opened) => Ok((opened, opened == Opened::Code)),
-                None => Err(AuthError::WrongOtp(now)),
-            })
+        let (who, now) = (name.clone(), self.clock.wall());
+        let opened = self
+            .accounts
+            .note(|accounts| accounts.open_second_factor(&who, now, code).filter(|opened| *opened == Opened::Code));
+        if opened.is_some() {
+            self.store_used_code().await;
+            return Ok(());
+        }
+        let code = code.to_string();
+        // A recovery code opens once and for all, so this waits for the card.
+        let used = self.change(move |accounts| match accounts.open_second_factor(&who, now, &code) {
+            Some(Opened::Recovery(_)) => Ok(()),
+            Some(Opened::Code) | None => Err(AuthError::WrongOtp(now)),
         });
-        let opened = work.await.expect("writing does not panic, and the runtime outlives its requests");
-        match opened {
-            Ok(Opened::Code) => Ok(()),
-            Ok(Opened::Recovery(left)) => {
+        match used.await {
+            Ok(()) => {
+                let left = self.user(name)?.recovery_codes.unwrap_or_default();
                 warn!("{} used a recovery code from {peer}; {left} are left", name.as_str());
                 let entry = Entry::new(what, "used a recovery code").by(Some(name.as_str()), Some(peer));
                 self.trail().write_now(Class::Lasting, entry.ended(Ok(()))).await;
@@ -170,5 +181,59 @@ impl Authenticator {
                 Err(error)
             }
         }
+    }
+
+    /// Puts it on the card that a code was used, and waits a second for it: a card that hangs keeps nobody out.
+    async fn store_used_code(self: &Arc<Self>) {
+        let own = self.clone();
+        let written = spawn_blocking(move || own.accounts.write_noted(own.clock.kept()));
+        if !matches!(timeout(PATIENCE, written).await, Ok(Ok(Ok(())))) {
+            warn!("that a code was used is remembered until the next start only, unless the card takes it later");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::clock::{Clock as _, SystemClock};
+    use crate::auth::role::Role;
+    use crate::auth::secret;
+    use crate::auth::visitor::Visitor;
+
+    #[tokio::test]
+    async fn a_card_that_hangs_keeps_nobody_out_who_has_an_authenticator_and_no_code_opens_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let (data, run) = (folder.path().join("data"), folder.path().join("run"));
+        let (own, _) = Authenticator::open(&data, &run, Arc::new(SystemClock)).unwrap();
+        let (anna, totp) = (Name::try_from("anna".to_string()).unwrap(), TotpSecret::new([7; 20]));
+        let (who, hash) = (anna.clone(), secret::hash_password("correct horse", [7; 16]));
+        let before = SystemClock.wall() - 300;
+        let factor = SecondFactor::new(totp.clone(), before, &totp.code(before), &[]).unwrap();
+        let made = own.change(move |accounts| {
+            accounts.put_user(who.clone(), Role::Administrator, hash);
+            Ok(accounts.set_second_factor(&who, factor)?)
+        });
+        made.await.unwrap();
+        let code = totp.code(SystemClock.wall());
+        // Held by another thread, as by one that waits for the card.
+        let (hold, held) = std::sync::mpsc::channel::<()>();
+        let (holds, is_held) = tokio::sync::oneshot::channel();
+        let hanging = own.clone();
+        let thread = std::thread::spawn(move || {
+            let _writing = hanging.accounts.writing();
+            let _ = (holds.send(()), held.recv());
+        });
+        is_held.await.unwrap();
+        let login = async || {
+            let visitor = Visitor { address: IpAddr::from([127, 0, 0, 1]), browser: None };
+            own.login(visitor, "anna", "correct horse", Some(&code)).await
+        };
+        assert!(login().await.is_ok());
+        // A change that began before the code was used takes nothing back.
+        drop(hold);
+        thread.join().unwrap();
+        own.change(|_| Ok(())).await.unwrap();
+        assert!(matches!(login().await, Err(AuthError::WrongOtp(_))));
     }
 }

@@ -141,6 +141,13 @@ impl SecondFactor {
         (self.recovery.len() < before).then_some(Opened::Recovery(self.recovery.len()))
     }
 
+    /// Counts as used what opened another state of the same.
+    pub fn keep_used(&mut self, other: &SecondFactor) {
+        if self.secret == other.secret {
+            self.used = self.used.max(other.used);
+        }
+    }
+
     /// How many recovery codes are left.
     pub fn recovery_left(&self) -> usize {
         self.recovery.len()

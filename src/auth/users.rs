@@ -181,6 +181,17 @@ impl Accounts {
         self.known_mut(name).ok()?.second_factor.as_mut()?.open(now, code)
     }
 
+    /// Counts the codes as used that opened in another state of the accounts.
+    pub fn keep_used_codes(&mut self, other: &Accounts) {
+        for (name, user) in &other.users {
+            if let Some(before) = user.known().and_then(|user| user.second_factor.as_ref())
+                && let Ok(User { second_factor: Some(factor), .. }) = self.known_mut(name)
+            {
+                factor.keep_used(before);
+            }
+        }
+    }
+
     /// A person's epoch, if they are let in.
     pub fn epoch(&self, name: &Name) -> Option<Epoch> {
         // The hash has a salt, so that it is another even for the same password, and for who is deleted and made again.
