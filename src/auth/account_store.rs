@@ -84,3 +84,31 @@ impl AccountStore {
             .inspect_err(|error| error!("cannot write {}: {error}", self.file.display()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::accounts::Name;
+    use crate::auth::role::Role;
+    use crate::auth::totp::{Opened, SecondFactor, TotpSecret};
+
+    #[test]
+    fn a_code_that_opens_while_a_change_is_written_stays_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = AccountStore::open(folder.path(), 0).unwrap();
+        let (anna, totp) = (Name::try_from("anna".to_string()).unwrap(), TotpSecret::new([7; 20]));
+        let factor = SecondFactor::new(totp.clone(), 100, &totp.code(100), &[]).unwrap();
+        let make = |accounts: &mut Accounts| {
+            accounts.put_user(anna.clone(), Role::Administrator, "hash".into());
+            accounts.set_second_factor(&anna, factor).map_err(io::Error::other)
+        };
+        store.change(0, make, |_| ()).unwrap();
+        let open = || store.note(|accounts| accounts.open_second_factor(&anna, 400, &totp.code(400)));
+        let meanwhile = |_: &mut Accounts| {
+            assert_eq!(Some(Opened::Code), open());
+            io::Result::Ok(())
+        };
+        store.change(0, meanwhile, |_| ()).unwrap();
+        assert_eq!(None, open());
+    }
+}

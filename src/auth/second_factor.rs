@@ -230,7 +230,7 @@ mod tests {
             own.login(visitor, "anna", "correct horse", Some(&code)).await
         };
         assert!(login().await.is_ok());
-        // A change that began before the code was used takes nothing back.
+        // It is used, also once the card answers again.
         drop(hold);
         thread.join().unwrap();
         own.change(|_| Ok(())).await.unwrap();
