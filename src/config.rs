@@ -21,15 +21,16 @@ mod error;
 pub mod forward;
 mod guard;
 pub mod layers;
+mod loopback;
 pub mod network;
 mod seat;
 pub mod update;
 mod written;
 
-pub use addresses::loopback_twin;
 use choice::Choice;
 pub use error::ConfigError;
 pub use guard::{Guard, Watchdog};
+pub use loopback::loopback_twin;
 use network::{Network, Time};
 pub use seat::{
     CaptureRange, CaptureSize, Controller, Device, Line, Power, RelayDriver, Seat, Usb, UsbString, Video, Wake,

@@ -1,17 +1,9 @@
 //! Says where the page is when a configuration counts, so that whoever changes it finds it again.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::IpAddr;
 
 use super::Config;
 use super::network::Address;
-
-/// Where on this machine a page is to be found that listens at `address`, whatever addresses the machine has just now.
-/// If it does not listen there by itself, it must do so besides: the guard asks it there.
-pub fn loopback_twin(address: SocketAddr) -> SocketAddr {
-    // What takes every IPv6 address takes IPv4 as well, and a kernel without IPv6 has no ::1.
-    let ip = if address.ip().is_loopback() { address.ip() } else { Ipv4Addr::LOCALHOST.into() };
-    SocketAddr::new(ip, address.port())
-}
 
 impl Config {
     /// Where the page is, as far as this says: by its address, by its name nearby, and by the names that are given to
